@@ -1,0 +1,116 @@
+//! The commands this project sends, one function each (gemSpec_COS V3.13.1, chapter 14).
+
+use sha2::{Digest as _, Sha256};
+use zeroize::Zeroizing;
+
+use super::{CommandApdu, NE_SHORT};
+use crate::secret::Pin;
+
+/// An application identifier (ISO/IEC 7816-4, 8.2.1.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aid(pub &'static [u8]);
+
+/// A short file identifier, 1 to 30 (ISO/IEC 7816-4, 7.3.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sfi(pub u8);
+
+/// Reference of a password in the MF (gemSpec_COS, 8.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordRef(pub u8);
+
+/// Reference of a private key of the selected application: `80` and the key identifier (gemSpec_COS, 8.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRef(pub u8);
+
+/// Algorithm identifier for MANAGE SECURITY ENVIRONMENT (gemSpec_COS, 16.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlgorithmId(pub u8);
+
+impl AlgorithmId {
+    /// `signECDSA`: the card signs the 32 bytes it is given.
+    pub const SIGN_ECDSA: Self = Self(0x00);
+}
+
+/// SELECT by application identifier, without an answer (gemSpec_COS, 14.2.6.5).
+pub fn select_application(aid: Aid) -> CommandApdu {
+    CommandApdu::new(0x00, 0xA4, 0x04, 0x0C).with_data(aid.0)
+}
+
+/// READ BINARY by short file identifier from its first byte; makes the file the current one (gemSpec_COS, 14.3.2.2).
+pub fn read_binary_sfi(sfi: Sfi, ne: u32) -> CommandApdu {
+    CommandApdu::new(0x00, 0xB0, 0x80 | sfi.0, 0x00).with_ne(ne)
+}
+
+/// READ BINARY from `offset` (0 to 32767) of the current file (gemSpec_COS, 14.3.2.1).
+pub fn read_binary(offset: u16, ne: u32) -> CommandApdu {
+    let [hi, lo] = (offset & 0x7FFF).to_be_bytes();
+    CommandApdu::new(0x00, 0xB0, hi, lo).with_ne(ne)
+}
+
+/// GET PIN STATUS: how many tries are left, without spending one (gemSpec_COS, 14.6.4).
+pub fn get_pin_status(password: PasswordRef) -> CommandApdu {
+    CommandApdu::new(0x80, 0x20, 0x00, password.0)
+}
+
+/// VERIFY: presents a PIN. A wrong one costs a try (gemSpec_COS, 14.6.6).
+pub fn verify(password: PasswordRef, pin: &Pin) -> CommandApdu {
+    CommandApdu::new(0x00, 0x20, 0x00, password.0).with_data(format2_block(pin).to_vec())
+}
+
+/// MANAGE SECURITY ENVIRONMENT, SET DST: which key signs, and how (gemSpec_COS, 14.9.9.9).
+pub fn mse_set_signature_key(key: KeyRef, algorithm: AlgorithmId) -> CommandApdu {
+    CommandApdu::new(0x00, 0x22, 0x41, 0xB6).with_data([0x84, 0x01, key.0, 0x80, 0x01, algorithm.0])
+}
+
+/// PSO COMPUTE DIGITAL SIGNATURE over the SHA-256 of `message` (gemSpec_COS, 14.8.2.1).
+///
+/// The card signs any 32 bytes. That is why the hash is made here and nobody can hand one in.
+pub fn pso_compute_digital_signature(message: &[u8]) -> CommandApdu {
+    CommandApdu::new(0x00, 0x2A, 0x9E, 0x9A).with_data(Sha256::digest(message).as_slice()).with_ne(NE_SHORT)
+}
+
+/// The PIN as the card wants it: nibbles `2`, length, digits, then `F` (ISO 9564-1, format 2).
+fn format2_block(pin: &Pin) -> Zeroizing<[u8; 8]> {
+    let digits = pin.expose();
+    let mut block = Zeroizing::new([0xFF; 8]);
+    let nibbles = [2, digits.len() as u8 & 0x0F].into_iter().chain(digits.iter().map(|d| d & 0x0F));
+    for (i, nibble) in nibbles.enumerate() {
+        if let Some(byte) = block.get_mut(i / 2) {
+            *byte = if i % 2 == 0 { nibble << 4 | 0x0F } else { *byte & 0xF0 | nibble };
+        }
+    }
+    block
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretText;
+
+    fn hex_of(command: &CommandApdu) -> String {
+        hex::encode_upper(&*command.to_bytes())
+    }
+
+    fn pin(digits: &str) -> Pin {
+        Pin::parse(&SecretText::new(digits.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn commands_are_the_bytes_of_the_specification() {
+        let hca = Aid(&[0xD2, 0x76, 0x00, 0x00, 0x01, 0x02]);
+        assert_eq!(hex_of(&select_application(hca)), "00A4040C06D27600000102");
+        assert_eq!(hex_of(&read_binary_sfi(Sfi(1), 256)), "00B0810000");
+        assert_eq!(hex_of(&read_binary_sfi(Sfi(4), 65_536)), "00B08400000000");
+        assert_eq!(hex_of(&read_binary(0x0100, 0x7A)), "00B001007A");
+        assert_eq!(hex_of(&get_pin_status(PasswordRef(2))), "80200002");
+        assert_eq!(hex_of(&verify(PasswordRef(2), &pin("123456"))), "002000020826123456FFFFFFFF");
+        assert_eq!(hex_of(&verify(PasswordRef(2), &pin("1234567"))), "00200002082712345 67FFFFFF".replace(' ', ""));
+        assert_eq!(hex_of(&verify(PasswordRef(2), &pin("12345678"))), "00200002082812345678FFFFFF");
+        assert_eq!(hex_of(&mse_set_signature_key(KeyRef(0x84), AlgorithmId::SIGN_ECDSA)), "002241B606840184800100");
+        // SHA-256("abc"), FIPS 180-2, B.1.
+        assert_eq!(
+            hex_of(&pso_compute_digital_signature(b"abc")),
+            "002A9E9A20BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD00"
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! The health card (gemSpec_eGK_ObjSys_G2_1): what it is, its files, its PIN and its key.
+
+mod files;
+mod key;
+mod pin;
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::apdu::commands::{self, Aid, Sfi};
+use crate::apdu::tlv::DataObject;
+use crate::apdu::{CommandApdu, NE_EXTENDED, NE_SHORT, ResponseApdu, StatusWord};
+use crate::reader::{CardChannel, ChannelError};
+
+pub use files::{CardFiles, EfCChAut};
+pub use key::AuthKey;
+pub use pin::{Attempt, LastTry, PinAnswer, PinStatus, Tries};
+
+/// MF of the eGK.
+const AID_EGK: Aid = Aid(&[0xD2, 0x76, 0x00, 0x01, 0x44, 0x80, 0x00]);
+/// MF of other cards of the telematics infrastructure, and what they are.
+const OTHER_CARDS: [(Aid, OtherCard); 2] = [
+    (Aid(&[0xD2, 0x76, 0x00, 0x01, 0x46, 0x01]), OtherCard::Hba),
+    (Aid(&[0xD2, 0x76, 0x00, 0x01, 0x46, 0x06]), OtherCard::SmcB),
+];
+/// Applications with the files that are read.
+const DF_HCA: Aid = Aid(&[0xD2, 0x76, 0x00, 0x00, 0x01, 0x02]);
+const DF_ESIGN: Aid = Aid(&[0xA0, 0x00, 0x00, 0x01, 0x67, 0x45, 0x53, 0x49, 0x47, 0x4E]);
+
+/// A card that answers and is no health card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherCard {
+    /// Health professional card (Heilberufsausweis).
+    Hba,
+    /// Card of a practice or institution.
+    SmcB,
+    /// Any other smart card.
+    Unknown,
+}
+
+/// What went wrong with the card, told by the card.
+#[derive(Debug, Error)]
+pub enum EgkError {
+    /// The line to the card.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// The card is no health card.
+    #[error("not a health card: {0:?}")]
+    NotAnEgk(OtherCard),
+    /// A health card older than generation 2; it holds no key for this.
+    #[error("health card of object system {0} is too old")]
+    TooOld(ObjectSystem),
+    /// The card lies on a contactless reader and wants PACE first.
+    #[error("the card is used without contacts")]
+    Contactless,
+    /// The insurer has switched off the application with the insurance data.
+    #[error("DF.HCA is deactivated")]
+    Deactivated,
+    /// The card answered with a status word that the command does not expect.
+    #[error("{command} was answered with {status}")]
+    UnexpectedStatus {
+        /// The command's name in the specification.
+        command: &'static str,
+        /// The card's answer.
+        status: StatusWord,
+    },
+    /// A file does not hold what the specification says.
+    #[error("{file} is malformed")]
+    Malformed {
+        /// The file's name in the specification.
+        file: &'static str,
+    },
+    /// The card has no certificate to identify its holder with.
+    #[error("the card holds no C.CH.AUT")]
+    NoCertificate,
+}
+
+/// Version of the object system, from EF.Version2 (gemSpec_Karten_Fach_TIP, 2.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectSystem(pub [u8; 3]);
+
+impl fmt::Display for ObjectSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = self.0;
+        write!(f, "{major}.{minor}.{patch}")
+    }
+}
+
+/// Generation of a health card, derived from its object system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Generation {
+    /// 4.0 to 4.3: RSA keys only.
+    G2,
+    /// 4.4 to 4.x: elliptic curves.
+    G21,
+    /// 5 and later.
+    G3,
+}
+
+impl ObjectSystem {
+    /// The generation, or `None` for cards older than generation 2.
+    pub fn generation(self) -> Option<Generation> {
+        match self.0 {
+            [0..=3, ..] => None,
+            [4, 0..=3, _] => Some(Generation::G2),
+            [4, ..] => Some(Generation::G21),
+            _ => Some(Generation::G3),
+        }
+    }
+}
+
+impl fmt::Display for Generation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::G2 => "G2",
+            Self::G21 => "G2.1",
+            Self::G3 => "G3",
+        })
+    }
+}
+
+/// Card number: 20 digits, beginning with 80276 (EF.GDO; DIN EN 1867).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Iccsn([u8; 10]);
+
+impl fmt::Display for Iccsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Iccsn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Iccsn(***)")
+    }
+}
+
+/// Which form of APDU the way to the card carries. It only ever shrinks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApduLength {
+    /// Responses of up to 65536 bytes.
+    Extended,
+    /// Responses of up to 256 bytes.
+    Short,
+    /// Responses of up to 255 bytes: some terminals refuse Le = `00`.
+    Short255,
+}
+
+impl ApduLength {
+    fn ne(self) -> u32 {
+        match self {
+            Self::Extended => NE_EXTENDED,
+            Self::Short => NE_SHORT,
+            Self::Short255 => NE_SHORT - 1,
+        }
+    }
+
+    fn shorter(self) -> Option<Self> {
+        match self {
+            Self::Extended => Some(Self::Short),
+            Self::Short => Some(Self::Short255),
+            Self::Short255 => None,
+        }
+    }
+}
+
+/// A health card at the end of a line, identified by its application and EF.Version2.
+#[allow(missing_debug_implementations, reason = "the channel decides, and most have nothing to show")]
+pub struct Egk<C> {
+    channel: C,
+    length: ApduLength,
+    selected: Option<Aid>,
+    key_selected: bool,
+    object_system: ObjectSystem,
+    generation: Generation,
+}
+
+impl<C: CardChannel> Egk<C> {
+    /// Identifies the card: SELECT by the eGK's AID, then EF.Version2. Two commands for a health card.
+    ///
+    /// # Errors
+    /// Another card, a health card that is too old, or one that must be reached with PACE.
+    pub fn open(channel: C, length: ApduLength) -> Result<Self, EgkError> {
+        let mut egk = Self {
+            channel,
+            length,
+            selected: None,
+            key_selected: false,
+            object_system: ObjectSystem([0; 3]),
+            generation: Generation::G2,
+        };
+        let answer = egk.transmit(&commands::select_application(AID_EGK))?;
+        match answer.status() {
+            StatusWord::OK => egk.selected = Some(AID_EGK),
+            StatusWord::FILE_DEACTIVATED => return Err(EgkError::Deactivated),
+            _ => return Err(EgkError::NotAnEgk(egk.name_other_card()?)),
+        }
+        egk.object_system = egk.read_version()?;
+        egk.generation = egk.object_system.generation().ok_or(EgkError::TooOld(egk.object_system))?;
+        Ok(egk)
+    }
+
+    /// Version of the object system.
+    pub fn object_system(&self) -> ObjectSystem {
+        self.object_system
+    }
+
+    /// Generation of the card.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Gives the line back, for what comes after the card.
+    pub fn into_channel(self) -> C {
+        self.channel
+    }
+
+    /// Reads the card number (EF.GDO).
+    ///
+    /// # Errors
+    /// [`EgkError::Contactless`] where the file is guarded by PACE, which no contact interface does.
+    pub fn iccsn(&mut self) -> Result<Iccsn, EgkError> {
+        const GDO: &str = "EF.GDO";
+        let malformed = EgkError::Malformed { file: GDO };
+        self.select(AID_EGK)?;
+        let answer = self.read_first(Sfi(0x02))?;
+        match answer.status() {
+            StatusWord::OK | StatusWord::END_OF_FILE => {}
+            StatusWord::SECURITY_STATUS_NOT_SATISFIED => return Err(EgkError::Contactless),
+            status => return Err(EgkError::UnexpectedStatus { command: "READ BINARY", status }),
+        }
+        let gdo = DataObject::parse(answer.data(), 0x5A).map_err(|_| EgkError::Malformed { file: GDO })?;
+        let number: [u8; 10] = gdo.value().ok().and_then(|v| v.try_into().ok()).ok_or(malformed)?;
+        let is_bcd = number.iter().all(|byte| byte >> 4 < 10 && byte & 0x0F < 10);
+        if is_bcd { Ok(Iccsn(number)) } else { Err(EgkError::Malformed { file: GDO }) }
+    }
+
+    fn read_version(&mut self) -> Result<ObjectSystem, EgkError> {
+        let file = "EF.Version2";
+        let answer = self.read_first(Sfi(0x11))?;
+        match answer.status() {
+            StatusWord::OK | StatusWord::END_OF_FILE => {}
+            // Cards before generation 2 have no EF.Version2.
+            StatusWord::FILE_NOT_FOUND => return Err(EgkError::TooOld(ObjectSystem([0; 3]))),
+            status => return Err(EgkError::UnexpectedStatus { command: "READ BINARY", status }),
+        }
+        let version = DataObject::parse(answer.data(), 0xEF).map_err(|_| EgkError::Malformed { file })?;
+        let number = version.child(0xC1).ok().and_then(|v| v.try_into().ok());
+        number.map(ObjectSystem).ok_or(EgkError::Malformed { file })
+    }
+
+    fn name_other_card(&mut self) -> Result<OtherCard, EgkError> {
+        for (aid, card) in OTHER_CARDS {
+            if self.transmit(&commands::select_application(aid))?.status().is_ok() {
+                return Ok(card);
+            }
+        }
+        Ok(OtherCard::Unknown)
+    }
+
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, EgkError> {
+        Ok(self.channel.transmit(command)?)
+    }
+
+    /// Makes `application` the selected one; sends nothing where it is already.
+    fn select(&mut self, application: Aid) -> Result<(), EgkError> {
+        if self.selected == Some(application) {
+            return Ok(());
+        }
+        self.selected = None;
+        self.key_selected = false;
+        match self.transmit(&commands::select_application(application))?.status() {
+            StatusWord::OK => {
+                self.selected = Some(application);
+                Ok(())
+            }
+            StatusWord::FILE_DEACTIVATED => Err(EgkError::Deactivated),
+            status => Err(EgkError::UnexpectedStatus { command: "SELECT", status }),
+        }
+    }
+
+    /// Resets the card, so that no PIN stays verified. Only the application has to be selected anew.
+    ///
+    /// # Errors
+    /// The line is gone.
+    pub fn reset(&mut self) -> Result<(), EgkError> {
+        self.selected = None;
+        self.key_selected = false;
+        Ok(self.channel.reset()?)
+    }
+}

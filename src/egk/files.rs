@@ -1,0 +1,173 @@
+//! Reading files in as few commands as the way to the card allows.
+
+use super::{AID_EGK, ApduLength, DF_ESIGN, DF_HCA, Egk, EgkError, Iccsn};
+use crate::apdu::commands::{self, Aid, Sfi};
+use crate::apdu::{ResponseApdu, StatusWord};
+use crate::reader::{CardChannel, ChannelError};
+
+/// A transparent file, and how its content says how long it is.
+struct File {
+    name: &'static str,
+    application: Aid,
+    sfi: Sfi,
+    max: usize,
+    /// Length of the content in bytes, told from its first bytes; `None` when they make no sense.
+    length: fn(&[u8]) -> Option<usize>,
+}
+
+const EF_STATUS_VD: File =
+    File { name: "EF.StatusVD", application: DF_HCA, sfi: Sfi(0x0C), max: 25, length: |_| Some(25) };
+const EF_PD: File = File { name: "EF.PD", application: DF_HCA, sfi: Sfi(0x01), max: 850, length: length_of_pd };
+const EF_VD: File = File { name: "EF.VD", application: DF_HCA, sfi: Sfi(0x02), max: 1250, length: length_of_vd };
+const EF_C_CH_AUT_E256: File =
+    File { name: "EF.C.CH.AUT.E256", application: DF_ESIGN, sfi: Sfi(0x04), max: 4096, length: length_of_der };
+const EF_C_CH_AUT_R2048: File =
+    File { name: "EF.C.CH.AUT.R2048", application: DF_ESIGN, sfi: Sfi(0x01), max: 4096, length: length_of_der };
+
+/// The certificate file a card has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EfCChAut {
+    /// On brainpoolP256r1 (DER).
+    E256(Vec<u8>),
+    /// RSA, on cards of generation 2 (DER).
+    R2048(Vec<u8>),
+}
+
+impl EfCChAut {
+    /// The certificate (DER).
+    pub fn der(&self) -> &[u8] {
+        match self {
+            Self::E256(der) | Self::R2048(der) => der,
+        }
+    }
+}
+
+/// What is read from a card without any PIN. The bytes are the files' content; `identity` reads them.
+#[allow(missing_debug_implementations, reason = "all of it is personal")]
+pub struct CardFiles {
+    /// Card number.
+    pub iccsn: Iccsn,
+    /// EF.StatusVD.
+    pub status_vd: Vec<u8>,
+    /// EF.PD up to the end of its content.
+    pub pd: Vec<u8>,
+    /// EF.VD up to the end of its content.
+    pub vd: Vec<u8>,
+    /// C.CH.AUT.
+    pub certificate: EfCChAut,
+}
+
+impl<C: CardChannel> Egk<C> {
+    /// Reads everything that needs no PIN: EF.GDO, EF.StatusVD, EF.PD, EF.VD and C.CH.AUT.
+    ///
+    /// # Errors
+    /// The line is gone, or a file is not what the specification says.
+    pub fn read_files(&mut self) -> Result<CardFiles, EgkError> {
+        Ok(CardFiles {
+            iccsn: self.iccsn()?,
+            status_vd: self.read(&EF_STATUS_VD)?,
+            pd: self.read(&EF_PD)?,
+            vd: self.read(&EF_VD)?,
+            certificate: self.read_certificate()?,
+        })
+    }
+
+    /// Reads C.CH.AUT: the one on brainpoolP256r1, else the RSA one.
+    ///
+    /// # Errors
+    /// [`EgkError::NoCertificate`] when the card has neither.
+    pub fn read_certificate(&mut self) -> Result<EfCChAut, EgkError> {
+        match self.read(&EF_C_CH_AUT_E256) {
+            Err(error) if is_missing(&error) => {}
+            other => return other.map(EfCChAut::E256),
+        }
+        match self.read(&EF_C_CH_AUT_R2048) {
+            Err(error) if is_missing(&error) => Err(EgkError::NoCertificate),
+            other => other.map(EfCChAut::R2048),
+        }
+    }
+
+    /// Reads one file up to the end of its content.
+    fn read(&mut self, file: &File) -> Result<Vec<u8>, EgkError> {
+        let malformed = || EgkError::Malformed { file: file.name };
+        self.select(file.application)?;
+        let first = self.read_first(file.sfi)?;
+        check_read(&first)?;
+        let mut content = first.into_data();
+        let length = (file.length)(&content).filter(|length| *length <= file.max).ok_or_else(malformed)?;
+        if content.len() < length && self.length == ApduLength::Extended {
+            // The reader or the card cut the answer: what is left comes in short APDUs.
+            self.length = ApduLength::Short;
+        }
+        while content.len() < length {
+            let offset = u16::try_from(content.len()).map_err(|_| malformed())?;
+            let missing = u32::try_from(length - content.len()).map_err(|_| malformed())?;
+            let next = self.transmit(&commands::read_binary(offset, missing.min(self.length.ne())))?;
+            check_read(&next)?;
+            if next.data().is_empty() {
+                return Err(malformed()); // the file ends before its content does
+            }
+            content.extend_from_slice(next.data());
+        }
+        content.truncate(length);
+        Ok(content)
+    }
+
+    /// Sends the first READ BINARY of a file. A reader or card that refuses the length is noticed here, once, and all
+    /// that follows is sent in the shorter form.
+    pub(super) fn read_first(&mut self, sfi: Sfi) -> Result<ResponseApdu, EgkError> {
+        loop {
+            match self.channel.transmit(&commands::read_binary_sfi(sfi, self.length.ne())) {
+                Ok(answer) if answer.status() == StatusWord::WRONG_LENGTH => match self.length.shorter() {
+                    Some(shorter) => self.length = shorter,
+                    None => return Ok(answer),
+                },
+                Err(ChannelError::Interrupted(_)) if self.length == ApduLength::Extended => {
+                    self.length = ApduLength::Short;
+                    let application = self.selected.unwrap_or(AID_EGK);
+                    self.reset()?;
+                    self.select(application)?;
+                }
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+fn check_read(answer: &ResponseApdu) -> Result<(), EgkError> {
+    match answer.status() {
+        StatusWord::OK | StatusWord::END_OF_FILE => Ok(()),
+        status => Err(EgkError::UnexpectedStatus { command: "READ BINARY", status }),
+    }
+}
+
+fn is_missing(error: &EgkError) -> bool {
+    matches!(error, EgkError::UnexpectedStatus { status: StatusWord::FILE_NOT_FOUND, .. })
+}
+
+/// EF.PD: two bytes length, then that many (gemSpec_eGK_Fach_VSDM, 2.3).
+fn length_of_pd(content: &[u8]) -> Option<usize> {
+    content.first_chunk().map(|length| 2 + usize::from(u16::from_be_bytes(*length)))
+}
+
+/// EF.VD: four offsets of two bytes, all inclusive from the file's first byte: VD begin and end, GVD begin and end.
+/// Without GVD, both of its offsets are `FFFF` (from memory of the specification; no card with it was seen).
+fn length_of_vd(content: &[u8]) -> Option<usize> {
+    let [_, _, vd_hi, vd_lo, _, _, gvd_hi, gvd_lo] = content.first_chunk::<8>()?;
+    let vd_end = u16::from_be_bytes([*vd_hi, *vd_lo]);
+    let end = match u16::from_be_bytes([*gvd_hi, *gvd_lo]) {
+        0xFFFF => vd_end,
+        gvd_end => gvd_end.max(vd_end),
+    };
+    Some(usize::from(end) + 1)
+}
+
+/// A certificate: the length of its outer SEQUENCE (ITU-T X.690, 8.1.3, definite form).
+fn length_of_der(content: &[u8]) -> Option<usize> {
+    match content {
+        [0x30, 0x82, hi, lo, ..] => Some(4 + usize::from(u16::from_be_bytes([*hi, *lo]))),
+        [0x30, 0x81, length, ..] => Some(3 + usize::from(*length)),
+        [0x30, length @ 0..=0x7F, ..] => Some(2 + usize::from(*length)),
+        _ => None,
+    }
+}

@@ -1,0 +1,30 @@
+//! Kartenbund binds a computer to a person's health-insurance account with the electronic health card (eGK).
+//!
+//! The layers, bottom up. A module imports only modules above it in this list; `tests/layers.rs` holds that.
+//!
+//! | module | what it is | feature |
+//! |---|---|---|
+//! | [`secret`] | PINs, passwords, key bytes: wiped on drop, never printed | |
+//! | [`apdu`] | command and response APDUs, status words, TLV | |
+//! | `reader` | a line to one card: PC/SC, recorded session, recorder | `client` |
+//! | `egk` | the health card: identification, files, PIN, key | `client` |
+//! | [`identity`] | who the card belongs to: KVNR, insurance data, certificate | |
+//! | [`pki`] | is the certificate to be trusted: the only maker of `VerifiedCertificate` | |
+//! | [`jose`] | signed JSON as gematik and we use it | |
+//! | `device_key` | the key of this computer, locked by the device PIN | `client` |
+//! | [`protocol`] | messages and checks of both sides, no input or output | |
+//! | `virtual_card` | a health card in software | `client` |
+//! | `server` | the account service | `server` |
+//! | `client` | talks to a service and asks the person through a trait | `client` |
+//! | `ui` | sentences, terminal | `client` |
+//!
+//! Bytes enter at `reader`, `device_key`, `virtual_card::vpcd`, `client` and `server`; everything between is pure and
+//! takes time and randomness as arguments.
+
+pub mod apdu;
+#[cfg(feature = "client")]
+pub mod egk;
+pub mod identity;
+#[cfg(feature = "client")]
+pub mod reader;
+pub mod secret;

@@ -1,0 +1,83 @@
+//! A line to one card, whatever is at the far end: a real reader, a recorded session, a card in software.
+
+pub mod pcsc;
+pub mod record;
+pub mod replay;
+
+use thiserror::Error;
+
+use crate::apdu::{CommandApdu, ResponseApdu};
+use replay::ReplayMismatch;
+
+/// A line to one card. One command out, one response back.
+pub trait CardChannel {
+    /// Sends `command` and waits for the card's response.
+    ///
+    /// # Errors
+    /// The line is gone (card removed, reader unplugged) or the far end broke the protocol.
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError>;
+
+    /// Resets the card: the MF is selected and no PIN is verified any more (ISO/IEC 7816-3, 6.2.3).
+    ///
+    /// # Errors
+    /// The line is gone.
+    fn reset(&mut self) -> Result<(), ChannelError>;
+}
+
+impl<C: CardChannel + ?Sized> CardChannel for &mut C {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        (**self).transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        (**self).reset()
+    }
+}
+
+impl<C: CardChannel + ?Sized> CardChannel for Box<C> {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        (**self).transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        (**self).reset()
+    }
+}
+
+/// What went wrong between this program and the card.
+#[derive(Debug, Error)]
+pub enum ChannelError {
+    /// The PC/SC service does not run or may not be used.
+    #[error("no PC/SC service")]
+    NoService,
+    /// No reader is connected, or not the one that was named.
+    #[error("no such card reader")]
+    NoReader {
+        /// The reader that was asked for.
+        wanted: Option<String>,
+    },
+    /// No reader holds a card.
+    #[error("no card in the reader")]
+    NoCard,
+    /// A card is in the reader and does not answer: most often it is the wrong way round.
+    #[error("the card does not answer")]
+    MuteCard,
+    /// More than one reader holds a card and none was named.
+    #[error("more than one reader holds a card")]
+    SeveralCards,
+    /// Another program uses the card exclusively.
+    #[error("another program uses the card")]
+    InUse,
+    /// The card or its reader was removed while it was used.
+    #[error("the card was removed")]
+    Removed,
+    /// Another program reset the card, or the transmission failed with the card still there.
+    #[error("the transmission failed")]
+    Interrupted(#[source] Option<::pcsc::Error>),
+    /// The answer is shorter than a status word or longer than any card's.
+    #[error("the answer is no response APDU")]
+    Malformed,
+    /// A recorded session does not fit what is sent, cannot be read, or cannot be written.
+    #[error(transparent)]
+    Session(#[from] ReplayMismatch),
+}

@@ -1,0 +1,220 @@
+//! Card readers of this computer, through the PC/SC service (PC/SC specification, parts 5 and 6).
+
+use std::ffi::{CStr, CString};
+use std::time::Duration;
+
+use pcsc::{
+    Attribute, Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State, Transaction,
+};
+use zeroize::Zeroizing;
+
+use super::{CardChannel, ChannelError};
+use crate::apdu::{CommandApdu, ResponseApdu};
+
+/// What a reader holds, as the PC/SC service sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slot {
+    /// No card.
+    Empty,
+    /// A card that does not answer.
+    Mute,
+    /// A card that answers.
+    Card,
+    /// A card that another program uses exclusively.
+    InUse,
+}
+
+/// One reader and what it holds.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    /// The name the PC/SC service gives it.
+    pub name: String,
+    /// What it holds now.
+    pub slot: Slot,
+    /// The answer to reset of its card; empty without one.
+    pub atr: Vec<u8>,
+}
+
+/// The PC/SC service of this computer.
+#[allow(missing_debug_implementations, reason = "the service's handle has nothing to show")]
+pub struct Service(Context);
+
+impl Service {
+    /// Connects to the PC/SC service.
+    ///
+    /// # Errors
+    /// [`ChannelError::NoService`] when it does not run or refuses us.
+    pub fn connect() -> Result<Self, ChannelError> {
+        Context::establish(Scope::User).map(Self).map_err(|_| ChannelError::NoService)
+    }
+
+    /// All readers and what they hold, in the service's order. Empty when there is none.
+    ///
+    /// # Errors
+    /// [`ChannelError::NoService`] when the service is gone.
+    pub fn readers(&self) -> Result<Vec<Reader>, ChannelError> {
+        let names = match self.0.list_readers_owned() {
+            Ok(names) => names,
+            Err(Error::NoReadersAvailable) => return Ok(Vec::new()),
+            Err(error) => return Err(channel_error(error)),
+        };
+        let mut states: Vec<_> = names.into_iter().map(|name| ReaderState::new(name, State::UNAWARE)).collect();
+        if states.is_empty() {
+            return Ok(Vec::new());
+        }
+        match self.0.get_status_change(Duration::ZERO, &mut states) {
+            Ok(()) | Err(Error::Timeout) => {}
+            Err(error) => return Err(channel_error(error)),
+        }
+        Ok(states.iter().map(reader_of).collect())
+    }
+
+    /// The reader to use: the one named `wanted`, else the only one that holds a card.
+    ///
+    /// # Errors
+    /// No reader, none of that name, no card, a mute card, or several cards and no name.
+    pub fn choose(&self, wanted: Option<&str>) -> Result<Reader, ChannelError> {
+        let readers = self.readers()?;
+        let no_reader = || ChannelError::NoReader { wanted: wanted.map(str::to_owned) };
+        let chosen = match wanted {
+            Some(name) => readers.into_iter().find(|reader| reader.name == name).ok_or_else(no_reader)?,
+            None if readers.is_empty() => return Err(no_reader()),
+            None => {
+                let mut holding = readers.into_iter().filter(|reader| reader.slot != Slot::Empty);
+                let first = holding.next().ok_or(ChannelError::NoCard)?;
+                if holding.next().is_some() {
+                    return Err(ChannelError::SeveralCards);
+                }
+                first
+            }
+        };
+        match chosen.slot {
+            Slot::Empty => Err(ChannelError::NoCard),
+            Slot::Mute => Err(ChannelError::MuteCard),
+            Slot::InUse => Err(ChannelError::InUse),
+            Slot::Card => Ok(chosen),
+        }
+    }
+
+    /// Connects to the card in `reader`.
+    ///
+    /// # Errors
+    /// No card, a mute card, or another program in the way.
+    pub fn connect_card(&self, reader: &Reader, sharing: Sharing) -> Result<PcscCard, ChannelError> {
+        let name = CString::new(reader.name.as_str()).map_err(|_| ChannelError::NoReader { wanted: None })?;
+        let mode = match sharing {
+            Sharing::Shared => ShareMode::Shared,
+            Sharing::Exclusive => ShareMode::Exclusive,
+        };
+        let card = self.0.connect(&name, mode, Protocols::T0 | Protocols::T1).map_err(channel_error)?;
+        Ok(PcscCard { card: Some(card), mode, sharing })
+    }
+}
+
+/// Whether other programs may use the card at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Others may be connected; a transaction keeps them out while we talk. For reading.
+    Shared,
+    /// Nobody else; the card is reset at the end, so that no verified PIN stays behind. For everything with a PIN.
+    Exclusive,
+}
+
+/// A connected card. Dropping it ends the connection.
+#[allow(missing_debug_implementations, reason = "the service's handle has nothing to show")]
+pub struct PcscCard {
+    card: Option<Card>,
+    mode: ShareMode,
+    sharing: Sharing,
+}
+
+impl PcscCard {
+    /// Opens the line to the card, with all other programs kept out until it is dropped.
+    ///
+    /// # Errors
+    /// The card is gone, or another program reset it meanwhile.
+    pub fn begin(&mut self) -> Result<PcscChannel<'_>, ChannelError> {
+        let mode = self.mode;
+        let card = self.card.as_mut().ok_or(ChannelError::Removed)?;
+        let transaction = match card.transaction2() {
+            Ok(transaction) => transaction,
+            Err((card, Error::ResetCard)) => {
+                card.reconnect(mode, Protocols::T0 | Protocols::T1, Disposition::LeaveCard).map_err(channel_error)?;
+                card.transaction().map_err(channel_error)?
+            }
+            Err((_, error)) => return Err(channel_error(error)),
+        };
+        Ok(PcscChannel { transaction, mode, buffer: Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]) })
+    }
+}
+
+impl Drop for PcscCard {
+    fn drop(&mut self) {
+        let end = match self.sharing {
+            Sharing::Shared => Disposition::LeaveCard,
+            Sharing::Exclusive => Disposition::ResetCard,
+        };
+        if let Some(Err((card, _))) = self.card.take().map(|card| card.disconnect(end)) {
+            drop(card);
+        }
+    }
+}
+
+/// The line to a card in a reader.
+#[allow(missing_debug_implementations, reason = "the service's handle has nothing to show")]
+pub struct PcscChannel<'card> {
+    transaction: Transaction<'card>,
+    mode: ShareMode,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+impl PcscChannel<'_> {
+    /// The name of the reader's maker, where the reader tells.
+    pub fn vendor(&self) -> Option<String> {
+        let name = self.transaction.get_attribute_owned(Attribute::VendorName).ok()?;
+        Some(String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned())
+    }
+}
+
+impl CardChannel for PcscChannel<'_> {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        let answer = self.transaction.transmit(&command.to_bytes(), &mut self.buffer).map_err(channel_error)?;
+        ResponseApdu::parse(answer).ok_or(ChannelError::Malformed)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        let protocols = Protocols::T0 | Protocols::T1;
+        self.transaction.reconnect(self.mode, protocols, Disposition::ResetCard).map_err(channel_error)
+    }
+}
+
+fn reader_of(state: &ReaderState) -> Reader {
+    let event = state.event_state();
+    let slot = if event.contains(State::MUTE) {
+        Slot::Mute
+    } else if event.contains(State::EXCLUSIVE) {
+        Slot::InUse
+    } else if event.contains(State::PRESENT) {
+        Slot::Card
+    } else {
+        Slot::Empty
+    };
+    Reader { name: lossy(state.name()), slot, atr: state.atr().to_vec() }
+}
+
+fn lossy(name: &CStr) -> String {
+    name.to_string_lossy().into_owned()
+}
+
+/// What an error of the service means for a person.
+fn channel_error(error: Error) -> ChannelError {
+    match error {
+        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::NoAccess => ChannelError::NoService,
+        Error::UnknownReader | Error::NoReadersAvailable => ChannelError::NoReader { wanted: None },
+        Error::NoSmartcard => ChannelError::NoCard,
+        Error::RemovedCard | Error::ReaderUnavailable => ChannelError::Removed,
+        Error::UnresponsiveCard | Error::UnpoweredCard => ChannelError::MuteCard,
+        Error::SharingViolation => ChannelError::InUse,
+        error => ChannelError::Interrupted(Some(error)),
+    }
+}

@@ -1,0 +1,65 @@
+//! A line to a card that writes down what passes, so that it can be played again (`docs/card.md`).
+
+use std::io::Write;
+
+use serde_json::json;
+
+use super::replay::{FORMAT_VERSION, ReplayMismatch};
+use super::{CardChannel, ChannelError};
+use crate::apdu::{CommandApdu, ResponseApdu};
+
+/// Instructions whose command data hold a PIN or PUK: VERIFY, CHANGE REFERENCE DATA, DISABLE and ENABLE VERIFICATION
+/// REQUIREMENT, RESET RETRY COUNTER. They are never recorded.
+const WITH_SECRETS: [u8; 5] = [0x20, 0x24, 0x26, 0x28, 0x2C];
+
+/// Passes everything on and writes one JSON line for each exchange.
+#[derive(Debug)]
+pub struct Recorder<C, W> {
+    channel: C,
+    out: W,
+}
+
+impl<C: CardChannel, W: Write> Recorder<C, W> {
+    /// Starts a recording with its header line.
+    ///
+    /// # Errors
+    /// The line could not be written.
+    pub fn start(channel: C, mut out: W, extended_length: bool) -> Result<Self, ChannelError> {
+        let header = json!({
+            "type": "header", "version": FORMAT_VERSION, "supports_extended_length": extended_length,
+            "keys": null, "can": null,
+        });
+        writeln!(out, "{header}").map_err(ReplayMismatch::File)?;
+        Ok(Self { channel, out })
+    }
+
+    /// Ends the recording: everything is with the file when this returns.
+    ///
+    /// # Errors
+    /// The file could not be written.
+    pub fn finish(mut self) -> Result<W, ChannelError> {
+        self.out.flush().map_err(ReplayMismatch::File)?;
+        Ok(self.out)
+    }
+}
+
+impl<C: CardChannel, W: Write> CardChannel for Recorder<C, W> {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        let [_, ins, ..] = command.header();
+        if WITH_SECRETS.contains(&ins) && !command.data().is_empty() {
+            return Err(ReplayMismatch::Secret.into());
+        }
+        let answer = self.channel.transmit(command);
+        let tx = hex::encode_upper(&*command.to_bytes());
+        let line = match &answer {
+            Ok(response) => json!({"type": "exchange", "tx": tx, "rx": hex::encode_upper(response.to_bytes())}),
+            Err(error) => json!({"type": "error", "tx": tx, "error": error.to_string()}),
+        };
+        writeln!(self.out, "{line}").map_err(ReplayMismatch::File)?;
+        answer
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        self.channel.reset()
+    }
+}

@@ -1,0 +1,191 @@
+//! A recorded session in place of a card: JSON lines, a header first, then one exchange each (`docs/card.md`).
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{CardChannel, ChannelError};
+use crate::apdu::{CommandApdu, ResponseApdu};
+
+/// Version of the file format that is read and written.
+pub const FORMAT_VERSION: u32 = 1;
+/// Most lines of a session, and most bytes of one: far above what any use of a card needs.
+const MAX_LINES: usize = 10_000;
+const MAX_LINE: usize = 300_000;
+
+/// Why a session cannot be played, or does not fit what the program sends.
+#[derive(Debug, Error)]
+pub enum ReplayMismatch {
+    /// A line of the file is not what the format says.
+    #[error("line {line} of the session is not valid")]
+    Malformed {
+        /// Counted from 1, the header.
+        line: usize,
+    },
+    /// The program sent something else than the session holds.
+    #[error("line {line} of the session: expected {expected}, sent {actual}")]
+    Command {
+        /// Counted from 1, the header.
+        line: usize,
+        /// The command of the session.
+        expected: Header,
+        /// The command that was sent.
+        actual: Header,
+    },
+    /// The program sent more than the session holds.
+    #[error("the session ends at line {line}, but {actual} was sent")]
+    Exhausted {
+        /// The last line.
+        line: usize,
+        /// The command that was sent.
+        actual: Header,
+    },
+    /// The program sent less than the session holds.
+    #[error("the session goes on at line {line} with {expected}, but nothing was sent")]
+    Unused {
+        /// The first line not played.
+        line: usize,
+        /// Its command.
+        expected: Header,
+    },
+    /// A command with a PIN in it is never recorded.
+    #[error("commands that carry a PIN are not recorded")]
+    Secret,
+    /// The file could not be read or written.
+    #[error("the session file")]
+    File(#[source] io::Error),
+}
+
+/// What may be shown of a command: its header and lengths, never its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    bytes: [u8; 4],
+    lc: usize,
+    ne: Option<u32>,
+}
+
+impl Header {
+    fn of(command: &CommandApdu) -> Self {
+        Self { bytes: command.header(), lc: command.data().len(), ne: command.ne() }
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", hex::encode_upper(self.bytes))?;
+        if self.lc > 0 {
+            write!(f, " Lc={}", self.lc)?;
+        }
+        self.ne.map_or(Ok(()), |ne| write!(f, " Le={ne}"))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum Line {
+    Header {
+        version: u32,
+        supports_extended_length: bool,
+        #[serde(default, rename = "keys")]
+        _keys: Option<Vec<String>>,
+        #[serde(default, rename = "can")]
+        _can: Option<String>,
+    },
+    Exchange {
+        tx: String,
+        rx: String,
+    },
+    Error {
+        tx: String,
+        #[serde(rename = "error")]
+        _error: String,
+    },
+}
+
+struct Exchange {
+    line: usize,
+    command: CommandApdu,
+    answer: Option<ResponseApdu>,
+}
+
+/// A session that is played: each command must be the recorded one, byte for byte and in order.
+#[allow(missing_debug_implementations, reason = "the answers hold personal data")]
+pub struct Replay {
+    exchanges: VecDeque<Exchange>,
+    last_line: usize,
+    extended_length: bool,
+}
+
+impl Replay {
+    /// Reads a session from the text of its file.
+    ///
+    /// # Errors
+    /// [`ReplayMismatch::Malformed`] names the first line that is not valid.
+    pub fn parse(text: &str) -> Result<Self, ReplayMismatch> {
+        let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+        let malformed = |line| ReplayMismatch::Malformed { line };
+        let (_, first) = lines.next().ok_or(malformed(1))?;
+        let Some(Line::Header { version: FORMAT_VERSION, supports_extended_length, .. }) = read_line(first) else {
+            return Err(malformed(1));
+        };
+        let mut exchanges = VecDeque::new();
+        for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
+            if line > MAX_LINES {
+                return Err(malformed(line));
+            }
+            let (tx, rx) = match read_line(text) {
+                Some(Line::Exchange { tx, rx }) => (tx, Some(rx)),
+                Some(Line::Error { tx, .. }) => (tx, None),
+                Some(Line::Header { .. }) | None => return Err(malformed(line)),
+            };
+            let bytes = |text: String| hex::decode(text).map_err(|_| malformed(line));
+            let command = CommandApdu::parse(&bytes(tx)?).map_err(|_| malformed(line))?;
+            let answer = match rx {
+                Some(rx) => Some(ResponseApdu::parse(&bytes(rx)?).ok_or(malformed(line))?),
+                None => None,
+            };
+            exchanges.push_back(Exchange { line, command, answer });
+        }
+        let last_line = exchanges.back().map_or(1, |last| last.line);
+        Ok(Self { exchanges, last_line, extended_length: supports_extended_length })
+    }
+
+    /// Whether the session was recorded with extended-length APDUs.
+    pub fn extended_length(&self) -> bool {
+        self.extended_length
+    }
+
+    /// Ends the session: it must have been played to its last line.
+    ///
+    /// # Errors
+    /// [`ReplayMismatch::Unused`] names the first line that was not.
+    pub fn finish(mut self) -> Result<(), ReplayMismatch> {
+        match self.exchanges.pop_front() {
+            Some(next) => Err(ReplayMismatch::Unused { line: next.line, expected: Header::of(&next.command) }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn read_line(text: &str) -> Option<Line> {
+    (text.len() <= MAX_LINE).then(|| serde_json::from_str(text).ok()).flatten()
+}
+
+impl CardChannel for Replay {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        let actual = Header::of(command);
+        let next = self.exchanges.pop_front().ok_or(ReplayMismatch::Exhausted { line: self.last_line, actual })?;
+        if next.command.to_bytes() != command.to_bytes() {
+            let expected = Header::of(&next.command);
+            return Err(ReplayMismatch::Command { line: next.line, expected, actual }.into());
+        }
+        next.answer.ok_or(ChannelError::Interrupted(None))
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        Ok(())
+    }
+}
