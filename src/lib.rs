@@ -5,6 +5,7 @@
 //! | module | what it is | feature |
 //! |---|---|---|
 //! | [`secret`] | PINs, passwords, key bytes: wiped on drop, never printed | |
+//! | `disk` | files that are whole or not there | `client` or `server` |
 //! | [`apdu`] | command and response APDUs, status words, TLV | |
 //! | `reader` | a line to one card: PC/SC, recorded session, recorder | `client` |
 //! | `egk` | the health card: identification, files, PIN, key | `client` |
@@ -23,8 +24,17 @@
 
 pub mod apdu;
 #[cfg(feature = "client")]
+pub mod device_key;
+#[cfg(any(feature = "client", feature = "server"))]
+pub mod disk;
+#[cfg(feature = "client")]
 pub mod egk;
 pub mod identity;
+pub mod jose;
+pub mod pki;
+pub mod protocol;
 #[cfg(feature = "client")]
 pub mod reader;
 pub mod secret;
+#[cfg(feature = "server")]
+pub mod server;

@@ -1,4 +1,5 @@
-//! The commands this project sends, one function each (gemSpec_COS V3.13.1, chapter 14).
+//! The commands this project sends, one function each (gemSpec_COS V3.13.1, chapter 14; the section numbers are quoted
+//! from memory).
 
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;

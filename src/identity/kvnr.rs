@@ -29,6 +29,18 @@ pub enum KvnrError {
     CheckDigit,
 }
 
+impl KvnrError {
+    /// Stable name of the mistake, for messages between programs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SmallLetter => "small_letter",
+            Self::TrailingPart => "trailing_part",
+            Self::Shape => "shape",
+            Self::CheckDigit => "check_digit",
+        }
+    }
+}
+
 impl Kvnr {
     /// Parses what a person typed or a register holds: shape and check digit.
     ///

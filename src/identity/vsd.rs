@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use flate2::bufread::GzDecoder;
 use roxmltree::{Document, Node, ParsingOptions};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::kvnr::{Ik, Kvnr};
@@ -73,7 +73,9 @@ impl StatusVd {
 }
 
 /// Where a person lives, or their post office box.
-#[derive(Clone, Serialize, PartialEq, Eq)]
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct Address {
     /// Street, or `Postfach` and its number.
     pub street: Option<String>,

@@ -11,6 +11,9 @@ use zeroize::Zeroizing;
 use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, ResponseApdu};
 
+/// Health cards talk T=1; bridges to other card technologies may offer T=0.
+const PROTOCOLS: Protocols = Protocols::T0.union(Protocols::T1);
+
 /// What a reader holds, as the PC/SC service sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
@@ -106,8 +109,8 @@ impl Service {
             Sharing::Shared => ShareMode::Shared,
             Sharing::Exclusive => ShareMode::Exclusive,
         };
-        let card = self.0.connect(&name, mode, Protocols::T0 | Protocols::T1).map_err(channel_error)?;
-        Ok(PcscCard { card: Some(card), mode, sharing })
+        let card = self.0.connect(&name, mode, PROTOCOLS).map_err(channel_error)?;
+        Ok(PcscCard { card: Some(card), sharing })
     }
 }
 
@@ -124,7 +127,6 @@ pub enum Sharing {
 #[allow(missing_debug_implementations, reason = "the service's handle has nothing to show")]
 pub struct PcscCard {
     card: Option<Card>,
-    mode: ShareMode,
     sharing: Sharing,
 }
 
@@ -134,17 +136,20 @@ impl PcscCard {
     /// # Errors
     /// The card is gone, or another program reset it meanwhile.
     pub fn begin(&mut self) -> Result<PcscChannel<'_>, ChannelError> {
-        let mode = self.mode;
         let card = self.card.as_mut().ok_or(ChannelError::Removed)?;
-        let transaction = match card.transaction2() {
-            Ok(transaction) => transaction,
-            Err((card, Error::ResetCard)) => {
-                card.reconnect(mode, Protocols::T0 | Protocols::T1, Disposition::LeaveCard).map_err(channel_error)?;
-                card.transaction().map_err(channel_error)?
-            }
-            Err((_, error)) => return Err(channel_error(error)),
+        let line = match self.sharing {
+            // No transaction: Windows resets a card that is idle in one for five seconds, and people type slower.
+            Sharing::Exclusive => Line::Exclusive(card),
+            Sharing::Shared => Line::Shared(match card.transaction2() {
+                Ok(transaction) => transaction,
+                Err((card, Error::ResetCard)) => {
+                    card.reconnect(ShareMode::Shared, PROTOCOLS, Disposition::LeaveCard).map_err(channel_error)?;
+                    card.transaction().map_err(channel_error)?
+                }
+                Err((_, error)) => return Err(channel_error(error)),
+            }),
         };
-        Ok(PcscChannel { transaction, mode, buffer: Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]) })
+        Ok(PcscChannel { line, buffer: Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]) })
     }
 }
 
@@ -163,28 +168,31 @@ impl Drop for PcscCard {
 /// The line to a card in a reader.
 #[allow(missing_debug_implementations, reason = "the service's handle has nothing to show")]
 pub struct PcscChannel<'card> {
-    transaction: Transaction<'card>,
-    mode: ShareMode,
+    line: Line<'card>,
     buffer: Zeroizing<Vec<u8>>,
 }
 
-impl PcscChannel<'_> {
-    /// The name of the reader's maker, where the reader tells.
-    pub fn vendor(&self) -> Option<String> {
-        let name = self.transaction.get_attribute_owned(Attribute::VendorName).ok()?;
-        Some(String::from_utf8_lossy(&name).trim_end_matches('\0').to_owned())
-    }
+enum Line<'card> {
+    Exclusive(&'card mut Card),
+    Shared(Transaction<'card>),
 }
 
 impl CardChannel for PcscChannel<'_> {
     fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
-        let answer = self.transaction.transmit(&command.to_bytes(), &mut self.buffer).map_err(channel_error)?;
+        let card: &Card = match &self.line {
+            Line::Exclusive(card) => card,
+            Line::Shared(transaction) => transaction,
+        };
+        let answer = card.transmit(&command.to_bytes(), &mut self.buffer).map_err(channel_error)?;
         ResponseApdu::parse(answer).ok_or(ChannelError::Malformed)
     }
 
     fn reset(&mut self) -> Result<(), ChannelError> {
-        let protocols = Protocols::T0 | Protocols::T1;
-        self.transaction.reconnect(self.mode, protocols, Disposition::ResetCard).map_err(channel_error)
+        match &mut self.line {
+            Line::Exclusive(card) => card.reconnect(ShareMode::Exclusive, PROTOCOLS, Disposition::ResetCard),
+            Line::Shared(transaction) => transaction.reconnect(ShareMode::Shared, PROTOCOLS, Disposition::ResetCard),
+        }
+        .map_err(channel_error)
     }
 }
 

@@ -1,0 +1,64 @@
+//! Files that are whole or not there, and that nobody else can read.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::Path;
+
+/// Writes `content` to `path` so that a crash at any moment leaves the old file or the new one: a temporary file beside
+/// it with permissions for its owner only, flushed to the disk, then renamed; the folder is made where it is missing.
+///
+/// # Errors
+/// Those of the file system; the old file is then untouched.
+pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    make_private_folder(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?; // created with mode 0600
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+/// Reads a file of at most `max` bytes; `None` when it is not there.
+///
+/// # Errors
+/// Those of the file system, and `InvalidData` for a longer file.
+pub fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut content = Vec::new();
+    file.take(max as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > max { Err(io::ErrorKind::InvalidData.into()) } else { Ok(Some(content)) }
+}
+
+/// Removes a file for good; it is no error when it is not there.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => path.parent().filter(|folder| folder.exists()).map_or(Ok(()), sync_folder),
+    }
+}
+
+fn make_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(()) // a folder cannot be opened as a file there; the rename is journalled by the file system
+}

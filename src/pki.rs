@@ -1,0 +1,165 @@
+//! Is a certificate to be trusted, and is it the right one? (gemSpec_PKI, TUC_PKI_018; codes as `SE_1021` in the
+//! comments are those of the specification for the same check)
+//!
+//! [`verify`] is the only maker of [`VerifiedCertificate`]. The trust list and revocation (TUC_PKI_001 and 006) are
+//! not looked at yet: anchors are pinned certificates of eGK CAs, and whoever relies on a proof is told so.
+
+mod anchors;
+
+use ecdsa::VerifyingKey;
+use ecdsa::signature::Verifier as _;
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use crate::identity::certificate::{Certificate, CertificateError, Holder, PublicKey, oid};
+pub use anchors::{AnchorError, Anchors, Issuer, ProductionAnchors, TestAnchors};
+
+/// The curve of the card's keys (RFC 5639, 3.4).
+pub type BrainpoolP256r1 = bp256::BrainpoolP256r1;
+
+/// Bits of KeyUsage (RFC 5280, 4.2.1.3), counted as x509-parser does.
+const DIGITAL_SIGNATURE: u16 = 1;
+const KEY_CERT_SIGN: u16 = 1 << 5;
+/// OID of `ecdsa-with-SHA256`.
+const ECDSA_WITH_SHA256: &str = "1.2.840.10045.4.3.2";
+/// Extensions that must be critical, and the only ones that may: KeyUsage and BasicConstraints.
+const CRITICAL: [&str; 2] = ["2.5.29.15", "2.5.29.19"];
+/// The insurer of gematik's test cards for the production environment; it insures nobody.
+const TEST_PAYER_IK: &str = "109500969";
+
+/// Why a certificate is not accepted.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum PkiError {
+    /// Not a certificate, or one that does not name exactly one person and insurer.
+    #[error(transparent)]
+    Malformed(#[from] CertificateError),
+    /// Issued by nobody we trust.
+    #[error("the issuer is not trusted")]
+    UnknownIssuer,
+    /// Not valid yet.
+    #[error("the certificate is not valid yet")]
+    NotYetValid,
+    /// Not valid any more.
+    #[error("the certificate has expired")]
+    Expired,
+    /// The issuer did not sign this.
+    #[error("the issuer's signature is wrong")]
+    Signature,
+    /// Not on brainpoolP256r1: cards with RSA alone are not supported yet.
+    #[error("the certificate's key is not supported")]
+    UnsupportedKey,
+    /// KeyUsage, ExtendedKeyUsage, BasicConstraints or the critical extensions are not those of C.CH.AUT.
+    #[error("the certificate may not be used to authenticate")]
+    Usage,
+    /// Another type than C.CH.AUT.
+    #[error("the certificate is of another type")]
+    WrongType,
+    /// Not the certificate of an insured person.
+    #[error("the certificate belongs to another role")]
+    WrongRole,
+    /// A test card where real ones are needed.
+    #[error("the certificate is one of a test card")]
+    TestCard,
+}
+
+/// A certificate of an insured person whose issuer, validity, signature and profile were checked by [`verify`].
+/// Nothing else can make one.
+#[derive(Debug)]
+pub struct VerifiedCertificate {
+    certificate: Certificate,
+    holder: Holder,
+    key: VerifyingKey<BrainpoolP256r1>,
+    issuer_der: Vec<u8>,
+}
+
+impl VerifiedCertificate {
+    /// The certificate.
+    pub fn certificate(&self) -> &Certificate {
+        &self.certificate
+    }
+
+    /// Whom it names.
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
+    /// Its public key, a point on brainpoolP256r1.
+    pub fn key(&self) -> &VerifyingKey<BrainpoolP256r1> {
+        &self.key
+    }
+
+    /// The certificate of its issuer (DER).
+    pub fn issuer_der(&self) -> &[u8] {
+        &self.issuer_der
+    }
+}
+
+/// Checks a C.CH.AUT against pinned issuers at the time `at`, in the order of TUC_PKI_018.
+///
+/// # Errors
+/// [`PkiError`] names the first check that fails.
+pub fn verify(der: &[u8], anchors: &dyn Anchors, at: OffsetDateTime) -> Result<VerifiedCertificate, PkiError> {
+    let certificate = Certificate::parse(der)?;
+    let issuer = issuer_of(&certificate, anchors)?;
+
+    // SE_1021: the reference time lies within the validity of the certificate.
+    if at < certificate.not_before {
+        return Err(PkiError::NotYetValid);
+    }
+    if at > certificate.not_after {
+        return Err(PkiError::Expired);
+    }
+
+    // SE_1024: the issuer signed these bytes, with the one algorithm of these cards.
+    check_signature(&certificate, &issuer.key)?;
+
+    let PublicKey::BrainpoolP256r1(point) = &certificate.public_key else { return Err(PkiError::UnsupportedKey) };
+    let key = VerifyingKey::from_sec1_bytes(point).map_err(|_| PkiError::UnsupportedKey)?;
+
+    // SE_1016 and SE_1017, profile C.CH.AUT: what the key is for.
+    let extensions = &certificate.extensions;
+    let usage_fits = extensions.key_usage == Some(DIGITAL_SIGNATURE)
+        && extensions.is_ca == Some(false)
+        && extensions.extended_key_usage.as_ref().is_none_or(|usages| usages.iter().any(|u| u == oid::CLIENT_AUTH))
+        && extensions.critical == CRITICAL;
+    if !usage_fits {
+        return Err(PkiError::Usage);
+    }
+
+    // SE_1018: the certificate type. The role in the Admission is for the caller of the TUC to check: we are it.
+    if !extensions.policies.iter().any(|policy| policy == oid::EGK_AUT) {
+        return Err(PkiError::WrongType);
+    }
+    if extensions.professions != [oid::VERSICHERTER] {
+        return Err(PkiError::WrongRole);
+    }
+
+    let holder = certificate.holder()?;
+    if !anchors.accept_test_cards() && holder.payer_ik.as_str() == TEST_PAYER_IK {
+        return Err(PkiError::TestCard);
+    }
+    Ok(VerifiedCertificate { holder, key, issuer_der: issuer.certificate.der.clone(), certificate })
+}
+
+/// The pinned issuer: its name is the certificate's issuer and its key the one the certificate points to.
+fn issuer_of<'a>(certificate: &Certificate, anchors: &'a dyn Anchors) -> Result<&'a Issuer, PkiError> {
+    let key_id = certificate.extensions.authority_key_id.as_ref();
+    anchors
+        .issuers()
+        .iter()
+        .find(|issuer| {
+            issuer.certificate.subject.der == certificate.issuer.der
+                && key_id.is_some()
+                && issuer.certificate.extensions.subject_key_id.as_ref() == key_id
+        })
+        .ok_or(PkiError::UnknownIssuer)
+}
+
+fn check_signature(certificate: &Certificate, key: &VerifyingKey<BrainpoolP256r1>) -> Result<(), PkiError> {
+    if certificate.signature_algorithm != ECDSA_WITH_SHA256 {
+        return Err(PkiError::Signature);
+    }
+    let signature = ecdsa::der::Signature::<BrainpoolP256r1>::from_bytes(&certificate.signature);
+    let signature = signature.map_err(|_| PkiError::Signature)?;
+    key.verify(&certificate.tbs, &signature).map_err(|_| PkiError::Signature)
+}

@@ -1,0 +1,142 @@
+//! Certificates of eGK CAs that are trusted because the operator pinned them. Those of production and those of test
+//! environments are different types, so that a production service cannot be talked into test roots.
+
+use std::fmt::Debug;
+
+use ecdsa::VerifyingKey;
+use thiserror::Error;
+use x509_parser::pem::Pem;
+
+use super::{BrainpoolP256r1, KEY_CERT_SIGN};
+use crate::identity::certificate::{Certificate, PublicKey};
+
+/// How test CAs of gematik, and ours, mark their names.
+const TEST_MARKS: [&str; 2] = ["TEST-ONLY", "NOT-VALID"];
+
+/// Why a certificate cannot be an anchor.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum AnchorError {
+    /// The file is not PEM, or holds something else than certificates, or nothing.
+    #[error("the file holds no certificate in PEM")]
+    Pem,
+    /// The certificate is not one of a CA on brainpoolP256r1.
+    #[error("the certificate is not one of an eGK CA")]
+    NotACa,
+    /// A test CA was given where a production one is needed.
+    #[error("the certificate is one of a test CA")]
+    TestCa,
+}
+
+/// A trusted CA.
+#[derive(Debug)]
+pub struct Issuer {
+    pub(super) certificate: Certificate,
+    pub(super) key: VerifyingKey<BrainpoolP256r1>,
+}
+
+impl Issuer {
+    /// Reads a CA certificate (DER).
+    ///
+    /// # Errors
+    /// [`AnchorError::NotACa`] when it is none on brainpoolP256r1.
+    pub fn from_der(der: &[u8]) -> Result<Self, AnchorError> {
+        let certificate = Certificate::parse(der).map_err(|_| AnchorError::NotACa)?;
+        let signs = certificate.extensions.key_usage.is_some_and(|usage| usage & KEY_CERT_SIGN != 0);
+        let PublicKey::BrainpoolP256r1(point) = &certificate.public_key else { return Err(AnchorError::NotACa) };
+        let key = VerifyingKey::from_sec1_bytes(point).map_err(|_| AnchorError::NotACa)?;
+        let identified = certificate.extensions.subject_key_id.is_some();
+        if certificate.extensions.is_ca == Some(true) && signs && identified {
+            Ok(Self { certificate, key })
+        } else {
+            Err(AnchorError::NotACa)
+        }
+    }
+
+    /// Its name, for people.
+    pub fn name(&self) -> &str {
+        &self.certificate.subject.text
+    }
+
+    fn is_test(&self) -> bool {
+        TEST_MARKS.iter().any(|mark| self.name().contains(mark))
+    }
+}
+
+/// A set of trusted CAs.
+pub trait Anchors: Debug + Send + Sync {
+    /// The CAs.
+    fn issuers(&self) -> &[Issuer];
+    /// Whether cards of test insurers are accepted.
+    fn accept_test_cards(&self) -> bool;
+}
+
+/// CAs of real health cards. A test CA cannot get in.
+#[derive(Debug, Default)]
+pub struct ProductionAnchors(Vec<Issuer>);
+
+/// CAs of test cards, and any other a test needs.
+#[derive(Debug, Default)]
+pub struct TestAnchors(Vec<Issuer>);
+
+impl ProductionAnchors {
+    /// Adds all certificates of a PEM file.
+    ///
+    /// # Errors
+    /// [`AnchorError`]; nothing is added then.
+    pub fn add_pem(&mut self, pem: &[u8]) -> Result<(), AnchorError> {
+        let issuers = read_pem(pem)?;
+        if issuers.iter().any(Issuer::is_test) {
+            return Err(AnchorError::TestCa);
+        }
+        self.0.extend(issuers);
+        Ok(())
+    }
+}
+
+impl TestAnchors {
+    /// Adds all certificates of a PEM file.
+    ///
+    /// # Errors
+    /// [`AnchorError`]; nothing is added then.
+    pub fn add_pem(&mut self, pem: &[u8]) -> Result<(), AnchorError> {
+        self.0.extend(read_pem(pem)?);
+        Ok(())
+    }
+
+    /// Adds one CA.
+    pub fn add(&mut self, issuer: Issuer) {
+        self.0.push(issuer);
+    }
+}
+
+impl Anchors for ProductionAnchors {
+    fn issuers(&self) -> &[Issuer] {
+        &self.0
+    }
+
+    fn accept_test_cards(&self) -> bool {
+        false
+    }
+}
+
+impl Anchors for TestAnchors {
+    fn issuers(&self) -> &[Issuer] {
+        &self.0
+    }
+
+    fn accept_test_cards(&self) -> bool {
+        true
+    }
+}
+
+fn read_pem(pem: &[u8]) -> Result<Vec<Issuer>, AnchorError> {
+    let mut issuers = Vec::new();
+    for block in Pem::iter_from_buffer(pem) {
+        let block = block.map_err(|_| AnchorError::Pem)?;
+        if block.label != "CERTIFICATE" {
+            return Err(AnchorError::Pem);
+        }
+        issuers.push(Issuer::from_der(&block.contents)?);
+    }
+    if issuers.is_empty() { Err(AnchorError::Pem) } else { Ok(issuers) }
+}

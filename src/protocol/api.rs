@@ -1,0 +1,230 @@
+//! Bodies of HTTP requests and answers that both sides share. Signed messages travel in them as compact JWS.
+
+use serde::{Deserialize, Serialize};
+
+use super::application::ApplicationType;
+use super::approval::{FrozenDocument, MatchCode, Verdict};
+use super::pairing::DeviceInformation;
+use super::registration::{CardEvidence, Method};
+use super::{
+    ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash,
+};
+use crate::jose::Thumbprint;
+
+/// Path of the signed configuration.
+pub const CONFIGURATION: &str = "/.well-known/kartenbund-configuration";
+
+macro_rules! bodies {
+    ($($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty $(=> $schema:ty)?,)* })*) => {$(
+        $(#[$meta])*
+        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+        $vis struct $name {
+            $($(#[$field_meta])* $(#[cfg_attr(feature = "server", schema(value_type = $schema))])? pub $field: $type,)*
+        }
+    )*};
+}
+
+bodies! {
+    /// The signed configuration of the service.
+    pub struct ConfigurationAnswer {
+        /// [`super::service::Configuration`] as a compact JWS.
+        configuration: String,
+    }
+
+    /// The answer to a login.
+    pub struct LoginAnswer {
+        /// Opaque; 256 bits.
+        access_token: String,
+        /// `Bearer`.
+        token_type: String,
+        /// Life in seconds.
+        expires_in: i64,
+    }
+
+    /// Announces a device key.
+    pub struct RegistrationRequest {
+        /// How the device is to be bound.
+        method: Method,
+        /// Thumbprint of the new device key (RFC 7638).
+        jkt: Thumbprint => String,
+        /// SHA-256 of the device's nonce.
+        commit: Sha256Hash => String,
+        /// What the device is.
+        device_information: DeviceInformation,
+    }
+
+    /// A registration that was opened.
+    pub struct RegistrationOffer {
+        /// The registration.
+        registration_id: RegistrationId => String,
+        /// When it ends.
+        expires_at: NumericDate,
+        /// The service's clock, so that the device can sign with its offset.
+        server_time: NumericDate,
+        /// Public key of the service's share in the device PIN; `null` as long as the PIN is checked on the device alone.
+        voprf_pk: Option<String>,
+        /// The service's name in all signed messages.
+        aud: String,
+    }
+
+    /// A fresh challenge.
+    pub struct ChallengeAnswer {
+        /// [`super::service::RegistrationChallenge`] as a compact JWS.
+        challenge: String,
+    }
+
+    /// Hands in the evidence for a registration.
+    pub struct EvidenceRequest {
+        /// [`super::registration::ProofOfPossession`] as a compact JWS.
+        pop: String,
+        /// The device's nonce.
+        nonce_d: DeviceNonce => String,
+        /// What the card signed.
+        evidence: CardEvidence,
+    }
+
+    /// How far a registration is.
+    pub struct RegistrationAnswer {
+        /// State of the registration, or of the device once there is one.
+        state: String,
+        /// The device, once it is bound.
+        device: Option<DeviceAnswer>,
+        /// [`super::service::Receipt`] as a compact JWS, once it is bound.
+        receipt: Option<String>,
+    }
+
+    /// A device of the account.
+    pub struct DeviceAnswer {
+        /// The device.
+        device_id: DeviceId => String,
+        /// What the person calls it.
+        name: String,
+        /// `active` or `revoked`.
+        state: String,
+        /// How it was bound.
+        method: Method,
+        /// What it may approve.
+        binding_level: BindingLevel,
+        /// Thumbprint of its key.
+        jkt: Thumbprint => String,
+        /// Since when it may approve.
+        active_from: NumericDate,
+    }
+
+    /// All devices of the account.
+    pub struct DevicesAnswer {
+        /// Newest first.
+        devices: Vec<DeviceAnswer>,
+    }
+
+    /// An application that waits for its approval.
+    pub struct ApplicationAccepted {
+        /// The application.
+        application_id: ApplicationId => String,
+        /// The approval that decides it.
+        approval_id: ApprovalId => String,
+        /// Two digits for whoever submitted; they are typed where it is approved.
+        match_code: MatchCode => String,
+        /// When the approval ends.
+        expires_at: NumericDate,
+    }
+
+    /// How far an application is.
+    pub struct ApplicationAnswer {
+        /// The application.
+        application_id: ApplicationId => String,
+        /// Its kind.
+        #[serde(rename = "type")]
+        kind: ApplicationType,
+        /// `pending`, `denied`, `expired`, `cancelled`, `queued` or `executed`.
+        state: String,
+        /// When it is executed, once it is approved.
+        execute_at: Option<NumericDate>,
+    }
+
+    /// An approval in a list.
+    pub struct ApprovalSummary {
+        /// The approval.
+        approval_id: ApprovalId => String,
+        /// What it decides.
+        application_id: ApplicationId => String,
+        /// Its kind.
+        #[serde(rename = "type")]
+        kind: ApplicationType,
+        /// `pending`, `approved`, `denied`, `expired` or `cancelled`.
+        state: String,
+        /// When it was made.
+        created: NumericDate,
+        /// When it ends.
+        expires_at: NumericDate,
+    }
+
+    /// The approvals of the account.
+    pub struct ApprovalsAnswer {
+        /// Newest first.
+        approvals: Vec<ApprovalSummary>,
+    }
+
+    /// One approval with everything needed to decide it.
+    pub struct ApprovalAnswer {
+        /// State and times.
+        approval: ApprovalSummary,
+        /// The frozen document.
+        document: FrozenDocument => String,
+        /// What the decision must carry; `null` once it is decided.
+        challenge: Option<Challenge> => Option<String>,
+        /// The service's clock.
+        server_time: NumericDate,
+    }
+
+    /// Hands in a decision.
+    pub struct DecisionRequest {
+        /// The device that signed.
+        device_id: DeviceId => String,
+        /// [`super::approval::Decision`] as a compact JWS.
+        decision: String,
+    }
+
+    /// The decision was taken.
+    pub struct DecisionAnswer {
+        /// What was taken.
+        verdict: Verdict,
+        /// [`super::service::Receipt`] as a compact JWS.
+        receipt: String,
+        /// How far the application is now.
+        application: ApplicationAnswer,
+    }
+
+    /// An error (RFC 9457).
+    pub struct Problem {
+        /// `urn:kartenbund:` and the code.
+        #[serde(rename = "type")]
+        kind: String,
+        /// The code in words, for developers.
+        title: String,
+        /// The HTTP status.
+        status: u16,
+        /// Stable; programs decide by it.
+        code: String,
+        /// More, where it helps and tells nothing to a stranger.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        detail: Option<String>,
+        /// Seconds to wait.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        retry_after: Option<u64>,
+        /// Finds the request in the service's logs.
+        trace_id: String,
+    }
+}
+
+/// Asks for an access token.
+#[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct LoginRequest {
+    /// Versichertennummer: one capital letter and nine digits.
+    pub kvnr: String,
+    /// Password.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub password: crate::secret::SecretText,
+}

@@ -1,0 +1,352 @@
+//! Binding a device by the card (`docs/protocol.md`, registration): under one entry of the card PIN the card signs
+//! gematik's pairing data and a fresh statement for this service; the device key proves that it is there.
+//!
+//! Each check makes a proof value that nothing else can make; the store binds a device only for those values.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::pairing::PairingData;
+use super::{
+    BindingLevel, CLOCK_TOLERANCE, Challenge, DeviceNonce, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash,
+    VERSION,
+};
+use crate::identity::kvnr::{Ik, Kvnr};
+use crate::jose::jws::{self, KeyHint};
+use crate::jose::{Bp256r1, Es256, Message, P256Jwk, Thumbprint, base64url};
+use crate::pki::VerifiedCertificate;
+
+/// How a device is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Card and card PIN.
+    Card,
+}
+
+/// The card's fresh statement, `kartenbund-card+jws`: the pairing data alone has no audience, time or nonce.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CardStatement {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The service.
+    pub aud: String,
+    /// The registration.
+    pub registration_id: RegistrationId,
+    /// The service's challenge.
+    pub challenge: Challenge,
+    /// The device key.
+    pub jkt: Thumbprint,
+    /// The account.
+    pub kvnr: Kvnr,
+    /// SHA-256 of the signed pairing data, the compact JWS in ASCII.
+    pub pairing_sha256: Sha256Hash,
+    /// When it was made.
+    pub iat: NumericDate,
+}
+
+impl Message for CardStatement {
+    const TYP: &'static str = "kartenbund-card+jws";
+    const KEY_HINT: KeyHint = KeyHint::X5c;
+    type Algorithm = Bp256r1;
+}
+
+/// What the card gives.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CardEvidence {
+    /// gematik's pairing data, signed by the card: a compact JWS.
+    pub signed_pairing_data: String,
+    /// C.CH.AUT (DER).
+    #[serde(with = "base64url")]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub auth_cert: Vec<u8>,
+    /// [`CardStatement`]: a compact JWS.
+    pub card_jws: String,
+}
+
+impl CardEvidence {
+    /// SHA-256 over the three parts as they travel, with a line feed between them.
+    pub fn sha256(&self) -> Sha256Hash {
+        let parts = [&self.signed_pairing_data, &base64url::encode(&self.auth_cert), &self.card_jws];
+        Sha256Hash::of(parts.map(String::as_str).join("\n").as_bytes())
+    }
+}
+
+/// The device key's proof of possession, `pop+jws`, over everything the device and the card say.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProofOfPossession {
+    /// [`VERSION`].
+    pub v: u32,
+    /// The service.
+    pub aud: String,
+    /// The registration.
+    pub registration_id: RegistrationId,
+    /// The service's challenge.
+    pub challenge: Challenge,
+    /// When it was made.
+    pub iat: NumericDate,
+    /// How the device is bound.
+    pub method: Method,
+    /// The account.
+    pub kvnr: Kvnr,
+    /// This key.
+    pub jkt: Thumbprint,
+    /// [`CardEvidence::sha256`].
+    pub evidence_sha256: Sha256Hash,
+    /// Public key of the service's share in the device PIN; `null` as long as the PIN is checked on the device alone.
+    pub voprf_pk: Option<String>,
+    /// The key that lists and watches approvals.
+    pub transport_jwk: P256Jwk,
+}
+
+impl Message for ProofOfPossession {
+    const TYP: &'static str = "pop+jws";
+    const KEY_HINT: KeyHint = KeyHint::Jwk;
+    type Algorithm = Es256;
+}
+
+/// What the service knows of a registration, against which evidence is checked.
+#[derive(Clone, Debug)]
+pub struct Expected {
+    /// The service.
+    pub aud: String,
+    /// The registration.
+    pub registration_id: RegistrationId,
+    /// The challenge that was handed out for it.
+    pub challenge: Challenge,
+    /// The device key that was announced.
+    pub jkt: Thumbprint,
+    /// Hash of the device's nonce that was announced.
+    pub commit: Sha256Hash,
+    /// The account.
+    pub kvnr: Kvnr,
+}
+
+/// Why evidence is refused. Each check has its own.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum RegistrationError {
+    /// The card is another person's.
+    #[error("the card belongs to another person than the account")]
+    OtherPerson,
+    /// The card is of an insurer that is not this service's.
+    #[error("the card is of another insurer")]
+    OtherInsurer,
+    /// The pairing data are not signed by this card, or a claim in them is wrong.
+    #[error("the pairing data are wrong: {0}")]
+    Pairing(Part),
+    /// The card's fresh statement is not signed by this card, or a claim in it is wrong.
+    #[error("the card's statement is wrong: {0}")]
+    Statement(Part),
+    /// The proof of possession is not signed by the device key, or a claim in it is wrong.
+    #[error("the proof of possession is wrong: {0}")]
+    Possession(Part),
+    /// The device's nonce is not the one that was announced.
+    #[error("the nonce is not the one announced")]
+    Nonce,
+}
+
+/// What is wrong with a signed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It is no message of this kind.
+    Message,
+    /// Its signature.
+    Signature,
+    /// A claim of this name.
+    Claim(&'static str),
+}
+
+impl std::fmt::Display for Part {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Message => f.write_str("message"),
+            Self::Signature => f.write_str("signature"),
+            Self::Claim(name) => f.write_str(name),
+        }
+    }
+}
+
+impl From<jws::JwsError> for Part {
+    fn from(error: jws::JwsError) -> Self {
+        match error {
+            jws::JwsError::Signature => Self::Signature,
+            jws::JwsError::Malformed | jws::JwsError::Header => Self::Message,
+        }
+    }
+}
+
+/// The card belongs to the account and to an insurer of this service.
+#[derive(Debug)]
+pub struct Membership(());
+
+impl Membership {
+    /// The KVNR comes from the verified certificate only; it must be the account's, and the insurer one of `payer_iks`.
+    ///
+    /// # Errors
+    /// [`RegistrationError::OtherPerson`] or [`RegistrationError::OtherInsurer`].
+    pub fn check(
+        certificate: &VerifiedCertificate,
+        account: &Kvnr,
+        payer_iks: &[Ik],
+    ) -> Result<Self, RegistrationError> {
+        if &certificate.holder().kvnr != account {
+            return Err(RegistrationError::OtherPerson);
+        }
+        if !payer_iks.contains(&certificate.holder().payer_ik) {
+            return Err(RegistrationError::OtherInsurer);
+        }
+        Ok(Self(()))
+    }
+}
+
+/// The card was there, its PIN was entered, and it signed this device key for this registration.
+#[derive(Debug)]
+pub struct CardPossession {
+    registration_id: RegistrationId,
+    device_key: P256Jwk,
+    key_identifier: KeyIdentifier,
+}
+
+impl CardPossession {
+    /// Checks both signatures of the card and every claim in them.
+    ///
+    /// # Errors
+    /// [`RegistrationError::Pairing`] or [`RegistrationError::Statement`] with the part that is wrong.
+    pub fn check(
+        certificate: &VerifiedCertificate,
+        evidence: &CardEvidence,
+        expected: &Expected,
+        now: NumericDate,
+    ) -> Result<Self, RegistrationError> {
+        // The pairing data are signed by the key of the certificate that came with them, and say the same as it.
+        let pairing = |part| RegistrationError::Pairing(part);
+        let data: PairingData =
+            jws::verify(&evidence.signed_pairing_data, certificate.key()).map_err(|e| pairing(e.into()))?;
+        let device_key = data.check(certificate.certificate()).map_err(|mismatch| pairing(Part::Claim(mismatch.0)))?;
+        if device_key.thumbprint() != expected.jkt {
+            return Err(pairing(Part::Claim("se_subject_public_key_info")));
+        }
+
+        // The statement is signed by the same card, now, for this service and this registration.
+        let der = &certificate.certificate().der;
+        let statement: CardStatement = jws::verify_with_x5c(&evidence.card_jws, der, certificate.key())
+            .map_err(|e| RegistrationError::Statement(e.into()))?;
+        let claims = [
+            ("v", statement.v == VERSION),
+            ("aud", statement.aud == expected.aud),
+            ("registration_id", statement.registration_id == expected.registration_id),
+            ("challenge", statement.challenge == expected.challenge),
+            ("jkt", statement.jkt == expected.jkt),
+            ("kvnr", statement.kvnr == certificate.holder().kvnr),
+            ("pairing_sha256", statement.pairing_sha256 == Sha256Hash::of(evidence.signed_pairing_data.as_bytes())),
+            ("iat", is_fresh(statement.iat, now)),
+        ];
+        first_wrong(&claims).map_err(RegistrationError::Statement)?;
+        Ok(Self { registration_id: expected.registration_id, device_key, key_identifier: data.key_identifier })
+    }
+
+    /// The registration it is for.
+    pub fn registration_id(&self) -> RegistrationId {
+        self.registration_id
+    }
+
+    /// The device key the card signed.
+    pub fn device_key(&self) -> &P256Jwk {
+        &self.device_key
+    }
+
+    /// How the pairing data name that key.
+    pub fn key_identifier(&self) -> KeyIdentifier {
+        self.key_identifier
+    }
+}
+
+/// The device key was there, and it signed the card's evidence for this registration.
+#[derive(Debug)]
+pub struct DevicePossession {
+    registration_id: RegistrationId,
+    device_key: P256Jwk,
+    transport_key: P256Jwk,
+}
+
+impl DevicePossession {
+    /// Checks the proof of possession, every claim in it, and the announced nonce.
+    ///
+    /// # Errors
+    /// [`RegistrationError::Possession`] with the part that is wrong, or [`RegistrationError::Nonce`].
+    pub fn check(
+        pop: &str,
+        nonce: &DeviceNonce,
+        evidence_sha256: Sha256Hash,
+        expected: &Expected,
+        now: NumericDate,
+    ) -> Result<Self, RegistrationError> {
+        // The header's key is the one that was announced: compared, not followed.
+        let (proof, device_key) =
+            jws::verify_with_jwk::<ProofOfPossession>(pop, |jwk| jwk.thumbprint() == expected.jkt)
+                .map_err(|e| RegistrationError::Possession(e.into()))?;
+        let claims = [
+            ("v", proof.v == VERSION),
+            ("aud", proof.aud == expected.aud),
+            ("registration_id", proof.registration_id == expected.registration_id),
+            ("challenge", proof.challenge == expected.challenge),
+            ("iat", is_fresh(proof.iat, now)),
+            ("method", proof.method == Method::Card),
+            ("kvnr", proof.kvnr == expected.kvnr),
+            ("jkt", proof.jkt == expected.jkt),
+            ("evidence_sha256", proof.evidence_sha256 == evidence_sha256),
+            ("voprf_pk", proof.voprf_pk.is_none()),
+            ("transport_jwk", proof.transport_jwk != device_key),
+        ];
+        first_wrong(&claims).map_err(RegistrationError::Possession)?;
+        if nonce.commitment() != expected.commit {
+            return Err(RegistrationError::Nonce);
+        }
+        Ok(Self { registration_id: expected.registration_id, device_key, transport_key: proof.transport_jwk })
+    }
+
+    /// The registration it is for.
+    pub fn registration_id(&self) -> RegistrationId {
+        self.registration_id
+    }
+
+    /// The device key.
+    pub fn device_key(&self) -> &P256Jwk {
+        &self.device_key
+    }
+
+    /// The key that lists and watches approvals.
+    pub fn transport_key(&self) -> &P256Jwk {
+        &self.transport_key
+    }
+}
+
+/// What a binding rests on. The level follows from it and from nothing else.
+#[derive(Debug)]
+pub enum Evidence {
+    /// Card and card PIN.
+    Card(VerifiedCertificate, Membership, CardPossession),
+}
+
+impl Evidence {
+    /// The binding level this evidence gives.
+    pub fn level(&self) -> BindingLevel {
+        match self {
+            Self::Card(..) => BindingLevel::B3,
+        }
+    }
+}
+
+fn is_fresh(iat: NumericDate, now: NumericDate) -> bool {
+    iat.abs_diff(now) <= CLOCK_TOLERANCE.unsigned_abs()
+}
+
+/// The first claim that is wrong.
+pub(super) fn first_wrong(claims: &[(&'static str, bool)]) -> Result<(), Part> {
+    claims.iter().find(|(_, is_right)| !is_right).map_or(Ok(()), |(claim, _)| Err(Part::Claim(claim)))
+}

@@ -1,0 +1,176 @@
+//! The account service an insurer runs: accounts, devices, applications, approvals, evidence.
+//!
+//! Every change of state is one transaction together with its audit entry; what a caller may do follows from tables
+//! ([`states`]) and from proof values of [`crate::protocol`]. Nothing here can approve or bind without a signature.
+
+mod account;
+mod application;
+mod approval;
+mod audit;
+mod device;
+mod evidence;
+mod http;
+mod keys;
+mod register;
+mod registration;
+mod session;
+mod states;
+mod store;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use rand_core::UnwrapErr;
+use thiserror::Error;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::identity::kvnr::Ik;
+use crate::pki::Anchors;
+use crate::protocol::NumericDate;
+use keys::ServiceKeys;
+use store::Store;
+
+pub use http::Code;
+pub use register::{ImportError, ImportReport, Rejected};
+
+/// What time it is. A test can hand in its own.
+pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
+
+/// How many password hashes are made at the same time: each needs 64 MiB.
+const PARALLEL_HASHES: usize = 2;
+/// How often due work is looked for: executions, expired approvals and sessions.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// What the operator decides.
+#[derive(Debug)]
+pub struct Settings {
+    /// Folder of the database and the service's keys.
+    pub data: PathBuf,
+    /// The service's name in all signed messages: the URL people use.
+    pub issuer: String,
+    /// The insurer's name, for people.
+    pub insurer: String,
+    /// Insurers whose cards are accepted.
+    pub payer_iks: Vec<Ik>,
+    /// CAs whose cards are accepted: production ones or test ones, never both.
+    pub anchors: Box<dyn Anchors>,
+}
+
+/// Why the service does not start or stops.
+#[derive(Debug, Error)]
+pub enum ServerError {
+    /// The database cannot be opened or brought up to date.
+    #[error("the database cannot be used")]
+    Database(#[from] sqlx::Error),
+    /// Its schema is newer than this program, or a migration failed.
+    #[error("the database cannot be brought up to date")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The folder or the key file.
+    #[error("a file of the service cannot be used")]
+    File(#[from] std::io::Error),
+    /// The key file is damaged.
+    #[error("the key file is damaged")]
+    Keys,
+    /// Without TLS the service listens on loopback only.
+    #[error("{0} is not a loopback address, and there is no TLS")]
+    NotLoopback(SocketAddr),
+}
+
+/// A service that is ready to answer.
+#[allow(missing_debug_implementations, reason = "it holds keys")]
+pub struct Service {
+    store: Store,
+    keys: ServiceKeys,
+    settings: Settings,
+    clock: Clock,
+    hashing: Semaphore,
+}
+
+impl Service {
+    /// Opens the data folder, makes what is missing, and brings the database up to date.
+    ///
+    /// # Errors
+    /// [`ServerError`].
+    pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, ServerError> {
+        let keys = ServiceKeys::open(&settings.data, &mut random())?;
+        let store = Store::open(&settings.data).await?;
+        let hashing = Semaphore::new(PARALLEL_HASHES);
+        Ok(Arc::new(Self { store, keys, settings, clock, hashing }))
+    }
+
+    fn now(&self) -> OffsetDateTime {
+        (self.clock)()
+    }
+
+    fn now_unix(&self) -> NumericDate {
+        self.now().unix_timestamp()
+    }
+
+    /// Answers on `listener` until `stop` is done; then lets the requests that run come to their end.
+    ///
+    /// # Errors
+    /// [`ServerError::NotLoopback`], or the socket fails.
+    pub async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServerError> {
+        let address = listener.local_addr()?;
+        if !address.ip().is_loopback() {
+            return Err(ServerError::NotLoopback(address));
+        }
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self)));
+        let served = axum::serve(listener, app(Arc::clone(&self))).with_graceful_shutdown(stop).await;
+        sweeper.abort();
+        self.store.close().await;
+        Ok(served?)
+    }
+}
+
+/// Does what is due, again and again. A failure is logged and tried again at the next round.
+async fn sweep(service: Arc<Service>) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = application::do_what_is_due(&service).await {
+            tracing::error!(code = error.code.as_str(), "due work failed");
+        }
+        if let Err(error) = session::forget_expired(&service).await {
+            tracing::error!(code = error.code.as_str(), "expired sessions were not forgotten");
+        }
+    }
+}
+
+/// All endpoints of a service.
+pub fn app(service: Arc<Service>) -> Router {
+    let (router, openapi) = OpenApiRouter::new()
+        .routes(routes!(http::healthz))
+        .routes(routes!(http::configuration))
+        .routes(routes!(session::login))
+        .routes(routes!(session::logout))
+        .routes(routes!(registration::open))
+        .routes(routes!(registration::challenge))
+        .routes(routes!(registration::evidence))
+        .routes(routes!(registration::state))
+        .routes(routes!(device::list))
+        .routes(routes!(device::revoke))
+        .routes(routes!(application::submit))
+        .routes(routes!(application::state, application::cancel))
+        .routes(routes!(approval::list))
+        .routes(routes!(approval::show))
+        .routes(routes!(approval::decide))
+        .routes(routes!(evidence::bundle))
+        .split_for_parts();
+    http::finish(router, openapi).with_state(service)
+}
+
+fn random() -> UnwrapErr<getrandom::SysRng> {
+    UnwrapErr(getrandom::SysRng)
+}

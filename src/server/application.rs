@@ -1,0 +1,253 @@
+//! Protected applications: submitting, cancelling, executing (`docs/protocol.md`, approvals).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use sqlx::sqlite::SqliteConnection;
+
+use super::account::Account;
+use super::audit::{self, Entry};
+use super::http::{Body, Code, Refusal};
+use super::session::Session;
+use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
+use super::store::{Tx, from_json, to_json};
+use super::{Service, random};
+use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
+use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, OldNew};
+use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
+use crate::protocol::{ApplicationId, ApprovalId, Challenge, NumericDate};
+
+/// Life of an approval, in seconds.
+const APPROVAL_LIFE: i64 = 15 * 60;
+/// Pending at the same time, and submitted in a day, for each account.
+const MAX_PENDING: i64 = 3;
+const MAX_A_DAY: i64 = 10;
+const DAY: i64 = 24 * 60 * 60;
+/// `SELECT` of whole rows.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT application_id, approval_id, account_id, kind, state, document, challenge, match_code, \
+             wrong_codes, created, expires_at, execute_at FROM application ",
+            $rest
+        )
+    };
+}
+pub(super) use select;
+
+pub(super) const BY_APPLICATION: &str = select!("WHERE application_id = $1");
+pub(super) const BY_APPROVAL: &str = select!("WHERE approval_id = $1");
+
+/// An application with its approval.
+#[derive(sqlx::FromRow)]
+pub(super) struct Row {
+    pub(super) application_id: String,
+    pub(super) approval_id: String,
+    pub(super) account_id: i64,
+    pub(super) kind: String,
+    pub(super) state: String,
+    pub(super) document: Vec<u8>,
+    pub(super) challenge: String,
+    pub(super) match_code: String,
+    pub(super) wrong_codes: i64,
+    pub(super) created: i64,
+    pub(super) expires_at: i64,
+    pub(super) execute_at: Option<i64>,
+}
+
+impl Row {
+    pub(super) fn state(&self) -> Result<ApplicationState, Refusal> {
+        ApplicationState::parse(&self.state)
+    }
+
+    pub(super) fn kind(&self) -> Result<ApplicationType, Refusal> {
+        self.kind.parse().map_err(|_| Refusal::internal())
+    }
+
+    pub(super) fn application(&self) -> Result<ApplicationAnswer, Refusal> {
+        Ok(ApplicationAnswer {
+            application_id: self.application_id.parse().map_err(|_| Refusal::internal())?,
+            kind: self.kind()?,
+            state: self.state.clone(),
+            execute_at: self.execute_at,
+        })
+    }
+}
+
+/// Submits an application. The document is frozen here; old values come from the register.
+#[utoipa::path(post, path = "/v1/applications", request_body = Application, responses(
+    (status = 202, body = ApplicationAccepted), (status = 403, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem), (status = 429, body = Problem)))]
+pub(super) async fn submit(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Body(application): Body<Application>,
+) -> Result<(StatusCode, Json<ApplicationAccepted>), Refusal> {
+    let now = service.now_unix();
+    let account = session.account;
+    let mut tx = service.store.begin().await?;
+    expire(&service, &mut tx, now).await?;
+
+    let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
+    let device = device.bind(account.id).bind(DeviceState::Active.as_str()).fetch_optional(&mut *tx).await?;
+    device.ok_or(Code::NoDevice)?;
+    let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND state = $2";
+    let pending = sqlx::query_scalar::<_, i64>(pending).bind(account.id).bind(ApplicationState::Pending.as_str());
+    if pending.fetch_one(&mut *tx).await? >= MAX_PENDING {
+        return Err(Code::TooManyPending.into());
+    }
+    let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND created > $2";
+    let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(now - DAY);
+    if today.fetch_one(&mut *tx).await? >= MAX_A_DAY {
+        return Err(Code::TooManyApplications.into());
+    }
+
+    let change = complete(&mut tx, &account, application).await?;
+    change.check()?;
+    let kind = change.kind();
+    let (application_id, approval_id) = (ApplicationId::random(&mut random()), ApprovalId::random(&mut random()));
+    let document =
+        Document { approval_id, application_id, account: account.kvnr.clone(), created: now, change }.freeze()?;
+    let match_code = MatchCode::random(&mut random());
+    let expires_at = now + APPROVAL_LIFE;
+    let insert = sqlx::query(
+        "INSERT INTO application (application_id, approval_id, account_id, kind, state, document, challenge, \
+         match_code, wrong_codes, created, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)",
+    );
+    let insert = insert.bind(application_id.to_string()).bind(approval_id.to_string()).bind(account.id);
+    let insert = insert.bind(kind.as_str()).bind(ApplicationState::Pending.as_str()).bind(document.as_bytes());
+    let insert = insert.bind(Challenge::random(&mut random()).to_string()).bind(String::from(match_code.clone()));
+    insert.bind(now).bind(expires_at).execute(&mut *tx).await?;
+    let entry = Entry {
+        actor: &service.keys.pseudonym(&account.kvnr),
+        device: None,
+        event: Event::ApplicationSubmitted,
+        object: &application_id.to_string(),
+        result: "ok",
+        detail: Some(document.sha256().to_string()),
+    };
+    audit::append(&mut tx, entry, now).await?;
+    tx.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(ApplicationAccepted { application_id, approval_id, match_code, expires_at })))
+}
+
+/// Adds the value the insurer has now.
+async fn complete(tx: &mut Tx, account: &Account, application: Application) -> Result<Change, Refusal> {
+    let query = "SELECT address, bank_account FROM account WHERE account_id = $1";
+    let query = sqlx::query_as::<_, (String, Option<String>)>(query).bind(account.id);
+    let (address, bank_account) = query.fetch_one(&mut **tx).await?;
+    Ok(match application {
+        Application::Address(new) => Change::Address(OldNew { old: Some(from_json(&address)?), new }),
+        Application::Bank(new) => {
+            Change::Bank(OldNew { old: bank_account.as_deref().map(from_json).transpose()?, new })
+        }
+    })
+}
+
+/// How far an application is.
+#[utoipa::path(get, path = "/v1/applications/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = ApplicationAnswer), (status = 404, body = Problem)))]
+pub(super) async fn state(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<Json<ApplicationAnswer>, Refusal> {
+    do_what_is_due(&service).await?;
+    let mut connection = service.store.pool().acquire().await?;
+    let row = find(&mut connection, &session.account, BY_APPLICATION, &id).await?;
+    Ok(Json(row.application()?))
+}
+
+/// Cancels an application that is pending, or approved and not executed yet.
+#[utoipa::path(delete, path = "/v1/applications/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = ApplicationAnswer), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn cancel(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<Json<ApplicationAnswer>, Refusal> {
+    let now = service.now_unix();
+    do_what_is_due(&service).await?;
+    let mut tx = service.store.begin().await?;
+    let row = find(&mut tx, &session.account, BY_APPLICATION, &id).await?;
+    let moved = transition(&mut tx, &id, row.state()?, Event::ApplicationCancelled).await?;
+    moved.ok_or(Code::NotCancellable)?;
+    let actor = service.keys.pseudonym(&session.account.kvnr);
+    let event = Event::ApplicationCancelled;
+    let entry = Entry { actor: &actor, device: None, event, object: &id, result: "ok", detail: None };
+    audit::append(&mut tx, entry, now).await?;
+    let row = find(&mut tx, &session.account, BY_APPLICATION, &id).await?;
+    tx.commit().await?;
+    Ok(Json(row.application()?))
+}
+
+/// The row of this account that `query` finds for `id`.
+pub(super) async fn find(
+    connection: &mut SqliteConnection,
+    account: &Account,
+    query: &'static str,
+    id: &str,
+) -> Result<Row, Refusal> {
+    let row = sqlx::query_as::<_, Row>(query).bind(id).fetch_optional(connection).await?;
+    Ok(row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?)
+}
+
+/// Ends what has ended and executes what is due. Requests call it too, so that nobody is shown yesterday's state.
+pub(super) async fn do_what_is_due(service: &Service) -> Result<(), Refusal> {
+    let now = service.now_unix();
+    let due = "SELECT 1 FROM application WHERE (state = $1 AND expires_at <= $3) OR (state = $2 AND execute_at <= $3)";
+    let due = sqlx::query(due).bind(ApplicationState::Pending.as_str()).bind(ApplicationState::Queued.as_str());
+    if due.bind(now).fetch_optional(service.store.pool()).await?.is_none() {
+        return Ok(());
+    }
+    let mut tx = service.store.begin().await?;
+    expire(service, &mut tx, now).await?;
+    execute(service, &mut tx, now).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Ends approvals whose time is over.
+pub(super) async fn expire(service: &Service, tx: &mut Tx, now: NumericDate) -> Result<(), Refusal> {
+    let query = sqlx::query_as::<_, Row>(select!("WHERE state = $1 AND expires_at <= $2"))
+        .bind(ApplicationState::Pending.as_str());
+    for row in query.bind(now).fetch_all(&mut **tx).await? {
+        finish(service, tx, &row, Event::ApplicationExpired, now).await?;
+    }
+    Ok(())
+}
+
+/// Carries out approved applications whose time has come: the account gets the new value.
+async fn execute(service: &Service, tx: &mut Tx, now: NumericDate) -> Result<(), Refusal> {
+    let query = select!("WHERE state = $1 AND execute_at <= $2 ORDER BY execute_at, application_id");
+    let query = sqlx::query_as::<_, Row>(query).bind(ApplicationState::Queued.as_str());
+    for row in query.bind(now).fetch_all(&mut **tx).await? {
+        let document = FrozenDocument::from_bytes(row.document.clone()).read()?;
+        let (update, value) = match &document.change {
+            Change::Address(change) => ("UPDATE account SET address = $2 WHERE account_id = $1", to_json(&change.new)?),
+            Change::Bank(change) => {
+                ("UPDATE account SET bank_account = $2 WHERE account_id = $1", to_json(&change.new)?)
+            }
+        };
+        sqlx::query(update).bind(row.account_id).bind(value).execute(&mut **tx).await?;
+        finish(service, tx, &row, Event::ApplicationExecuted, now).await?;
+    }
+    Ok(())
+}
+
+/// Moves an application by something the service does itself.
+async fn finish(service: &Service, tx: &mut Tx, row: &Row, event: Event, now: NumericDate) -> Result<(), Refusal> {
+    transition(tx, &row.application_id, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
+    let account = Account::by_id(tx, row.account_id).await?;
+    let detail = Some(service.keys.pseudonym(&account.kvnr));
+    let entry = Entry { actor: "service", device: None, event, object: &row.application_id, result: "ok", detail };
+    audit::append(tx, entry, now).await
+}
+
+impl From<ApplicationError> for Refusal {
+    fn from(error: ApplicationError) -> Self {
+        Self::new(Code::ApplicationInvalid).with_detail(error.to_string())
+    }
+}

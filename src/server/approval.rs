@@ -1,0 +1,230 @@
+//! Approvals: what a device is shown, and the decision it signs (`docs/protocol.md`, approvals).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use super::account::Account;
+use super::application::{BY_APPROVAL, Row, do_what_is_due, expire, find, select};
+use super::audit::{self, Entry};
+use super::device::parse_level;
+use super::http::{Body, Code, Refusal};
+use super::session::Session;
+use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
+use super::store::{Tx, from_json, to_json};
+use super::{Service, random};
+use crate::protocol::api::{
+    ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
+};
+use crate::protocol::approval::{
+    DecisionError, ExpectedDecision, FrozenDocument, MatchCode, Verdict, VerifiedDecision,
+};
+use crate::protocol::evidence::ApprovalEvidence;
+use crate::protocol::service::{Receipt, ReceiptSubject};
+use crate::protocol::{Challenge, DeviceId, NumericDate, VERSION};
+
+/// Wrong match codes that deny an approval.
+const MAX_WRONG_CODES: i64 = 3;
+
+/// The approvals of the account, newest first.
+#[utoipa::path(get, path = "/v1/approvals", responses((status = 200, body = ApprovalsAnswer)))]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    session: Session,
+) -> Result<Json<ApprovalsAnswer>, Refusal> {
+    do_what_is_due(&service).await?;
+    let query = select!("WHERE account_id = $1 ORDER BY created DESC, application_id LIMIT 100");
+    let query = sqlx::query_as::<_, Row>(query).bind(session.account.id);
+    let rows = query.fetch_all(service.store.pool()).await?;
+    let approvals = rows.iter().map(summary).collect::<Result<_, _>>()?;
+    Ok(Json(ApprovalsAnswer { approvals }))
+}
+
+/// One approval with its document and challenge.
+#[utoipa::path(get, path = "/v1/approvals/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = ApprovalAnswer), (status = 404, body = Problem)))]
+pub(super) async fn show(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<Json<ApprovalAnswer>, Refusal> {
+    do_what_is_due(&service).await?;
+    let mut connection = service.store.pool().acquire().await?;
+    let row = find(&mut connection, &session.account, BY_APPROVAL, &id).await?;
+    let challenge = match row.state()? {
+        ApplicationState::Pending => Some(row.challenge.parse().map_err(|_| Refusal::internal())?),
+        _ => None,
+    };
+    Ok(Json(ApprovalAnswer {
+        approval: summary(&row)?,
+        document: FrozenDocument::from_bytes(row.document),
+        challenge,
+        server_time: service.now_unix(),
+    }))
+}
+
+/// Takes a decision signed by a device.
+#[utoipa::path(post, path = "/v1/approvals/{id}/decision", params(("id" = String, Path)),
+    request_body = DecisionRequest, responses(
+    (status = 200, body = DecisionAnswer), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn decide(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+    Body(request): Body<DecisionRequest>,
+) -> Result<Json<DecisionAnswer>, Refusal> {
+    let now = service.now_unix();
+    let account = session.account;
+    let mut tx = service.store.begin().await?;
+    expire(&service, &mut tx, now).await?;
+    let row = find(&mut tx, &account, BY_APPROVAL, &id).await?;
+    match row.state()? {
+        ApplicationState::Pending => {}
+        ApplicationState::Expired => {
+            tx.commit().await?; // it may have expired just now
+            return Err(Code::ApprovalExpired.into());
+        }
+        _ => return Err(Code::AlreadyDecided.into()),
+    }
+    let decision = check_decision(&service, &mut tx, &account, &row, &request, now).await?;
+    let verdict = decision.verdict();
+    if verdict == Verdict::Approve && !is_match(&row, &decision)? {
+        count_wrong_code(&service, &mut tx, &account, &row, request.device_id, now).await?;
+        tx.commit().await?;
+        return Err(Code::MatchCodeWrong.into());
+    }
+    let receipt = take_decision(&service, &mut tx, &account, &row, &request, &decision, now).await?;
+    tx.commit().await?;
+    do_what_is_due(&service).await?;
+    let mut connection = service.store.pool().acquire().await?;
+    let application = find(&mut connection, &account, BY_APPROVAL, &id).await?.application()?;
+    Ok(Json(DecisionAnswer { verdict, receipt, application }))
+}
+
+/// The device is active and strong enough, and its key signed this very document with this challenge, now.
+async fn check_decision(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    row: &Row,
+    request: &DecisionRequest,
+    now: NumericDate,
+) -> Result<VerifiedDecision, Refusal> {
+    let query = sqlx::query_as::<_, (String, String)>(
+        "SELECT jwk, binding_level FROM device WHERE device_id = $1 AND account_id = $2 AND state = $3",
+    );
+    let query = query.bind(request.device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
+    let (jwk, level) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
+    if parse_level(&level)? < row.kind()?.least_level() {
+        return Err(Code::LevelTooLow.into());
+    }
+    let expected = ExpectedDecision {
+        aud: &service.settings.issuer,
+        approval_id: row.approval_id.parse().map_err(|_| Refusal::internal())?,
+        document: &FrozenDocument::from_bytes(row.document.clone()),
+        challenge: row.challenge.parse().map_err(|_| Refusal::internal())?,
+    };
+    Ok(VerifiedDecision::check(&request.decision, &from_json(&jwk)?, &expected, now)?)
+}
+
+fn is_match(row: &Row, decision: &VerifiedDecision) -> Result<bool, Refusal> {
+    let code = MatchCode::try_from(row.match_code.clone()).map_err(|_| Refusal::internal())?;
+    Ok(decision.match_code() == Some(&code))
+}
+
+/// Counts a wrong code; the third denies. The challenge changes, so that the same decision is never taken again.
+async fn count_wrong_code(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    row: &Row,
+    device: DeviceId,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let wrong_codes = row.wrong_codes + 1;
+    let event = if wrong_codes >= MAX_WRONG_CODES { Event::ApplicationDenied } else { Event::MatchCodeWrong };
+    let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
+    moved.ok_or(Code::AlreadyDecided)?;
+    let update = "UPDATE application SET wrong_codes = $2, challenge = $3 WHERE application_id = $1";
+    let update = sqlx::query(update).bind(&row.application_id).bind(wrong_codes);
+    update.bind(Challenge::random(&mut random()).to_string()).execute(&mut **tx).await?;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let result = Code::MatchCodeWrong.as_str();
+    let entry = Entry { actor: &actor, device: Some(device), event, object: &row.application_id, result, detail: None };
+    audit::append(tx, entry, now).await
+}
+
+/// The decision, its receipt, the order to execute it and the audit entry: all in one transaction.
+async fn take_decision(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    row: &Row,
+    request: &DecisionRequest,
+    decision: &VerifiedDecision,
+    now: NumericDate,
+) -> Result<String, Refusal> {
+    let (event, execute_at) = match decision.verdict() {
+        Verdict::Approve => (Event::ApplicationApproved, Some(now + row.kind()?.cool_down())),
+        Verdict::Deny => (Event::ApplicationDenied, None),
+    };
+    let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
+    moved.ok_or(Code::AlreadyDecided)?;
+    let (_, audit_head) = audit::head(tx).await?;
+    let receipt = service.keys.sign(&Receipt {
+        v: VERSION,
+        aud: service.settings.issuer.clone(),
+        subject: ReceiptSubject::Decision,
+        id: row.approval_id.clone(),
+        sha256: decision.sha256(),
+        at: now,
+        amr: vec!["swk".to_owned()],
+        audit_head,
+    })?;
+    let evidence = ApprovalEvidence {
+        approval_id: row.approval_id.parse().map_err(|_| Refusal::internal())?,
+        challenge: row.challenge.parse().map_err(|_| Refusal::internal())?,
+        document: FrozenDocument::from_bytes(row.document.clone()),
+        decision: request.decision.clone(),
+        receipt: receipt.clone(),
+    };
+    let update = "UPDATE application SET device_id = $2, evidence = $3, execute_at = $4 WHERE application_id = $1";
+    let update = sqlx::query(update).bind(&row.application_id).bind(request.device_id.to_string());
+    update.bind(to_json(&evidence)?).bind(execute_at).execute(&mut **tx).await?;
+    let entry = Entry {
+        actor: &service.keys.pseudonym(&account.kvnr),
+        device: Some(request.device_id),
+        event,
+        object: &row.application_id,
+        result: "ok",
+        detail: Some(decision.sha256().to_string()),
+    };
+    audit::append(tx, entry, now).await?;
+    Ok(receipt)
+}
+
+fn summary(row: &Row) -> Result<ApprovalSummary, Refusal> {
+    let state = match row.state()? {
+        ApplicationState::Queued | ApplicationState::Executed => "approved",
+        other => other.as_str(),
+    };
+    Ok(ApprovalSummary {
+        approval_id: row.approval_id.parse().map_err(|_| Refusal::internal())?,
+        application_id: row.application_id.parse().map_err(|_| Refusal::internal())?,
+        kind: row.kind()?,
+        state: state.to_owned(),
+        created: row.created,
+        expires_at: row.expires_at,
+    })
+}
+
+impl From<DecisionError> for Refusal {
+    fn from(error: DecisionError) -> Self {
+        match error {
+            DecisionError::DocumentMismatch => Code::DocumentMismatch.into(),
+            DecisionError::Decision(part) => Self::new(Code::DecisionInvalid).with_detail(part.to_string()),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The audit: append-only, each entry holds the hash of the one before (`docs/protocol.md`, audit). An entry is written
+//! in the transaction of what it tells about.
+
+use serde::Serialize;
+use sqlx::sqlite::SqliteConnection;
+
+use super::http::Refusal;
+use super::states::Event;
+use crate::jose::json;
+use crate::protocol::{DeviceId, NumericDate, Sha256Hash};
+
+/// What an entry tells. Names of persons are pseudonyms, and no secret ever gets here.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    /// Pseudonym of the person, or `operator`, or `service`.
+    pub(super) actor: &'a str,
+    pub(super) device: Option<DeviceId>,
+    pub(super) event: Event,
+    /// Identifier of what it happened to.
+    pub(super) object: &'a str,
+    /// `ok`, or the code of the refusal.
+    pub(super) result: &'a str,
+    /// More, such as the hash of a decision.
+    pub(super) detail: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Bytes<'a> {
+    seq: i64,
+    prev_sha256: Sha256Hash,
+    ts: NumericDate,
+    actor: &'a str,
+    device_id: Option<DeviceId>,
+    event: &'a str,
+    object: &'a str,
+    result: &'a str,
+    detail: Option<String>,
+}
+
+/// The hash of the last entry; of nothing before the first.
+pub(super) async fn head(connection: &mut SqliteConnection) -> Result<(i64, Sha256Hash), Refusal> {
+    let last = sqlx::query_as::<_, (i64, String)>("SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1");
+    match last.fetch_optional(connection).await? {
+        Some((seq, sha256)) => Ok((seq, sha256.parse().map_err(|_| Refusal::internal())?)),
+        None => Ok((0, Sha256Hash::of(&[]))),
+    }
+}
+
+/// Writes one entry.
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    entry: Entry<'_>,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let (last, prev_sha256) = head(&mut *connection).await?;
+    let seq = last + 1;
+    let bytes = json::canonical(&Bytes {
+        seq,
+        prev_sha256,
+        ts: now,
+        actor: entry.actor,
+        device_id: entry.device,
+        event: entry.event.as_str(),
+        object: entry.object,
+        result: entry.result,
+        detail: entry.detail,
+    })?;
+    let sha256 = Sha256Hash::of(&bytes).to_string();
+    let insert = sqlx::query("INSERT INTO audit (seq, entry, sha256) VALUES ($1, $2, $3)");
+    insert.bind(seq).bind(bytes).bind(sha256).execute(connection).await?;
+    Ok(())
+}

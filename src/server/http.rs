@@ -1,0 +1,246 @@
+//! What all endpoints share: errors (RFC 9457), strict bodies, logs without personal data, the OpenAPI document.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::de::DeserializeOwned;
+use utoipa::OpenApi as _;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+
+use super::{Service, random};
+use crate::jose::json::{self, JsonError};
+use crate::protocol::VERSION;
+use crate::protocol::api::{ConfigurationAnswer, Problem};
+use crate::protocol::service::Configuration;
+
+/// Longest body of a request, in bytes.
+const MAX_BODY: usize = 128 * 1024;
+
+macro_rules! codes {
+    ($($variant:ident = $status:literal $code:literal, $title:literal;)*) => {
+        /// Every error the service answers with: stable code, HTTP status, and what it means.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code {
+            $(#[doc = $title] $variant,)*
+        }
+
+        impl Code {
+            /// All codes.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable code.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The HTTP status.
+            pub fn status(self) -> u16 {
+                match self { $(Self::$variant => $status,)* }
+            }
+
+            /// What it means, for developers.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    MalformedRequest = 400 "malformed_request", "The request is not what the OpenAPI document says.";
+    LoginFailed = 401 "login_failed", "Insurance number or password are wrong.";
+    TokenInvalid = 401 "token_invalid", "The access token is missing, wrong or too old.";
+    NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
+    LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
+    NotFound = 404 "not_found", "There is no such thing in this account.";
+    MethodNotAllowed = 405 "method_not_allowed", "The resource does not know this method.";
+    KeyInUse = 409 "key_in_use", "The device key or its identifier was used before.";
+    AlreadyDecided = 409 "already_decided", "The approval was decided before.";
+    NotCancellable = 409 "not_cancellable", "The application cannot be cancelled any more.";
+    TooManyDevices = 409 "too_many_devices", "The account has as many active devices as it may.";
+    TooManyPending = 409 "too_many_pending", "As many approvals are pending as may be.";
+    RegistrationEnded = 410 "registration_ended", "The registration has expired or was completed.";
+    ChallengeEnded = 410 "challenge_ended", "The challenge is unknown, used or expired.";
+    ApprovalExpired = 410 "approval_expired", "The approval has expired.";
+    KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
+    DeviceInformationInvalid = 422 "device_information_invalid", "The device information is not plain text of version 1.0.";
+    CertificateMalformed = 422 "certificate_malformed", "The certificate does not name exactly one person and insurer.";
+    CertificateUntrusted = 422 "certificate_untrusted", "The certificate's issuer is not trusted.";
+    CertificateNotYetValid = 422 "certificate_not_yet_valid", "The certificate is not valid yet.";
+    CertificateExpired = 422 "certificate_expired", "The certificate has expired.";
+    CertificateSignature = 422 "certificate_signature", "The issuer did not sign the certificate.";
+    CertificateKey = 422 "certificate_key", "The certificate's key is not on brainpoolP256r1.";
+    CertificateUsage = 422 "certificate_usage", "The certificate is not one to authenticate with.";
+    CertificateType = 422 "certificate_type", "The certificate is not a C.CH.AUT.";
+    CertificateRole = 422 "certificate_role", "The certificate is not one of an insured person.";
+    CertificateOfTestCard = 422 "certificate_of_test_card", "The certificate is one of a test card.";
+    OtherPerson = 422 "other_person", "The card belongs to another person than the account.";
+    OtherInsurer = 422 "other_insurer", "The card is of an insurer that is not this service's.";
+    PairingInvalid = 422 "pairing_invalid", "The pairing data are wrong.";
+    CardStatementInvalid = 422 "card_statement_invalid", "The card's statement is wrong.";
+    PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
+    NonceMismatch = 422 "nonce_mismatch", "The nonce is not the one announced.";
+    ApplicationInvalid = 422 "application_invalid", "The application's data break a rule.";
+    DocumentMismatch = 422 "document_mismatch", "The signed document is not the one that was frozen.";
+    DecisionInvalid = 422 "decision_invalid", "The decision is wrong.";
+    MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong.";
+    TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
+    TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
+    Internal = 500 "internal", "The service failed; nothing was changed.";
+}
+
+/// The service says no.
+#[derive(Clone, Debug)]
+pub(super) struct Refusal {
+    pub(super) code: Code,
+    detail: Option<String>,
+}
+
+impl Refusal {
+    pub(super) fn new(code: Code) -> Self {
+        Self { code, detail: None }
+    }
+
+    /// Adds what is wrong where the caller may know it.
+    pub(super) fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    pub(super) fn internal() -> Self {
+        Self::new(Code::Internal)
+    }
+
+    pub(super) fn detail(&self) -> Option<&str> {
+        self.detail.as_deref()
+    }
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        Self::new(code)
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        // The error names columns and constraints, never values.
+        tracing::error!(%error, "database");
+        Self::internal()
+    }
+}
+
+impl From<JsonError> for Refusal {
+    fn from(_: JsonError) -> Self {
+        tracing::error!("a stored document cannot be read or written");
+        Self::internal()
+    }
+}
+
+/// The body is written by [`answer`], which knows the request's trace id.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A JSON body, read strictly.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|_| Code::MalformedRequest)?;
+        json::read(&bytes).map(Self).map_err(|_| Code::MalformedRequest.into())
+    }
+}
+
+/// Whether the service answers.
+#[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)), security(()))]
+pub(super) async fn healthz(State(service): State<Arc<Service>>) -> Result<&'static str, Refusal> {
+    sqlx::query("SELECT 1").execute(service.store.pool()).await?;
+    Ok("ok")
+}
+
+/// Who the service is, signed with its key.
+#[utoipa::path(get, path = "/.well-known/kartenbund-configuration", responses((status = 200, body = ConfigurationAnswer)), security(()))]
+pub(super) async fn configuration(State(service): State<Arc<Service>>) -> Result<Json<ConfigurationAnswer>, Refusal> {
+    let configuration = service.keys.sign(&Configuration {
+        v: VERSION,
+        aud: service.settings.issuer.clone(),
+        jwk: service.keys.public().clone(),
+        payer_iks: service.settings.payer_iks.clone(),
+        insurer: service.settings.insurer.clone(),
+        iat: service.now_unix(),
+    })?;
+    Ok(Json(ConfigurationAnswer { configuration }))
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Kartenbund account service", description = "Devices bound by the health card, and approvals they sign."),
+    components(schemas(Problem)),
+    security(("access_token" = []))
+)]
+struct Description;
+
+/// Adds what every endpoint has: the OpenAPI document, size limit, errors as problem+json, logs.
+pub(super) fn finish(
+    router: axum::Router<Arc<Service>>,
+    paths: utoipa::openapi::OpenApi,
+) -> axum::Router<Arc<Service>> {
+    let mut openapi = Description::openapi();
+    openapi.merge(paths);
+    if let Some(components) = &mut openapi.components {
+        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        components.add_security_scheme("access_token", bearer);
+    }
+    router
+        .route("/openapi.json", get(async move || Json(openapi)))
+        .fallback(async || Refusal::new(Code::NotFound))
+        .method_not_allowed_fallback(async || Refusal::new(Code::MethodNotAllowed))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(answer))
+}
+
+/// Writes refusals as problem+json and one log line for each request: method, route, status, time. The route is the
+/// pattern, so no identifier gets into the log.
+async fn answer(request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let mut id = [0; 8];
+    rand_core::Rng::fill_bytes(&mut random(), &mut id);
+    let trace_id = hex::encode(id);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let mut response = next.run(request).await;
+    let refusal = response.extensions_mut().remove::<Refusal>();
+    let code = refusal.as_ref().map(|refusal| refusal.code.as_str());
+    if let Some(refusal) = refusal {
+        let problem = Problem {
+            kind: format!("urn:kartenbund:{}", refusal.code.as_str()),
+            title: refusal.code.title().to_owned(),
+            status: refusal.code.status(),
+            code: refusal.code.as_str().to_owned(),
+            detail: refusal.detail,
+            retry_after: None,
+            trace_id: trace_id.clone(),
+        };
+        response = (response.status(), Json(problem)).into_response();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(%method, route, status = response.status().as_u16(), code, trace_id, millis, "request");
+    response
+}

@@ -1,0 +1,82 @@
+//! The service's own keys, made at the first start and kept in one file that only its user can read.
+
+use std::path::Path;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use p256::elliptic_curve::Generate as _;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::ServerError;
+use crate::disk;
+use crate::identity::kvnr::Kvnr;
+use crate::jose::{Es256, Message, P256Jwk, base64url, json, jws};
+
+const FILE: &str = "service-keys.json";
+const MAX_FILE: usize = 4096;
+const VERSION: u32 = 1;
+
+/// ES256 key of configuration, challenges and receipts, and the key of the pseudonyms in the audit.
+pub(super) struct ServiceKeys {
+    signing: p256::ecdsa::SigningKey,
+    public: P256Jwk,
+    pseudonym: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    v: u32,
+    #[serde(with = "base64url")]
+    signing: Zeroizing<Vec<u8>>,
+    #[serde(with = "base64url")]
+    pseudonym: Zeroizing<Vec<u8>>,
+}
+
+impl ServiceKeys {
+    /// Reads the key file, or makes it where there is none.
+    pub(super) fn open(folder: &Path, rng: &mut dyn rand_core::CryptoRng) -> Result<Self, ServerError> {
+        let path = folder.join(FILE);
+        let file = match disk::read(&path, MAX_FILE)?.map(Zeroizing::new) {
+            Some(bytes) => json::read::<File>(&bytes).map_err(|_| ServerError::Keys)?,
+            None => {
+                let mut pseudonym = Zeroizing::new(vec![0; 32]);
+                rng.fill_bytes(&mut pseudonym);
+                let signing = p256::SecretKey::generate_from_rng(rng);
+                let signing = Zeroizing::new(signing.to_bytes().to_vec());
+                let file = File { v: VERSION, signing, pseudonym };
+                let bytes = serde_json::to_vec(&file).map(Zeroizing::new).map_err(|_| ServerError::Keys)?;
+                disk::write(&path, &bytes)?;
+                file
+            }
+        };
+        let signing = p256::ecdsa::SigningKey::from_slice(&file.signing).map_err(|_| ServerError::Keys)?;
+        if file.v != VERSION || file.pseudonym.len() != 32 {
+            return Err(ServerError::Keys);
+        }
+        let public = P256Jwk::from(*signing.verifying_key());
+        Ok(Self { signing, public, pseudonym: file.pseudonym })
+    }
+
+    /// The public key that receipts are verified with.
+    pub(super) fn public(&self) -> &P256Jwk {
+        &self.public
+    }
+
+    /// Signs one of the service's own messages.
+    pub(super) fn sign<M: Message<Algorithm = Es256>>(&self, message: &M) -> Result<String, json::JsonError> {
+        jws::sign(message, &self.signing).map_err(|error| match error {
+            jws::SignError::Json(error) => error,
+            jws::SignError::Key(never) => match never {},
+        })
+    }
+
+    /// How the audit names a person: HMAC-SHA-256 of the insurance number, base64url.
+    pub(super) fn pseudonym(&self, kvnr: &Kvnr) -> String {
+        // HMAC takes a key of any length; 32 bytes were checked above.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.pseudonym) else { return String::new() };
+        mac.update(kvnr.as_str().as_bytes());
+        base64url::encode(&mac.finalize().into_bytes())
+    }
+}

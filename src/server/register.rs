@@ -1,0 +1,169 @@
+//! The insurer's register of members, imported from CSV. Initial passwords are handed out once.
+
+use std::io::Read;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::account::{self, parse_date};
+use super::audit::{self, Entry};
+use super::states::Event;
+use super::{Service, random};
+use crate::identity::kvnr::{Kvnr, KvnrError};
+use crate::identity::vsd::Address;
+use crate::protocol::application::{Change, OldNew};
+use crate::secret::SecretText;
+
+/// One row: the header line of the file names these columns.
+#[derive(Deserialize)]
+struct Row {
+    kvnr: String,
+    given_name: String,
+    family_name: String,
+    birth_date: String,
+    street: String,
+    house_number: String,
+    postal_code: String,
+    city: String,
+    country: String,
+    membership_start: String,
+}
+
+/// Why a row is not taken.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Rejected {
+    /// The row does not have the columns of the header.
+    #[error("the row does not fit the header")]
+    Columns,
+    /// The insurance number.
+    #[error("kvnr: {0}")]
+    Kvnr(#[from] KvnrError),
+    /// A date is not `YYYY-MM-DD`.
+    #[error("{0}: not a date YYYY-MM-DD")]
+    Date(&'static str),
+    /// A name or a part of the address is not plain text, or the postal code is wrong.
+    #[error("name or address: not plain text, or a wrong postal code")]
+    Text,
+    /// The account exists; it is left as it is.
+    #[error("the account exists already")]
+    Exists,
+}
+
+/// What became of a file.
+#[derive(Debug, Default)]
+pub struct ImportReport {
+    /// Rows that were not taken, with their line.
+    pub rejected: Vec<(u64, Rejected)>,
+    /// How many accounts were made.
+    pub imported: u64,
+}
+
+/// The import stopped.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// The file cannot be read, or its header lacks a column.
+    #[error(
+        "the file is not CSV with the columns kvnr, given_name, family_name, birth_date, street, house_number, \
+             postal_code, city, country, membership_start"
+    )]
+    File(#[source] csv::Error),
+    /// The database refused; rows before this one are imported.
+    #[error("the database refused")]
+    Database,
+    /// The initial password could not be handed out; its account was not made.
+    #[error("the initial password could not be written")]
+    Output(#[source] std::io::Error),
+}
+
+impl Service {
+    /// Imports members, one transaction for each. `hand_out` gets each initial password once, before its account is
+    /// made: nobody is left with an account whose password is lost.
+    ///
+    /// # Errors
+    /// [`ImportError`]; rows before are imported, and importing the file again goes on where it stopped.
+    pub async fn import(
+        &self,
+        file: impl Read,
+        mut hand_out: impl FnMut(&Kvnr, &SecretText) -> std::io::Result<()>,
+    ) -> Result<ImportReport, ImportError> {
+        let mut report = ImportReport::default();
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
+        let headers = reader.headers().map_err(ImportError::File)?.clone();
+        for record in reader.records() {
+            let (line, row) = match record {
+                Ok(record) => {
+                    (record.position().map_or(0, csv::Position::line), record.deserialize::<Row>(Some(&headers)))
+                }
+                Err(error) if error.is_io_error() => return Err(ImportError::File(error)),
+                Err(error) => (error.position().map_or(0, csv::Position::line), Err(error)),
+            };
+            match row {
+                // A header without one of the columns fails every row: say so once.
+                Err(error) if report.imported == 0 && report.rejected.is_empty() => {
+                    return Err(ImportError::File(error));
+                }
+                Err(_) => report.rejected.push((line, Rejected::Columns)),
+                Ok(row) => match self.import_row(row, &mut hand_out).await? {
+                    Ok(()) => report.imported += 1,
+                    Err(rejected) => report.rejected.push((line, rejected)),
+                },
+            }
+        }
+        Ok(report)
+    }
+
+    async fn import_row(
+        &self,
+        row: Row,
+        hand_out: &mut impl FnMut(&Kvnr, &SecretText) -> std::io::Result<()>,
+    ) -> Result<Result<(), Rejected>, ImportError> {
+        let (kvnr, address) = match check(&row) {
+            Ok(checked) => checked,
+            Err(rejected) => return Ok(Err(rejected)),
+        };
+        let mut tx = self.store.begin().await.map_err(|_| ImportError::Database)?;
+        let exists = sqlx::query("SELECT 1 FROM account WHERE kvnr = $1").bind(kvnr.as_str());
+        if exists.fetch_optional(&mut *tx).await.map_err(|_| ImportError::Database)?.is_some() {
+            return Ok(Err(Rejected::Exists));
+        }
+        let password = account::initial_password(&mut random());
+        let hash = account::hash(&password).ok_or(ImportError::Database)?;
+        let now = self.now_unix();
+        let insert = sqlx::query(
+            "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, password_hash, \
+             created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        );
+        let insert = insert.bind(kvnr.as_str()).bind(row.given_name).bind(row.family_name).bind(row.birth_date);
+        let insert = insert.bind(address).bind(row.membership_start).bind(hash).bind(now);
+        insert.execute(&mut *tx).await.map_err(|_| ImportError::Database)?;
+        let object = self.keys.pseudonym(&kvnr);
+        let event = Event::AccountImported;
+        let entry = Entry { actor: "operator", device: None, event, object: &object, result: "ok", detail: None };
+        audit::append(&mut tx, entry, now).await.map_err(|_| ImportError::Database)?;
+        hand_out(&kvnr, &password).map_err(ImportError::Output)?;
+        tx.commit().await.map_err(|_| ImportError::Database)?;
+        Ok(Ok(()))
+    }
+}
+
+/// Checks a row; the address as JSON.
+fn check(row: &Row) -> Result<(Kvnr, String), Rejected> {
+    let kvnr = Kvnr::typed(&row.kvnr)?;
+    for (name, date) in [("birth_date", &row.birth_date), ("membership_start", &row.membership_start)] {
+        parse_date(date).ok_or(Rejected::Date(name))?;
+    }
+    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let address = Address {
+        street: optional(&row.street),
+        house_number: optional(&row.house_number),
+        postal_code: optional(&row.postal_code),
+        city: row.city.clone(),
+        country: row.country.clone(),
+        supplement: None,
+    };
+    let json = serde_json::to_string(&address).map_err(|_| Rejected::Text)?;
+    let names = [&row.given_name, &row.family_name];
+    let plain = names.into_iter().all(|name| crate::protocol::application::is_plain_text(name));
+    let rules = Change::Address(OldNew { old: None, new: address }).check();
+    if plain && rules.is_ok() { Ok((kvnr, json)) } else { Err(Rejected::Text) }
+}

@@ -1,0 +1,400 @@
+//! Registering devices (`docs/protocol.md`, registration).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+
+use super::account::Account;
+use super::audit::{self, Entry};
+use super::device;
+use super::http::{Body, Code, Refusal};
+use super::session::Session;
+use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
+use super::store::{Tx, from_json, to_json};
+use super::{Service, random};
+use crate::pki::{self, PkiError};
+use crate::protocol::api::{
+    ChallengeAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
+};
+use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::pairing::DeviceInformation;
+use crate::protocol::registration::{
+    CardPossession, DevicePossession, Evidence, Expected, Membership, Method, RegistrationError,
+};
+use crate::protocol::service::{Receipt, ReceiptSubject, RegistrationChallenge};
+use crate::protocol::{Challenge, DeviceId, NumericDate, RegistrationId, Sha256Hash, VERSION};
+
+/// Life of a registration and of its challenge, in seconds.
+const REGISTRATION_LIFE: i64 = 30 * 60;
+const CHALLENGE_LIFE: i64 = 180;
+/// Registrations begun in a day, and active devices, for each account.
+const MAX_A_DAY: i64 = 10;
+const MAX_DEVICES: i64 = 5;
+const DAY: i64 = 24 * 60 * 60;
+
+/// Binding by the card rests on a key in software; the service saw nothing more.
+const AMR_SOFTWARE_KEY: &str = "swk";
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    account_id: i64,
+    state: String,
+    jkt: String,
+    commitment: String,
+    device_information: String,
+    expires_at: i64,
+    challenge: Option<String>,
+    challenge_expires_at: Option<i64>,
+    device_id: Option<String>,
+}
+
+/// A challenge that was handed out for this registration, is alive, and was taken back just now: nobody gets it twice.
+/// Only [`take_challenge`] makes one.
+struct FreshChallenge {
+    challenge: Challenge,
+    registration_id: RegistrationId,
+}
+
+/// Announces a device key.
+#[utoipa::path(post, path = "/v1/registrations", request_body = RegistrationRequest, responses(
+    (status = 201, body = RegistrationOffer), (status = 401, body = Problem), (status = 422, body = Problem),
+    (status = 429, body = Problem)))]
+pub(super) async fn open(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Body(request): Body<RegistrationRequest>,
+) -> Result<(StatusCode, Json<RegistrationOffer>), Refusal> {
+    if !request.device_information.is_valid() {
+        return Err(Code::DeviceInformationInvalid.into());
+    }
+    let now = service.now_unix();
+    let account = session.account;
+    let mut tx = service.store.begin().await?;
+    let begun =
+        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
+    if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
+        return Err(Code::TooManyRegistrations.into());
+    }
+    let registration_id = RegistrationId::random(&mut random());
+    let expires_at = now + REGISTRATION_LIFE;
+    let insert = sqlx::query(
+        "INSERT INTO registration (registration_id, account_id, state, method, jkt, commitment, device_information, \
+         created, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    );
+    let Method::Card = request.method;
+    let insert = insert.bind(registration_id.to_string()).bind(account.id).bind(RegistrationState::Open.as_str());
+    let insert = insert.bind("card").bind(request.jkt.to_string()).bind(request.commit.to_string());
+    let insert = insert.bind(to_json(&request.device_information)?).bind(now).bind(expires_at);
+    insert.execute(&mut *tx).await?;
+    audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationOpened, Ok(None)).await?;
+    tx.commit().await?;
+    let aud = service.settings.issuer.clone();
+    let offer = RegistrationOffer { registration_id, expires_at, server_time: now, voprf_pk: None, aud };
+    Ok((StatusCode::CREATED, Json(offer)))
+}
+
+/// Hands out a fresh challenge, signed by the service; one handed out before is void.
+#[utoipa::path(post, path = "/v1/registrations/{id}/challenge", params(("id" = String, Path)), responses(
+    (status = 200, body = ChallengeAnswer), (status = 404, body = Problem), (status = 410, body = Problem)))]
+pub(super) async fn challenge(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<Json<ChallengeAnswer>, Refusal> {
+    let now = service.now_unix();
+    let account = session.account;
+    let mut tx = service.store.begin().await?;
+    let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
+    let moved = transition(&mut tx, &id, state, Event::RegistrationChallenged).await?;
+    if moved.is_none() || now >= row.expires_at {
+        return Err(Code::RegistrationEnded.into());
+    }
+    let challenge = Challenge::random(&mut random());
+    let exp = now + CHALLENGE_LIFE;
+    let update = "UPDATE registration SET challenge = $2, challenge_expires_at = $3 WHERE registration_id = $1";
+    sqlx::query(update).bind(&id).bind(challenge.to_string()).bind(exp).execute(&mut *tx).await?;
+    audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationChallenged, Ok(None)).await?;
+    tx.commit().await?;
+    let message = RegistrationChallenge {
+        v: VERSION,
+        aud: service.settings.issuer.clone(),
+        registration_id,
+        challenge,
+        jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
+        kvnr: account.kvnr,
+        iat: now,
+        exp,
+    };
+    Ok(Json(ChallengeAnswer { challenge: service.keys.sign(&message)? }))
+}
+
+/// Hands in the evidence. All of it is checked before anything changes; the challenge is used up in any case.
+#[utoipa::path(put, path = "/v1/registrations/{id}/evidence", params(("id" = String, Path)),
+    request_body = EvidenceRequest, responses(
+    (status = 200, body = RegistrationAnswer), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 410, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn evidence(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+    Body(request): Body<EvidenceRequest>,
+) -> Result<Json<RegistrationAnswer>, Refusal> {
+    let now = service.now_unix();
+    let account = session.account;
+    let mut tx = service.store.begin().await?;
+    let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
+    if state != RegistrationState::Open || now >= row.expires_at {
+        return Err(Code::RegistrationEnded.into());
+    }
+    let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
+        Some(challenge) => check(&service, &account, &row, challenge, &request, now),
+        None => Err(Code::ChallengeEnded.into()),
+    };
+    let bound = match checked {
+        Ok(proofs) => bind(&service, &mut tx, &account, &row, proofs, request, now).await,
+        Err(refusal) => Err(refusal),
+    };
+    match bound {
+        Ok((device_id, receipt)) => {
+            tx.commit().await?;
+            let (device, _) = device::find(&service, &account, &device_id.to_string()).await?;
+            let state = RegistrationState::Bound.as_str().to_owned();
+            Ok(Json(RegistrationAnswer { state, device: Some(device), receipt: Some(receipt) }))
+        }
+        Err(refusal) if refusal.code == Code::Internal => Err(refusal), // rolled back whole
+        Err(refusal) => {
+            let moved = transition(&mut tx, &id, state, Event::RegistrationRefused).await?;
+            moved.ok_or_else(Refusal::internal)?;
+            let result = Err(&refusal);
+            audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationRefused, result).await?;
+            tx.commit().await?;
+            Err(refusal)
+        }
+    }
+}
+
+/// How far a registration is: a client that lost the answer learns here whether its device is bound.
+#[utoipa::path(get, path = "/v1/registrations/{id}", params(("id" = String, Path)), responses(
+    (status = 200, body = RegistrationAnswer), (status = 404, body = Problem)))]
+pub(super) async fn state(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<Json<RegistrationAnswer>, Refusal> {
+    let mut connection = service.store.begin().await?;
+    let (_, row, state) = find(&mut connection, &session.account, &id).await?;
+    drop(connection);
+    let state = state.as_str().to_owned();
+    let Some(device_id) = row.device_id else {
+        return Ok(Json(RegistrationAnswer { state, device: None, receipt: None }));
+    };
+    let (device, evidence) = device::find(&service, &session.account, &device_id).await?;
+    Ok(Json(RegistrationAnswer { state, device: Some(device), receipt: Some(evidence.receipt) }))
+}
+
+/// Takes the challenge back, so that it is never taken again; `None` when there is none that is alive.
+async fn take_challenge(
+    tx: &mut Tx,
+    row: &Row,
+    registration_id: RegistrationId,
+    now: NumericDate,
+) -> Result<Option<FreshChallenge>, Refusal> {
+    let update = "UPDATE registration SET challenge = NULL, challenge_expires_at = NULL WHERE registration_id = $1";
+    sqlx::query(update).bind(registration_id.to_string()).execute(&mut **tx).await?;
+    let alive = row.challenge_expires_at.is_some_and(|expires_at| now < expires_at);
+    let challenge = row.challenge.as_ref().filter(|_| alive).map(|text| text.parse());
+    match challenge {
+        Some(challenge) => {
+            let challenge = challenge.map_err(|_| Refusal::internal())?;
+            Ok(Some(FreshChallenge { challenge, registration_id }))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Everything that was proven.
+struct Proofs {
+    challenge: FreshChallenge,
+    evidence: Evidence,
+    device: DevicePossession,
+    expected: Expected,
+}
+
+/// Makes every check of the registration, in the order of `docs/protocol.md`; each gives its proof.
+fn check(
+    service: &Service,
+    account: &Account,
+    row: &Row,
+    challenge: FreshChallenge,
+    request: &EvidenceRequest,
+    now: NumericDate,
+) -> Result<Proofs, Refusal> {
+    let expected = Expected {
+        aud: service.settings.issuer.clone(),
+        registration_id: challenge.registration_id,
+        challenge: challenge.challenge,
+        jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
+        commit: row.commitment.parse().map_err(|_| Refusal::internal())?,
+        kvnr: account.kvnr.clone(),
+    };
+    let certificate = pki::verify(&request.evidence.auth_cert, &*service.settings.anchors, service.now())?;
+    let membership = Membership::check(&certificate, &account.kvnr, &service.settings.payer_iks).map_err(|error| {
+        let refusal = Refusal::from(error);
+        match &certificate.holder().organization {
+            Some(name) if error == RegistrationError::OtherInsurer => refusal.with_detail(name.clone()),
+            _ => refusal,
+        }
+    })?;
+    let card = CardPossession::check(&certificate, &request.evidence, &expected, now)?;
+    let device = DevicePossession::check(&request.pop, &request.nonce_d, request.evidence.sha256(), &expected, now)?;
+    Ok(Proofs { challenge, evidence: Evidence::Card(certificate, membership, card), device, expected })
+}
+
+/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence.
+async fn bind(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    row: &Row,
+    proofs: Proofs,
+    request: EvidenceRequest,
+    now: NumericDate,
+) -> Result<(DeviceId, String), Refusal> {
+    let Proofs { challenge, evidence, device, expected } = proofs;
+    let level = evidence.level();
+    let Evidence::Card(certificate, Membership { .. }, card) = evidence;
+
+    // The proofs belong together: one registration, one key.
+    let registrations = [challenge.registration_id, card.registration_id(), device.registration_id()];
+    if registrations != [expected.registration_id; 3] || card.device_key() != device.device_key() {
+        return Err(Refusal::internal());
+    }
+    // The key and its identifier were never used before; revoked devices count.
+    let used = "SELECT 1 FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)";
+    let used = sqlx::query(used).bind(&row.jkt).bind(account.id).bind(card.key_identifier().to_string());
+    if used.fetch_optional(&mut **tx).await?.is_some() {
+        return Err(Code::KeyInUse.into());
+    }
+    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state = $2");
+    let active = active.bind(account.id).bind(DeviceState::Active.as_str());
+    if active.fetch_one(&mut **tx).await? >= MAX_DEVICES {
+        return Err(Code::TooManyDevices.into());
+    }
+
+    let device_id = DeviceId::random(&mut random());
+    let pop_sha256 = Sha256Hash::of(request.pop.as_bytes());
+    let (_, audit_head) = audit::head(tx).await?;
+    let receipt = service.keys.sign(&Receipt {
+        v: VERSION,
+        aud: expected.aud,
+        subject: ReceiptSubject::Binding,
+        id: device_id.to_string(),
+        sha256: pop_sha256,
+        at: now,
+        amr: vec![AMR_SOFTWARE_KEY.to_owned()],
+        audit_head,
+    })?;
+    let evidence = BindingEvidence {
+        device_id,
+        binding_level: level,
+        registration_id: expected.registration_id,
+        challenge: expected.challenge,
+        nonce_d: request.nonce_d,
+        issuer_cert: certificate.issuer_der().to_vec(),
+        card: request.evidence,
+        pop: request.pop,
+        receipt: receipt.clone(),
+    };
+    let information: DeviceInformation = from_json(&row.device_information)?;
+    let insert = sqlx::query(
+        "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
+         key_identifier, active_from, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+    );
+    let insert = insert.bind(device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
+    let insert = insert.bind(information.name).bind("card").bind(level.to_string()).bind(&row.jkt);
+    let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
+    let insert = insert.bind(card.key_identifier().to_string()).bind(now).bind(to_json(&evidence)?);
+    insert.execute(&mut **tx).await?;
+
+    let id = expected.registration_id.to_string();
+    let moved = transition(tx, &id, RegistrationState::Open, Event::DeviceBound).await?;
+    moved.ok_or_else(Refusal::internal)?;
+    let update = sqlx::query("UPDATE registration SET device_id = $2 WHERE registration_id = $1");
+    update.bind(&id).bind(device_id.to_string()).execute(&mut **tx).await?;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let entry = Entry {
+        actor: &actor,
+        device: Some(device_id),
+        event: Event::DeviceBound,
+        object: &id,
+        result: "ok",
+        detail: Some(pop_sha256.to_string()),
+    };
+    audit::append(tx, entry, now).await?;
+    Ok((device_id, receipt))
+}
+
+async fn find(tx: &mut Tx, account: &Account, id: &str) -> Result<(RegistrationId, Row, RegistrationState), Refusal> {
+    let registration_id = id.parse().map_err(|_| Code::NotFound)?;
+    let query = sqlx::query_as::<_, Row>(
+        "SELECT account_id, state, jkt, commitment, device_information, expires_at, challenge, challenge_expires_at, \
+         device_id FROM registration WHERE registration_id = $1",
+    );
+    let row = query.bind(id).fetch_optional(&mut **tx).await?;
+    let row = row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?;
+    let state = RegistrationState::parse(&row.state)?;
+    Ok((registration_id, row, state))
+}
+
+async fn audit_event(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    registration_id: RegistrationId,
+    event: Event,
+    outcome: Result<Option<String>, &Refusal>,
+) -> Result<(), Refusal> {
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let object = registration_id.to_string();
+    let (result, detail) = match outcome {
+        Ok(detail) => ("ok", detail),
+        // An insurer's name tells about a person; the other details name parts of messages.
+        Err(refusal) if refusal.code == Code::OtherInsurer => (refusal.code.as_str(), None),
+        Err(refusal) => (refusal.code.as_str(), refusal.detail().map(str::to_owned)),
+    };
+    let entry = Entry { actor: &actor, device: None, event, object: &object, result, detail };
+    audit::append(tx, entry, service.now_unix()).await
+}
+
+impl From<PkiError> for Refusal {
+    fn from(error: PkiError) -> Self {
+        let code = match error {
+            PkiError::Malformed(_) => Code::CertificateMalformed,
+            PkiError::UnknownIssuer => Code::CertificateUntrusted,
+            PkiError::NotYetValid => Code::CertificateNotYetValid,
+            PkiError::Expired => Code::CertificateExpired,
+            PkiError::Signature => Code::CertificateSignature,
+            PkiError::UnsupportedKey => Code::CertificateKey,
+            PkiError::Usage => Code::CertificateUsage,
+            PkiError::WrongType => Code::CertificateType,
+            PkiError::WrongRole => Code::CertificateRole,
+            PkiError::TestCard => Code::CertificateOfTestCard,
+        };
+        code.into()
+    }
+}
+
+impl From<RegistrationError> for Refusal {
+    fn from(error: RegistrationError) -> Self {
+        match error {
+            RegistrationError::OtherPerson => Code::OtherPerson.into(),
+            RegistrationError::OtherInsurer => Code::OtherInsurer.into(),
+            RegistrationError::Pairing(part) => Self::new(Code::PairingInvalid).with_detail(part.to_string()),
+            RegistrationError::Statement(part) => Self::new(Code::CardStatementInvalid).with_detail(part.to_string()),
+            RegistrationError::Possession(part) => Self::new(Code::PossessionInvalid).with_detail(part.to_string()),
+            RegistrationError::Nonce => Code::NonceMismatch.into(),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! What may become of a registration, a device and an application. A transition that is not in its table is refused,
+//! and the event of the table is what the audit says.
+
+use std::fmt::Debug;
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::http::Refusal;
+
+/// One row of a table: in state `from`, `event` leads to state `to`.
+pub(super) struct Transition<S: 'static> {
+    from: S,
+    event: Event,
+    to: S,
+}
+
+/// A kind of object with states.
+pub(super) trait States: Copy + Eq + Debug + 'static {
+    const TABLE: &'static [Transition<Self>];
+    /// `UPDATE` of the state of object `$1` from `$2` to `$3`.
+    const UPDATE: &'static str;
+    fn as_str(self) -> &'static str;
+
+    /// The state of this name; every state stands in the table.
+    fn parse(text: &str) -> Result<Self, Refusal> {
+        let mut states = Self::TABLE.iter().flat_map(|row| [row.from, row.to]);
+        states.find(|state| state.as_str() == text).ok_or_else(Refusal::internal)
+    }
+
+    /// Where `event` leads from here.
+    fn after(self, event: Event) -> Option<Self> {
+        Self::TABLE.iter().find(|row| row.from == self && row.event == event).map(|row| row.to)
+    }
+}
+
+/// Moves object `id`, which must be in state `from`, by `event`. `None` when the table does not know the transition or
+/// the object is not in that state any more.
+pub(super) async fn transition<S: States>(
+    connection: &mut SqliteConnection,
+    id: &str,
+    from: S,
+    event: Event,
+) -> Result<Option<S>, Refusal> {
+    let Some(to) = from.after(event) else { return Ok(None) };
+    let update = sqlx::query(S::UPDATE).bind(id).bind(from.as_str()).bind(to.as_str());
+    let moved = update.execute(connection).await?.rows_affected() == 1;
+    Ok(moved.then_some(to))
+}
+
+macro_rules! names {
+    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum $name { $($variant,)* }
+
+        impl $name {
+            const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+names! {
+    /// What happens; the audit's `event`.
+    Event {
+        AccountImported = "account.imported",
+        SessionOpened = "session.opened",
+        SessionRefused = "session.refused",
+        SessionClosed = "session.closed",
+        RegistrationOpened = "registration.opened",
+        RegistrationChallenged = "registration.challenged",
+        RegistrationRefused = "registration.refused",
+        DeviceBound = "device.bound",
+        DeviceRevoked = "device.revoked",
+        ApplicationSubmitted = "application.submitted",
+        ApplicationApproved = "application.approved",
+        ApplicationDenied = "application.denied",
+        MatchCodeWrong = "application.match_code_wrong",
+        ApplicationExpired = "application.expired",
+        ApplicationCancelled = "application.cancelled",
+        ApplicationExecuted = "application.executed",
+    }
+}
+
+impl Event {
+    pub(super) fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+names! {
+    /// A registration.
+    RegistrationState {
+        Open = "open",
+        Bound = "bound",
+    }
+}
+
+names! {
+    /// A device.
+    DeviceState {
+        Active = "active",
+        Revoked = "revoked",
+    }
+}
+
+names! {
+    /// An application with its approval: approved ones are queued first, then executed.
+    ApplicationState {
+        Pending = "pending",
+        Denied = "denied",
+        Expired = "expired",
+        Cancelled = "cancelled",
+        Queued = "queued",
+        Executed = "executed",
+    }
+}
+
+const fn row<S>(from: S, event: Event, to: S) -> Transition<S> {
+    Transition { from, event, to }
+}
+
+impl States for RegistrationState {
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::Open, Event::RegistrationChallenged, Self::Open),
+        row(Self::Open, Event::RegistrationRefused, Self::Open),
+        row(Self::Open, Event::DeviceBound, Self::Bound),
+    ];
+    const UPDATE: &'static str = "UPDATE registration SET state = $3 WHERE registration_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl States for DeviceState {
+    const TABLE: &'static [Transition<Self>] = &[row(Self::Active, Event::DeviceRevoked, Self::Revoked)];
+    const UPDATE: &'static str = "UPDATE device SET state = $3 WHERE device_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl States for ApplicationState {
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::Pending, Event::ApplicationApproved, Self::Queued),
+        row(Self::Pending, Event::ApplicationDenied, Self::Denied),
+        row(Self::Pending, Event::MatchCodeWrong, Self::Pending),
+        row(Self::Pending, Event::ApplicationExpired, Self::Expired),
+        row(Self::Pending, Event::ApplicationCancelled, Self::Cancelled),
+        row(Self::Queued, Event::ApplicationExecuted, Self::Executed),
+        row(Self::Queued, Event::ApplicationCancelled, Self::Cancelled),
+    ];
+    const UPDATE: &'static str = "UPDATE application SET state = $3 WHERE application_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_decided_is_decided() {
+        use ApplicationState::*;
+        for done in [Denied, Expired, Cancelled, Executed] {
+            assert!(ApplicationState::TABLE.iter().all(|row| row.from != done), "{done:?}");
+        }
+        assert_eq!(Queued.after(Event::ApplicationApproved), None);
+        assert_eq!(Queued.after(Event::ApplicationDenied), None);
+        assert!(DeviceState::TABLE.iter().all(|row| row.from != DeviceState::Revoked));
+        assert!(RegistrationState::TABLE.iter().all(|row| row.from != RegistrationState::Bound));
+    }
+}
