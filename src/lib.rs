@@ -24,6 +24,8 @@
 
 pub mod apdu;
 #[cfg(feature = "client")]
+pub mod client;
+#[cfg(feature = "client")]
 pub mod device_key;
 #[cfg(any(feature = "client", feature = "server"))]
 pub mod disk;
@@ -38,3 +40,5 @@ pub mod reader;
 pub mod secret;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(feature = "client")]
+pub mod ui;

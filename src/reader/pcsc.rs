@@ -3,9 +3,7 @@
 use std::ffi::{CStr, CString};
 use std::time::Duration;
 
-use pcsc::{
-    Attribute, Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State, Transaction,
-};
+use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State, Transaction};
 use zeroize::Zeroizing;
 
 use super::{CardChannel, ChannelError};

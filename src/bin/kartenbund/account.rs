@@ -1,0 +1,247 @@
+//! `login`, `register`, `devices`, `apply`, `approvals`: what a person does with the account.
+
+use std::path::PathBuf;
+
+use etcetera::AppStrategy as _;
+use kartenbund::client::approve::{self, decide};
+use kartenbund::client::home::{Home, HomeError};
+use kartenbund::client::login::{self, LoggedIn};
+use kartenbund::client::register::{self, Wish};
+use kartenbund::client::service::Service;
+use kartenbund::client::{AskError, Surroundings};
+use kartenbund::identity::kvnr::Kvnr;
+use kartenbund::identity::vsd::Address;
+use kartenbund::protocol::api::{
+    ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DevicesAnswer,
+};
+use kartenbund::protocol::application::{Application, BankAccount, is_plain_text};
+use kartenbund::protocol::approval::Verdict;
+use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
+use kartenbund::reader::pcsc::Sharing;
+use kartenbund::ui::failure::{Failure, Kind, Value};
+use kartenbund::ui::report::moment;
+use kartenbund::ui::terminal::{Answers, Lines, Terminal};
+use rand_core::UnwrapErr;
+use reqwest::Method;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::args::{ApplyCommand, ApprovalsCommand, BindingMethod, DevicesCommand, LoginArgs, PinArgs, RegisterArgs};
+use crate::cards::{length, with_card};
+use crate::output::Output;
+
+/// The folder of this computer's files.
+pub(crate) fn home(folder: Option<PathBuf>) -> Result<Home, Failure> {
+    if let Some(folder) = folder {
+        return Ok(Home::at(folder));
+    }
+    let app = etcetera::AppStrategyArgs {
+        top_level_domain: "de".to_owned(),
+        author: "kartenbund".to_owned(),
+        app_name: "kartenbund".to_owned(),
+    };
+    let strategy = etcetera::choose_app_strategy(app).map_err(|error| Kind::File.failure().because(&error))?;
+    Ok(Home::at(strategy.data_dir()))
+}
+
+fn now() -> NumericDate {
+    OffsetDateTime::now_utc().unix_timestamp()
+}
+
+/// Does `work` with a terminal that takes `answers`.
+fn with_person<T>(
+    output: &Output,
+    answers: Answers,
+    work: impl FnOnce(&mut Surroundings<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let mut ui = Terminal::new(&output.texts, Answers { quiet: output.json, ..answers });
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    work(&mut Surroundings { ui: &mut ui, rng: &mut rng, clock: &now })
+}
+
+fn lines(descriptor: Option<u32>) -> Result<Option<Lines>, Failure> {
+    descriptor.map(Lines::of_descriptor).transpose().map_err(|error| AskError::Terminal(error).into())
+}
+
+fn pins(args: &PinArgs) -> Result<Answers, Failure> {
+    Ok(Answers { pins: lines(args.pin_fd)?, ..Answers::default() })
+}
+
+fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|_| Kind::InputInvalid.failure().text("input", "identifier"))
+}
+
+pub(crate) fn login(home: Home, args: LoginArgs, output: &Output) -> Result<(), Failure> {
+    let before = match home.profile() {
+        Ok(profile) => Some(profile),
+        Err(HomeError::NoProfile) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let address = args.service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
+    let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?;
+    let kvnr = match (&args.kvnr, before) {
+        (Some(typed), _) => Kvnr::typed(typed)?,
+        (None, Some(profile)) => profile.kvnr,
+        (None, None) => {
+            let terminal = Terminal::new(&output.texts, Answers::default());
+            Kvnr::typed(&terminal.visible(&output.texts.get("ask-kvnr"))?)?
+        }
+    };
+    let answers = Answers { password: lines(args.password_fd)?, ..Answers::default() };
+    let profile = with_person(output, answers, |around| Ok(login::login(&home, &service, kvnr, around)?))?;
+    let thumbprint = profile.service_key.thumbprint().to_string();
+    output.result(
+        &json!({
+            "service": profile.service, "insurer": profile.insurer, "service_key": profile.service_key,
+            "service_key_thumbprint": thumbprint,
+        }),
+        [output.say("done-login", "insurer", profile.insurer)],
+    )
+}
+
+pub(crate) fn logout(home: Home, output: &Output) -> Result<(), Failure> {
+    login::logout(home, now())?;
+    output.result(&json!({}), [output.texts.get("done-logout")])
+}
+
+pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Result<(), Failure> {
+    let BindingMethod::Card = args.method;
+    let name = args.name.clone().unwrap_or_else(|| format!("Kartenbund ({})", std::env::consts::OS));
+    if !is_plain_text(&name) {
+        return Err(Kind::InputInvalid.failure().text("input", "device_name"));
+    }
+    let here = login::resume(home, now())?;
+    let wish = Wish { name, replace: args.replace, length: length(&args.card) };
+    let answers = Answers { allow_last_try: args.allow_last_try, ..pins(&args.pin)? };
+    let device = with_person(output, answers, |around| {
+        with_card(&args.card, Sharing::Exclusive, |channel| {
+            Ok(register::register(&here, channel, &wish, around)?)
+        })
+    })?;
+    let values = [("name", Value::Text(device.name.clone())), ("level", Value::Text(device.binding_level.to_string()))];
+    let lines = [output.texts.with("done-register", &values), output.texts.get("done-register-honest")];
+    output.result(&device, lines)
+}
+
+pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Output) -> Result<(), Failure> {
+    let here = login::resume(home, now())?;
+    let own = match here.home.device() {
+        Ok(device) => device.device_id(),
+        Err(HomeError::NoDevice) => None,
+        Err(error) => return Err(error.into()),
+    };
+    match command.unwrap_or(DevicesCommand::List) {
+        DevicesCommand::List => {
+            let answer: DevicesAnswer = here.service.get("/v1/devices")?;
+            let lines: Vec<_> = answer.devices.iter().map(|device| device_line(device, own, output)).collect();
+            let lines = if lines.is_empty() { vec![output.texts.get("devices-none")] } else { lines };
+            output.result(&answer, lines)
+        }
+        DevicesCommand::Remove { id: text } => {
+            let id: DeviceId = id(&text)?;
+            here.service.command(Method::DELETE, &format!("/v1/devices/{id}"))?;
+            if own == Some(id) {
+                here.home.forget_device()?;
+            }
+            output.result(&json!({ "device_id": id }), [output.texts.get("done-device-removed")])
+        }
+    }
+}
+
+fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) -> String {
+    let texts = &output.texts;
+    let own = if own == Some(device.device_id) { format!(" ({})", texts.get("this-computer")) } else { String::new() };
+    let since = match moment(device.active_from) {
+        Value::Text(text) => text,
+        Value::Number(_) => String::new(),
+    };
+    format!(
+        "{}{own}: {}, {} {}, {} {since}\n  {}",
+        device.name,
+        texts.get(&format!("state-{}", device.state)),
+        texts.get("label-level"),
+        device.binding_level,
+        texts.get("label-since"),
+        device.device_id,
+    )
+}
+
+pub(crate) fn apply(home: Home, command: ApplyCommand, output: &Output) -> Result<(), Failure> {
+    let here = login::resume(home, now())?;
+    let application = match command {
+        ApplyCommand::Address { street, house_number, postal_code, city, country, supplement } => {
+            Application::Address(Address { street, house_number, postal_code, city, country, supplement })
+        }
+        ApplyCommand::Bank { iban, account_holder } => {
+            let iban = iban.replace(' ', "").to_ascii_uppercase();
+            Application::Bank(BankAccount { iban, account_holder })
+        }
+        ApplyCommand::Cancel { id: text } => {
+            let id: ApplicationId = id(&text)?;
+            let path = format!("/v1/applications/{id}");
+            let answer: ApplicationAnswer = here.service.call(Method::DELETE, &path, &json!({}))?;
+            return output.result(&answer, [output.texts.get("done-cancel")]);
+        }
+    };
+    let accepted: ApplicationAccepted = here.service.call(Method::POST, "/v1/applications", &application)?;
+    let lines = [
+        output.texts.get("done-apply"),
+        output.say("done-apply-match-code", "code", String::from(accepted.match_code.clone())),
+        output.say("done-apply-next", "id", accepted.approval_id.to_string()),
+    ];
+    output.result(&accepted, lines)
+}
+
+pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &Output) -> Result<(), Failure> {
+    let here = login::resume(home, now())?;
+    match command.unwrap_or(ApprovalsCommand::List) {
+        ApprovalsCommand::List => {
+            let answer: ApprovalsAnswer = here.service.get("/v1/approvals")?;
+            let lines: Vec<_> = answer.approvals.iter().map(|approval| approval_line(approval, output)).collect();
+            let lines = if lines.is_empty() { vec![output.texts.get("approvals-none")] } else { lines };
+            output.result(&answer, lines)
+        }
+        ApprovalsCommand::Show { id: text } => show(&here, id(&text)?, output),
+        ApprovalsCommand::Approve { id: text, match_code, pin } => {
+            let answers = Answers { match_code, ..pins(&pin)? };
+            decide_on(&here, id(&text)?, Verdict::Approve, answers, output)
+        }
+        ApprovalsCommand::Deny { id: text, pin } => decide_on(&here, id(&text)?, Verdict::Deny, pins(&pin)?, output),
+    }
+}
+
+fn approval_line(approval: &ApprovalSummary, output: &Output) -> String {
+    let kind = output.texts.get(&format!("kind-{}", approval.kind.as_str().replace('.', "-")));
+    let state = output.texts.get(&format!("state-{}", approval.state));
+    let until = match (approval.state.as_str(), moment(approval.expires_at)) {
+        ("pending", Value::Text(text)) => format!(", {} {text}", output.texts.get("label-expires")),
+        _ => String::new(),
+    };
+    format!("{kind}: {state}{until}\n  {}", approval.approval_id)
+}
+
+fn show(here: &LoggedIn, id: ApprovalId, output: &Output) -> Result<(), Failure> {
+    let (answer, document) = approve::fetch(here, id)?;
+    let mut lines = Terminal::document(&output.texts, &document);
+    lines.push(approval_line(&answer.approval, output));
+    output.result(&answer, lines)
+}
+
+fn decide_on(
+    here: &LoggedIn,
+    id: ApprovalId,
+    verdict: Verdict,
+    answers: Answers,
+    output: &Output,
+) -> Result<(), Failure> {
+    let answer = with_person(output, answers, |around| Ok(decide(here, id, verdict, around)?))?;
+    let line = match verdict {
+        Verdict::Approve => {
+            let at = answer.application.execute_at.map_or(Value::Number(0), moment);
+            let state = output.texts.with(&format!("state-{}", answer.application.state), &[("at", at)]);
+            output.say("done-approve", "state", state)
+        }
+        Verdict::Deny => output.texts.get("done-deny"),
+    };
+    output.result(&answer, [line])
+}

@@ -1,0 +1,333 @@
+//! What may be typed. The words that explain it are with all other texts, under `cmd-` and `arg-`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use kartenbund::ui::failure::Kind;
+use kartenbund::ui::text::{Language, Texts};
+
+use crate::output::Output;
+
+#[derive(Parser)]
+#[command(name = "kartenbund", version)]
+pub(crate) struct Cli {
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[arg(long, global = true, value_enum)]
+    lang: Option<Language>,
+    #[arg(long, global = true, value_name = "DIR", env = "KARTENBUND_HOME")]
+    pub(crate) home: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    Readers(CardArgs),
+    Read(CardArgs),
+    Record {
+        #[command(flatten)]
+        card: CardArgs,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    Replay {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    #[command(subcommand)]
+    VirtualCard(VirtualCardCommand),
+    Login(LoginArgs),
+    Logout,
+    Register(RegisterArgs),
+    Devices {
+        #[command(subcommand)]
+        command: Option<DevicesCommand>,
+    },
+    #[command(subcommand)]
+    Apply(ApplyCommand),
+    Approvals {
+        #[command(subcommand)]
+        command: Option<ApprovalsCommand>,
+    },
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
+    #[cfg(feature = "server")]
+    Demo(DemoArgs),
+}
+
+/// Which card.
+#[derive(Args)]
+pub(crate) struct CardArgs {
+    #[arg(long, value_name = "NAME")]
+    pub(crate) reader: Option<String>,
+    #[arg(long, value_name = "IMAGE", conflicts_with = "reader")]
+    pub(crate) virtual_card: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) short_apdus: bool,
+}
+
+/// Where PINs come from.
+#[derive(Args)]
+pub(crate) struct PinArgs {
+    #[arg(long, value_name = "N")]
+    pub(crate) pin_fd: Option<u32>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum VirtualCardCommand {
+    New(NewCardArgs),
+    Run {
+        #[arg(value_name = "IMAGE")]
+        image: PathBuf,
+        #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_VPCD)]
+        vpcd: String,
+    },
+}
+
+/// Where vsmartcard-vpcd listens unless it is told otherwise.
+pub(crate) const DEFAULT_VPCD: &str = "127.0.0.1:35963";
+
+#[derive(Args)]
+pub(crate) struct NewCardArgs {
+    #[arg(long)]
+    pub(crate) kvnr: String,
+    #[arg(long)]
+    pub(crate) name: String,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(crate) birth_date: Option<String>,
+    #[arg(long, value_name = "IK")]
+    pub(crate) payer_ik: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub(crate) payer_name: Option<String>,
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) iccsn: Option<String>,
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "not_after")]
+    pub(crate) not_before: Option<String>,
+    #[arg(long, value_name = "YYYY-MM-DD", requires = "not_before")]
+    pub(crate) not_after: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct LoginArgs {
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Option<String>,
+    #[arg(long)]
+    pub(crate) kvnr: Option<String>,
+    #[arg(long, value_name = "N")]
+    pub(crate) password_fd: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct RegisterArgs {
+    #[arg(long, value_enum)]
+    pub(crate) method: BindingMethod,
+    #[command(flatten)]
+    pub(crate) card: CardArgs,
+    #[command(flatten)]
+    pub(crate) pin: PinArgs,
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    #[arg(long)]
+    pub(crate) replace: bool,
+    #[arg(long)]
+    pub(crate) allow_last_try: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum BindingMethod {
+    Card,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum DevicesCommand {
+    List,
+    Remove {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ApplyCommand {
+    Address {
+        #[arg(long)]
+        street: Option<String>,
+        #[arg(long)]
+        house_number: Option<String>,
+        #[arg(long)]
+        postal_code: Option<String>,
+        #[arg(long)]
+        city: String,
+        #[arg(long, default_value = "D")]
+        country: String,
+        #[arg(long)]
+        supplement: Option<String>,
+    },
+    Bank {
+        #[arg(long)]
+        iban: String,
+        #[arg(long)]
+        account_holder: String,
+    },
+    Cancel {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ApprovalsCommand {
+    List,
+    Show {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    Approve {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[arg(long, value_name = "NN")]
+        match_code: Option<String>,
+        #[command(flatten)]
+        pin: PinArgs,
+    },
+    Deny {
+        #[arg(value_name = "ID")]
+        id: String,
+        #[command(flatten)]
+        pin: PinArgs,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum EvidenceCommand {
+    Export {
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    Verify {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[arg(long, value_name = "PEM", required = true)]
+        anchor: Vec<PathBuf>,
+        #[arg(long, value_name = "JWK")]
+        service_key: Option<PathBuf>,
+    },
+}
+
+#[cfg(feature = "server")]
+#[derive(Args)]
+pub(crate) struct DemoArgs {
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) pcsc: bool,
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_VPCD)]
+    pub(crate) vpcd: String,
+}
+
+/// The language, before anything else is looked at: even the help is in it.
+pub(crate) fn language() -> Language {
+    let mut args = std::env::args().skip(1);
+    let mut chosen = None;
+    while let Some(arg) = args.next() {
+        let value = match arg.split_once('=') {
+            Some(("--lang", value)) => Some(value.to_owned()),
+            _ if arg == "--lang" => args.next(),
+            _ => continue,
+        };
+        chosen = value.and_then(|value| Language::from_str(&value, true).ok());
+    }
+    chosen.unwrap_or_else(Language::of_desktop)
+}
+
+/// Reads the command line; help, version and mistakes are answered here.
+pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
+    let texts = Texts::new(language);
+    let command = explained(Cli::command(), &texts, "cmd");
+    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Ok(cli) => {
+            let output = Output::new(texts, cli.json);
+            Ok((cli, output))
+        }
+        Err(error) if error.use_stderr() => {
+            let output = Output::new(texts, std::env::args().any(|arg| arg == "--json"));
+            let message = error.to_string();
+            let mut failure = Kind::Usage.failure();
+            failure.technical = message.lines().next().map(|line| line.trim_start_matches("error: ").to_owned());
+            output.failure(&failure);
+            Err(ExitCode::from(Kind::Usage.exit_code()))
+        }
+        Err(help) => {
+            print!("{}", help.render());
+            Err(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Puts the texts of one language into the help.
+fn explained(command: clap::Command, texts: &Texts, id: &str) -> clap::Command {
+    let ids: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+    let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let template = format!(
+        "{{about}}\n\n{}: {{usage}}\n\n{{all-args}}\n",
+        texts.get("help-usage")
+    );
+    let mut command = command
+        .about(texts.get(id))
+        .help_template(template)
+        .subcommand_help_heading(texts.get("help-commands"))
+        .subcommand_value_name(texts.get("help-command"))
+        .disable_help_subcommand(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .arg(clap::Arg::new("help").short('h').long("help").action(clap::ArgAction::Help).help(texts.get("arg-help")));
+    if id == "cmd" {
+        let version = clap::Arg::new("version").short('V').long("version");
+        command = command.arg(version.action(clap::ArgAction::Version).help(texts.get("arg-version")));
+    }
+    for arg in ids {
+        let help = texts.get(&format!("arg-{}", arg.replace('_', "-")));
+        command = command.mut_arg(arg, |arg| arg.help(help));
+    }
+    for name in names {
+        let id = format!("{id}-{name}");
+        command = command.mut_subcommand(name, |command| explained(command, texts, &id));
+    }
+    let ids: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
+    for arg in ids {
+        let heading = texts.get("help-options");
+        command = command.mut_arg(arg, |arg| arg.help_heading(heading));
+    }
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(command: &clap::Command, out: &mut Vec<String>) {
+        out.extend(command.get_about().map(ToString::to_string));
+        out.extend(command.get_arguments().filter_map(|arg| arg.get_help()).map(ToString::to_string));
+        command.get_subcommands().for_each(|command| lines(command, out));
+    }
+
+    #[test]
+    fn every_command_and_argument_is_explained_in_both_languages() {
+        for language in [Language::De, Language::En] {
+            let mut explanations = Vec::new();
+            lines(&explained(Cli::command(), &Texts::new(language), "cmd"), &mut explanations);
+            assert!(explanations.len() > 50);
+            for text in explanations {
+                assert!(!text.starts_with("cmd") && !text.starts_with("arg-"), "{language:?}: {text} has no text");
+            }
+        }
+        Cli::command().debug_assert();
+    }
+}

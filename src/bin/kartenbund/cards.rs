@@ -1,0 +1,173 @@
+//! `readers`, `read`, `record`, `replay`: cards without PIN.
+
+use std::path::Path;
+
+use kartenbund::disk;
+use kartenbund::egk::{ApduLength, Egk, EgkError, OtherCard};
+use kartenbund::identity::Identity;
+use kartenbund::reader::pcsc::{Service, Sharing, Slot};
+use kartenbund::reader::record::Recorder;
+use kartenbund::reader::replay::Replay;
+use kartenbund::reader::{CardChannel, ChannelError};
+use kartenbund::ui::failure::{Failure, Kind, Value};
+use kartenbund::ui::report::CardReport;
+use kartenbund::virtual_card::VirtualCard;
+use serde::Serialize;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::args::CardArgs;
+use crate::output::{Output, file_failure, read_file};
+
+/// Longest card image and longest session that are read, in bytes.
+const MAX_IMAGE: usize = 4 * 1024 * 1024;
+const MAX_SESSION: usize = 16 * 1024 * 1024;
+
+/// Opens the line to the card that was asked for and uses it.
+pub(crate) fn with_card<T>(
+    args: &CardArgs,
+    sharing: Sharing,
+    work: impl FnOnce(&mut dyn CardChannel) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    if let Some(image) = &args.virtual_card {
+        return work(&mut load(image)?);
+    }
+    let service = Service::connect()?;
+    let reader = service.choose(args.reader.as_deref())?;
+    let mut card = service.connect_card(&reader, sharing)?;
+    work(&mut card.begin()?)
+}
+
+/// Loads a card image.
+pub(crate) fn load(image: &Path) -> Result<VirtualCard, Failure> {
+    let xml = read_file(image, MAX_IMAGE)?;
+    let xml = String::from_utf8(xml).map_err(|error| Kind::CardImage.failure().because(&error))?;
+    Ok(VirtualCard::load(&xml)?)
+}
+
+pub(crate) fn length(args: &CardArgs) -> ApduLength {
+    if args.short_apdus { ApduLength::Short } else { ApduLength::Extended }
+}
+
+/// One reader of `readers --json`.
+#[derive(Serialize)]
+struct ReaderReport {
+    name: String,
+    state: &'static str,
+    generation: Option<String>,
+    object_system: Option<String>,
+}
+
+pub(crate) fn readers(args: &CardArgs, output: &Output) -> Result<(), Failure> {
+    let mut reports = Vec::new();
+    if let Some(image) = &args.virtual_card {
+        reports.push(identify(image.display().to_string(), args, &mut load(image)?));
+    } else {
+        let service = Service::connect()?;
+        let wanted = |name: &str| args.reader.as_deref().is_none_or(|wanted| wanted == name);
+        for reader in service.readers()?.into_iter().filter(|reader| wanted(&reader.name)) {
+            let state = match reader.slot {
+                Slot::Empty => "empty",
+                Slot::Mute => "mute",
+                Slot::InUse => "in_use",
+                Slot::Card => {
+                    let name = reader.name.clone();
+                    reports.push(match service.connect_card(&reader, Sharing::Shared) {
+                        Ok(mut card) => match card.begin() {
+                            Ok(mut channel) => identify(name, args, &mut channel),
+                            Err(_) => report(name, "error", None),
+                        },
+                        Err(ChannelError::InUse) => report(name, "in_use", None),
+                        Err(ChannelError::MuteCard) => report(name, "mute", None),
+                        Err(ChannelError::NoCard | ChannelError::Removed) => report(name, "empty", None),
+                        Err(_) => report(name, "error", None),
+                    });
+                    continue;
+                }
+            };
+            reports.push(report(reader.name, state, None));
+        }
+        if let Some(name) = args.reader.as_ref().filter(|_| reports.is_empty()) {
+            return Err(ChannelError::NoReader { wanted: Some(name.clone()) }.into());
+        }
+    }
+    let lines: Vec<_> = reports.iter().map(|report| reader_line(report, output)).collect();
+    let lines = if lines.is_empty() { vec![output.texts.get("readers-none")] } else { lines };
+    output.result(&json!({ "readers": reports }), lines)
+}
+
+fn report(name: String, state: &'static str, card: Option<(String, String)>) -> ReaderReport {
+    let (generation, object_system) = card.unzip();
+    ReaderReport { name, state, generation, object_system }
+}
+
+/// Which card it is, by its application and EF.Version2.
+fn identify(name: String, args: &CardArgs, channel: &mut dyn CardChannel) -> ReaderReport {
+    let mut egk = match Egk::open(channel, length(args)) {
+        Ok(egk) => egk,
+        Err(EgkError::NotAnEgk(OtherCard::Hba)) => return report(name, "hba", None),
+        Err(EgkError::NotAnEgk(OtherCard::SmcB)) => return report(name, "smc_b", None),
+        Err(EgkError::NotAnEgk(OtherCard::Unknown)) => return report(name, "other_card", None),
+        Err(EgkError::TooOld(_)) => return report(name, "too_old", None),
+        Err(_) => return report(name, "error", None),
+    };
+    let card = (egk.generation().to_string(), egk.object_system().to_string());
+    match egk.iccsn() {
+        Ok(_) => report(name, "egk", Some(card)),
+        Err(EgkError::Contactless) => report(name, "egk_contactless", Some(card)),
+        Err(_) => report(name, "error", Some(card)),
+    }
+}
+
+fn reader_line(report: &ReaderReport, output: &Output) -> String {
+    let id = match report.state {
+        "egk_contactless" => "slot-contactless".to_owned(),
+        "too_old" => "slot-old".to_owned(),
+        state => format!("slot-{}", state.replace('_', "-")),
+    };
+    let generation = report.generation.clone().unwrap_or_default();
+    let text = output.texts.with(&id, &[("generation", Value::Text(generation))]);
+    format!("{}: {text}", report.name)
+}
+
+pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
+    with_card(args, Sharing::Shared, |channel| print_card(channel, length(args), output))
+}
+
+/// Reads the card, and prints what it holds.
+fn print_card(channel: impl CardChannel, length: ApduLength, output: &Output) -> Result<(), Failure> {
+    let mut egk = Egk::open(channel, length)?;
+    let files = egk.read_files()?;
+    let identity = Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der())?;
+    let now = OffsetDateTime::now_utc();
+    let report = CardReport::new(&files.iccsn, egk.generation(), egk.object_system(), &identity, now);
+    output.result(&report, report.lines(&output.texts))
+}
+
+pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(), Failure> {
+    with_card(args, Sharing::Shared, |channel| {
+        let length = length(args);
+        let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended)?;
+        let read = print_card(&mut recorder, length, output);
+        // What passed is kept in any case: a session that failed is the one that is looked into.
+        disk::write(out, &recorder.finish()?).map_err(file_failure(out))?;
+        read
+    })?;
+    if !output.json {
+        eprintln!("{}", output.say("done-record", "path", out.display().to_string()));
+    }
+    Ok(())
+}
+
+pub(crate) fn replay(file: &Path, output: &Output) -> Result<(), Failure> {
+    let text = String::from_utf8(read_file(file, MAX_SESSION)?)
+        .map_err(|error| Kind::SessionFile.failure().text("line", "-").because(&error))?;
+    let mut replay = Replay::parse(&text)?;
+    let length = if replay.extended_length() { ApduLength::Extended } else { ApduLength::Short };
+    print_card(&mut replay, length, output)?;
+    replay.finish()?;
+    if !output.json {
+        eprintln!("{}", output.texts.get("done-replay"));
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! `evidence export` and `evidence verify`.
+
+use std::path::{Path, PathBuf};
+
+use kartenbund::client::home::{Home, HomeError};
+use kartenbund::client::login;
+use kartenbund::disk;
+use kartenbund::jose::{P256Jwk, json as strict_json};
+use kartenbund::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
+use kartenbund::protocol::approval::Verdict;
+use kartenbund::protocol::evidence::{Bundle, Findings, Link, MAX_BUNDLE, Report};
+use kartenbund::ui::failure::{Failure, Kind, Value};
+use kartenbund::ui::report::moment;
+use kartenbund::ui::terminal::Terminal;
+use serde::Serialize;
+use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::args::EvidenceCommand;
+use crate::output::{Output, file_failure, read_file};
+
+const MAX_PEM: usize = 1024 * 1024;
+const MAX_JWK: usize = 4096;
+
+pub(crate) fn run(
+    home: impl FnOnce() -> Result<Home, Failure>,
+    command: EvidenceCommand,
+    output: &Output,
+) -> Result<(), Failure> {
+    match command {
+        EvidenceCommand::Export { id, out } => export(home()?, id, &out, output),
+        EvidenceCommand::Verify { file, anchor, service_key } => {
+            verify(&file, &anchor, service_key.as_deref(), output)
+        }
+    }
+}
+
+/// Fetches the evidence for an approval or a device; without one, for this computer's binding.
+fn export(home: Home, id: Option<String>, out: &Path, output: &Output) -> Result<(), Failure> {
+    let here = login::resume(home, OffsetDateTime::now_utc().unix_timestamp())?;
+    let id = match id {
+        Some(id) => id,
+        None => here.home.device()?.device_id().ok_or(HomeError::NoDevice)?.to_string(),
+    };
+    let is_id = id.parse::<kartenbund::protocol::ApprovalId>().is_ok();
+    is_id.then_some(()).ok_or_else(|| Kind::InputInvalid.failure().text("input", "identifier"))?;
+    let bundle: Bundle = here.service.get(&format!("/v1/evidence/{id}"))?;
+    let bytes = serde_json::to_vec_pretty(&bundle).map_err(|error| Kind::Internal.failure().because(&error))?;
+    disk::write(out, &bytes).map_err(file_failure(out))?;
+    let path = out.display().to_string();
+    output.result(&json!({ "path": path }), [output.say("done-evidence-export", "path", path.clone())])
+}
+
+/// Verifies a bundle without network and service.
+fn verify(file: &Path, anchors: &[PathBuf], service_key: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    let bundle = Bundle::parse(&read_file(file, MAX_BUNDLE)?)?;
+    let anchors = read_anchors(anchors)?;
+    let service_key: Option<P256Jwk> = match service_key {
+        Some(path) => {
+            let key = strict_json::read(&read_file(path, MAX_JWK)?);
+            Some(key.map_err(|error| file_failure(path)(std::io::Error::other(error)))?)
+        }
+        None => None,
+    };
+    print_report(&bundle.verify(&*anchors, service_key.as_ref()), output)
+}
+
+/// The CAs of PEM files. Test CAs are taken as well: whoever verifies has named them.
+fn read_anchors(files: &[PathBuf]) -> Result<Box<dyn Anchors>, Failure> {
+    let mut production = ProductionAnchors::default();
+    let mut test = TestAnchors::default();
+    let mut has_test = false;
+    for file in files {
+        let pem = read_file(file, MAX_PEM)?;
+        let refused = |error: AnchorError| Kind::Anchor.failure().because(&error);
+        test.add_pem(&pem).map_err(refused)?;
+        match production.add_pem(&pem) {
+            Err(AnchorError::TestCa) => has_test = true,
+            other => other.map_err(refused)?,
+        }
+    }
+    Ok(if has_test { Box::new(test) } else { Box::new(production) })
+}
+
+/// Prints every link, and what the whole says.
+///
+/// # Errors
+/// A link does not hold.
+pub(crate) fn print_report(report: &Report, output: &Output) -> Result<(), Failure> {
+    let findings = report.findings.as_ref();
+    let decision = findings.and_then(|findings| findings.decision.as_ref());
+    let value = json!({
+        "valid": findings.is_some(),
+        "links": report.links,
+        "binding": findings.map(|findings| json!({
+            "kvnr": findings.kvnr, "level": findings.binding_level, "at": findings.bound_at.unix_timestamp(),
+        })),
+        "decision": decision.map(|decision| json!({
+            "verdict": decision.verdict, "at": decision.decided_at.unix_timestamp(),
+            "type": decision.document.change.kind(),
+        })),
+    });
+    let mut lines: Vec<_> = report.links.iter().map(|link| link_line(link, output)).collect();
+    match findings {
+        Some(findings) => {
+            lines.extend(finding_lines(findings, output));
+            output.result(&value, lines)
+        }
+        None => {
+            if !output.json {
+                output.result(&value, lines)?;
+            }
+            Err(Failure { report: Some(value), ..Kind::EvidenceInvalid.failure() })
+        }
+    }
+}
+
+fn link_line(link: &Link, output: &Output) -> String {
+    let detail = link.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+    let [result, name, rests_on] = [
+        text_of("result", &link.result, output),
+        text_of("link", &link.name, output),
+        text_of("rests-on", &link.rests_on, output),
+    ];
+    format!("{result}: {name}, {rests_on}{detail}")
+}
+
+/// The text of a value of the report: its name in JSON, with hyphens.
+pub(crate) fn text_of(prefix: &str, value: &impl Serialize, output: &Output) -> String {
+    let name = serde_json::to_value(value).ok();
+    let name = name.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default().replace('_', "-");
+    output.texts.get(&format!("{prefix}-{name}"))
+}
+
+fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
+    let texts = &output.texts;
+    let values = [
+        ("kvnr", Value::Text(findings.kvnr.as_str().to_owned())),
+        ("at", moment(findings.bound_at.unix_timestamp())),
+        ("level", Value::Text(findings.binding_level.to_string())),
+    ];
+    let mut lines = vec![texts.with("evidence-person", &values)];
+    if let Some(decision) = &findings.decision {
+        let id = match decision.verdict {
+            Verdict::Approve => "evidence-approved",
+            Verdict::Deny => "evidence-denied",
+        };
+        lines.push(texts.with(id, &[("at", moment(decision.decided_at.unix_timestamp()))]));
+        lines.extend(Terminal::document(texts, &decision.document));
+    }
+    lines.push(texts.get("evidence-honest"));
+    lines
+}

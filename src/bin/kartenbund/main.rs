@@ -1,0 +1,52 @@
+//! `kartenbund`: the command line.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program speaks to people and scripts")]
+
+mod account;
+mod args;
+mod cards;
+#[cfg(feature = "server")]
+mod demo;
+mod evidence;
+mod output;
+mod virtual_card;
+
+use std::process::ExitCode;
+
+use args::{Cli, Command};
+use kartenbund::ui::failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    let language = args::language();
+    let (cli, output) = match args::parse(language) {
+        Ok(parsed) => parsed,
+        Err(code) => return code,
+    };
+    match run(cli, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.kind.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
+    let home = || account::home(cli.home);
+    match cli.command {
+        Command::Readers(card) => cards::readers(&card, output),
+        Command::Read(card) => cards::read(&card, output),
+        Command::Record { card, out } => cards::record(&card, &out, output),
+        Command::Replay { file } => cards::replay(&file, output),
+        Command::VirtualCard(command) => virtual_card::run(command, output),
+        Command::Login(login) => account::login(home()?, login, output),
+        Command::Logout => account::logout(home()?, output),
+        Command::Register(register) => account::register(home()?, &register, output),
+        Command::Devices { command } => account::devices(home()?, command, output),
+        Command::Apply(application) => account::apply(home()?, application, output),
+        Command::Approvals { command } => account::approvals(home()?, command, output),
+        Command::Evidence(command) => evidence::run(home, command, output),
+        #[cfg(feature = "server")]
+        Command::Demo(demo) => demo::run(&demo, output),
+    }
+}

@@ -1,0 +1,75 @@
+//! How results and failures leave the program: sentences for people, JSON for scripts.
+
+use std::path::Path;
+
+use kartenbund::ui::failure::{Failure, Kind, Value};
+use kartenbund::ui::text::Texts;
+use serde::Serialize;
+use serde_json::json;
+
+/// Where output goes.
+pub(crate) struct Output {
+    pub(crate) texts: Texts,
+    pub(crate) json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(texts: Texts, json: bool) -> Self {
+        Self { texts, json }
+    }
+
+    /// Prints a result: `value` for scripts, `lines` for people.
+    pub(crate) fn result(
+        &self,
+        value: &impl Serialize,
+        lines: impl IntoIterator<Item = String>,
+    ) -> Result<(), Failure> {
+        if self.json {
+            println!("{}", serde_json::to_string(value).map_err(|error| Kind::Internal.failure().because(&error))?);
+        } else {
+            lines.into_iter().for_each(|line| println!("{line}"));
+        }
+        Ok(())
+    }
+
+    /// Prints a failure: what happened, what to do next, the stable code.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        let (cause, remedy) = (self.texts.cause(failure), self.texts.remedy(failure));
+        let (code, exit_code) = (failure.kind.code(), failure.kind.exit_code());
+        if self.json {
+            let error = json!({
+                "code": code, "exit_code": exit_code, "message": cause, "remedy": remedy,
+                "technical": failure.technical,
+            });
+            let mut value = failure.report.clone().unwrap_or_else(|| json!({}));
+            if let Some(members) = value.as_object_mut() {
+                members.insert("error".to_owned(), error);
+            }
+            println!("{value}");
+            return;
+        }
+        eprintln!("{cause}");
+        eprintln!("{}: {remedy}", self.texts.get("label-next"));
+        eprintln!("{}: {code} ({exit_code})", self.texts.get("label-code"));
+        if let Some(technical) = &failure.technical {
+            eprintln!("{}: {technical}", self.texts.get("label-technical"));
+        }
+    }
+
+    /// A sentence with one text in it.
+    pub(crate) fn say(&self, id: &str, name: &'static str, value: impl Into<String>) -> String {
+        self.texts.with(id, &[(name, Value::Text(value.into()))])
+    }
+}
+
+/// A file that cannot be read or written.
+pub(crate) fn file_failure(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+    let path = path.display().to_string();
+    move |error| Kind::File.failure().text("path", path).because(&error)
+}
+
+/// Reads a file of at most `max` bytes that must be there.
+pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, Failure> {
+    let content = kartenbund::disk::read(path, max).map_err(file_failure(path))?;
+    content.ok_or_else(|| file_failure(path)(std::io::ErrorKind::NotFound.into()))
+}

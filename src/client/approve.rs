@@ -1,0 +1,131 @@
+//! Deciding on an approval: what is signed is what was shown.
+
+use reqwest::Method;
+use thiserror::Error;
+
+use super::home::HomeError;
+use super::login::LoggedIn;
+use super::service::{ServiceError, check_receipt};
+use super::{AskError, Step, Surroundings, skew};
+use crate::device_key::{Blinded, DeviceFile, DeviceKeyError, Evaluated, OpenKey, PinAnswer};
+use crate::jose::jws;
+use crate::protocol::api::{ApprovalAnswer, DecisionAnswer, DecisionRequest};
+use crate::protocol::application::ApplicationError;
+use crate::protocol::approval::{Decision, Document, Verdict};
+use crate::protocol::service::ReceiptSubject;
+use crate::protocol::{ApprovalId, MessageId, VERSION};
+
+/// Life of a decision, in seconds: it is sent at once.
+const DECISION_LIFE: i64 = 60;
+
+/// Why nothing was decided.
+#[derive(Debug, Error)]
+pub enum ApproveError {
+    /// The service.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The files of this computer.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The person.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The device key.
+    #[error(transparent)]
+    DeviceKey(#[from] DeviceKeyError),
+    /// The document cannot be shown as it is meant.
+    #[error(transparent)]
+    Document(#[from] ApplicationError),
+    /// The device PIN is wrong.
+    #[error("the device PIN is wrong")]
+    WrongDevicePin,
+    /// It was decided before, or its time is over.
+    #[error("the approval is not pending")]
+    NotPending,
+    /// A message could not be put together: it never happens.
+    #[error("a message could not be put together")]
+    Message,
+}
+
+/// Fetches an approval and reads its document, which must be this account's and this approval's.
+///
+/// # Errors
+/// [`ApproveError::Document`] when this program cannot show it.
+pub fn fetch(here: &LoggedIn, approval_id: ApprovalId) -> Result<(ApprovalAnswer, Document), ApproveError> {
+    let LoggedIn { profile, service, .. } = here;
+    let answer: ApprovalAnswer = service.get(&format!("/v1/approvals/{approval_id}"))?;
+    let document = answer.document.read()?;
+    let is_ours = document.account == profile.kvnr
+        && document.approval_id == approval_id
+        && document.approval_id == answer.approval.approval_id
+        && document.application_id == answer.approval.application_id
+        && document.change.kind() == answer.approval.kind;
+    if is_ours { Ok((answer, document)) } else { Err(ServiceError::Contradiction("document").into()) }
+}
+
+/// Shows the document, asks, signs the decision over the very bytes that were shown, and keeps the receipt.
+///
+/// # Errors
+/// [`ApproveError`]; nothing is decided then, unless the service's answer was lost on the way.
+pub fn decide(
+    here: &LoggedIn,
+    approval_id: ApprovalId,
+    verdict: Verdict,
+    around: &mut Surroundings<'_>,
+) -> Result<DecisionAnswer, ApproveError> {
+    let LoggedIn { home, profile, service } = here;
+    let device = home.device()?;
+    let device_id = device.device_id().ok_or(HomeError::NoDevice)?;
+    around.ui.step(Step::FetchApproval);
+    let (answer, document) = fetch(here, approval_id)?;
+    let skew = skew(answer.server_time, around);
+    let challenge = answer.challenge.ok_or(ApproveError::NotPending)?;
+    around.ui.show(&document, verdict, answer.approval.expires_at)?;
+    let match_code = match verdict {
+        Verdict::Approve => Some(around.ui.match_code()?),
+        Verdict::Deny => None,
+    };
+    let key = open_key(&device, around)?;
+
+    let iat = (around.clock)().saturating_add(skew);
+    let decision = Decision {
+        v: VERSION,
+        aud: profile.service.clone(),
+        approval_id,
+        document: answer.document,
+        challenge,
+        decision: verdict,
+        match_code,
+        iat,
+        exp: iat.saturating_add(DECISION_LIFE),
+        jti: MessageId::random(around.rng),
+    };
+    let decision = jws::sign(&decision, &key).map_err(|_| ApproveError::Message)?;
+    drop(key);
+    around.ui.step(Step::SendDecision);
+    let request = DecisionRequest { device_id, decision };
+    let path = format!("/v1/approvals/{approval_id}/decision");
+    let taken: DecisionAnswer = service.call(Method::POST, &path, &request)?;
+    let subject = (ReceiptSubject::Decision, approval_id.to_string());
+    let service_key = (profile.service.as_str(), &profile.service_key);
+    check_receipt(&taken.receipt, service_key, (subject.0, &subject.1), &request.decision)?;
+    if taken.verdict != verdict {
+        return Err(ServiceError::Contradiction("verdict").into());
+    }
+    home.keep_receipt(approval_id, &taken.receipt)?;
+    Ok(taken)
+}
+
+/// Opens the device key with the PIN, in the two steps of `docs/protocol.md`.
+fn open_key(device: &DeviceFile, around: &mut Surroundings<'_>) -> Result<OpenKey, ApproveError> {
+    let pin = around.ui.device_pin()?;
+    around.ui.step(Step::OpenDeviceKey);
+    let (pending, blinded) = device.lock().begin(&pin)?;
+    let evaluated = match blinded {
+        Blinded::Nothing => Evaluated::Nothing,
+    };
+    match pending.finish(evaluated)? {
+        PinAnswer::Open(key) => Ok(key),
+        PinAnswer::Wrong => Err(ApproveError::WrongDevicePin),
+    }
+}

@@ -1,0 +1,230 @@
+//! What is kept on this computer: profile, session, device file, receipts.
+
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::device_key::{DeviceFile, DeviceKeyError};
+use crate::disk;
+use crate::identity::kvnr::Kvnr;
+use crate::jose::{P256Jwk, json};
+use crate::protocol::{ApprovalId, NumericDate};
+use crate::secret::SecretText;
+
+const MAX_FILE: usize = 64 * 1024;
+const PROFILE: &str = "profile.json";
+const SESSION: &str = "session.json";
+const DEVICE: &str = "device.json";
+const PENDING: &str = "device.pending.json";
+const RECEIPTS: &str = "receipts";
+
+/// Why the files of this computer cannot be used.
+#[derive(Debug, Error)]
+pub enum HomeError {
+    /// The file system.
+    #[error("a file cannot be read or written: {path}")]
+    File {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file does not hold what this program wrote.
+    #[error("a file is damaged: {path}")]
+    Damaged {
+        /// Which one.
+        path: PathBuf,
+    },
+    /// Nobody has logged in on this computer.
+    #[error("no profile")]
+    NoProfile,
+    /// The session has ended.
+    #[error("no session")]
+    NoSession,
+    /// This computer is not registered.
+    #[error("no device")]
+    NoDevice,
+}
+
+/// Which service and account this computer belongs to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// The service's URL, and its name in all signed messages.
+    pub service: String,
+    /// The service's key, pinned at the first login.
+    pub service_key: P256Jwk,
+    /// The insurer's name.
+    pub insurer: String,
+    /// The account.
+    pub kvnr: Kvnr,
+}
+
+/// An open session.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Session {
+    /// Opaque.
+    pub access_token: SecretText,
+    /// When it ends, by the clock of this computer.
+    pub expires_at: NumericDate,
+}
+
+/// The folder of this computer's files. Each is written whole or not at all, for its owner only.
+#[derive(Clone, Debug)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// The files in `folder`, which is made when the first of them is written.
+    pub fn at(folder: PathBuf) -> Self {
+        Self(folder)
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// The profile.
+    ///
+    /// # Errors
+    /// [`HomeError::NoProfile`] before the first login.
+    pub fn profile(&self) -> Result<Profile, HomeError> {
+        self.read(PROFILE)?.ok_or(HomeError::NoProfile)
+    }
+
+    /// Keeps the profile.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn keep_profile(&self, profile: &Profile) -> Result<(), HomeError> {
+        self.write(PROFILE, profile)
+    }
+
+    /// The session, when it has not ended at `now`.
+    ///
+    /// # Errors
+    /// [`HomeError::NoSession`].
+    pub fn session(&self, now: NumericDate) -> Result<Session, HomeError> {
+        let session: Session = self.read(SESSION)?.ok_or(HomeError::NoSession)?;
+        if now < session.expires_at { Ok(session) } else { Err(HomeError::NoSession) }
+    }
+
+    /// Keeps the session.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn keep_session(&self, session: &Session) -> Result<(), HomeError> {
+        self.write(SESSION, session)
+    }
+
+    /// Forgets the session.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn forget_session(&self) -> Result<(), HomeError> {
+        self.remove(SESSION)
+    }
+
+    /// The device file of a bound device.
+    ///
+    /// # Errors
+    /// [`HomeError::NoDevice`] when this computer is not registered.
+    pub fn device(&self) -> Result<DeviceFile, HomeError> {
+        self.device_file(DEVICE)?.ok_or(HomeError::NoDevice)
+    }
+
+    /// The device file of a registration whose answer has not come.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn pending_device(&self) -> Result<Option<DeviceFile>, HomeError> {
+        self.device_file(PENDING)
+    }
+
+    /// Keeps the device file before the evidence is sent: whatever happens then, the key of a bound device is not lost.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn keep_pending_device(&self, device: &DeviceFile) -> Result<(), HomeError> {
+        self.write_device(PENDING, device)
+    }
+
+    /// Puts a bound device in the place of the one before.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn keep_device(&self, device: &DeviceFile) -> Result<(), HomeError> {
+        self.write_device(DEVICE, device)?;
+        self.forget_pending_device()
+    }
+
+    /// Forgets a registration that came to nothing.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn forget_pending_device(&self) -> Result<(), HomeError> {
+        self.remove(PENDING)
+    }
+
+    /// Forgets the device of this computer: it was revoked.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn forget_device(&self) -> Result<(), HomeError> {
+        self.remove(DEVICE)
+    }
+
+    /// Keeps the service's receipt for a decision.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn keep_receipt(&self, approval: ApprovalId, receipt: &str) -> Result<(), HomeError> {
+        let path = self.0.join(RECEIPTS).join(format!("{approval}.jws"));
+        disk::write(&path, receipt.as_bytes()).map_err(|source| HomeError::File { path, source })
+    }
+
+    fn device_file(&self, name: &str) -> Result<Option<DeviceFile>, HomeError> {
+        let Some(bytes) = self.read_bytes(name)? else { return Ok(None) };
+        DeviceFile::parse(&bytes).map(Some).map_err(|_: DeviceKeyError| self.damaged(name))
+    }
+
+    fn write_device(&self, name: &str, device: &DeviceFile) -> Result<(), HomeError> {
+        let bytes = device.to_bytes().map_err(|_| self.damaged(name))?;
+        self.write_bytes(name, &bytes)
+    }
+
+    fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, HomeError> {
+        let Some(bytes) = self.read_bytes(name)? else { return Ok(None) };
+        json::read(&bytes).map(Some).map_err(|_| self.damaged(name))
+    }
+
+    fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), HomeError> {
+        let bytes = serde_json::to_vec_pretty(value).map(Zeroizing::new).map_err(|_| self.damaged(name))?;
+        self.write_bytes(name, &bytes)
+    }
+
+    fn read_bytes(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, HomeError> {
+        let path = self.0.join(name);
+        let bytes = disk::read(&path, MAX_FILE).map_err(|source| HomeError::File { path, source })?;
+        Ok(bytes.map(Zeroizing::new))
+    }
+
+    fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), HomeError> {
+        let path = self.0.join(name);
+        disk::write(&path, bytes).map_err(|source| HomeError::File { path, source })
+    }
+
+    fn remove(&self, name: &str) -> Result<(), HomeError> {
+        let path = self.0.join(name);
+        disk::remove(&path).map_err(|source| HomeError::File { path, source })
+    }
+
+    fn damaged(&self, name: &str) -> HomeError {
+        HomeError::Damaged { path: self.0.join(name) }
+    }
+}

@@ -1,0 +1,432 @@
+//! Registering this computer with the health card (`docs/protocol.md`, registration).
+
+use reqwest::Method;
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use super::home::{Home, HomeError, Profile};
+use super::login::LoggedIn;
+use super::service::{ServiceError, check_receipt, signed};
+use super::{AskError, Notice, Step, Surroundings, skew};
+use crate::device_key::{Binding, DeviceFile, DeviceKeyError, NewDevice};
+use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, PinAnswer, PinStatus};
+use crate::identity::certificate::{Certificate, CertificateError, PublicKey};
+use crate::jose::jws::{self, SignError};
+use crate::protocol::api::{
+    ChallengeAnswer, DeviceAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
+};
+use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, PairingData};
+use crate::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
+use crate::protocol::service::{ReceiptSubject, RegistrationChallenge};
+use crate::protocol::{Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION};
+use crate::reader::CardChannel;
+use crate::secret::Pin;
+
+/// Product name in gematik's pairing data.
+const PRODUCT: &str = "Kartenbund";
+
+/// Why this computer is not registered.
+#[derive(Debug, Error)]
+pub enum RegisterError {
+    /// The service.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+    /// The files of this computer.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The card.
+    #[error(transparent)]
+    Card(#[from] EgkError),
+    /// The person.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The device key.
+    #[error(transparent)]
+    DeviceKey(#[from] DeviceKeyError),
+    /// The card's certificate does not do, which the service would say too.
+    #[error("the card's certificate does not do")]
+    Certificate(#[from] CardRefusal),
+    /// The card PIN cannot be used as it is.
+    #[error("the card PIN cannot be used")]
+    Pin(#[from] PinRefusal),
+    /// This computer is registered already.
+    #[error("this computer is registered already")]
+    AlreadyRegistered,
+    /// A message could not be put together: it never happens.
+    #[error("a message could not be put together")]
+    Message,
+}
+
+/// Why the card cannot register this computer, found before any PIN is asked for.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum CardRefusal {
+    /// The certificate cannot be read.
+    #[error(transparent)]
+    Malformed(#[from] CertificateError),
+    /// The card is another person's than the account.
+    #[error("the card belongs to another person")]
+    OtherPerson,
+    /// The certificate has run out.
+    #[error("the certificate has expired")]
+    Expired,
+    /// The card has RSA keys only.
+    #[error("the card has no key on an elliptic curve")]
+    RsaOnly,
+}
+
+/// Why no PIN was sent, or the PIN did not open the card.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum PinRefusal {
+    /// The PIN is wrong; what is left.
+    #[error("the PIN is wrong, {tries_left} tries left")]
+    Wrong {
+        /// Tries left, at least one.
+        tries_left: u8,
+    },
+    /// The PIN is blocked.
+    #[error("the PIN is blocked")]
+    Blocked,
+    /// One try is left and the person did not agree to spend it.
+    #[error("the last try was not spent")]
+    LastTry,
+    /// The card still has its transport PIN.
+    #[error("the card has its transport PIN")]
+    TransportPin,
+    /// The card has no PIN.
+    #[error("the card has no PIN")]
+    NoPin,
+    /// The PIN of the card is switched off, which a health card does not know for this PIN.
+    #[error("the PIN is switched off")]
+    Disabled,
+    /// The card says that the PIN is verified although it was reset: it is none to trust.
+    #[error("the card does not forget its PIN")]
+    StillVerified,
+}
+
+/// What the person wants.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What the device is to be called.
+    pub name: String,
+    /// Register anew although this computer is registered.
+    pub replace: bool,
+    /// Form of APDU to begin with.
+    pub length: ApduLength,
+}
+
+/// A registration that was opened, and how far the service's clock is ahead of ours, in seconds.
+struct Offer {
+    registration_id: RegistrationId,
+    skew: NumericDate,
+}
+
+/// Registers this computer with the card on `channel`. The PIN is entered once, and the card signs twice under it.
+///
+/// Whatever breaks off, nothing is half done: before the evidence is sent nothing is bound, and the device key is on the
+/// disk by then, so that a lost answer is fetched at the next call.
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn register(
+    here: &LoggedIn,
+    channel: impl CardChannel,
+    wish: &Wish,
+    around: &mut Surroundings<'_>,
+) -> Result<DeviceAnswer, RegisterError> {
+    let LoggedIn { home, profile, service } = here;
+    if let Some(device) = complete_pending(here, around)? {
+        around.ui.notice(Notice::Resumed);
+        return Ok(device);
+    }
+    if !wish.replace && device_before(home)?.is_some() {
+        return Err(RegisterError::AlreadyRegistered);
+    }
+
+    around.ui.step(Step::ReadCard);
+    let mut egk = Egk::open(channel, wish.length)?;
+    let certificate = usable_certificate(&mut egk, profile, (around.clock)())?;
+    around.ui.step(Step::ReadPinStatus);
+    let (attempt, tries_left) = leave_to_verify(&mut egk, around)?;
+    let pin = around.ui.card_pin(tries_left, false)?;
+    let device_pin = around.ui.new_device_pin()?;
+
+    around.ui.step(Step::MakeDeviceKey);
+    let device = NewDevice::make(&device_pin, around.rng)?;
+    drop(device_pin);
+    around.ui.step(Step::OpenRegistration);
+    let nonce = DeviceNonce::random(around.rng);
+    let request = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: device.key.public().thumbprint(),
+        commit: nonce.commitment(),
+        device_information: device_information(&wish.name),
+    };
+    let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request)?;
+    let is_ours = offer.aud == profile.service && offer.voprf_pk.is_none();
+    is_ours.then_some(()).ok_or(ServiceError::Contradiction("registration"))?;
+    let skew = skew(offer.server_time, around);
+    let offer = Offer { registration_id: offer.registration_id, skew };
+
+    around.ui.step(Step::VerifyPin);
+    verify_pin(&mut egk, attempt, pin, around)?;
+    let signed = sign_evidence(here, &mut egk, &certificate, &device, &offer, around);
+    // Whatever came of it, no verified PIN stays behind. A card that is gone has forgotten it anyway.
+    let reset = egk.reset();
+    let (evidence, challenge) = signed?;
+    reset?;
+
+    let now = (around.clock)().saturating_add(offer.skew);
+    let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
+    let pending = Binding::Pending { registration_id: offer.registration_id };
+    let mut file = device.to_file(&profile.service, pending)?;
+    home.keep_pending_device(&file)?;
+    around.ui.step(Step::SendEvidence);
+    let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
+    let request = EvidenceRequest { pop, nonce_d: nonce, evidence };
+    let answer: RegistrationAnswer = match service.call(Method::PUT, &path, &request) {
+        Ok(answer) => answer,
+        Err(error) => {
+            // A refusal is final; of anything else nobody knows whether the service has taken the evidence.
+            if matches!(error, ServiceError::Refused { .. }) {
+                home.forget_pending_device()?;
+            }
+            return Err(error.into());
+        }
+    };
+    activate(here, &mut file, answer, Some(&request.pop), around)
+}
+
+/// The device this computer is registered as.
+fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
+    match home.device() {
+        Ok(device) => Ok(device.device_id()),
+        Err(HomeError::NoDevice) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Completes a registration whose answer was lost; `None` when there is none, or the service knows nothing of it.
+fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Option<DeviceAnswer>, RegisterError> {
+    let LoggedIn { home, service, .. } = here;
+    let Some(mut file) = home.pending_device()? else { return Ok(None) };
+    if let Binding::Pending { registration_id } = file.binding {
+        match service.get::<RegistrationAnswer>(&format!("/v1/registrations/{registration_id}")) {
+            Ok(answer) if answer.device.is_some() => {
+                return activate(here, &mut file, answer, None, around).map(Some);
+            }
+            Ok(_) => {}
+            Err(error) if error.is_refused_with("not_found") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    home.forget_pending_device()?;
+    Ok(None)
+}
+
+/// Checks what the service says it bound, keeps the device, and revokes the one it replaces.
+fn activate(
+    here: &LoggedIn,
+    file: &mut DeviceFile,
+    answer: RegistrationAnswer,
+    pop: Option<&str>,
+    around: &mut Surroundings<'_>,
+) -> Result<DeviceAnswer, RegisterError> {
+    let LoggedIn { home, profile, service } = here;
+    let contradiction = ServiceError::Contradiction("device");
+    let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction.into()) };
+    if device.jkt != file.public_key.thumbprint() {
+        return Err(contradiction.into());
+    }
+    // Without the proof of possession at hand (its answer was lost) the receipt is checked when evidence is verified.
+    if let Some(pop) = pop {
+        let subject = (ReceiptSubject::Binding, device.device_id.to_string());
+        check_receipt(&receipt, (&profile.service, &profile.service_key), (subject.0, &subject.1), pop)?;
+    }
+    let before = device_before(home)?;
+    file.binding = Binding::Active { device_id: device.device_id, receipt };
+    home.keep_device(file)?;
+    if let Some(before) = before {
+        match service.command(Method::DELETE, &format!("/v1/devices/{before}")) {
+            Err(error) if !error.is_refused_with("not_found") => around.ui.notice(Notice::OldDeviceRemains),
+            _ => {}
+        }
+    }
+    Ok(device)
+}
+
+/// The card's certificate, where it will do. The service decides; this saves a person the PIN.
+fn usable_certificate<C: CardChannel>(
+    egk: &mut Egk<C>,
+    profile: &Profile,
+    now: NumericDate,
+) -> Result<Certificate, RegisterError> {
+    let certificate = Certificate::parse(egk.read_certificate()?.der()).map_err(CardRefusal::from)?;
+    let holder = certificate.holder().map_err(CardRefusal::from)?;
+    let now = OffsetDateTime::from_unix_timestamp(now).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let refusal = if holder.kvnr != profile.kvnr {
+        CardRefusal::OtherPerson
+    } else if !matches!(certificate.public_key, PublicKey::BrainpoolP256r1(_)) {
+        CardRefusal::RsaOnly
+    } else if now > certificate.not_after {
+        CardRefusal::Expired
+    } else {
+        return Ok(certificate);
+    };
+    Err(refusal.into())
+}
+
+/// Asks the card how many tries are left, and the person where it is the last one.
+fn leave_to_verify<C: CardChannel>(
+    egk: &mut Egk<C>,
+    around: &mut Surroundings<'_>,
+) -> Result<(Attempt, u8), RegisterError> {
+    let mut status = egk.pin_status()?;
+    if status == PinStatus::AlreadyVerified {
+        // Somebody's PIN was verified before; only this person's counts.
+        egk.reset()?;
+        status = egk.pin_status()?;
+    }
+    let tries = match status {
+        PinStatus::Usable(tries) => tries,
+        PinStatus::Blocked => return Err(PinRefusal::Blocked.into()),
+        PinStatus::TransportPin => return Err(PinRefusal::TransportPin.into()),
+        PinStatus::EmptyPin => return Err(PinRefusal::NoPin.into()),
+        PinStatus::Disabled => return Err(PinRefusal::Disabled.into()),
+        PinStatus::AlreadyVerified => return Err(PinRefusal::StillVerified.into()),
+    };
+    let left = tries.left();
+    let last = if left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
+    Ok((tries.attempt(last).ok_or(PinRefusal::LastTry)?, left))
+}
+
+/// Shows the card the PIN. A wrong one is asked for again, as long as tries are left and the person goes on; the same
+/// wrong one is never sent twice.
+fn verify_pin<C: CardChannel>(
+    egk: &mut Egk<C>,
+    mut attempt: Attempt,
+    mut pin: Pin,
+    around: &mut Surroundings<'_>,
+) -> Result<(), RegisterError> {
+    loop {
+        let tries = match egk.verify_pin(attempt, &pin)? {
+            PinAnswer::Accepted => return Ok(()),
+            PinAnswer::Blocked => return Err(PinRefusal::Blocked.into()),
+            PinAnswer::Wrong(tries) => tries,
+        };
+        let tries_left = tries.left();
+        around.ui.notice(Notice::WrongCardPin { tries_left });
+        let last = if tries_left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
+        attempt = tries.attempt(last).ok_or(PinRefusal::Wrong { tries_left })?;
+        let next = loop {
+            match around.ui.card_pin(tries_left, true) {
+                Ok(next) if next.matches(&pin) => around.ui.notice(Notice::SameWrongPin),
+                Ok(next) => break next,
+                Err(AskError::NobodyThere) => return Err(PinRefusal::Wrong { tries_left }.into()),
+                Err(error) => return Err(error.into()),
+            }
+        };
+        pin = next;
+    }
+}
+
+/// Fetches the challenge and lets the card sign, once everything that is signed was checked.
+fn sign_evidence<C: CardChannel>(
+    here: &LoggedIn,
+    egk: &mut Egk<C>,
+    certificate: &Certificate,
+    device: &NewDevice,
+    offer: &Offer,
+    around: &mut Surroundings<'_>,
+) -> Result<(CardEvidence, Challenge), RegisterError> {
+    let LoggedIn { profile, service, .. } = here;
+    around.ui.step(Step::FetchChallenge);
+    let path = format!("/v1/registrations/{}/challenge", offer.registration_id);
+    let answer: ChallengeAnswer = service.call(Method::POST, &path, &serde_json::json!({}))?;
+    let now = (around.clock)().saturating_add(offer.skew);
+    let challenge = checked_challenge(&answer.challenge, device, offer, profile, now)?;
+
+    around.ui.step(Step::CardSigns);
+    let jkt = device.key.public().thumbprint();
+    let pairing = PairingData::new(certificate, device.key.public(), device.key_identifier, PRODUCT)
+        .map_err(|_| RegisterError::Message)?;
+    let signed_pairing_data = jws::sign(&pairing, egk.auth_key()).map_err(card_error)?;
+    let statement = CardStatement {
+        v: VERSION,
+        aud: profile.service.clone(),
+        registration_id: offer.registration_id,
+        challenge,
+        jkt,
+        kvnr: profile.kvnr.clone(),
+        pairing_sha256: Sha256Hash::of(signed_pairing_data.as_bytes()),
+        iat: now,
+    };
+    let card_jws = jws::sign_with_x5c(&statement, &certificate.der, egk.auth_key()).map_err(card_error)?;
+    Ok((CardEvidence { signed_pairing_data, auth_cert: certificate.der.clone(), card_jws }, challenge))
+}
+
+/// Before the card signs: the challenge is by the pinned service, for this registration, this key and this account, and
+/// alive. A stranger's challenge is never signed.
+fn checked_challenge(
+    compact: &str,
+    device: &NewDevice,
+    offer: &Offer,
+    profile: &Profile,
+    now: NumericDate,
+) -> Result<Challenge, ServiceError> {
+    let message: RegistrationChallenge = signed(compact, &profile.service_key, "challenge")?;
+    let is_ours = message.v == VERSION
+        && message.aud == profile.service
+        && message.registration_id == offer.registration_id
+        && message.jkt == device.key.public().thumbprint()
+        && message.kvnr == profile.kvnr
+        && now < message.exp;
+    if is_ours { Ok(message.challenge) } else { Err(ServiceError::Contradiction("challenge")) }
+}
+
+fn prove_possession(
+    device: &NewDevice,
+    evidence: &CardEvidence,
+    challenge: Challenge,
+    offer: &Offer,
+    profile: &Profile,
+    iat: NumericDate,
+) -> Result<String, RegisterError> {
+    let jwk = device.key.public().clone();
+    let proof = ProofOfPossession {
+        v: VERSION,
+        aud: profile.service.clone(),
+        registration_id: offer.registration_id,
+        challenge,
+        iat,
+        method: BindingMethod::Card,
+        kvnr: profile.kvnr.clone(),
+        jkt: jwk.thumbprint(),
+        evidence_sha256: evidence.sha256(),
+        voprf_pk: None,
+        transport_jwk: device.transport_key.clone(),
+    };
+    jws::sign_with_jwk(&proof, jwk, &device.key).map_err(|_| RegisterError::Message)
+}
+
+fn card_error(error: SignError<EgkError>) -> RegisterError {
+    match error {
+        SignError::Key(error) => error.into(),
+        SignError::Json(_) => RegisterError::Message,
+    }
+}
+
+/// What the service and the person see of this device. Nothing of the computer's own name or serial numbers.
+fn device_information(name: &str) -> DeviceInformation {
+    DeviceInformation {
+        device_information_data_version: DATA_VERSION.to_owned(),
+        name: name.to_owned(),
+        device_type: DeviceType {
+            device_type_data_version: DATA_VERSION.to_owned(),
+            manufacturer: PRODUCT.to_owned(),
+            product: PRODUCT.to_owned(),
+            model: env!("CARGO_PKG_VERSION").to_owned(),
+            os: std::env::consts::OS.to_owned(),
+            os_version: std::env::consts::ARCH.to_owned(),
+        },
+    }
+}

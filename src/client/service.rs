@@ -1,0 +1,224 @@
+//! The service at the far end of HTTP. What it signs is checked against its pinned key before anyone relies on it.
+
+use std::io::Read as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{Method, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::jose::{Es256, Message, P256Jwk, json, jws};
+use crate::protocol::api::{CONFIGURATION, ConfigurationAnswer, Problem};
+use crate::protocol::service::{Configuration, Receipt, ReceiptSubject};
+use crate::protocol::{Sha256Hash, VERSION};
+use crate::secret::SecretText;
+
+/// Longest answer read.
+const MAX_ANSWER: u64 = 512 * 1024;
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why the service could not be used.
+#[derive(Debug, Error)]
+pub enum ServiceError {
+    /// The address is not `https://`, nor `http://` on this computer.
+    #[error("the address of the service is not https")]
+    Address,
+    /// No answer came.
+    #[error("the service cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// The service said no.
+    #[error("the service refused: {code}")]
+    Refused {
+        /// Stable code.
+        code: String,
+        /// More, where the service tells.
+        detail: Option<String>,
+        /// Finds the request in the service's logs.
+        trace_id: String,
+    },
+    /// The answer is not what the protocol says.
+    #[error("the service's answer is not understood")]
+    Malformed,
+    /// The service has another key than the one that was pinned.
+    #[error("the service's key has changed")]
+    KeyChanged,
+    /// Something the service signed does not say what it must.
+    #[error("the service signed something else: {0}")]
+    Contradiction(&'static str),
+}
+
+impl ServiceError {
+    /// Whether the service refused with this code.
+    pub fn is_refused_with(&self, wanted: &str) -> bool {
+        matches!(self, Self::Refused { code, .. } if code == wanted)
+    }
+}
+
+/// Somebody who answers at an address and may be the service.
+#[allow(missing_debug_implementations, reason = "it may hold an access token")]
+pub struct Service {
+    http: Client,
+    base: String,
+    token: Option<SecretText>,
+}
+
+impl Service {
+    /// A service at `address`, without session.
+    ///
+    /// # Errors
+    /// [`ServiceError::Address`] when the line would not be protected.
+    pub fn at(address: &str) -> Result<Self, ServiceError> {
+        let url = Url::parse(address).map_err(|_| ServiceError::Address)?;
+        let is_plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if !(is_plain && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url))) {
+            return Err(ServiceError::Address);
+        }
+        let http = Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none()) // a token never follows a redirect
+            .user_agent(concat!("kartenbund/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(ServiceError::Unreachable)?;
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), token: None })
+    }
+
+    /// Sends the access token from now on.
+    pub fn with_token(mut self, token: SecretText) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// The address without a trailing slash: the service's name in signed messages.
+    pub fn address(&self) -> &str {
+        &self.base
+    }
+
+    /// Asks who the service is. The answer is signed by the key in it, and names this address.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn configuration(&self) -> Result<Configuration, ServiceError> {
+        let answer: ConfigurationAnswer = self.get(CONFIGURATION)?;
+        // The key is in the message: read it, then verify the message with it.
+        let key = jws_key(&answer.configuration).ok_or(ServiceError::Malformed)?;
+        let configuration: Configuration =
+            jws::verify(&answer.configuration, key.verifying_key()).map_err(|_| ServiceError::Malformed)?;
+        if configuration.v != VERSION || configuration.aud != self.base {
+            return Err(ServiceError::Contradiction("aud"));
+        }
+        Ok(configuration)
+    }
+
+    /// GET.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ServiceError> {
+        read(self.send(self.request(Method::GET, path))?)
+    }
+
+    /// A request with a JSON body.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn call<B: Serialize, T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ServiceError> {
+        read(self.send(self.request(method, path).json(body))?)
+    }
+
+    /// A request without body whose answer has none either.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn command(&self, method: Method, path: &str) -> Result<(), ServiceError> {
+        self.send(self.request(method, path)).map(drop)
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        let bearer = self.token.as_ref().and_then(|token| {
+            let text = Zeroizing::new(format!("Bearer {}", token.expose()));
+            let mut value = HeaderValue::from_str(&text).ok()?;
+            value.set_sensitive(true);
+            Some(value)
+        });
+        match bearer {
+            Some(bearer) => request.header(AUTHORIZATION, bearer),
+            None => request,
+        }
+    }
+
+    fn send(&self, request: RequestBuilder) -> Result<Response, ServiceError> {
+        let response = request.send().map_err(|error| ServiceError::Unreachable(error.without_url()))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let problem: Problem = read(response)?;
+        if problem.status != status.as_u16() {
+            return Err(ServiceError::Malformed);
+        }
+        Err(ServiceError::Refused { code: problem.code, detail: problem.detail, trace_id: problem.trace_id })
+    }
+}
+
+/// Reads a message the service signed with its pinned key.
+///
+/// # Errors
+/// [`ServiceError::Contradiction`].
+pub fn signed<M: Message<Algorithm = Es256>>(
+    compact: &str,
+    key: &P256Jwk,
+    what: &'static str,
+) -> Result<M, ServiceError> {
+    jws::verify(compact, key.verifying_key()).map_err(|_| ServiceError::Contradiction(what))
+}
+
+/// Checks that a receipt is by the service and for just this.
+///
+/// # Errors
+/// [`ServiceError::Contradiction`].
+pub fn check_receipt(
+    compact: &str,
+    (service, key): (&str, &P256Jwk),
+    (subject, id): (ReceiptSubject, &str),
+    signed_message: &str,
+) -> Result<Receipt, ServiceError> {
+    let receipt: Receipt = signed(compact, key, "receipt")?;
+    let is_for_this = receipt.v == VERSION
+        && receipt.aud == service
+        && receipt.subject == subject
+        && receipt.id == id
+        && receipt.sha256 == Sha256Hash::of(signed_message.as_bytes());
+    if is_for_this { Ok(receipt) } else { Err(ServiceError::Contradiction("receipt")) }
+}
+
+fn read<T: DeserializeOwned>(response: Response) -> Result<T, ServiceError> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    response.take(MAX_ANSWER + 1).read_to_end(&mut bytes).map_err(|_| ServiceError::Malformed)?;
+    if bytes.len() as u64 > MAX_ANSWER {
+        return Err(ServiceError::Malformed);
+    }
+    json::read(&bytes).map_err(|_| ServiceError::Malformed)
+}
+
+/// The key that a configuration names, not verified yet.
+fn jws_key(compact: &str) -> Option<P256Jwk> {
+    let payload = compact.split('.').nth(1)?;
+    let payload = crate::jose::base64url::decode(payload)?;
+    json::read::<Configuration>(&payload).ok().map(|configuration| configuration.jwk)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}

@@ -1,0 +1,6 @@
+//! What people read and type: sentences in German and English, the terminal, reports.
+
+pub mod failure;
+pub mod report;
+pub mod terminal;
+pub mod text;

@@ -1,0 +1,400 @@
+//! Every failure a person can meet: a stable code, an exit code, and what its sentence needs to know. The sentences are
+//! in the texts under `error-` and the code; `docs/exit-codes.md` is the same table for readers.
+
+use crate::client::AskError;
+use crate::client::approve::ApproveError;
+use crate::client::home::HomeError;
+use crate::client::login::LoginError;
+use crate::client::register::{CardRefusal, PinRefusal, RegisterError};
+use crate::client::service::ServiceError;
+use crate::device_key::DeviceKeyError;
+use crate::egk::{EgkError, OtherCard};
+use crate::identity::kvnr::KvnrError;
+use crate::identity::{IdentityError, certificate::CertificateError};
+use crate::protocol::application::ApplicationError;
+use crate::protocol::evidence::NotABundle;
+use crate::reader::ChannelError;
+use crate::reader::replay::ReplayMismatch;
+use crate::secret::DigitsError;
+use crate::virtual_card::ImageError;
+
+macro_rules! kinds {
+    ($($variant:ident = $exit:literal $code:literal;)*) => {
+        /// The kinds of failure.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[expect(missing_docs, reason = "the sentences in ui/text say what each means")]
+        pub enum Kind { $($variant,)* }
+
+        impl Kind {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The stable code in text, JSON and manual.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code,)* }
+            }
+
+            /// The exit code of the program.
+            pub fn exit_code(self) -> u8 {
+                match self { $(Self::$variant => $exit,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    Internal = 1 "internal";
+    Usage = 2 "usage";
+    Cancelled = 3 "cancelled";
+    NobodyThere = 4 "nobody_there";
+    InputInvalid = 5 "input_invalid";
+    File = 6 "file";
+    NoService = 10 "no_pcsc_service";
+    NoReader = 11 "no_reader";
+    NoCard = 12 "no_card";
+    MuteCard = 13 "mute_card";
+    SeveralCards = 14 "several_cards";
+    CardInUse = 15 "card_in_use";
+    CardRemoved = 16 "card_removed";
+    Transmission = 17 "transmission";
+    NotAnEgk = 20 "not_an_egk";
+    CardTooOld = 21 "card_too_old";
+    CardContactless = 22 "card_contactless";
+    CardDeactivated = 23 "card_deactivated";
+    CardAnswer = 24 "card_answer";
+    CardData = 25 "card_data";
+    CardUpdating = 26 "card_updating";
+    CardMismatch = 27 "card_mismatch";
+    CardPinWrong = 30 "card_pin_wrong";
+    CardPinBlocked = 31 "card_pin_blocked";
+    CardLastTry = 32 "card_last_try";
+    CardTransportPin = 33 "card_transport_pin";
+    CardNoPin = 34 "card_no_pin";
+    CertificateRefused = 40 "certificate_refused";
+    CertificateExpired = 41 "certificate_expired";
+    CardRsaOnly = 42 "card_rsa_only";
+    OtherPerson = 43 "other_person";
+    OtherInsurer = 44 "other_insurer";
+    ServiceUnreachable = 50 "service_unreachable";
+    ServiceRefused = 51 "service_refused";
+    ServiceAnswer = 52 "service_answer";
+    ServiceKeyChanged = 53 "service_key_changed";
+    ServiceAddress = 54 "service_address";
+    LoginFailed = 55 "login_failed";
+    NoSession = 56 "no_session";
+    NoProfile = 57 "no_profile";
+    OtherAccount = 58 "other_account";
+    NotFound = 59 "not_found";
+    NoDevice = 60 "no_device";
+    AlreadyRegistered = 61 "already_registered";
+    DevicePinWrong = 62 "device_pin_wrong";
+    DeviceFile = 63 "device_file";
+    NotPending = 64 "not_pending";
+    DocumentRefused = 65 "document_refused";
+    MatchCodeWrong = 66 "match_code_wrong";
+    TooMany = 67 "too_many";
+    ApplicationInvalid = 68 "application_invalid";
+    EvidenceInvalid = 70 "evidence_invalid";
+    NotEvidence = 71 "not_evidence";
+    Anchor = 72 "anchor";
+    SessionMismatch = 80 "session_mismatch";
+    SessionFile = 81 "session_file";
+    CardImage = 82 "card_image";
+    ReaderPort = 83 "reader_port";
+}
+
+/// Stands for a value that is not there; the texts have a form for it.
+const NONE: &str = "none";
+
+/// A failure with what its sentence needs.
+#[derive(Debug)]
+pub struct Failure {
+    /// Which one.
+    pub kind: Kind,
+    /// Values for the sentence.
+    pub values: Vec<(&'static str, Value)>,
+    /// What developers and support need: the chain of causes, without personal data.
+    pub technical: Option<String>,
+    /// What was found before it failed, for scripts.
+    pub report: Option<serde_json::Value>,
+}
+
+/// A value in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// A number, of which plural forms depend.
+    Number(i64),
+}
+
+impl Kind {
+    /// The failure without values.
+    pub fn failure(self) -> Failure {
+        Failure { kind: self, values: Vec::new(), technical: None, report: None }
+    }
+}
+
+impl Failure {
+    /// Adds a text.
+    pub fn text(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.values.push((name, Value::Text(value.into())));
+        self
+    }
+
+    /// Adds a number.
+    pub fn number(mut self, name: &'static str, value: i64) -> Self {
+        self.values.push((name, Value::Number(value)));
+        self
+    }
+
+    /// Adds the chain of causes.
+    pub fn because(mut self, error: &dyn std::error::Error) -> Self {
+        let mut chain = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if !chain.ends_with(&text) {
+                chain.push_str(": ");
+                chain.push_str(&text);
+            }
+            source = cause.source();
+        }
+        self.technical = Some(chain);
+        self
+    }
+}
+
+impl From<ChannelError> for Failure {
+    fn from(error: ChannelError) -> Self {
+        let kind = match &error {
+            ChannelError::NoService => Kind::NoService,
+            ChannelError::NoReader { wanted } => {
+                return Kind::NoReader.failure().text("reader", wanted.as_deref().unwrap_or(NONE));
+            }
+            ChannelError::NoCard => Kind::NoCard,
+            ChannelError::MuteCard => Kind::MuteCard,
+            ChannelError::SeveralCards => Kind::SeveralCards,
+            ChannelError::InUse => Kind::CardInUse,
+            ChannelError::Removed => Kind::CardRemoved,
+            ChannelError::Interrupted(_) | ChannelError::Malformed => Kind::Transmission,
+            ChannelError::Session(mismatch) => return session(mismatch),
+        };
+        kind.failure().because(&error)
+    }
+}
+
+impl From<ReplayMismatch> for Failure {
+    fn from(error: ReplayMismatch) -> Self {
+        session(&error)
+    }
+}
+
+fn session(error: &ReplayMismatch) -> Failure {
+    let (line, expected, actual) = match error {
+        ReplayMismatch::Command { line, expected, actual } => (line, expected.to_string(), actual.to_string()),
+        ReplayMismatch::Exhausted { line, actual } => (line, "-".to_owned(), actual.to_string()),
+        ReplayMismatch::Unused { line, expected } => (line, expected.to_string(), "-".to_owned()),
+        ReplayMismatch::Malformed { line } => {
+            return Kind::SessionFile.failure().text("line", line.to_string()).because(error);
+        }
+        ReplayMismatch::Secret | ReplayMismatch::File(_) => {
+            return Kind::SessionFile.failure().text("line", "-").because(error);
+        }
+    };
+    let failure = Kind::SessionMismatch.failure().text("line", line.to_string());
+    failure.text("expected", expected).text("actual", actual).because(error)
+}
+
+impl From<EgkError> for Failure {
+    fn from(error: EgkError) -> Self {
+        let kind = match error {
+            EgkError::Channel(error) => return error.into(),
+            EgkError::NotAnEgk(card) => {
+                let card = match card {
+                    OtherCard::Hba => "hba",
+                    OtherCard::SmcB => "smc-b",
+                    OtherCard::Unknown => "unknown",
+                };
+                return Kind::NotAnEgk.failure().text("card", card);
+            }
+            EgkError::UnexpectedStatus { command, status } => {
+                let failure = Kind::CardAnswer.failure().text("status", status.to_string());
+                return failure.text("command", command).because(&error);
+            }
+            EgkError::Malformed { .. } | EgkError::NoCertificate => Kind::CardData,
+            EgkError::TooOld(_) => Kind::CardTooOld,
+            EgkError::Contactless => Kind::CardContactless,
+            EgkError::Deactivated => Kind::CardDeactivated,
+        };
+        kind.failure().because(&error)
+    }
+}
+
+impl From<IdentityError> for Failure {
+    fn from(error: IdentityError) -> Self {
+        let kind = match error {
+            IdentityError::UpdateInProgress => Kind::CardUpdating,
+            IdentityError::OtherPerson => Kind::CardMismatch,
+            IdentityError::Vsd(_) | IdentityError::Certificate(_) => Kind::CardData,
+        };
+        kind.failure().because(&error)
+    }
+}
+
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        Kind::CardData.failure().because(&error)
+    }
+}
+
+impl From<KvnrError> for Failure {
+    fn from(error: KvnrError) -> Self {
+        Kind::InputInvalid.failure().text("input", format!("kvnr_{}", error.code()))
+    }
+}
+
+impl From<AskError> for Failure {
+    fn from(error: AskError) -> Self {
+        let input = match &error {
+            AskError::Cancelled => return Kind::Cancelled.failure(),
+            AskError::NobodyThere => return Kind::NobodyThere.failure(),
+            AskError::Terminal(_) => return Kind::NobodyThere.failure().because(&error),
+            AskError::Digits(DigitsError::NotDigits) => "not_digits",
+            AskError::Digits(DigitsError::Length { min: 6, max: 6 }) => "device_pin_length",
+            AskError::Digits(DigitsError::Length { .. }) => "card_pin_length",
+            AskError::EntriesDiffer => "entries_differ",
+            AskError::MatchCode => "match_code",
+        };
+        Kind::InputInvalid.failure().text("input", input)
+    }
+}
+
+impl From<HomeError> for Failure {
+    fn from(error: HomeError) -> Self {
+        match &error {
+            HomeError::File { path, .. } | HomeError::Damaged { path } => {
+                Kind::File.failure().text("path", path.display().to_string()).because(&error)
+            }
+            HomeError::NoProfile => Kind::NoProfile.failure(),
+            HomeError::NoSession => Kind::NoSession.failure(),
+            HomeError::NoDevice => Kind::NoDevice.failure(),
+        }
+    }
+}
+
+impl From<DeviceKeyError> for Failure {
+    fn from(error: DeviceKeyError) -> Self {
+        Kind::DeviceFile.failure().because(&error)
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        let kind = match &error {
+            ServiceError::Refused { code, detail, trace_id } => {
+                let kind = refused(code);
+                let detail = detail.clone().unwrap_or_else(|| NONE.to_owned());
+                let failure = kind.failure().text("code", code).text("detail", &detail);
+                let technical = format!("{code} {detail} (trace {trace_id})");
+                return Failure { technical: Some(technical), ..failure };
+            }
+            ServiceError::Address => Kind::ServiceAddress,
+            ServiceError::Unreachable(_) => Kind::ServiceUnreachable,
+            ServiceError::Malformed | ServiceError::Contradiction(_) => Kind::ServiceAnswer,
+            ServiceError::KeyChanged => Kind::ServiceKeyChanged,
+        };
+        kind.failure().because(&error)
+    }
+}
+
+/// What a refusal of the service means for a person.
+fn refused(code: &str) -> Kind {
+    match code {
+        "login_failed" => Kind::LoginFailed,
+        "token_invalid" => Kind::NoSession,
+        "kvnr_invalid" => Kind::InputInvalid,
+        "no_device" => Kind::NoDevice,
+        "not_found" => Kind::NotFound,
+        "other_person" => Kind::OtherPerson,
+        "other_insurer" => Kind::OtherInsurer,
+        "certificate_expired" => Kind::CertificateExpired,
+        "certificate_key" => Kind::CardRsaOnly,
+        code if code.starts_with("certificate_") => Kind::CertificateRefused,
+        "already_decided" | "approval_expired" | "not_cancellable" => Kind::NotPending,
+        "match_code_wrong" => Kind::MatchCodeWrong,
+        "application_invalid" => Kind::ApplicationInvalid,
+        "too_many_devices" | "too_many_pending" | "too_many_registrations" | "too_many_applications" => Kind::TooMany,
+        _ => Kind::ServiceRefused,
+    }
+}
+
+impl From<LoginError> for Failure {
+    fn from(error: LoginError) -> Self {
+        match error {
+            LoginError::Service(error) => error.into(),
+            LoginError::Home(error) => error.into(),
+            LoginError::Ask(error) => error.into(),
+            LoginError::OtherAccount => Kind::OtherAccount.failure(),
+        }
+    }
+}
+
+impl From<RegisterError> for Failure {
+    fn from(error: RegisterError) -> Self {
+        let kind = match error {
+            RegisterError::Service(error) => return error.into(),
+            RegisterError::Home(error) => return error.into(),
+            RegisterError::Card(error) => return error.into(),
+            RegisterError::Ask(error) => return error.into(),
+            RegisterError::DeviceKey(error) => return error.into(),
+            RegisterError::Certificate(CardRefusal::Malformed(error)) => return error.into(),
+            RegisterError::Pin(PinRefusal::Wrong { tries_left }) => {
+                return Kind::CardPinWrong.failure().number("tries", i64::from(tries_left));
+            }
+            RegisterError::Certificate(CardRefusal::OtherPerson) => Kind::OtherPerson,
+            RegisterError::Certificate(CardRefusal::Expired) => Kind::CertificateExpired,
+            RegisterError::Certificate(CardRefusal::RsaOnly) => Kind::CardRsaOnly,
+            RegisterError::Pin(PinRefusal::Blocked) => Kind::CardPinBlocked,
+            RegisterError::Pin(PinRefusal::LastTry) => Kind::CardLastTry,
+            RegisterError::Pin(PinRefusal::TransportPin) => Kind::CardTransportPin,
+            RegisterError::Pin(PinRefusal::NoPin | PinRefusal::Disabled | PinRefusal::StillVerified) => Kind::CardNoPin,
+            RegisterError::AlreadyRegistered => Kind::AlreadyRegistered,
+            RegisterError::Message => Kind::Internal,
+        };
+        kind.failure().because(&error)
+    }
+}
+
+impl From<ApplicationError> for Failure {
+    fn from(error: ApplicationError) -> Self {
+        Kind::DocumentRefused.failure().because(&error)
+    }
+}
+
+impl From<ApproveError> for Failure {
+    fn from(error: ApproveError) -> Self {
+        match error {
+            ApproveError::Service(error) => error.into(),
+            ApproveError::Home(error) => error.into(),
+            ApproveError::Ask(error) => error.into(),
+            ApproveError::DeviceKey(error) => error.into(),
+            ApproveError::Document(error) => error.into(),
+            ApproveError::WrongDevicePin => Kind::DevicePinWrong.failure(),
+            ApproveError::NotPending => Kind::NotPending.failure(),
+            ApproveError::Message => Kind::Internal.failure().because(&error),
+        }
+    }
+}
+
+impl From<NotABundle> for Failure {
+    fn from(error: NotABundle) -> Self {
+        Kind::NotEvidence.failure().because(&error)
+    }
+}
+
+impl From<ImageError> for Failure {
+    fn from(error: ImageError) -> Self {
+        Kind::CardImage.failure().because(&error)
+    }
+}

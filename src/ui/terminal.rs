@@ -1,0 +1,247 @@
+//! The person at a terminal. Results go to standard output; steps, questions and what is to be decided to standard
+//! error, so that a script reads results alone. PINs are typed without echo, or come line by line from a file descriptor.
+#![expect(clippy::print_stderr, reason = "this is where the program speaks to people")]
+
+use std::fs::File;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+
+use zeroize::Zeroizing;
+
+use super::failure::Value;
+use super::report::moment;
+use super::text::Texts;
+use crate::client::{AskError, Notice, Step, Ui};
+use crate::protocol::NumericDate;
+use crate::protocol::approval::{Document, MatchCode, Verdict};
+use crate::secret::{DevicePin, DigitsError, Pin, SecretText};
+
+/// Longest line read from a file descriptor.
+const MAX_LINE: usize = 1024;
+
+/// How the person is asked.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Where PINs come from instead of the terminal, one in a line, in the order they are asked for.
+    pub pins: Option<Lines>,
+    /// Where the password comes from instead of the terminal.
+    pub password: Option<Lines>,
+    /// The match code, where it was given on the command line.
+    pub match_code: Option<String>,
+    /// Whether the last try of the card PIN may be spent without asking.
+    pub allow_last_try: bool,
+    /// Whether steps are told.
+    pub quiet: bool,
+}
+
+/// Lines of a file descriptor, read without a buffer that would keep what passed.
+#[derive(Debug)]
+pub struct Lines(File);
+
+impl Lines {
+    /// The file descriptor `number` of this process.
+    ///
+    /// # Errors
+    /// It is not open for reading.
+    pub fn of_descriptor(number: u32) -> io::Result<Self> {
+        File::open(format!("/dev/fd/{number}")).map(Self)
+    }
+
+    fn next(&mut self) -> Result<SecretText, AskError> {
+        let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
+        let mut byte = Zeroizing::new([0]);
+        while line.len() < MAX_LINE && self.0.read(&mut *byte)? == 1 {
+            match *byte {
+                [b'\n'] => return text_of(&line),
+                [other] => line.push(other),
+            }
+        }
+        if line.is_empty() { Err(AskError::NobodyThere) } else { text_of(&line) }
+    }
+}
+
+/// A person at a terminal.
+#[derive(Debug)]
+pub struct Terminal<'a> {
+    texts: &'a Texts,
+    answers: Answers,
+}
+
+impl<'a> Terminal<'a> {
+    /// Speaks with `texts`, and takes `answers` that were given beforehand.
+    pub fn new(texts: &'a Texts, answers: Answers) -> Self {
+        Self { texts, answers }
+    }
+
+    fn hidden(&self, question: &str) -> Result<SecretText, AskError> {
+        is_terminal()?;
+        eprint!("{question} ");
+        io::stderr().flush()?;
+        let typed = rpassword::read_password().map_err(ended)?;
+        Ok(SecretText::new(typed))
+    }
+
+    /// Asks for something that may be seen.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    pub fn visible(&self, question: &str) -> Result<String, AskError> {
+        is_terminal()?;
+        eprint!("{question} ");
+        io::stderr().flush()?;
+        let mut line = String::new();
+        if io::stdin().lock().take(MAX_LINE as u64).read_line(&mut line)? == 0 {
+            return Err(AskError::Cancelled);
+        }
+        Ok(line.trim().to_owned())
+    }
+
+    fn pin(&mut self, question: &str) -> Result<SecretText, AskError> {
+        match &mut self.answers.pins {
+            Some(lines) => lines.next(),
+            None => self.hidden(question),
+        }
+    }
+
+    /// The lines that show a document: old beside new.
+    pub fn document(texts: &Texts, document: &Document) -> Vec<String> {
+        let kind = document.change.kind().as_str().replace('.', "-");
+        let mut lines = vec![texts.get(&format!("kind-{kind}"))];
+        lines.push(format!("  {}: {}", texts.get("label-account"), document.account.as_str()));
+        for row in document.change.rows() {
+            let shown = |value: Option<&str>| value.map_or_else(|| texts.get("row-none"), str::to_owned);
+            lines.push(format!(
+                "  {}: {} {}; {} {}",
+                texts.get(&format!("row-{}", row.name)),
+                texts.get("label-old"),
+                shown(row.old),
+                texts.get("label-new"),
+                shown(row.new)
+            ));
+        }
+        lines
+    }
+}
+
+impl Ui for Terminal<'_> {
+    fn step(&mut self, step: Step) {
+        if !self.answers.quiet {
+            eprintln!("· {}", self.texts.get(step_text(step)));
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let number = |name, value| vec![(name, Value::Number(value))];
+        let (id, values) = match notice {
+            Notice::WrongCardPin { tries_left } => ("notice-wrong-card-pin", number("tries", i64::from(tries_left))),
+            Notice::SameWrongPin => ("notice-same-wrong-pin", Vec::new()),
+            Notice::Resumed => ("notice-resumed", Vec::new()),
+            Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
+            Notice::ClockSkew { seconds } => ("notice-clock-skew", number("seconds", seconds)),
+        };
+        eprintln!("! {}", self.texts.with(id, &values));
+    }
+
+    fn card_pin(&mut self, tries_left: u8, again: bool) -> Result<Pin, AskError> {
+        if again && self.answers.pins.is_some() {
+            // A script gives one PIN: the next try is the person's to decide.
+            return Err(AskError::NobodyThere);
+        }
+        let tries = [("tries", Value::Number(i64::from(tries_left)))];
+        let question = self.texts.with("ask-card-pin", &tries);
+        Ok(Pin::parse(&self.pin(&question)?)?)
+    }
+
+    fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
+        if self.answers.allow_last_try {
+            return Ok(true);
+        }
+        if self.answers.pins.is_some() || is_terminal().is_err() {
+            return Ok(false);
+        }
+        let answer = self.visible(&self.texts.get("ask-last-try"))?;
+        Ok(answer.eq_ignore_ascii_case(&self.texts.get("ask-yes")))
+    }
+
+    fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
+        let question = self.texts.get("ask-new-device-pin");
+        let pin = DevicePin::parse(&self.pin(&question)?)?;
+        if self.answers.pins.is_none() {
+            let again = self.hidden(&self.texts.get("ask-repeat-device-pin"))?;
+            if !DevicePin::parse(&again).is_ok_and(|again| again.matches(&pin)) {
+                return Err(AskError::EntriesDiffer);
+            }
+        }
+        Ok(pin)
+    }
+
+    fn device_pin(&mut self) -> Result<DevicePin, AskError> {
+        let question = self.texts.get("ask-device-pin");
+        Ok(DevicePin::parse(&self.pin(&question)?)?)
+    }
+
+    fn password(&mut self) -> Result<SecretText, AskError> {
+        match &mut self.answers.password {
+            Some(lines) => lines.next(),
+            None => self.hidden(&self.texts.get("ask-password")),
+        }
+    }
+
+    fn show(&mut self, document: &Document, verdict: Verdict, expires_at: NumericDate) -> Result<(), AskError> {
+        let decide = match verdict {
+            Verdict::Approve => "decide-approve",
+            Verdict::Deny => "decide-deny",
+        };
+        eprintln!("{}", self.texts.get(decide));
+        for line in Self::document(self.texts, document) {
+            eprintln!("{line}");
+        }
+        if let Value::Text(until) = moment(expires_at) {
+            eprintln!("  {}: {until}", self.texts.get("label-expires"));
+        }
+        Ok(())
+    }
+
+    fn match_code(&mut self) -> Result<MatchCode, AskError> {
+        let typed = match self.answers.match_code.take() {
+            Some(code) => code,
+            None => self.visible(&self.texts.get("ask-match-code"))?,
+        };
+        MatchCode::try_from(typed).map_err(|_| AskError::MatchCode)
+    }
+}
+
+fn text_of(line: &[u8]) -> Result<SecretText, AskError> {
+    let text = std::str::from_utf8(line).map_err(|_| DigitsError::NotDigits)?;
+    Ok(SecretText::new(text.trim_end_matches('\r').to_owned()))
+}
+
+fn is_terminal() -> Result<(), AskError> {
+    if io::stdin().is_terminal() { Ok(()) } else { Err(AskError::NobodyThere) }
+}
+
+/// The end of the input, or Ctrl+C, is a no.
+fn ended(error: io::Error) -> AskError {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::Interrupted => AskError::Cancelled,
+        _ => AskError::Terminal(error),
+    }
+}
+
+/// Which text names a step.
+pub fn step_text(step: Step) -> &'static str {
+    match step {
+        Step::CheckService => "step-check-service",
+        Step::LogIn => "step-log-in",
+        Step::ReadCard => "step-read-card",
+        Step::ReadPinStatus => "step-read-pin-status",
+        Step::MakeDeviceKey => "step-make-device-key",
+        Step::OpenRegistration => "step-open-registration",
+        Step::VerifyPin => "step-verify-pin",
+        Step::FetchChallenge => "step-fetch-challenge",
+        Step::CardSigns => "step-card-signs",
+        Step::SendEvidence => "step-send-evidence",
+        Step::FetchApproval => "step-fetch-approval",
+        Step::OpenDeviceKey => "step-open-device-key",
+        Step::SendDecision => "step-send-decision",
+    }
+}

@@ -1,0 +1,151 @@
+//! Every sentence a person reads, in one file for each language (Fluent).
+
+use std::fmt;
+
+use fluent_bundle::concurrent::FluentBundle;
+use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use unic_langid::{LanguageIdentifier, langid};
+
+use super::failure::{Failure, Kind, Value};
+
+const GERMAN: &str = include_str!("text/de.ftl");
+const ENGLISH: &str = include_str!("text/en.ftl");
+
+/// A language the program speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Language {
+    /// German.
+    De,
+    /// English.
+    En,
+}
+
+impl Language {
+    /// The language of the desktop: English where it says so, else German.
+    pub fn of_desktop() -> Self {
+        match sys_locale::get_locale() {
+            Some(locale) if locale.to_ascii_lowercase().starts_with("en") => Self::En,
+            _ => Self::De,
+        }
+    }
+}
+
+/// The sentences of one language.
+pub struct Texts {
+    bundle: FluentBundle<FluentResource>,
+    language: Language,
+}
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Texts({:?})", self.language)
+    }
+}
+
+impl Texts {
+    /// The sentences of `language`.
+    pub fn new(language: Language) -> Self {
+        let (id, source): (LanguageIdentifier, _) = match language {
+            Language::De => (langid!("de"), GERMAN),
+            Language::En => (langid!("en"), ENGLISH),
+        };
+        let mut bundle = FluentBundle::new_concurrent(vec![id]);
+        // Marks that isolate values from the direction of the text around are noise in a terminal.
+        bundle.set_use_isolating(false);
+        // A faulty text loses its sentence, never the program; the test below reads every one.
+        let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(resource, _)| resource);
+        bundle.add_resource_overriding(resource);
+        Self { bundle, language }
+    }
+
+    /// Its language.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// A sentence without values.
+    pub fn get(&self, id: &str) -> String {
+        self.with(id, &[])
+    }
+
+    /// A sentence with values.
+    pub fn with(&self, id: &str, values: &[(&'static str, Value)]) -> String {
+        let (id, attribute) = id.split_once('.').map_or((id, None), |(id, attribute)| (id, Some(attribute)));
+        let mut args = FluentArgs::new();
+        for (name, value) in values {
+            let value = match value {
+                Value::Text(text) => FluentValue::from(text.as_str()),
+                Value::Number(number) => FluentValue::from(*number),
+            };
+            args.set(*name, value);
+        }
+        let message = self.bundle.get_message(id);
+        let pattern = message.and_then(|message| match attribute {
+            None => message.value(),
+            Some(attribute) => message.get_attribute(attribute).map(|attribute| attribute.value()),
+        });
+        let Some(pattern) = pattern else { return id.to_owned() };
+        self.bundle.format_pattern(pattern, Some(&args), &mut Vec::new()).into_owned()
+    }
+
+    /// What happened, in one sentence.
+    pub fn cause(&self, failure: &Failure) -> String {
+        self.with(&id(failure.kind), &failure.values)
+    }
+
+    /// What to do next, in one sentence.
+    pub fn remedy(&self, failure: &Failure) -> String {
+        self.with(&format!("{}.remedy", id(failure.kind)), &failure.values)
+    }
+}
+
+fn id(kind: Kind) -> String {
+    format!("error-{}", kind.code().replace('_', "-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use fluent_bundle::FluentResource;
+
+    use super::*;
+
+    fn ids(source: &str) -> BTreeSet<String> {
+        FluentResource::try_new(source.to_owned()).expect("the text parses");
+        let lines = source.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
+        lines.filter_map(|line| line.split_once(" =")).map(|(id, _)| id.to_owned()).collect()
+    }
+
+    #[test]
+    fn both_languages_say_the_same_things() {
+        assert_eq!(ids(GERMAN), ids(ENGLISH));
+    }
+
+    #[test]
+    fn every_failure_has_a_cause_and_a_remedy_of_one_sentence_at_least() {
+        for language in [Language::De, Language::En] {
+            let texts = Texts::new(language);
+            for kind in Kind::ALL {
+                let failure = kind.failure();
+                for sentence in [texts.cause(&failure), texts.remedy(&failure)] {
+                    assert!(!sentence.starts_with("error-"), "{language:?}: {} has no text", kind.code());
+                    let ends = sentence.ends_with(['.', '?', '!']) || sentence.ends_with('}') || kind == &Kind::File;
+                    assert!(ends, "{language:?} {}: {sentence}", kind.code());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_have_their_plural() {
+        let tries = |language, n| {
+            let failure = Kind::CardPinWrong.failure().number("tries", n);
+            Texts::new(language).cause(&failure)
+        };
+        assert_eq!(tries(Language::De, 1), "Die Karten-PIN ist falsch; es ist noch ein Versuch übrig.");
+        assert_eq!(tries(Language::De, 2), "Die Karten-PIN ist falsch; es sind noch 2 Versuche übrig.");
+        assert_eq!(tries(Language::En, 1), "The card PIN is wrong; one try is left.");
+        assert_eq!(tries(Language::En, 2), "The card PIN is wrong; 2 tries are left.");
+    }
+}

@@ -1,0 +1,420 @@
+## Fehler: was geschah (ein Satz), was zu tun ist (ein Satz).
+
+error-internal = Im Programm ist ein Fehler aufgetreten.
+    .remedy = Versuchen Sie es noch einmal; bleibt es dabei, melden Sie den Fehler mit der Zeile „Technisch“.
+error-usage = Der Aufruf ist nicht vollständig oder passt nicht zusammen.
+    .remedy = „kartenbund --help“ zeigt alle Befehle und Angaben.
+error-cancelled = Abgebrochen; es wurde nichts geändert.
+    .remedy = Starten Sie den Befehl neu, wenn Sie weitermachen möchten.
+error-nobody-there = Das Programm müsste etwas fragen, aber es gibt kein Terminal.
+    .remedy = Starten Sie es in einem Terminal, oder geben Sie PIN und Passwort über --pin-fd und --password-fd an.
+error-input-invalid = { $input ->
+        [kvnr_small_letter] Der Buchstabe der Versichertennummer ist klein geschrieben.
+        [kvnr_trailing_part] Hinter der Versichertennummer steht noch etwas.
+        [kvnr_check_digit] In der Versichertennummer ist eine Ziffer falsch.
+        [kvnr_shape] Das ist keine Versichertennummer.
+        [not_digits] Eine PIN besteht nur aus Ziffern.
+        [device_pin_length] Die Geräte-PIN hat genau sechs Ziffern.
+        [card_pin_length] Die Karten-PIN hat sechs bis acht Ziffern.
+        [entries_differ] Die beiden Eingaben der neuen PIN sind verschieden.
+        [match_code] Der Vergleichscode hat zwei Ziffern.
+        [card_name] Der Name besteht aus Vor- und Nachnamen.
+        [payer_ik] Die Nummer der Krankenkasse hat neun Ziffern.
+        [date] Ein Datum wird als JJJJ-MM-TT geschrieben.
+        [device_name] Der Name des Geräts ist leer, zu lang oder enthält unsichtbare Zeichen.
+        [identifier] Das ist keine Nummer aus „kartenbund approvals“ oder „kartenbund devices“.
+       *[other] Die Eingabe ist ungültig.
+    }
+    .remedy = { $input ->
+        [kvnr_small_letter] Geben Sie ihn groß ein, zum Beispiel A123456780.
+        [kvnr_trailing_part] Geben Sie nur die ersten zehn Zeichen ein: einen Großbuchstaben und neun Ziffern, ohne Bindestrich und was danach kommt.
+        [kvnr_check_digit] Vergleichen Sie die zehn Zeichen mit der Vorderseite Ihrer Gesundheitskarte.
+        [kvnr_shape] Sie steht vorn auf der Gesundheitskarte: ein Großbuchstabe und neun Ziffern.
+        [identifier] Kopieren Sie die Nummer ganz.
+       *[other] Geben Sie sie noch einmal ein; gesendet wurde nichts.
+    }
+error-file = Eine Datei lässt sich nicht lesen oder schreiben: { $path }
+    .remedy = Prüfen Sie, ob es den Ordner gibt, ob er Ihnen gehört und ob auf dem Datenträger Platz ist.
+
+error-no-pcsc-service = Der Dienst für Kartenleser (PC/SC) läuft nicht oder lässt dieses Programm nicht zu.
+    .remedy = Unter Linux: „sudo apt install pcscd“ und „sudo systemctl start pcscd.socket“; unter Windows starten Sie den Dienst „Smartcard“; unter macOS stecken Sie den Leser neu ein.
+error-no-reader = { $reader ->
+        [none] Es ist kein Kartenleser angeschlossen.
+       *[other] Der Kartenleser „{ $reader }“ ist nicht angeschlossen.
+    }
+    .remedy = Stecken Sie den Leser ein und warten Sie einige Sekunden; „kartenbund readers“ zeigt, welche erkannt werden.
+error-no-card = Im Kartenleser steckt keine Karte.
+    .remedy = Stecken Sie die Gesundheitskarte mit dem goldenen Chip voran in den Leser.
+error-mute-card = Die Karte antwortet nicht.
+    .remedy = Drehen Sie die Karte um: der goldene Chip muss in den Leser zeigen. Hilft das nicht, reinigen Sie den Chip mit einem trockenen Tuch.
+error-several-cards = In mehreren Kartenlesern steckt eine Karte.
+    .remedy = Nennen Sie den richtigen mit --reader NAME, oder ziehen Sie die anderen Karten heraus.
+error-card-in-use = Ein anderes Programm benutzt die Karte.
+    .remedy = Schließen Sie andere Programme, die Karten lesen, und versuchen Sie es noch einmal.
+error-card-removed = Die Karte oder der Leser wurde während der Arbeit entfernt.
+    .remedy = Stecken Sie die Karte wieder ein und starten Sie den Befehl neu; es ist nichts halb Fertiges zurückgeblieben.
+error-transmission = Die Verbindung zur Karte wurde gestört.
+    .remedy = Stecken Sie die Karte neu ein; hilft das nicht, ziehen Sie den Leser für fünf Sekunden ab.
+error-not-an-egk = { $card ->
+        [hba] Das ist ein Heilberufsausweis, keine Gesundheitskarte.
+        [smc-b] Das ist die Karte einer Praxis oder Einrichtung, keine Gesundheitskarte.
+       *[unknown] Das ist keine elektronische Gesundheitskarte.
+    }
+    .remedy = Stecken Sie Ihre Gesundheitskarte (eGK) in den Leser.
+error-card-too-old = Diese Gesundheitskarte ist zu alt.
+    .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte.
+error-card-contactless = Die Karte liegt auf einem Leser ohne Kontakte; das kann diese Version noch nicht.
+    .remedy = Stecken Sie die Karte in einen Leser mit Schlitz, mit dem goldenen Chip voran.
+error-card-deactivated = Die Krankenkasse hat die Anwendung auf dieser Karte abgeschaltet.
+    .remedy = Fragen Sie Ihre Krankenkasse; vielleicht haben Sie schon eine neuere Karte.
+error-card-answer = Die Karte hat einen Befehl abgelehnt ({ $command }: { $status }).
+    .remedy = Stecken Sie die Karte neu ein und versuchen Sie es noch einmal; bleibt es dabei, fragen Sie Ihre Krankenkasse.
+error-card-data = Die Daten auf der Karte sind beschädigt oder unvollständig.
+    .remedy = Versuchen Sie es noch einmal; bleibt es dabei, bitten Sie Ihre Krankenkasse, die Karte zu prüfen.
+error-card-updating = Die Versichertendaten auf der Karte wurden nicht fertig aktualisiert.
+    .remedy = Lassen Sie die Karte in einer Arztpraxis noch einmal einlesen.
+error-card-mismatch = Die Daten auf der Karte nennen eine andere Person als ihr Zertifikat.
+    .remedy = Benutzen Sie diese Karte nicht und melden Sie sich bei Ihrer Krankenkasse.
+
+error-card-pin-wrong = Die Karten-PIN ist falsch; { $tries ->
+        [one] es ist noch ein Versuch übrig
+       *[other] es sind noch { $tries } Versuche übrig
+    }.
+    .remedy = Sehen Sie im PIN-Brief Ihrer Krankenkasse nach. Gemeint ist die PIN der Gesundheitskarte, nicht die Geräte-PIN.
+error-card-pin-blocked = Die Karten-PIN ist gesperrt.
+    .remedy = Entsperren Sie sie mit der PUK aus dem PIN-Brief, oder bitten Sie Ihre Krankenkasse um Hilfe.
+error-card-last-try = Es ist nur noch ein Versuch für die Karten-PIN übrig; er wurde nicht benutzt.
+    .remedy = Sehen Sie im PIN-Brief nach. Sind Sie sicher, starten Sie den Befehl mit --allow-last-try.
+error-card-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brief.
+    .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN; Ihre Krankenkasse sagt Ihnen, wo das geht.
+error-card-no-pin = Die PIN dieser Karte lässt sich nicht benutzen.
+    .remedy = Bitten Sie Ihre Krankenkasse um eine PIN für Ihre Gesundheitskarte.
+
+error-certificate-refused = Das Zertifikat der Karte wird nicht anerkannt.
+    .remedy = Prüfen Sie, ob es die Karte Ihrer jetzigen Krankenkasse ist; sonst fragen Sie dort nach.
+error-certificate-expired = Die Gesundheitskarte ist abgelaufen.
+    .remedy = Benutzen Sie Ihre neue Karte, oder bitten Sie Ihre Krankenkasse um eine.
+error-card-rsa-only = Diese Karte hat nur alte Schlüssel (RSA); damit kann diese Version nicht registrieren.
+    .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte.
+error-other-person = Die Karte gehört einer anderen Person als das Konto.
+    .remedy = Stecken Sie Ihre eigene Karte ein, oder melden Sie sich mit Ihrer eigenen Versichertennummer an.
+error-other-insurer = { $detail ->
+        [none] Die Karte ist von einer anderen Krankenkasse.
+       *[other] Die Karte ist von einer anderen Krankenkasse: { $detail }.
+    }
+    .remedy = Benutzen Sie die Karte der Krankenkasse, bei der Sie jetzt versichert sind.
+
+error-service-unreachable = Der Dienst der Krankenkasse ist nicht zu erreichen.
+    .remedy = Prüfen Sie die Internetverbindung und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
+error-service-refused = Der Dienst der Krankenkasse hat abgelehnt ({ $code }).
+    .remedy = Versuchen Sie es noch einmal; bleibt es dabei, nennen Sie der Krankenkasse die Zeile „Technisch“.
+error-service-answer = Der Dienst hat etwas Unverständliches oder Widersprüchliches geantwortet; es wurde nichts unterschrieben, was nicht geprüft ist.
+    .remedy = Prüfen Sie die Adresse des Dienstes und ob es eine neuere Version dieses Programms gibt.
+error-service-key-changed = Der Dienst weist sich mit einem anderen Schlüssel aus als bei der ersten Anmeldung.
+    .remedy = Geben Sie nichts ein und rufen Sie Ihre Krankenkasse an: es könnte jemand anderes antworten.
+error-service-address = Die Adresse des Dienstes ist nicht geschützt oder keine Adresse.
+    .remedy = Geben Sie sie so ein, wie die Krankenkasse sie nennt: https:// und der Name, sonst nichts.
+error-login-failed = Versichertennummer oder Passwort stimmen nicht.
+    .remedy = Achten Sie auf Groß- und Kleinschreibung. Vor dem ersten Tag der Versicherung ist keine Anmeldung möglich.
+error-no-session = Sie sind nicht angemeldet, oder die Anmeldung ist abgelaufen.
+    .remedy = Melden Sie sich an: „kartenbund login“.
+error-no-profile = Auf diesem Computer hat sich noch niemand angemeldet.
+    .remedy = Melden Sie sich an: „kartenbund login --service https://…“.
+error-other-account = Dieser Computer ist schon für ein anderes Konto registriert.
+    .remedy = Melden Sie sich mit dessen Versichertennummer an, oder benutzen Sie einen anderen Ordner mit --home.
+error-not-found = Das gibt es in diesem Konto nicht.
+    .remedy = „kartenbund approvals“ und „kartenbund devices“ zeigen, was es gibt.
+
+error-no-device = Es ist kein Gerät registriert, das freigeben kann.
+    .remedy = Registrieren Sie diesen Computer mit der Gesundheitskarte: „kartenbund register“.
+error-already-registered = Dieser Computer ist schon registriert.
+    .remedy = Möchten Sie ihn neu registrieren (zum Beispiel mit neuer Geräte-PIN), geben Sie --replace an.
+error-device-pin-wrong = Die Geräte-PIN ist falsch.
+    .remedy = Gemeint ist die sechsstellige PIN, die Sie für diesen Computer gewählt haben. Vergessen? „kartenbund register --replace“ mit der Gesundheitskarte.
+error-device-file = Die Gerätedatei ist beschädigt.
+    .remedy = Registrieren Sie diesen Computer neu: „kartenbund register --replace“.
+error-not-pending = Der Antrag ist schon entschieden, abgelaufen oder ausgeführt.
+    .remedy = „kartenbund approvals“ zeigt den Stand; stellen Sie den Antrag sonst neu.
+error-document-refused = Das Dokument lässt sich nicht so anzeigen, wie es gemeint ist; deshalb kann es nicht freigegeben werden.
+    .remedy = Prüfen Sie, ob es eine neuere Version dieses Programms gibt, und fragen Sie Ihre Krankenkasse.
+error-match-code-wrong = Der Vergleichscode ist falsch.
+    .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt, lehnen Sie ab: „kartenbund approvals deny“.
+error-too-many = Es sind schon so viele, wie erlaubt sind ({ $code }).
+    .remedy = { $code ->
+        [too_many_devices] Entfernen Sie ein Gerät, das Sie nicht mehr benutzen: „kartenbund devices remove“.
+        [too_many_pending] Entscheiden Sie zuerst über die offenen Anträge: „kartenbund approvals“.
+       *[other] Versuchen Sie es morgen noch einmal.
+    }
+error-application-invalid = Der Antrag enthält etwas Ungültiges: { $detail }.
+    .remedy = Prüfen Sie Postleitzahl, IBAN und ob Sonderzeichen enthalten sind, die man nicht sieht.
+
+error-evidence-invalid = Der Nachweis hält der Prüfung nicht stand.
+    .remedy = Verlassen Sie sich nicht darauf; lassen Sie sich den Nachweis neu geben und prüfen Sie, ob der Vertrauensanker (--anchor) passt.
+error-not-evidence = Die Datei ist kein Nachweis dieser Version.
+    .remedy = Geben Sie eine Datei an, die „kartenbund evidence export“ geschrieben hat.
+error-anchor = Der Vertrauensanker ist kein Zertifikat einer Karten-CA.
+    .remedy = Geben Sie mit --anchor eine PEM-Datei mit dem Zertifikat der CA an, die die Karte ausgestellt hat.
+error-session-mismatch = Die Aufzeichnung passt nicht, Zeile { $line }: erwartet { $expected }, gesendet { $actual }.
+    .remedy = Zeichnen Sie die Sitzung mit dieser Version neu auf: „kartenbund record“.
+error-session-file = Die Aufzeichnung lässt sich nicht lesen oder schreiben (Zeile { $line }).
+    .remedy = Prüfen Sie die Datei; das Format steht in docs/card.md.
+error-card-image = Das Kartenabbild lässt sich nicht laden.
+    .remedy = Geben Sie ein Abbild im XML-Format der gematik an, oder machen Sie eines: „kartenbund virtual-card new“.
+error-reader-port = Der virtuelle Leser ist unter dieser Adresse nicht zu erreichen.
+    .remedy = Installieren Sie vsmartcard-vpcd, starten Sie pcscd, und prüfen Sie die Adresse hinter --vpcd.
+
+## Schritte
+
+step-check-service = Der Dienst weist sich aus
+step-log-in = Anmeldung
+step-read-card = Karte lesen und Zertifikat prüfen
+step-read-pin-status = PIN-Versuche bei der Karte erfragen
+step-make-device-key = Schlüssel für diesen Computer erzeugen
+step-open-registration = Registrierung beim Dienst beginnen
+step-verify-pin = Karte prüft die PIN
+step-fetch-challenge = Aufgabe des Dienstes holen und prüfen
+step-card-signs = Karte unterschreibt
+step-send-evidence = Nachweis senden
+step-fetch-approval = Antrag holen und prüfen
+step-open-device-key = Geräte-PIN prüfen
+step-send-decision = Entscheidung senden und Quittung prüfen
+
+## Hinweise
+
+notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
+        [one] Es ist noch ein Versuch übrig.
+       *[other] Es sind noch { $tries } Versuche übrig.
+    }
+notice-same-wrong-pin = Das ist dieselbe falsche PIN wie eben; sie wurde nicht noch einmal gesendet.
+notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
+notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
+notice-clock-skew = Die Uhr dieses Computers geht um { $seconds } Sekunden anders als die des Dienstes. Stellen Sie sie bei Gelegenheit.
+
+## Fragen
+
+ask-card-pin = PIN der Gesundheitskarte (6 bis 8 Ziffern, { $tries ->
+        [one] letzter Versuch
+       *[other] noch { $tries } Versuche
+    }):
+ask-last-try = Es ist nur noch ein Versuch übrig. Ist die PIN wieder falsch, wird sie gesperrt und Sie brauchen die PUK.
+    Trotzdem eingeben? [j/N]
+ask-yes = j
+ask-new-device-pin = Neue Geräte-PIN für diesen Computer (genau 6 Ziffern):
+ask-repeat-device-pin = Geräte-PIN noch einmal:
+ask-device-pin = Geräte-PIN (6 Ziffern):
+ask-password = Passwort:
+ask-match-code = Vergleichscode (2 Ziffern, steht dort, wo der Antrag gestellt wurde):
+
+## Ausgaben
+
+label-technical = Technisch
+label-next = Weiter
+label-code = Code
+label-person = Person
+label-insurance = Versicherung
+label-card = Karte
+label-certificate = Zertifikat
+label-warning = Achtung
+label-name = Name
+label-kvnr = Versichertennummer
+label-date-of-birth = Geburtsdatum
+label-sex = Geschlecht
+label-address = Anschrift
+label-payer = Krankenkasse
+label-valid = Gültig
+label-issuer = Aussteller
+label-serial = Seriennummer
+label-iccsn = Kartennummer
+label-generation = Generation
+label-insured-type = Versichertenart
+label-since = Seit
+label-until = Bis
+label-old = bisher
+label-new = neu
+label-account = Konto
+label-expires = Frist
+label-state = Stand
+label-level = Stufe
+
+sex-m = männlich
+sex-w = weiblich
+sex-x = unbestimmt
+sex-d = divers
+insured-type-1 = Mitglied
+insured-type-3 = familienversichert
+insured-type-5 = Rentner/in
+
+warning-certificate-expired = Das Zertifikat der Karte ist abgelaufen.
+warning-certificate-not-yet-valid = Das Zertifikat der Karte gilt noch nicht.
+warning-kvnr-check-digit = Die Prüfziffer der Versichertennummer im Zertifikat stimmt nicht.
+
+slot-empty = keine Karte
+slot-mute = Karte antwortet nicht (umdrehen)
+slot-in-use = wird von einem anderen Programm benutzt
+slot-other-card = andere Karte
+slot-hba = Heilberufsausweis
+slot-smc-b = Praxis- oder Institutionskarte
+slot-egk = Gesundheitskarte { $generation }
+slot-contactless = Gesundheitskarte { $generation }, ohne Kontakte
+slot-old = Gesundheitskarte, zu alt
+slot-error = Karte lässt sich nicht erkennen
+readers-none = Es ist kein Kartenleser angeschlossen.
+
+kind-address-change = Neue Anschrift
+kind-bank-change = Neue Bankverbindung
+row-street = Straße
+row-house-number = Hausnummer
+row-supplement = Zusatz
+row-postal-code = Postleitzahl
+row-city = Ort
+row-country = Land
+row-iban = IBAN
+row-account-holder = Kontoinhaber
+row-none = –
+decide-approve = Sie geben frei:
+decide-deny = Sie lehnen ab:
+
+state-pending = offen
+state-approved = freigegeben
+state-denied = abgelehnt
+state-expired = abgelaufen
+state-cancelled = zurückgezogen
+state-queued = freigegeben, wird ausgeführt am { $at }
+state-executed = ausgeführt
+state-active = aktiv
+state-revoked = entfernt
+
+done-login = Angemeldet bei { $insurer }.
+done-logout = Abgemeldet.
+done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level }.
+done-register-honest = Solange die Geräte-PIN nur auf diesem Computer geprüft wird, kann sie erraten, wer die Gerätedatei stiehlt. Schützen Sie Ihr Benutzerkonto.
+done-device-removed = Das Gerät ist entfernt.
+devices-none = Es ist kein Gerät registriert.
+this-computer = dieser Computer
+approvals-none = Es gibt keine Anträge.
+done-apply = Der Antrag liegt zur Freigabe bereit.
+done-apply-match-code = Vergleichscode: { $code }
+done-apply-next = Freigeben: kartenbund approvals approve { $id }
+done-cancel = Der Antrag ist zurückgezogen.
+done-approve = Freigegeben. Stand: { $state }.
+done-deny = Abgelehnt.
+done-record = Aufgezeichnet: { $path }
+done-replay = Die Aufzeichnung wurde bis zur letzten Zeile abgespielt.
+done-evidence-export = Nachweis geschrieben: { $path }
+done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })
+virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beenden mit Strg+C.
+
+link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausgestellt und galt
+link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben
+link-device-possession = Das Gerät hat bewiesen, dass es den Schlüssel hat
+link-binding-receipt = Der Dienst hat die Bindung angenommen
+link-document = Das Dokument ist unverändert und gehört zur selben Person
+link-decision = Das Gerät hat die Entscheidung unterschrieben
+link-decision-receipt = Der Dienst hat die Entscheidung angenommen
+rests-on-card-issuer = beruht auf der Unterschrift des Kartenausstellers
+rests-on-card = beruht auf der Unterschrift der Gesundheitskarte
+rests-on-device = beruht auf der Unterschrift des Geräts
+rests-on-service = beruht auf dem Wort des Dienstes
+rests-on-service-unpinned = beruht auf dem Wort des Dienstes, dessen Schlüssel nur im Nachweis selbst steht
+result-holds = gilt
+result-fails = GILT NICHT
+result-not-checked = nicht geprüft
+evidence-person = Die Karte von { $kvnr } hat das Gerät am { $at } gebunden (Stufe { $level }).
+evidence-approved = Das Gerät hat am { $at } freigegeben:
+evidence-denied = Das Gerät hat am { $at } abgelehnt:
+evidence-honest = Nicht geprüft: ob die Karte gesperrt war (Sperrliste), und ob der Schlüssel des Geräts in falsche Hände kam. Zeiten nennt der Dienst.
+
+## Vorführung
+
+demo-title = Kartenbund: von der Gesundheitskarte zum freigegebenen Antrag
+demo-card = Eine erfundene Person bekommt eine Gesundheitskarte: { $name }, { $kvnr }
+demo-pcsc = Die Karte wird in den virtuellen Leser am PC/SC-Dienst gesteckt: { $reader }
+demo-service = Der Kontodienst startet mit einer leeren Datenbank: { $address }
+demo-import = Das Konto kommt aus dem Register der Krankenkasse, mit einem Anfangspasswort
+demo-login = Anmeldung mit Versichertennummer und Passwort
+demo-register = Registrierung dieses Computers mit Karte und Karten-PIN
+demo-registered = Registriert: Stufe { $level }, denn die Karte selbst hat den Geräteschlüssel unterschrieben
+demo-apply = Ein Antrag auf neue Anschrift wird gestellt; Vergleichscode { $code }
+demo-approve = Freigabe auf dem Gerät, mit Vergleichscode und Geräte-PIN
+demo-approved = Freigegeben und ausgeführt; die Quittung des Dienstes ist geprüft
+demo-evidence = Der Nachweis wird ausgegeben und ohne Netz und Dienst geprüft
+demo-tampered = Eine Fälschung (andere Hausnummer) wird erkannt: { $link }
+demo-done = Alles hat geklappt, in { $seconds } Sekunden.
+demo-files = Die Dateien liegen in { $path }
+demo-again = Selbst prüfen: { $command }
+
+ask-kvnr = Versichertennummer (ein Großbuchstabe und neun Ziffern):
+
+## Hilfe
+
+help-usage = Aufruf
+help-commands = Befehle
+help-command = BEFEHL
+help-options = Angaben
+arg-help = Diese Hilfe
+arg-version = Version des Programms
+arg-json = Ergebnis als JSON, für Skripte
+arg-lang = Sprache: de oder en
+arg-home = Ordner für die Dateien dieses Computers
+arg-reader = Name des Kartenlesers, wie „kartenbund readers“ ihn zeigt
+arg-virtual-card = Kartenabbild anstelle eines Lesers
+arg-short-apdus = Nur kurze Befehle an die Karte senden
+arg-out = Datei, die geschrieben wird
+arg-file = Datei, die gelesen wird
+arg-image = Kartenabbild (XML)
+arg-vpcd = Adresse des virtuellen Lesers
+arg-kvnr = Versichertennummer: ein Großbuchstabe und neun Ziffern
+arg-name = Name
+arg-birth-date = Geburtsdatum
+arg-payer-ik = Nummer der Krankenkasse (IK, neun Ziffern)
+arg-payer-name = Name der Krankenkasse
+arg-iccsn = Kartennummer (20 Ziffern)
+arg-not-before = Erster Tag des Zertifikats
+arg-not-after = Letzter Tag des Zertifikats
+arg-service = Adresse des Dienstes: https://…
+arg-password-fd = Passwort von diesem Dateideskriptor lesen
+arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
+arg-method = Wie das Gerät gebunden wird
+arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist
+arg-allow-last-try = Auch den letzten Versuch der Karten-PIN benutzen
+arg-id = Nummer, wie die Liste sie zeigt
+arg-street = Straße
+arg-house-number = Hausnummer
+arg-postal-code = Postleitzahl
+arg-city = Ort
+arg-country = Land, wie auf dem Autokennzeichen
+arg-supplement = Zusatz zur Anschrift
+arg-iban = IBAN
+arg-account-holder = Kontoinhaber
+arg-match-code = Vergleichscode, der beim Stellen des Antrags gezeigt wurde
+arg-anchor = Zertifikat der CA, die die Karte ausgestellt hat (PEM); mehrfach möglich
+arg-service-key = Öffentlicher Schlüssel des Dienstes (JWK)
+arg-dir = Ordner für die Dateien der Vorführung
+arg-pcsc = Über den echten PC/SC-Dienst und einen virtuellen Leser
+cmd = Bindet diesen Computer mit der Gesundheitskarte an Ihr Konto bei der Krankenkasse
+cmd-readers = Kartenleser und was darin steckt
+cmd-read = Gesundheitskarte lesen, ohne PIN
+cmd-record = Wie read, und die Befehle an die Karte als Datei aufzeichnen
+cmd-replay = Eine Aufzeichnung abspielen
+cmd-virtual-card = Gesundheitskarte in Software
+cmd-virtual-card-new = Eine erfundene Karte machen
+cmd-virtual-card-run = Eine Karte in den virtuellen Leser des PC/SC-Dienstes stecken
+cmd-login = Anmelden
+cmd-logout = Abmelden
+cmd-register = Diesen Computer registrieren
+cmd-devices = Registrierte Geräte
+cmd-devices-list = Alle Geräte zeigen
+cmd-devices-remove = Ein Gerät für immer entfernen
+cmd-apply = Einen geschützten Antrag stellen
+cmd-apply-address = Neue Anschrift
+cmd-apply-bank = Neue Bankverbindung
+cmd-apply-cancel = Einen Antrag zurückziehen
+cmd-approvals = Anträge und Freigaben
+cmd-approvals-list = Alle Anträge zeigen
+cmd-approvals-show = Einen Antrag zeigen
+cmd-approvals-approve = Freigeben
+cmd-approvals-deny = Ablehnen
+cmd-evidence = Nachweise
+cmd-evidence-export = Einen Nachweis als Datei ausgeben
+cmd-evidence-verify = Einen Nachweis prüfen, ohne Netz und ohne Dienst
+cmd-demo = Alles einmal vorführen, mit erfundener Person

@@ -1,0 +1,420 @@
+## Failures: what happened (one sentence), what to do next (one sentence).
+
+error-internal = Something went wrong inside the program.
+    .remedy = Try again; if it stays, report it with the line "Technical".
+error-usage = The command is incomplete or does not fit together.
+    .remedy = "kartenbund --help" shows all commands and options.
+error-cancelled = Cancelled; nothing was changed.
+    .remedy = Start the command again when you want to go on.
+error-nobody-there = The program would have to ask something, but there is no terminal.
+    .remedy = Start it in a terminal, or hand in PIN and password with --pin-fd and --password-fd.
+error-input-invalid = { $input ->
+        [kvnr_small_letter] The letter of the insurance number is written small.
+        [kvnr_trailing_part] Something follows the insurance number.
+        [kvnr_check_digit] A digit of the insurance number is wrong.
+        [kvnr_shape] That is not an insurance number.
+        [not_digits] A PIN has digits only.
+        [device_pin_length] The device PIN has exactly six digits.
+        [card_pin_length] The card PIN has six to eight digits.
+        [entries_differ] The two entries of the new PIN differ.
+        [match_code] The match code has two digits.
+        [card_name] The name consists of given name and family name.
+        [payer_ik] The number of the insurer has nine digits.
+        [date] A date is written as YYYY-MM-DD.
+        [device_name] The name of the device is empty, too long, or holds invisible characters.
+        [identifier] That is not an identifier from "kartenbund approvals" or "kartenbund devices".
+       *[other] The input is not valid.
+    }
+    .remedy = { $input ->
+        [kvnr_small_letter] Type it as a capital letter, for example A123456780.
+        [kvnr_trailing_part] Type the first ten characters only: one capital letter and nine digits, without hyphen and what follows.
+        [kvnr_check_digit] Compare the ten characters with the front of your health card.
+        [kvnr_shape] It is on the front of the health card: one capital letter and nine digits.
+        [identifier] Copy the whole identifier.
+       *[other] Type it again; nothing was sent.
+    }
+error-file = A file cannot be read or written: { $path }
+    .remedy = Check whether the folder exists, belongs to you, and the disk has room.
+
+error-no-pcsc-service = The service for card readers (PC/SC) does not run, or does not let this program in.
+    .remedy = On Linux: "sudo apt install pcscd" and "sudo systemctl start pcscd.socket"; on Windows start the service "Smart Card"; on macOS plug the reader in again.
+error-no-reader = { $reader ->
+        [none] No card reader is connected.
+       *[other] The card reader "{ $reader }" is not connected.
+    }
+    .remedy = Plug the reader in and wait a few seconds; "kartenbund readers" shows which ones are found.
+error-no-card = There is no card in the reader.
+    .remedy = Put the health card into the reader, with the golden chip first.
+error-mute-card = The card does not answer.
+    .remedy = Turn the card over: the golden chip must point into the reader. If that does not help, clean the chip with a dry cloth.
+error-several-cards = More than one reader holds a card.
+    .remedy = Name the right one with --reader NAME, or take the other cards out.
+error-card-in-use = Another program uses the card.
+    .remedy = Close other programs that read cards, and try again.
+error-card-removed = The card or the reader was removed while it was used.
+    .remedy = Put the card in again and start the command anew; nothing was left half done.
+error-transmission = The line to the card was disturbed.
+    .remedy = Put the card in again; if that does not help, unplug the reader for five seconds.
+error-not-an-egk = { $card ->
+        [hba] This is a health professional's card, not a health card.
+        [smc-b] This is the card of a practice or institution, not a health card.
+       *[unknown] This is not an electronic health card.
+    }
+    .remedy = Put your health card (eGK) into the reader.
+error-card-too-old = This health card is too old.
+    .remedy = Ask your insurer for a new card.
+error-card-contactless = The card lies on a reader without contacts; this version cannot use it yet.
+    .remedy = Put the card into a reader with a slot, with the golden chip first.
+error-card-deactivated = The insurer has switched off the application on this card.
+    .remedy = Ask your insurer; you may have a newer card already.
+error-card-answer = The card refused a command ({ $command }: { $status }).
+    .remedy = Put the card in again and try once more; if it stays, ask your insurer.
+error-card-data = The data on the card are damaged or incomplete.
+    .remedy = Try again; if it stays, ask your insurer to check the card.
+error-card-updating = The insurance data on the card were not updated to the end.
+    .remedy = Have the card read once more in a doctor's practice.
+error-card-mismatch = The data on the card name another person than its certificate.
+    .remedy = Do not use this card, and get in touch with your insurer.
+
+error-card-pin-wrong = The card PIN is wrong; { $tries ->
+        [one] one try is left
+       *[other] { $tries } tries are left
+    }.
+    .remedy = Look it up in the PIN letter of your insurer. It is the PIN of the health card, not the device PIN.
+error-card-pin-blocked = The card PIN is blocked.
+    .remedy = Unblock it with the PUK of the PIN letter, or ask your insurer for help.
+error-card-last-try = Only one try is left for the card PIN; it was not used.
+    .remedy = Look it up in the PIN letter. If you are sure, start the command with --allow-last-try.
+error-card-transport-pin = The card still has the transport PIN of the PIN letter.
+    .remedy = Replace it by a PIN of your own first; your insurer tells you where.
+error-card-no-pin = The PIN of this card cannot be used.
+    .remedy = Ask your insurer for a PIN for your health card.
+
+error-certificate-refused = The certificate of the card is not accepted.
+    .remedy = Check whether it is the card of your present insurer; else ask there.
+error-certificate-expired = The health card has expired.
+    .remedy = Use your new card, or ask your insurer for one.
+error-card-rsa-only = This card has old keys (RSA) only; this version cannot register with it.
+    .remedy = Ask your insurer for a new card.
+error-other-person = The card belongs to another person than the account.
+    .remedy = Put your own card in, or log in with your own insurance number.
+error-other-insurer = { $detail ->
+        [none] The card is of another insurer.
+       *[other] The card is of another insurer: { $detail }.
+    }
+    .remedy = Use the card of the insurer you are a member of now.
+
+error-service-unreachable = The insurer's service cannot be reached.
+    .remedy = Check the internet connection and the address of the service, and try again later.
+error-service-refused = The insurer's service refused ({ $code }).
+    .remedy = Try again; if it stays, tell the insurer the line "Technical".
+error-service-answer = The service answered something that cannot be understood or contradicts itself; nothing was signed that was not checked.
+    .remedy = Check the address of the service, and whether there is a newer version of this program.
+error-service-key-changed = The service shows another key than at the first login.
+    .remedy = Type nothing and call your insurer: it could be somebody else who answers.
+error-service-address = The address of the service is not protected, or no address.
+    .remedy = Type it as the insurer gives it: https:// and the name, nothing else.
+error-login-failed = Insurance number or password are wrong.
+    .remedy = Mind capital and small letters. Before the first day of the insurance nobody can log in.
+error-no-session = You are not logged in, or the login has ended.
+    .remedy = Log in: "kartenbund login".
+error-no-profile = Nobody has logged in on this computer yet.
+    .remedy = Log in: "kartenbund login --service https://…".
+error-other-account = This computer is registered for another account already.
+    .remedy = Log in with its insurance number, or use another folder with --home.
+error-not-found = There is no such thing in this account.
+    .remedy = "kartenbund approvals" and "kartenbund devices" show what there is.
+
+error-no-device = No device is registered that can approve.
+    .remedy = Register this computer with the health card: "kartenbund register".
+error-already-registered = This computer is registered already.
+    .remedy = If you want to register it anew (with a new device PIN, for example), add --replace.
+error-device-pin-wrong = The device PIN is wrong.
+    .remedy = It is the six-digit PIN you chose for this computer. Forgotten? "kartenbund register --replace" with the health card.
+error-device-file = The device file is damaged.
+    .remedy = Register this computer anew: "kartenbund register --replace".
+error-not-pending = The application was decided, has expired or was executed.
+    .remedy = "kartenbund approvals" shows its state; else submit it anew.
+error-document-refused = The document cannot be shown as it is meant; that is why it cannot be approved.
+    .remedy = Check whether there is a newer version of this program, and ask your insurer.
+error-match-code-wrong = The match code is wrong.
+    .remedy = It is shown where the application was submitted. If you did not submit one, deny it: "kartenbund approvals deny".
+error-too-many = There are as many already as are allowed ({ $code }).
+    .remedy = { $code ->
+        [too_many_devices] Remove a device you do not use any more: "kartenbund devices remove".
+        [too_many_pending] Decide on the open applications first: "kartenbund approvals".
+       *[other] Try again tomorrow.
+    }
+error-application-invalid = The application holds something invalid: { $detail }.
+    .remedy = Check postal code, IBAN, and whether there are special characters one cannot see.
+
+error-evidence-invalid = The evidence does not stand up.
+    .remedy = Do not rely on it; ask for the evidence anew, and check whether the trust anchor (--anchor) fits.
+error-not-evidence = The file is no evidence of this version.
+    .remedy = Name a file that "kartenbund evidence export" wrote.
+error-anchor = The trust anchor is no certificate of a card CA.
+    .remedy = Name with --anchor a PEM file with the certificate of the CA that issued the card.
+error-session-mismatch = The recorded session does not fit, line { $line }: expected { $expected }, sent { $actual }.
+    .remedy = Record the session anew with this version: "kartenbund record".
+error-session-file = The recorded session cannot be read or written (line { $line }).
+    .remedy = Check the file; docs/card.md describes the format.
+error-card-image = The card image cannot be loaded.
+    .remedy = Name an image in gematik's XML format, or make one: "kartenbund virtual-card new".
+error-reader-port = The virtual reader cannot be reached at this address.
+    .remedy = Install vsmartcard-vpcd, start pcscd, and check the address behind --vpcd.
+
+## Steps
+
+step-check-service = The service shows who it is
+step-log-in = Logging in
+step-read-card = Reading the card and checking its certificate
+step-read-pin-status = Asking the card how many PIN tries are left
+step-make-device-key = Making the key of this computer
+step-open-registration = Opening the registration at the service
+step-verify-pin = The card checks the PIN
+step-fetch-challenge = Fetching and checking the service's challenge
+step-card-signs = The card signs
+step-send-evidence = Sending the evidence
+step-fetch-approval = Fetching and checking the application
+step-open-device-key = Checking the device PIN
+step-send-decision = Sending the decision and checking the receipt
+
+## Notices
+
+notice-wrong-card-pin = The card PIN was wrong. { $tries ->
+        [one] One try is left.
+       *[other] { $tries } tries are left.
+    }
+notice-same-wrong-pin = That is the same wrong PIN as before; it was not sent again.
+notice-resumed = The last registration had arrived and was completed; the card is not needed.
+notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
+notice-clock-skew = The clock of this computer differs from the service's by { $seconds } seconds. Set it when you can.
+
+## Questions
+
+ask-card-pin = PIN of the health card (6 to 8 digits, { $tries ->
+        [one] last try
+       *[other] { $tries } tries left
+    }):
+ask-last-try = Only one try is left. If the PIN is wrong again it is blocked, and you need the PUK.
+    Enter it all the same? [y/N]
+ask-yes = y
+ask-new-device-pin = New device PIN for this computer (exactly 6 digits):
+ask-repeat-device-pin = Device PIN once more:
+ask-device-pin = Device PIN (6 digits):
+ask-password = Password:
+ask-match-code = Match code (2 digits, shown where the application was submitted):
+
+## Output
+
+label-technical = Technical
+label-next = Next
+label-code = Code
+label-person = Person
+label-insurance = Insurance
+label-card = Card
+label-certificate = Certificate
+label-warning = Warning
+label-name = Name
+label-kvnr = Insurance number
+label-date-of-birth = Date of birth
+label-sex = Sex
+label-address = Address
+label-payer = Insurer
+label-valid = Valid
+label-issuer = Issuer
+label-serial = Serial number
+label-iccsn = Card number
+label-generation = Generation
+label-insured-type = Kind of insurance
+label-since = Since
+label-until = Until
+label-old = before
+label-new = new
+label-account = Account
+label-expires = Until
+label-state = State
+label-level = Level
+
+sex-m = male
+sex-w = female
+sex-x = undetermined
+sex-d = diverse
+insured-type-1 = member
+insured-type-3 = family member
+insured-type-5 = pensioner
+
+warning-certificate-expired = The certificate of the card has expired.
+warning-certificate-not-yet-valid = The certificate of the card is not valid yet.
+warning-kvnr-check-digit = The check digit of the insurance number in the certificate is wrong.
+
+slot-empty = no card
+slot-mute = card does not answer (turn it over)
+slot-in-use = used by another program
+slot-other-card = another card
+slot-hba = health professional's card
+slot-smc-b = card of a practice or institution
+slot-egk = health card { $generation }
+slot-contactless = health card { $generation }, without contacts
+slot-old = health card, too old
+slot-error = card cannot be identified
+readers-none = No card reader is connected.
+
+kind-address-change = New address
+kind-bank-change = New bank account
+row-street = Street
+row-house-number = House number
+row-supplement = Supplement
+row-postal-code = Postal code
+row-city = Town
+row-country = Country
+row-iban = IBAN
+row-account-holder = Account holder
+row-none = –
+decide-approve = You approve:
+decide-deny = You deny:
+
+state-pending = open
+state-approved = approved
+state-denied = denied
+state-expired = expired
+state-cancelled = cancelled
+state-queued = approved, is executed on { $at }
+state-executed = executed
+state-active = active
+state-revoked = removed
+
+done-login = Logged in at { $insurer }.
+done-logout = Logged out.
+done-register = This computer is registered: "{ $name }", level { $level }.
+done-register-honest = As long as the device PIN is checked on this computer alone, whoever steals the device file can guess it. Protect your user account.
+done-device-removed = The device is removed.
+devices-none = No device is registered.
+this-computer = this computer
+approvals-none = There are no applications.
+done-apply = The application waits for approval.
+done-apply-match-code = Match code: { $code }
+done-apply-next = Approve: kartenbund approvals approve { $id }
+done-cancel = The application is cancelled.
+done-approve = Approved. State: { $state }.
+done-deny = Denied.
+done-record = Recorded: { $path }
+done-replay = The session was played to its last line.
+done-evidence-export = Evidence written: { $path }
+done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
+virtual-card-running = The card is in the virtual reader { $address }. Stop with Ctrl+C.
+
+link-certificate = The card's certificate is by a known issuer and was valid
+link-card-signature = The card signed the key of the device
+link-device-possession = The device proved that it has the key
+link-binding-receipt = The service took the binding
+link-document = The document is unchanged and of the same person
+link-decision = The device signed the decision
+link-decision-receipt = The service took the decision
+rests-on-card-issuer = rests on the signature of the card's issuer
+rests-on-card = rests on the signature of the health card
+rests-on-device = rests on the signature of the device
+rests-on-service = rests on the word of the service
+rests-on-service-unpinned = rests on the word of the service, whose key stands in the evidence alone
+result-holds = holds
+result-fails = DOES NOT HOLD
+result-not-checked = not checked
+evidence-person = The card of { $kvnr } bound the device on { $at } (level { $level }).
+evidence-approved = The device approved on { $at }:
+evidence-denied = The device denied on { $at }:
+evidence-honest = Not checked: whether the card was revoked, and whether the device key fell into wrong hands. Times are the service's word.
+
+## Demonstration
+
+demo-title = Kartenbund: from the health card to the approved application
+demo-card = A fictional person gets a health card: { $name }, { $kvnr }
+demo-pcsc = The card goes into the virtual reader of the PC/SC service: { $reader }
+demo-service = The account service starts with an empty database: { $address }
+demo-import = The account comes from the insurer's register, with an initial password
+demo-login = Login with insurance number and password
+demo-register = Registration of this computer with card and card PIN
+demo-registered = Registered: level { $level }, since the card itself signed the device key
+demo-apply = An application for a new address is submitted; match code { $code }
+demo-approve = Approval on the device, with match code and device PIN
+demo-approved = Approved and executed; the service's receipt is checked
+demo-evidence = The evidence is exported and verified without network and service
+demo-tampered = A forgery (another house number) is recognised: { $link }
+demo-done = Everything worked, in { $seconds } seconds.
+demo-files = The files are in { $path }
+demo-again = Check it yourself: { $command }
+
+ask-kvnr = Insurance number (one capital letter and nine digits):
+
+## Help
+
+help-usage = Usage
+help-commands = Commands
+help-command = COMMAND
+help-options = Options
+arg-help = This help
+arg-version = Version of the program
+arg-json = Result as JSON, for scripts
+arg-lang = Language: de or en
+arg-home = Folder for the files of this computer
+arg-reader = Name of the card reader, as "kartenbund readers" shows it
+arg-virtual-card = Card image in place of a reader
+arg-short-apdus = Send short commands to the card only
+arg-out = File to write
+arg-file = File to read
+arg-image = Card image (XML)
+arg-vpcd = Address of the virtual reader
+arg-kvnr = Insurance number: one capital letter and nine digits
+arg-name = Name
+arg-birth-date = Date of birth
+arg-payer-ik = Number of the insurer (IK, nine digits)
+arg-payer-name = Name of the insurer
+arg-iccsn = Card number (20 digits)
+arg-not-before = First day of the certificate
+arg-not-after = Last day of the certificate
+arg-service = Address of the service: https://…
+arg-password-fd = Read the password from this file descriptor
+arg-pin-fd = Read PINs from this file descriptor, one in a line
+arg-method = How the device is bound
+arg-replace = Register anew although this computer is registered
+arg-allow-last-try = Use the last try of the card PIN, too
+arg-id = Identifier as the list shows it
+arg-street = Street
+arg-house-number = House number
+arg-postal-code = Postal code
+arg-city = Town
+arg-country = Country, as on number plates
+arg-supplement = Supplement to the address
+arg-iban = IBAN
+arg-account-holder = Account holder
+arg-match-code = Match code that was shown when the application was submitted
+arg-anchor = Certificate of the CA that issued the card (PEM); more than one possible
+arg-service-key = Public key of the service (JWK)
+arg-dir = Folder for the files of the demonstration
+arg-pcsc = Through the real PC/SC service and a virtual reader
+cmd = Binds this computer to your health-insurance account with the health card
+cmd-readers = Card readers and what is in them
+cmd-read = Read the health card, without PIN
+cmd-record = Like read, and record the commands to the card as a file
+cmd-replay = Play a recorded session
+cmd-virtual-card = A health card in software
+cmd-virtual-card-new = Make a fictional card
+cmd-virtual-card-run = Put a card into the virtual reader of the PC/SC service
+cmd-login = Log in
+cmd-logout = Log out
+cmd-register = Register this computer
+cmd-devices = Registered devices
+cmd-devices-list = Show all devices
+cmd-devices-remove = Remove a device for good
+cmd-apply = Submit a protected application
+cmd-apply-address = New address
+cmd-apply-bank = New bank account
+cmd-apply-cancel = Cancel an application
+cmd-approvals = Applications and approvals
+cmd-approvals-list = Show all applications
+cmd-approvals-show = Show one application
+cmd-approvals-approve = Approve
+cmd-approvals-deny = Deny
+cmd-evidence = Evidence
+cmd-evidence-export = Export evidence as a file
+cmd-evidence-verify = Verify evidence, without network and without service
+cmd-demo = Show everything once, with a fictional person
