@@ -73,6 +73,7 @@ pub fn pso_compute_digital_signature(message: &[u8]) -> CommandApdu {
 fn format2_block(pin: &Pin) -> Zeroizing<[u8; 8]> {
     let digits = pin.expose();
     let mut block = Zeroizing::new([0xFF; 8]);
+    #[expect(clippy::cast_possible_truncation, reason = "a PIN has at most 8 digits")]
     let nibbles = [2, digits.len() as u8 & 0x0F].into_iter().chain(digits.iter().map(|d| d & 0x0F));
     for (i, nibble) in nibbles.enumerate() {
         if let Some(byte) = block.get_mut(i / 2) {
