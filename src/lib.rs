@@ -28,3 +28,5 @@ pub mod identity;
 #[cfg(feature = "client")]
 pub mod reader;
 pub mod secret;
+#[cfg(feature = "client")]
+pub mod virtual_card;
