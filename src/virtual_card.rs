@@ -8,6 +8,7 @@
 mod access;
 mod cos;
 mod image;
+pub mod personalise;
 pub mod vpcd;
 
 use std::fmt;
