@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn lengths_that_do_not_add_up_are_refused() {
-        for bad in ["", "00a404", "00a4040c02d0", "00a4040c02d0010000", "00a4040c0000000000", "00b0000000000101"] {
+        for bad in ["", "00a404", "00a4040c02d0", "00a4040c02d0010000", "00a4040c0000000000", "00b0000000000201"] {
             assert_eq!(CommandApdu::parse(&hex::decode(bad).unwrap()), Err(NotACommand), "{bad}");
         }
     }

@@ -9,8 +9,8 @@ pub mod service;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
 use crate::protocol::approval::{Document, MatchCode, Verdict};
+use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
 use crate::secret::{DevicePin, DigitsError, Pin, SecretText};
 
 /// A named step of progress.

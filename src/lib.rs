@@ -42,3 +42,5 @@ pub mod secret;
 pub mod server;
 #[cfg(feature = "client")]
 pub mod ui;
+#[cfg(feature = "client")]
+pub mod virtual_card;

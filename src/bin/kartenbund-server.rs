@@ -108,9 +108,11 @@ impl Failure {
             Self::Server(ServerError::Database(_) | ServerError::Migration(_)) => {
                 ("database", 11, "check the folder behind --data, its rights and the free space")
             }
-            Self::Server(ServerError::File(_) | ServerError::Keys) => {
-                ("keys", 12, "restore service-keys.json from the backup; without it nobody's client accepts the service")
-            }
+            Self::Server(ServerError::File(_) | ServerError::Keys) => (
+                "keys",
+                12,
+                "restore service-keys.json from the backup; without it nobody's client accepts the service",
+            ),
             Self::Listen(..) => ("listen", 13, "choose another address with --listen, or stop what uses it"),
             Self::File(..) => ("file", 14, "check the path and its rights"),
             Self::Anchor(_, AnchorError::TestCa) => {

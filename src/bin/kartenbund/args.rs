@@ -275,10 +275,7 @@ pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
 fn explained(command: clap::Command, texts: &Texts, id: &str) -> clap::Command {
     let ids: Vec<String> = command.get_arguments().map(|arg| arg.get_id().to_string()).collect();
     let names: Vec<String> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
-    let template = format!(
-        "{{about}}\n\n{}: {{usage}}\n\n{{all-args}}\n",
-        texts.get("help-usage")
-    );
+    let template = format!("{{about}}\n\n{}: {{usage}}\n\n{{all-args}}\n", texts.get("help-usage"));
     let mut command = command
         .about(texts.get(id))
         .help_template(template)

@@ -31,7 +31,7 @@ use kartenbund::server::{Service, Settings};
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::{Terminal, step_text};
 use kartenbund::virtual_card::VirtualCard;
-use kartenbund::virtual_card::personalise::{Blueprint, TestCa, personalise};
+use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
 use kartenbund::virtual_card::vpcd;
 use rand_core::UnwrapErr;
 use reqwest::Method;
@@ -266,7 +266,7 @@ impl EmbeddedService {
     fn start(folder: &Path, anchors: TestAnchors) -> Result<(Self, String), Failure> {
         let refused = |error: &dyn std::error::Error| failed("the embedded service does not start").because(error);
         let runtime = tokio::runtime::Runtime::new().map_err(|error| refused(&error))?;
-        let payer_ik = Blueprint::DEFAULT_PAYER_IK.parse().map_err(|error| refused(&error))?;
+        let payer_ik = MUSTERKASSE_IK.parse().map_err(|error| refused(&error))?;
         let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
         let (service, listener, address) = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind(loopback).await.map_err(|error| refused(&error))?;

@@ -29,9 +29,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     match command {
         EvidenceCommand::Export { id, out } => export(home()?, id, &out, output),
-        EvidenceCommand::Verify { file, anchor, service_key } => {
-            verify(&file, &anchor, service_key.as_deref(), output)
-        }
+        EvidenceCommand::Verify { file, anchor, service_key } => verify(&file, &anchor, service_key.as_deref(), output),
     }
 }
 
