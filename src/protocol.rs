@@ -32,7 +32,7 @@ pub type NumericDate = i64;
 macro_rules! bytes_type {
     ($(#[$doc:meta])* $name:ident, $length:literal) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(#[serde(with = "base64url")] [u8; $length]);
 

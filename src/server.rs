@@ -1,7 +1,7 @@
 //! The account service an insurer runs: accounts, devices, applications, approvals, evidence.
 //!
 //! Every change of state is one transaction together with its audit entry; what a caller may do follows from tables
-//! ([`states`]) and from proof values of [`crate::protocol`]. Nothing here can approve or bind without a signature.
+//! (`states`) and from proof values of [`crate::protocol`]. Nothing here can approve or bind without a signature.
 
 mod account;
 mod application;

@@ -81,7 +81,7 @@ impl fmt::Debug for P256Jwk {
 }
 
 /// Thumbprint of a key (RFC 7638): SHA-256, written as base64url.
-#[derive(Clone, Copy, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Thumbprint(#[serde(with = "base64url")] [u8; 32]);
 
