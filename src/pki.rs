@@ -20,8 +20,8 @@ pub type BrainpoolP256r1 = bp256::BrainpoolP256r1;
 /// Bits of KeyUsage (RFC 5280, 4.2.1.3), counted as x509-parser does.
 const DIGITAL_SIGNATURE: u16 = 1;
 const KEY_CERT_SIGN: u16 = 1 << 5;
-/// OID of `ecdsa-with-SHA256`.
-const ECDSA_WITH_SHA256: &str = "1.2.840.10045.4.3.2";
+/// AlgorithmIdentifier of `ecdsa-with-SHA256`, 1.2.840.10045.4.3.2, without parameters (RFC 5758, 3.2; DER).
+const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 /// Extensions that must be critical, and the only ones that may: KeyUsage and BasicConstraints.
 const CRITICAL: [&str; 2] = ["2.5.29.15", "2.5.29.19"];
 /// The insurer of gematik's test cards for the production environment; it insures nobody.

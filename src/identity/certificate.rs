@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::der_parser::asn1_rs::Any;
 use x509_parser::extensions::ParsedExtension;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::x509::X509Name;
@@ -68,8 +69,8 @@ pub struct Certificate {
     pub der: Vec<u8>,
     /// The part that is signed (DER).
     pub tbs: Vec<u8>,
-    /// OID of the signature algorithm, dotted.
-    pub signature_algorithm: String,
+    /// AlgorithmIdentifier beside the signature (DER); it names the algorithm that is also signed.
+    pub signature_algorithm: Vec<u8>,
     /// The signature value.
     pub signature: Vec<u8>,
     /// Issuer name (DER) and for people.
@@ -160,7 +161,9 @@ impl Certificate {
             return Err(CertificateError::Malformed);
         }
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| CertificateError::Malformed)?;
-        if !rest.is_empty() {
+        // RFC 5280, 4.1.1.2: the algorithm is named twice, once signed and once beside the signature.
+        let same_algorithm = certificate.tbs_certificate.signature == certificate.signature_algorithm;
+        if !rest.is_empty() || !same_algorithm || certificate.signature_value.unused_bits != 0 {
             return Err(CertificateError::Malformed);
         }
         let spki = certificate.public_key();
@@ -176,7 +179,7 @@ impl Certificate {
         Ok(Self {
             der: der.to_vec(),
             tbs: certificate.tbs_certificate.as_ref().to_vec(),
-            signature_algorithm: certificate.signature_algorithm.algorithm.to_id_string(),
+            signature_algorithm: outer_algorithm(der).ok_or(CertificateError::Malformed)?.to_vec(),
             signature: certificate.signature_value.data.to_vec(),
             issuer: name(certificate.issuer()),
             subject: name(subject),
@@ -223,6 +226,14 @@ impl Certificate {
             PublicKey::Other => None,
         }
     }
+}
+
+/// The bytes between tbsCertificate and signatureValue (RFC 5280, 4.1).
+fn outer_algorithm(der: &[u8]) -> Option<&[u8]> {
+    let (_, certificate) = Any::from_der(der).ok()?;
+    let (rest, _tbs) = Any::from_der(certificate.data).ok()?;
+    let (signature, _algorithm) = Any::from_der(rest).ok()?;
+    rest.get(..rest.len() - signature.len())
 }
 
 fn exactly_one<T: std::str::FromStr>(units: &[String]) -> Option<T> {

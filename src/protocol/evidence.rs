@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::approval::{Document, ExpectedDecision, FrozenDocument, Verdict, VerifiedDecision};
 use super::registration::{CardEvidence, CardPossession, DevicePossession, Expected};
 use super::service::{Receipt, ReceiptSubject};
-use super::{ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, RegistrationId, Sha256Hash, VERSION};
+use super::{ApprovalId, BindingLevel, Challenge, DeviceId, RegistrationId, Sha256Hash, VERSION};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{P256Jwk, base64url, json, jws};
 use crate::pki::{self, Anchors, VerifiedCertificate};
@@ -59,9 +59,6 @@ pub struct BindingEvidence {
     /// Its challenge.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub challenge: Challenge,
-    /// The device's nonce.
-    #[cfg_attr(feature = "server", schema(value_type = String))]
-    pub nonce_d: DeviceNonce,
     /// The certificate of the card's issuer (DER).
     #[serde(with = "base64url")]
     #[cfg_attr(feature = "server", schema(value_type = String))]
@@ -242,7 +239,7 @@ impl Bundle {
             let expected = self.expected(certificate.as_ref().ok_or("certificate")?)?;
             let evidence_sha256 = binding.card.sha256();
             let at = bound_at.clone()?;
-            DevicePossession::check(&binding.pop, &binding.nonce_d, evidence_sha256, &expected, at).map_err(text)
+            DevicePossession::check(&binding.pop, evidence_sha256, &expected, at).map_err(text)
         });
         let bound_at = chain.link(LinkName::BindingReceipt, service, || {
             let receipt = receipt?;
@@ -302,7 +299,6 @@ impl Bundle {
             registration_id: binding.registration_id,
             challenge: binding.challenge,
             jkt: key.thumbprint(),
-            commit: binding.nonce_d.commitment(),
             kvnr: certificate.holder().kvnr.clone(),
         })
     }

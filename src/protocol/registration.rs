@@ -121,8 +121,6 @@ pub struct Expected {
     pub challenge: Challenge,
     /// The device key that was announced.
     pub jkt: Thumbprint,
-    /// Hash of the device's nonce that was announced.
-    pub commit: Sha256Hash,
     /// The account.
     pub kvnr: Kvnr,
 }
@@ -204,6 +202,20 @@ impl Membership {
     }
 }
 
+/// The device's nonce is the one whose hash was announced before the challenge was known.
+#[derive(Debug)]
+pub struct AnnouncedNonce(());
+
+impl AnnouncedNonce {
+    /// Opens the commitment.
+    ///
+    /// # Errors
+    /// [`RegistrationError::Nonce`].
+    pub fn check(nonce: &DeviceNonce, commit: Sha256Hash) -> Result<Self, RegistrationError> {
+        if nonce.commitment() == commit { Ok(Self(())) } else { Err(RegistrationError::Nonce) }
+    }
+}
+
 /// The card was there, its PIN was entered, and it signed this device key for this registration.
 #[derive(Debug)]
 pub struct CardPossession {
@@ -275,13 +287,12 @@ pub struct DevicePossession {
 }
 
 impl DevicePossession {
-    /// Checks the proof of possession, every claim in it, and the announced nonce.
+    /// Checks the proof of possession and every claim in it.
     ///
     /// # Errors
-    /// [`RegistrationError::Possession`] with the part that is wrong, or [`RegistrationError::Nonce`].
+    /// [`RegistrationError::Possession`] with the part that is wrong.
     pub fn check(
         pop: &str,
-        nonce: &DeviceNonce,
         evidence_sha256: Sha256Hash,
         expected: &Expected,
         now: NumericDate,
@@ -304,9 +315,6 @@ impl DevicePossession {
             ("transport_jwk", proof.transport_jwk != device_key),
         ];
         first_wrong(&claims).map_err(RegistrationError::Possession)?;
-        if nonce.commitment() != expected.commit {
-            return Err(RegistrationError::Nonce);
-        }
         Ok(Self { registration_id: expected.registration_id, device_key, transport_key: proof.transport_jwk })
     }
 

@@ -21,7 +21,7 @@ use crate::protocol::api::{
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::registration::{
-    CardPossession, DevicePossession, Evidence, Expected, Membership, Method, RegistrationError,
+    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, Membership, Method, RegistrationError,
 };
 use crate::protocol::service::{Receipt, ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{Challenge, DeviceId, NumericDate, RegistrationId, Sha256Hash, VERSION};
@@ -217,6 +217,7 @@ async fn take_challenge(
 /// Everything that was proven.
 struct Proofs {
     challenge: FreshChallenge,
+    nonce: AnnouncedNonce,
     evidence: Evidence,
     device: DevicePossession,
     expected: Expected,
@@ -236,7 +237,6 @@ fn check(
         registration_id: challenge.registration_id,
         challenge: challenge.challenge,
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
-        commit: row.commitment.parse().map_err(|_| Refusal::internal())?,
         kvnr: account.kvnr.clone(),
     };
     let certificate = pki::verify(&request.evidence.auth_cert, &*service.settings.anchors, service.now())?;
@@ -248,8 +248,10 @@ fn check(
         }
     })?;
     let card = CardPossession::check(&certificate, &request.evidence, &expected, now)?;
-    let device = DevicePossession::check(&request.pop, &request.nonce_d, request.evidence.sha256(), &expected, now)?;
-    Ok(Proofs { challenge, evidence: Evidence::Card(certificate, membership, card), device, expected })
+    let device = DevicePossession::check(&request.pop, request.evidence.sha256(), &expected, now)?;
+    let commit = row.commitment.parse().map_err(|_| Refusal::internal())?;
+    let nonce = AnnouncedNonce::check(&request.nonce_d, commit)?;
+    Ok(Proofs { challenge, nonce, evidence: Evidence::Card(certificate, membership, card), device, expected })
 }
 
 /// Binds a device for what was proven; uses the proofs up. The level follows from the evidence.
@@ -262,7 +264,7 @@ async fn bind(
     request: EvidenceRequest,
     now: NumericDate,
 ) -> Result<(DeviceId, String), Refusal> {
-    let Proofs { challenge, evidence, device, expected } = proofs;
+    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, expected } = proofs;
     let level = evidence.level();
     let Evidence::Card(certificate, Membership { .. }, card) = evidence;
 
@@ -301,7 +303,6 @@ async fn bind(
         binding_level: level,
         registration_id: expected.registration_id,
         challenge: expected.challenge,
-        nonce_d: request.nonce_d,
         issuer_cert: certificate.issuer_der().to_vec(),
         card: request.evidence,
         pop: request.pop,

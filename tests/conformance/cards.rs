@@ -1,13 +1,8 @@
 //! Over gematik's card images: each loads, is read in as few commands as possible, says what an independent decoding of
 //! the image says, and signs.
-//!
-//! The images are no part of the project: `KARTENBUND_SHARED=../shared cargo test --test conformance_cards`.
-#![cfg(feature = "client")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::PathBuf;
 
 use kartenbund::apdu::{CommandApdu, ResponseApdu};
 use kartenbund::egk::{ApduLength, CardFiles, Egk, EgkError, LastTry, OtherCard, PinAnswer, PinStatus};
@@ -31,8 +26,7 @@ struct CardImage {
 }
 
 fn images() -> Vec<CardImage> {
-    let shared = std::env::var_os("KARTENBUND_SHARED").expect("KARTENBUND_SHARED names the folder with data/cards");
-    let folder = PathBuf::from(shared).join("data/cards");
+    let folder = super::shared("data/cards");
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
     paths.sort();

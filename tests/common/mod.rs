@@ -1,0 +1,396 @@
+//! A service with a clock that the test moves, a card for each person, and a person who answers questions.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(missing_docs, dead_code, unreachable_pub, missing_debug_implementations)]
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use kartenbund::client::home::Home;
+use kartenbund::client::login::{self, LoggedIn, LoginError};
+use kartenbund::client::register::{RegisterError, Wish, register};
+use kartenbund::client::service::Service as Remote;
+use kartenbund::client::{AskError, Notice, Step, Surroundings, Ui};
+use kartenbund::egk::ApduLength;
+use kartenbund::identity::kvnr::Kvnr;
+use kartenbund::identity::vsd::Address;
+use kartenbund::pki::{Anchors, Issuer, TestAnchors};
+use kartenbund::protocol::NumericDate;
+use kartenbund::protocol::api::{ApplicationAccepted, DeviceAnswer, DevicesAnswer};
+use kartenbund::protocol::application::{Application, BankAccount};
+use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
+use kartenbund::reader::CardChannel;
+use kartenbund::secret::{DevicePin, Pin, SecretText};
+use kartenbund::server::{Service, Settings};
+use kartenbund::virtual_card::VirtualCard;
+use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
+use rand_core::UnwrapErr;
+use reqwest::Method;
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+/// When every story begins.
+pub const NOW: OffsetDateTime = datetime!(2026-11-23 15:00 UTC);
+pub const ERIKA: &str = "A123456780";
+pub const MAX: &str = "M100200305";
+pub const CARD_PIN: &str = "123456";
+pub const WRONG_PIN: &str = "654321";
+pub const DEVICE_PIN: &str = "271828";
+
+pub fn rng() -> UnwrapErr<getrandom::SysRng> {
+    UnwrapErr(getrandom::SysRng)
+}
+
+pub fn kvnr(text: &str) -> Kvnr {
+    Kvnr::typed(text).unwrap()
+}
+
+pub fn ca() -> TestCa {
+    TestCa::built_in().unwrap()
+}
+
+pub fn anchors_of(cas: &[&TestCa]) -> TestAnchors {
+    let mut anchors = TestAnchors::default();
+    cas.iter().for_each(|ca| anchors.add(Issuer::from_der(ca.certificate_der()).unwrap()));
+    anchors
+}
+
+/// The blueprint of a person's card, to be changed by the test.
+pub fn blueprint(person: &str) -> Blueprint {
+    let (given_name, family_name) = if person == MAX { ("Max", "Mustermann") } else { ("Erika", "Müstermann") };
+    Blueprint::new(kvnr(person), given_name, family_name)
+}
+
+pub fn image_by(ca: &TestCa, blueprint: &Blueprint) -> String {
+    personalise(blueprint, ca, &mut rng(), NOW).unwrap()
+}
+
+pub fn card_by(ca: &TestCa, blueprint: &Blueprint) -> VirtualCard {
+    VirtualCard::load(&image_by(ca, blueprint)).unwrap()
+}
+
+pub fn card(person: &str) -> VirtualCard {
+    card_by(&ca(), &blueprint(person))
+}
+
+/// A clock that stands until the test moves it.
+#[derive(Clone)]
+pub struct ManualClock(Arc<AtomicI64>);
+
+impl ManualClock {
+    pub fn at(now: OffsetDateTime) -> Self {
+        Self(Arc::new(AtomicI64::new(now.unix_timestamp())))
+    }
+
+    pub fn now(&self) -> NumericDate {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+}
+
+/// A service and everything around it.
+pub struct World {
+    pub address: String,
+    pub clock: ManualClock,
+    pub folder: tempfile::TempDir,
+    service: Arc<Service>,
+    runtime: tokio::runtime::Runtime,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    served: Option<tokio::task::JoinHandle<Result<(), kartenbund::server::ServerError>>>,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(Box::new(anchors_of(&[&ca()])), &[MUSTERKASSE_IK])
+    }
+
+    pub fn with(anchors: Box<dyn Anchors>, payer_iks: &[&str]) -> Self {
+        Self::open(tempfile::tempdir().unwrap(), ManualClock::at(NOW), anchors, payer_iks)
+    }
+
+    pub fn open(folder: tempfile::TempDir, clock: ManualClock, anchors: Box<dyn Anchors>, payer_iks: &[&str]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let (service, listener, address) = runtime.block_on(async {
+            let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
+            let listener = tokio::net::TcpListener::bind(loopback).await.unwrap();
+            let address = format!("http://{}", listener.local_addr().unwrap());
+            let settings = Settings {
+                data: folder.path().join("service"),
+                issuer: address.clone(),
+                insurer: "Musterkasse".to_owned(),
+                payer_iks: payer_iks.iter().map(|ik| ik.parse().unwrap()).collect(),
+                anchors,
+            };
+            let clock = clock.clone();
+            let now = move || OffsetDateTime::from_unix_timestamp(clock.now()).unwrap();
+            (Service::open(settings, Arc::new(now)).await.unwrap(), listener, address)
+        });
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let served = runtime.spawn(Arc::clone(&service).serve(listener, async {
+            let _ = stopped.await;
+        }));
+        Self { address, clock, folder, service, runtime, stop: Some(stop), served: Some(served) }
+    }
+
+    /// Stops answering; everything that was said stays on the disk.
+    pub fn stop(&mut self) {
+        if let (Some(stop), Some(served)) = (self.stop.take(), self.served.take()) {
+            let _ = stop.send(());
+            self.runtime.block_on(served).unwrap().unwrap();
+        }
+    }
+
+    /// Imports members; gives their initial passwords.
+    pub fn import(&self, csv: &str) -> Vec<(String, String)> {
+        let mut passwords = Vec::new();
+        let hand_out = |kvnr: &Kvnr, password: &SecretText| {
+            passwords.push((kvnr.as_str().to_owned(), password.expose().to_owned()));
+            Ok(())
+        };
+        let report = self.runtime.block_on(self.service.import(csv.as_bytes(), hand_out)).unwrap();
+        assert!(report.rejected.is_empty(), "{:?}", report.rejected);
+        passwords
+    }
+
+    /// Imports a person who is a member since long.
+    pub fn member(&self, person: &str) -> String {
+        let passwords = self.import(&register_of(&[person]));
+        passwords.into_iter().next().unwrap().1
+    }
+
+    pub fn import_report(&self, csv: &str) -> kartenbund::server::ImportReport {
+        self.runtime.block_on(self.service.import(csv.as_bytes(), |_, _| Ok(()))).unwrap()
+    }
+
+    pub fn remote(&self) -> Remote {
+        Remote::at(&self.address).unwrap()
+    }
+
+    /// The SQLite file, to look into or to tamper with.
+    pub fn database(&self) -> std::path::PathBuf {
+        self.folder.path().join("service").join("kartenbund.sqlite")
+    }
+
+    /// Runs SQL as somebody with the database in hands.
+    pub fn sql(&self, statement: &'static str) -> Result<u64, sqlx::Error> {
+        self.runtime.block_on(async {
+            let url = format!("sqlite://{}", self.database().display());
+            let pool = sqlx::SqlitePool::connect(&url).await?;
+            let done = sqlx::query(statement).execute(&pool).await;
+            pool.close().await;
+            Ok(done?.rows_affected())
+        })
+    }
+
+    /// All values of the first column.
+    pub fn column(&self, query: &'static str) -> Vec<String> {
+        self.runtime.block_on(async {
+            let url = format!("sqlite://{}", self.database().display());
+            let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+            let rows = sqlx::query_scalar::<_, String>(query).fetch_all(&pool).await.unwrap();
+            pool.close().await;
+            rows
+        })
+    }
+
+    pub fn count(&self, query: &'static str) -> i64 {
+        self.runtime.block_on(async {
+            let url = format!("sqlite://{}", self.database().display());
+            let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+            let number = sqlx::query_scalar::<_, i64>(query).fetch_one(&pool).await.unwrap();
+            pool.close().await;
+            number
+        })
+    }
+
+    /// Logs a person in on a computer of her own.
+    pub fn log_in(&self, person: &str, password: &str) -> Computer {
+        self.try_log_in(&self.folder.path().join(format!("computer-{person}")), person, password).unwrap()
+    }
+
+    pub fn try_log_in(&self, folder: &Path, person: &str, password: &str) -> Result<Computer, LoginError> {
+        let home = Home::at(folder.to_owned());
+        let mut script = Script { password: Some(password.to_owned()), ..Script::default() };
+        let clock = self.clock.clone();
+        let now = move || clock.now();
+        let mut around = Surroundings { ui: &mut script, rng: &mut rng(), clock: &now };
+        login::login(&home, &self.remote(), kvnr(person), &mut around)?;
+        Ok(Computer { here: login::resume(home, self.clock.now())?, clock: self.clock.clone() })
+    }
+
+    /// A member with a registered computer.
+    pub fn registered(&self, person: &str) -> Computer {
+        let computer = self.log_in(person, &self.member(person));
+        computer.register(&mut card(person)).unwrap();
+        computer
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
+pub const HEADER: &str =
+    "kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start\n";
+
+pub fn register_of(persons: &[&str]) -> String {
+    let rows = persons
+        .iter()
+        .map(|kvnr| format!("{kvnr},Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01\n"));
+    HEADER.to_owned() + &rows.collect::<String>()
+}
+
+/// A computer whose user has logged in.
+pub struct Computer {
+    pub here: LoggedIn,
+    pub clock: ManualClock,
+}
+
+pub fn wish() -> Wish {
+    Wish { name: "PC im Wohnzimmer".to_owned(), replace: false, length: ApduLength::Extended }
+}
+
+impl Computer {
+    pub fn with<T>(&self, script: &mut Script, work: impl FnOnce(&mut Surroundings<'_>) -> T) -> T {
+        let clock = self.clock.clone();
+        let now = move || clock.now();
+        work(&mut Surroundings { ui: script, rng: &mut rng(), clock: &now })
+    }
+
+    pub fn register(&self, card: impl CardChannel) -> Result<DeviceAnswer, RegisterError> {
+        self.register_as(card, &mut Script::default(), &wish())
+    }
+
+    pub fn register_as(
+        &self,
+        card: impl CardChannel,
+        script: &mut Script,
+        wish: &Wish,
+    ) -> Result<DeviceAnswer, RegisterError> {
+        self.with(script, |around| register(&self.here, card, wish, around))
+    }
+
+    pub fn devices(&self) -> Vec<DeviceAnswer> {
+        self.here.service.get::<DevicesAnswer>("/v1/devices").unwrap().devices
+    }
+
+    pub fn apply(&self, application: &Application) -> ApplicationAccepted {
+        self.here.service.call(Method::POST, "/v1/applications", application).unwrap()
+    }
+}
+
+pub fn new_address() -> Application {
+    Application::Address(Address {
+        street: Some("Lindenallee".to_owned()),
+        house_number: Some("7".to_owned()),
+        postal_code: Some("04109".to_owned()),
+        city: "Leipzig".to_owned(),
+        country: "D".to_owned(),
+        supplement: None,
+    })
+}
+
+pub fn new_bank_account() -> Application {
+    Application::Bank(BankAccount {
+        iban: "DE89370400440532013000".to_owned(),
+        account_holder: "Erika Müstermann".to_owned(),
+    })
+}
+
+/// A person who knows what to answer, and what she was asked and told.
+pub struct Script {
+    pub password: Option<String>,
+    /// Card PINs in the order they are typed.
+    pub card_pins: VecDeque<&'static str>,
+    pub device_pin: &'static str,
+    pub may_spend_last_try: bool,
+    pub match_code: Option<MatchCode>,
+    pub steps: Vec<Step>,
+    pub notices: Vec<Notice>,
+    /// What she was told of the tries left, each time she was asked for the card PIN.
+    pub tries_told: Vec<u8>,
+    pub asked_for_last_try: u32,
+    pub shown: Option<Document>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            password: None,
+            card_pins: [CARD_PIN].into(),
+            device_pin: DEVICE_PIN,
+            may_spend_last_try: false,
+            match_code: None,
+            steps: Vec::new(),
+            notices: Vec::new(),
+            tries_told: Vec::new(),
+            asked_for_last_try: 0,
+            shown: None,
+        }
+    }
+}
+
+impl Script {
+    pub fn typing(card_pins: &[&'static str]) -> Self {
+        Self { card_pins: card_pins.iter().copied().collect(), ..Self::default() }
+    }
+
+    pub fn with_code(code: &MatchCode) -> Self {
+        Self { match_code: Some(code.clone()), ..Self::default() }
+    }
+}
+
+pub fn typed(text: &str) -> SecretText {
+    SecretText::new(text.to_owned())
+}
+
+impl Ui for Script {
+    fn step(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    fn card_pin(&mut self, tries_left: u8, _: bool) -> Result<Pin, AskError> {
+        self.tries_told.push(tries_left);
+        let pin = self.card_pins.pop_front().ok_or(AskError::Cancelled)?;
+        Ok(Pin::parse(&typed(pin))?)
+    }
+
+    fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
+        self.asked_for_last_try += 1;
+        Ok(self.may_spend_last_try)
+    }
+
+    fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
+        Ok(DevicePin::parse(&typed(self.device_pin))?)
+    }
+
+    fn device_pin(&mut self) -> Result<DevicePin, AskError> {
+        Ok(DevicePin::parse(&typed(self.device_pin))?)
+    }
+
+    fn password(&mut self) -> Result<SecretText, AskError> {
+        self.password.take().map(|password| typed(&password)).ok_or(AskError::Cancelled)
+    }
+
+    fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
+        self.shown = Some(document.clone());
+        Ok(())
+    }
+
+    fn match_code(&mut self) -> Result<MatchCode, AskError> {
+        self.match_code.take().ok_or(AskError::Cancelled)
+    }
+}

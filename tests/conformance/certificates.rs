@@ -1,0 +1,78 @@
+//! gematik's test certificates, against the eGK CAs of its test trust list: each must get the verdict that an
+//! independent implementation gave.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use kartenbund::identity::certificate::Certificate;
+use kartenbund::pki::{self, Issuer, TestAnchors};
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::shared;
+
+/// The certificates of the trust list whose common name is one of `names`, cut out of the XML.
+pub(crate) fn cas_of_trust_list(names: &[&str]) -> BTreeMap<String, Vec<u8>> {
+    let xml = std::fs::read_to_string(shared("data/pki/tsl/TSL_default.xml")).unwrap();
+    let document = roxmltree::Document::parse(&xml).unwrap();
+    let certificates = document.descendants().filter(|node| node.tag_name().name() == "X509Certificate");
+    let mut found = BTreeMap::new();
+    for node in certificates {
+        let text: String = node.text().unwrap_or_default().split_whitespace().collect();
+        let der = base64::prelude::BASE64_STANDARD.decode(text).unwrap();
+        let Ok(certificate) = Certificate::parse(&der) else { continue };
+        for name in names {
+            if certificate.subject.text.ends_with(&format!("CN={name} TEST-ONLY")) {
+                found.insert((*name).to_owned(), der.clone());
+            }
+        }
+    }
+    found
+}
+
+pub(crate) fn anchors(names: &[&str]) -> TestAnchors {
+    let found = cas_of_trust_list(names);
+    assert_eq!(found.len(), names.len(), "{:?}", found.keys());
+    let mut anchors = TestAnchors::default();
+    found.values().for_each(|der| anchors.add(Issuer::from_der(der).unwrap()));
+    anchors
+}
+
+#[test]
+fn every_certificate_of_a_health_card_gets_its_verdict() {
+    let cases: Value = serde_json::from_slice(&std::fs::read(shared("data/pki/cases.json")).unwrap()).unwrap();
+    let anchors = anchors(&["GEM.EGK-CA10", "GEM.EGK-CA51", "GEM.EGK-CA57"]);
+    let (mut good, mut bad) = (0, 0);
+    for case in cases["cases"].as_array().unwrap() {
+        let is_ours =
+            case["about_egk"] == true && case["key"] == "EC brainpoolP256r1" && case["profile"] == "CH_AUT_ECC";
+        if !is_ours {
+            continue;
+        }
+        let der = std::fs::read(shared("data/pki").join(case["file"].as_str().unwrap())).unwrap();
+        let at = OffsetDateTime::parse(case["reference_time"].as_str().unwrap(), &Rfc3339).unwrap();
+        let chain = case["expected_chain"]["tsl/TSL_default.xml"].as_str().unwrap();
+        let claims = &case["egk_claims"];
+        let tolerated = |error: &Value| error.as_str().is_some_and(|error| error.contains("tolerated"));
+        let no_errors = claims["errors"].as_array().is_none_or(|errors| errors.iter().all(tolerated));
+        // Only CA10, CA51 and CA57 are pinned here; what another CA issued is unknown to us.
+        let pinned = ["CA10", "CA51", "CA57"].iter().any(|ca| case["issuer"].as_str().unwrap().contains(ca));
+        let expected = chain == "VALID" && no_errors && pinned;
+        let verdict = pki::verify(&der, &anchors, at);
+        assert_eq!(verdict.is_ok(), expected, "{}: {chain}, {claims}: {:?}", case["id"], verdict.err());
+        if let Ok(verified) = verdict {
+            let holder = verified.holder();
+            assert_eq!(holder.kvnr.as_str(), claims["kvnr"], "{}", case["id"]);
+            assert_eq!(holder.payer_ik.as_str(), claims["ik"], "{}", case["id"]);
+            assert_eq!(holder.surname, claims["family_name"].as_str().unwrap(), "{}", case["id"]);
+            assert_eq!(holder.given_name, claims["given_name"].as_str().unwrap(), "{}", case["id"]);
+            let checked = holder.kvnr.has_valid_check_digit();
+            assert_eq!(checked, claims["kvnr_checksum_ok"] == true, "{}", case["id"]);
+            good += 1;
+        } else {
+            bad += 1;
+        }
+    }
+    assert!(good >= 4 && bad >= 4, "{good} good, {bad} bad");
+}
