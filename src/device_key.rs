@@ -10,13 +10,13 @@ use thiserror::Error;
 
 use crate::jose::{Es256, P256Jwk, Signer};
 
-pub use file::{Binding, DeviceFile, NewDevice};
+pub use file::{KeyFile, LockedKey, NewKey, Pending};
 
-/// Why a device file cannot be used. A wrong PIN is an answer: see [`PinAnswer`].
+/// Why a key file cannot be used. A wrong PIN is an answer: see [`PinAnswer`].
 #[derive(Debug, Error)]
 pub enum DeviceKeyError {
     /// The file is damaged, or of a version this program does not know.
-    #[error("the device file is damaged or of another version")]
+    #[error("the key file is damaged or of another version")]
     Malformed,
     /// The key in the file is not the one the file names.
     #[error("the device key is not the one the file names")]
@@ -26,7 +26,7 @@ pub enum DeviceKeyError {
     Memory,
 }
 
-/// What the device file says to a PIN.
+/// What the key file says to a PIN.
 #[must_use]
 #[derive(Debug)]
 pub enum PinAnswer {

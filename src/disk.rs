@@ -5,13 +5,13 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 /// Writes `content` to `path` so that a crash at any moment leaves the old file or the new one: a temporary file beside
-/// it with permissions for its owner only, flushed to the disk, then renamed; the folder is made where it is missing.
+/// it with permissions for its owner only, flushed to the disk, then renamed.
 ///
 /// # Errors
 /// Those of the file system; the old file is then untouched.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    make_private_folder(folder)?;
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let mut file = tempfile::NamedTempFile::new_in(folder)?; // created with mode 0600
     file.write_all(content)?;
     file.as_file().sync_all()?;
@@ -45,7 +45,11 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-fn make_private_folder(folder: &Path) -> io::Result<()> {
+/// Makes a folder, and those above it, for its owner only; it is no error when it is there.
+///
+/// # Errors
+/// Those of the file system.
+pub fn make_private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use crate::disk;
 use crate::identity::kvnr::Ik;
 use crate::pki::Anchors;
 use crate::protocol::NumericDate;
@@ -99,6 +100,7 @@ impl Service {
     /// # Errors
     /// [`ServerError`].
     pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, ServerError> {
+        disk::make_private_folder(&settings.data)?;
         let keys = ServiceKeys::open(&settings.data, &mut random())?;
         let store = Store::open(&settings.data).await?;
         let hashing = Semaphore::new(PARALLEL_HASHES);

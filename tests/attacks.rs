@@ -673,7 +673,7 @@ impl Forgery {
         let answer: ApprovalAnswer = computer.here.service.get(&path).unwrap();
         let file = computer.here.home.device().unwrap();
         let pin = kartenbund::secret::DevicePin::parse(&typed(DEVICE_PIN)).unwrap();
-        let (pending, _) = file.lock().begin(&pin).unwrap();
+        let (pending, _) = file.key.lock().begin(&pin).unwrap();
         let opened = pending.finish(kartenbund::device_key::Evaluated::Nothing).unwrap();
         let kartenbund::device_key::PinAnswer::Open(key) = opened else { panic!("the PIN is right") };
         let iat = computer.clock.now();
@@ -767,7 +767,7 @@ fn a_decision_by_another_key_or_with_a_flipped_byte_is_refused() {
         assert_eq!(refusal(forgery.send(flipped(&forgery.signed(), n))).0, "decision_invalid", "part {n}");
     }
     let file = forgery.computer.here.home.device().unwrap();
-    assert_ne!(&jwk(&stranger), &file.public_key);
+    assert_ne!(&jwk(&stranger), &file.key.public_key);
     assert!(forgery.is_pending());
 }
 

@@ -7,12 +7,11 @@ mod common;
 use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu};
 use kartenbund::client::approve::{ApproveError, decide};
-use kartenbund::client::home::{Home, HomeError};
+use kartenbund::client::home::{Binding, Home, HomeError};
 use kartenbund::client::login::{self, LoginError};
 use kartenbund::client::register::{CardRefusal, PinRefusal, RegisterError};
 use kartenbund::client::service::{Service as Remote, ServiceError};
 use kartenbund::client::{Notice, Step};
-use kartenbund::device_key::Binding;
 use kartenbund::egk::EgkError;
 use kartenbund::protocol::BindingLevel;
 use kartenbund::protocol::api::{
@@ -346,7 +345,7 @@ fn a_registration_that_never_arrived_is_begun_anew() {
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
     let device = computer.register(&mut card(ERIKA)).unwrap();
-    assert_ne!(device.jkt, file.public_key.thumbprint());
+    assert_ne!(device.jkt, file.key.public_key.thumbprint());
     assert!(home.pending_device().unwrap().is_none());
 }
 

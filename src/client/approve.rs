@@ -7,7 +7,7 @@ use super::home::HomeError;
 use super::login::LoggedIn;
 use super::service::{ServiceError, check_receipt};
 use super::{AskError, Step, Surroundings, skew};
-use crate::device_key::{Blinded, DeviceFile, DeviceKeyError, Evaluated, OpenKey, PinAnswer};
+use crate::device_key::{Blinded, DeviceKeyError, Evaluated, KeyFile, OpenKey, PinAnswer};
 use crate::jose::jws;
 use crate::protocol::api::{ApprovalAnswer, DecisionAnswer, DecisionRequest};
 use crate::protocol::application::ApplicationError;
@@ -85,7 +85,7 @@ pub fn decide(
         Verdict::Approve => Some(around.ui.match_code()?),
         Verdict::Deny => None,
     };
-    let key = open_key(&device, around)?;
+    let key = open_key(&device.key, around)?;
 
     let iat = (around.clock)().saturating_add(skew);
     let decision = Decision {
@@ -117,10 +117,10 @@ pub fn decide(
 }
 
 /// Opens the device key with the PIN, in the two steps of `docs/protocol.md`.
-fn open_key(device: &DeviceFile, around: &mut Surroundings<'_>) -> Result<OpenKey, ApproveError> {
+fn open_key(file: &KeyFile, around: &mut Surroundings<'_>) -> Result<OpenKey, ApproveError> {
     let pin = around.ui.device_pin()?;
     around.ui.step(Step::OpenDeviceKey);
-    let (pending, blinded) = device.lock().begin(&pin)?;
+    let (pending, blinded) = file.lock().begin(&pin)?;
     let evaluated = match blinded {
         Blinded::Nothing => Evaluated::Nothing,
     };

@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::device_key::{DeviceFile, DeviceKeyError};
+use crate::device_key::KeyFile;
 use crate::disk;
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{P256Jwk, json};
-use crate::protocol::{ApprovalId, NumericDate};
+use crate::protocol::{ApprovalId, DeviceId, NumericDate, RegistrationId};
 use crate::secret::SecretText;
 
 const MAX_FILE: usize = 64 * 1024;
@@ -74,6 +74,44 @@ pub struct Session {
     pub expires_at: NumericDate,
 }
 
+/// The device file: the key of this computer, and how far its registration is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Device {
+    /// How far the registration is.
+    pub binding: Binding,
+    /// The key.
+    pub key: KeyFile,
+}
+
+/// How far the registration of a device is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Binding {
+    /// The evidence was sent and no answer has come yet.
+    Pending {
+        /// The registration.
+        registration_id: RegistrationId,
+    },
+    /// The service has bound the device.
+    Active {
+        /// The device.
+        device_id: DeviceId,
+        /// The service's receipt: a compact JWS.
+        receipt: String,
+    },
+}
+
+impl Device {
+    /// The device, once the service has bound it.
+    pub fn device_id(&self) -> Option<DeviceId> {
+        match self.binding {
+            Binding::Active { device_id, .. } => Some(device_id),
+            Binding::Pending { .. } => None,
+        }
+    }
+}
+
 /// The folder of this computer's files. Each is written whole or not at all, for its owner only.
 #[derive(Clone, Debug)]
 pub struct Home(PathBuf);
@@ -134,32 +172,32 @@ impl Home {
     ///
     /// # Errors
     /// [`HomeError::NoDevice`] when this computer is not registered.
-    pub fn device(&self) -> Result<DeviceFile, HomeError> {
-        self.device_file(DEVICE)?.ok_or(HomeError::NoDevice)
+    pub fn device(&self) -> Result<Device, HomeError> {
+        self.read(DEVICE)?.ok_or(HomeError::NoDevice)
     }
 
     /// The device file of a registration whose answer has not come.
     ///
     /// # Errors
     /// The file system.
-    pub fn pending_device(&self) -> Result<Option<DeviceFile>, HomeError> {
-        self.device_file(PENDING)
+    pub fn pending_device(&self) -> Result<Option<Device>, HomeError> {
+        self.read(PENDING)
     }
 
     /// Keeps the device file before the evidence is sent: whatever happens then, the key of a bound device is not lost.
     ///
     /// # Errors
     /// The file system.
-    pub fn keep_pending_device(&self, device: &DeviceFile) -> Result<(), HomeError> {
-        self.write_device(PENDING, device)
+    pub fn keep_pending_device(&self, device: &Device) -> Result<(), HomeError> {
+        self.write(PENDING, device)
     }
 
     /// Puts a bound device in the place of the one before.
     ///
     /// # Errors
     /// The file system.
-    pub fn keep_device(&self, device: &DeviceFile) -> Result<(), HomeError> {
-        self.write_device(DEVICE, device)?;
+    pub fn keep_device(&self, device: &Device) -> Result<(), HomeError> {
+        self.write(DEVICE, device)?;
         self.forget_pending_device()
     }
 
@@ -184,39 +222,19 @@ impl Home {
     /// # Errors
     /// The file system.
     pub fn keep_receipt(&self, approval: ApprovalId, receipt: &str) -> Result<(), HomeError> {
-        let path = self.0.join(RECEIPTS).join(format!("{approval}.jws"));
-        disk::write(&path, receipt.as_bytes()).map_err(|source| HomeError::File { path, source })
-    }
-
-    fn device_file(&self, name: &str) -> Result<Option<DeviceFile>, HomeError> {
-        let Some(bytes) = self.read_bytes(name)? else { return Ok(None) };
-        DeviceFile::parse(&bytes).map(Some).map_err(|_: DeviceKeyError| self.damaged(name))
-    }
-
-    fn write_device(&self, name: &str, device: &DeviceFile) -> Result<(), HomeError> {
-        let bytes = device.to_bytes().map_err(|_| self.damaged(name))?;
-        self.write_bytes(name, &bytes)
+        write(self.0.join(RECEIPTS).join(format!("{approval}.jws")), receipt.as_bytes())
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, HomeError> {
-        let Some(bytes) = self.read_bytes(name)? else { return Ok(None) };
+        let path = self.0.join(name);
+        let bytes = disk::read(&path, MAX_FILE).map_err(|source| HomeError::File { path, source })?;
+        let Some(bytes) = bytes.map(Zeroizing::new) else { return Ok(None) };
         json::read(&bytes).map(Some).map_err(|_| self.damaged(name))
     }
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), HomeError> {
         let bytes = serde_json::to_vec_pretty(value).map(Zeroizing::new).map_err(|_| self.damaged(name))?;
-        self.write_bytes(name, &bytes)
-    }
-
-    fn read_bytes(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, HomeError> {
-        let path = self.0.join(name);
-        let bytes = disk::read(&path, MAX_FILE).map_err(|source| HomeError::File { path, source })?;
-        Ok(bytes.map(Zeroizing::new))
-    }
-
-    fn write_bytes(&self, name: &str, bytes: &[u8]) -> Result<(), HomeError> {
-        let path = self.0.join(name);
-        disk::write(&path, bytes).map_err(|source| HomeError::File { path, source })
+        write(self.0.join(name), &bytes)
     }
 
     fn remove(&self, name: &str) -> Result<(), HomeError> {
@@ -227,4 +245,10 @@ impl Home {
     fn damaged(&self, name: &str) -> HomeError {
         HomeError::Damaged { path: self.0.join(name) }
     }
+}
+
+/// Writes a file, and makes its folder where it is missing.
+fn write(path: PathBuf, bytes: &[u8]) -> Result<(), HomeError> {
+    let made = path.parent().map_or(Ok(()), disk::make_private_folder);
+    made.and_then(|()| disk::write(&path, bytes)).map_err(|source| HomeError::File { path, source })
 }

@@ -4,11 +4,11 @@ use reqwest::Method;
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::home::{Home, HomeError, Profile};
+use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ServiceError, check_receipt, signed};
 use super::{AskError, Notice, Step, Surroundings, skew};
-use crate::device_key::{Binding, DeviceFile, DeviceKeyError, NewDevice};
+use crate::device_key::{DeviceKeyError, NewKey};
 use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, PinAnswer, PinStatus};
 use crate::identity::certificate::{Certificate, CertificateError, PublicKey};
 use crate::jose::jws::{self, SignError};
@@ -151,7 +151,7 @@ pub fn register(
     let device_pin = around.ui.new_device_pin()?;
 
     around.ui.step(Step::MakeDeviceKey);
-    let device = NewDevice::make(&device_pin, around.rng)?;
+    let device = NewKey::make(&device_pin, around.rng)?;
     drop(device_pin);
     around.ui.step(Step::OpenRegistration);
     let nonce = DeviceNonce::random(around.rng);
@@ -178,7 +178,7 @@ pub fn register(
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
     let pending = Binding::Pending { registration_id: offer.registration_id };
-    let mut file = device.to_file(&profile.service, pending)?;
+    let mut file = Device { binding: pending, key: device.to_file(&profile.service)? };
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
@@ -226,7 +226,7 @@ fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Op
 /// Checks what the service says it bound, keeps the device, and revokes the one it replaces.
 fn activate(
     here: &LoggedIn,
-    file: &mut DeviceFile,
+    file: &mut Device,
     answer: RegistrationAnswer,
     pop: Option<&str>,
     around: &mut Surroundings<'_>,
@@ -234,7 +234,7 @@ fn activate(
     let LoggedIn { home, profile, service } = here;
     let contradiction = ServiceError::Contradiction("device");
     let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction.into()) };
-    if device.jkt != file.public_key.thumbprint() {
+    if device.jkt != file.key.public_key.thumbprint() {
         return Err(contradiction.into());
     }
     // Without the proof of possession at hand (its answer was lost) the receipt is checked when evidence is verified.
@@ -334,7 +334,7 @@ fn sign_evidence<C: CardChannel>(
     here: &LoggedIn,
     egk: &mut Egk<C>,
     certificate: &Certificate,
-    device: &NewDevice,
+    device: &NewKey,
     offer: &Offer,
     around: &mut Surroundings<'_>,
 ) -> Result<(CardEvidence, Challenge), RegisterError> {
@@ -347,7 +347,7 @@ fn sign_evidence<C: CardChannel>(
 
     around.ui.step(Step::CardSigns);
     let jkt = device.key.public().thumbprint();
-    let pairing = PairingData::new(certificate, device.key.public(), device.key_identifier, PRODUCT)
+    let pairing = PairingData::new(certificate, device.key.public(), device.key_identifier.into(), PRODUCT)
         .map_err(|_| RegisterError::Message)?;
     let signed_pairing_data = jws::sign(&pairing, egk.auth_key()).map_err(card_error)?;
     let statement = CardStatement {
@@ -368,7 +368,7 @@ fn sign_evidence<C: CardChannel>(
 /// alive. A stranger's challenge is never signed.
 fn checked_challenge(
     compact: &str,
-    device: &NewDevice,
+    device: &NewKey,
     offer: &Offer,
     profile: &Profile,
     now: NumericDate,
@@ -384,7 +384,7 @@ fn checked_challenge(
 }
 
 fn prove_possession(
-    device: &NewDevice,
+    device: &NewKey,
     evidence: &CardEvidence,
     challenge: Challenge,
     offer: &Offer,

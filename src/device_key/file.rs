@@ -1,4 +1,4 @@
-//! The device file: public parts readable, the device key encrypted under the device PIN.
+//! The key file: public parts readable, the device key encrypted under the device PIN.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use super::{Blinded, DeviceKeyError, Evaluated, OpenKey, PinAnswer};
 use crate::jose::{P256Jwk, base64url, json};
-use crate::protocol::{DeviceId, KeyIdentifier, RegistrationId};
 use crate::secret::{DevicePin, SecretBytes};
 
 /// Version of the file format; also part of the key derivation.
@@ -22,35 +21,16 @@ const PASSES: u32 = 3;
 /// Context of the key derivation; the last byte says that no secret of a key ring is in it.
 const CONTEXT: &[u8] = b"kartenbund/file/v1\0";
 
-/// What the file says of the registration the key was made for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Binding {
-    /// The evidence was sent and no answer has come yet.
-    Pending {
-        /// The registration.
-        registration_id: RegistrationId,
-    },
-    /// The service has bound the device.
-    Active {
-        /// The device.
-        device_id: DeviceId,
-        /// The service's receipt: a compact JWS.
-        receipt: String,
-    },
-}
-
-/// The device file. Reading it needs no PIN and gives nothing to sign with.
+/// The key file. Reading it needs no PIN and gives nothing to decide with.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DeviceFile {
+pub struct KeyFile {
     v: u32,
     /// The service the device belongs to.
     pub service: String,
-    /// How far the registration is.
-    pub binding: Binding,
     /// Names the key in gematik's pairing data.
-    pub key_identifier: KeyIdentifier,
+    #[serde(with = "base64url")]
+    pub key_identifier: [u8; 32],
     /// Public device key.
     pub public_key: P256Jwk,
     /// The key that lists and watches approvals. It decides nothing, and is readable for this account's user.
@@ -74,13 +54,13 @@ impl std::fmt::Debug for TransportKey {
     }
 }
 
-/// A device key just made, still open, and the file that will hold it.
+/// A device key just made, still open, and what the file needs to hold it.
 #[derive(Debug)]
-pub struct NewDevice {
+pub struct NewKey {
     /// The device key.
     pub key: OpenKey,
-    /// Names it in gematik's pairing data.
-    pub key_identifier: KeyIdentifier,
+    /// Names it in gematik's pairing data: 32 random bytes.
+    pub key_identifier: [u8; 32],
     /// Public part of the transport key.
     pub transport_key: P256Jwk,
     transport_secret: Zeroizing<Vec<u8>>,
@@ -89,7 +69,7 @@ pub struct NewDevice {
     nonce: [u8; 12],
 }
 
-impl NewDevice {
+impl NewKey {
     /// Makes device key and transport key and stretches the PIN, once.
     ///
     /// # Errors
@@ -99,33 +79,33 @@ impl NewDevice {
         rng.fill_bytes(&mut salt);
         let mut nonce = [0; 12];
         rng.fill_bytes(&mut nonce);
-        let key_identifier = KeyIdentifier::random(rng);
+        let mut key_identifier = [0; 32];
+        rng.fill_bytes(&mut key_identifier);
         let transport = p256::SecretKey::generate_from_rng(rng);
         Ok(Self {
             key: OpenKey::new(p256::SecretKey::generate_from_rng(rng)),
             key_identifier,
             transport_key: P256Jwk::from(p256::ecdsa::VerifyingKey::from(transport.public_key())),
             transport_secret: Zeroizing::new(transport.to_bytes().to_vec()),
-            encryption_key: encryption_key(pin, &salt, key_identifier)?,
+            encryption_key: encryption_key(pin, &salt, &key_identifier)?,
             salt,
             nonce,
         })
     }
 
-    /// The file for this device, with the key encrypted under the PIN.
+    /// The file for a service, with the key encrypted under the PIN.
     ///
     /// # Errors
     /// [`DeviceKeyError::Malformed`] when the key does not encrypt: it never happens.
-    pub fn to_file(&self, service: &str, binding: Binding) -> Result<DeviceFile, DeviceKeyError> {
+    pub fn to_file(&self, service: &str) -> Result<KeyFile, DeviceKeyError> {
         let secret = Zeroizing::new(self.key.key.to_bytes());
-        let aad = associated_data(service, &self.key.public, self.key_identifier)?;
+        let aad = associated_data(service, &self.key.public, &self.key_identifier)?;
         let encrypted_key = Aes256Gcm::new(self.encryption_key.expose().into())
             .encrypt(&Nonce::from(self.nonce), Payload { msg: secret.as_slice(), aad: &aad })
             .map_err(|_| DeviceKeyError::Malformed)?;
-        Ok(DeviceFile {
+        Ok(KeyFile {
             v: VERSION,
             service: service.to_owned(),
-            binding,
             key_identifier: self.key_identifier,
             public_key: self.key.public.clone(),
             transport_key: TransportKey(self.transport_secret.clone()),
@@ -136,32 +116,7 @@ impl NewDevice {
     }
 }
 
-impl DeviceFile {
-    /// Reads a device file.
-    ///
-    /// # Errors
-    /// [`DeviceKeyError::Malformed`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, DeviceKeyError> {
-        let file: Self = json::read(bytes).map_err(|_| DeviceKeyError::Malformed)?;
-        if file.v == VERSION { Ok(file) } else { Err(DeviceKeyError::Malformed) }
-    }
-
-    /// The bytes of the file.
-    ///
-    /// # Errors
-    /// [`DeviceKeyError::Malformed`]: it never happens.
-    pub fn to_bytes(&self) -> Result<Zeroizing<Vec<u8>>, DeviceKeyError> {
-        serde_json::to_vec_pretty(self).map(Zeroizing::new).map_err(|_| DeviceKeyError::Malformed)
-    }
-
-    /// The device, once the service has bound it.
-    pub fn device_id(&self) -> Option<DeviceId> {
-        match self.binding {
-            Binding::Active { device_id, .. } => Some(device_id),
-            Binding::Pending { .. } => None,
-        }
-    }
-
+impl KeyFile {
     /// The locked key in it.
     pub fn lock(&self) -> LockedKey<'_> {
         LockedKey(self)
@@ -170,12 +125,12 @@ impl DeviceFile {
 
 /// The device key, locked by the PIN.
 #[derive(Debug)]
-pub struct LockedKey<'a>(&'a DeviceFile);
+pub struct LockedKey<'a>(&'a KeyFile);
 
 /// A key that is being opened, between the two steps.
 #[derive(Debug)]
 pub struct Pending<'a> {
-    file: &'a DeviceFile,
+    file: &'a KeyFile,
     encryption_key: SecretBytes<32>,
 }
 
@@ -183,10 +138,13 @@ impl<'a> LockedKey<'a> {
     /// First step: stretches the PIN, and says what is to be sent to the service.
     ///
     /// # Errors
-    /// [`DeviceKeyError::Memory`].
+    /// [`DeviceKeyError::Malformed`] for a file of another version, [`DeviceKeyError::Memory`].
     pub fn begin(self, pin: &DevicePin) -> Result<(Pending<'a>, Blinded), DeviceKeyError> {
         let Self(file) = self;
-        let encryption_key = encryption_key(pin, &file.salt, file.key_identifier)?;
+        if file.v != VERSION {
+            return Err(DeviceKeyError::Malformed);
+        }
+        let encryption_key = encryption_key(pin, &file.salt, &file.key_identifier)?;
         Ok((Pending { file, encryption_key }, Blinded::Nothing))
     }
 }
@@ -199,7 +157,7 @@ impl Pending<'_> {
     pub fn finish(self, evaluated: Evaluated) -> Result<PinAnswer, DeviceKeyError> {
         let Evaluated::Nothing = evaluated;
         let file = self.file;
-        let aad = associated_data(&file.service, &file.public_key, file.key_identifier)?;
+        let aad = associated_data(&file.service, &file.public_key, &file.key_identifier)?;
         let decrypted = Aes256Gcm::new(self.encryption_key.expose().into())
             .decrypt(&Nonce::from(file.nonce), Payload { msg: &file.encrypted_key, aad: &aad });
         let Ok(secret) = decrypted.map(Zeroizing::new) else { return Ok(PinAnswer::Wrong) };
@@ -213,26 +171,22 @@ impl Pending<'_> {
 fn encryption_key(
     pin: &DevicePin,
     salt: &[u8; 16],
-    key_identifier: KeyIdentifier,
+    key_identifier: &[u8; 32],
 ) -> Result<SecretBytes<32>, DeviceKeyError> {
     let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).map_err(|_| DeviceKeyError::Memory)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let stretched = SecretBytes::<32>::filled(|out| {
         argon2.hash_password_into(pin.expose(), salt, out).map_err(|_| DeviceKeyError::Memory)
     })?;
-    let input = Zeroizing::new([stretched.expose().as_slice(), &[0], key_identifier.as_bytes()].concat());
+    let input = Zeroizing::new([stretched.expose().as_slice(), &[0], key_identifier].concat());
     SecretBytes::filled(|out| {
         Hkdf::<Sha512>::new(Some(salt), &input).expand(CONTEXT, out).map_err(|_| DeviceKeyError::Memory)
     })
 }
 
 /// What the encryption covers beside the key: swapping a public part in the file makes the PIN fail.
-fn associated_data(
-    service: &str,
-    public_key: &P256Jwk,
-    key_identifier: KeyIdentifier,
-) -> Result<Vec<u8>, DeviceKeyError> {
-    let parts = (VERSION, service, public_key.thumbprint(), key_identifier);
+fn associated_data(service: &str, public_key: &P256Jwk, key_identifier: &[u8; 32]) -> Result<Vec<u8>, DeviceKeyError> {
+    let parts = (VERSION, service, public_key.thumbprint(), base64url::encode(key_identifier));
     json::canonical(&parts).map_err(|_| DeviceKeyError::Malformed)
 }
 
@@ -245,17 +199,19 @@ mod tests {
         DevicePin::parse(&SecretText::new(digits.to_owned())).unwrap()
     }
 
-    fn open(file: &DeviceFile, digits: &str) -> Result<PinAnswer, DeviceKeyError> {
+    fn open(file: &KeyFile, digits: &str) -> Result<PinAnswer, DeviceKeyError> {
         let (pending, Blinded::Nothing) = file.lock().begin(&pin(digits)).unwrap();
         pending.finish(Evaluated::Nothing)
     }
 
-    fn device() -> (NewDevice, DeviceFile) {
-        let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-        let new = NewDevice::make(&pin("271828"), &mut rng).unwrap();
-        let binding = Binding::Pending { registration_id: RegistrationId::random(&mut rng) };
-        let file = new.to_file("https://kasse.example", binding).unwrap();
-        (new, DeviceFile::parse(&file.to_bytes().unwrap()).unwrap())
+    fn copy(file: &KeyFile) -> KeyFile {
+        serde_json::from_slice(&serde_json::to_vec(file).unwrap()).unwrap()
+    }
+
+    fn device() -> (NewKey, KeyFile) {
+        let new = NewKey::make(&pin("271828"), &mut rand_core::UnwrapErr(getrandom::SysRng)).unwrap();
+        let file = new.to_file("https://kasse.example").unwrap();
+        (new, copy(&file))
     }
 
     #[test]
@@ -271,22 +227,29 @@ mod tests {
         let (_, file) = device();
         let (other, _) = device();
         for swap in [
-            |file: &mut DeviceFile, _: &NewDevice| file.service = "https://stranger.example".to_owned(),
-            |file: &mut DeviceFile, other: &NewDevice| file.public_key = other.key.public().clone(),
-            |file: &mut DeviceFile, other: &NewDevice| file.key_identifier = other.key_identifier,
-            |file: &mut DeviceFile, _: &NewDevice| file.encrypted_key[0] ^= 1,
+            |file: &mut KeyFile, _: &NewKey| file.service = "https://stranger.example".to_owned(),
+            |file: &mut KeyFile, other: &NewKey| file.public_key = other.key.public().clone(),
+            |file: &mut KeyFile, other: &NewKey| file.key_identifier = other.key_identifier,
+            |file: &mut KeyFile, _: &NewKey| file.encrypted_key[0] ^= 1,
         ] {
-            let mut swapped = DeviceFile::parse(&file.to_bytes().unwrap()).unwrap();
+            let mut swapped = copy(&file);
             swap(&mut swapped, &other);
             assert!(matches!(open(&swapped, "271828"), Ok(PinAnswer::Wrong)));
         }
     }
 
     #[test]
+    fn a_file_of_another_version_does_not_open() {
+        let (_, mut file) = device();
+        file.v = 2;
+        assert!(matches!(file.lock().begin(&pin("271828")), Err(DeviceKeyError::Malformed)));
+    }
+
+    #[test]
     fn the_device_key_is_not_in_the_file_in_clear() {
         let (new, file) = device();
         let secret = base64url::encode(&new.key.key.to_bytes());
-        let text = String::from_utf8(file.to_bytes().unwrap().to_vec()).unwrap();
+        let text = serde_json::to_string(&file).unwrap();
         assert!(!text.contains(&secret));
         assert!(!format!("{new:?} {file:?}").contains(&secret));
     }

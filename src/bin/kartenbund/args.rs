@@ -14,9 +14,9 @@ use crate::output::Output;
 pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, value_enum, hide_possible_values = true)]
     lang: Option<Language>,
-    #[arg(long, global = true, value_name = "DIR", env = "KARTENBUND_HOME")]
+    #[arg(long, global = true, value_name = "DIR", env = "KARTENBUND_HOME", hide_env = true)]
     pub(crate) home: Option<PathBuf>,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -99,6 +99,8 @@ pub(crate) struct NewCardArgs {
     pub(crate) out: PathBuf,
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub(crate) birth_date: Option<String>,
+    #[arg(long, value_enum, ignore_case = true)]
+    pub(crate) sex: Option<Sex>,
     #[arg(long, value_name = "IK")]
     pub(crate) payer_ik: Option<String>,
     #[arg(long, value_name = "NAME")]
@@ -109,6 +111,15 @@ pub(crate) struct NewCardArgs {
     pub(crate) not_before: Option<String>,
     #[arg(long, value_name = "YYYY-MM-DD", requires = "not_before")]
     pub(crate) not_after: Option<String>,
+}
+
+/// As the insurance data have it.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Sex {
+    M,
+    W,
+    X,
+    D,
 }
 
 #[derive(Args)]
@@ -265,7 +276,13 @@ pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
             Err(ExitCode::from(Kind::Usage.exit_code()))
         }
         Err(help) => {
-            print!("{}", help.render());
+            // The two words that clap has no setting for.
+            let text = help.render().to_string();
+            print!(
+                "{}",
+                text.replace("[OPTIONS]", &texts.get("help-optional"))
+                    .replace("[default: ", &texts.get("help-default"))
+            );
             Err(ExitCode::SUCCESS)
         }
     }

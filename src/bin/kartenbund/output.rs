@@ -32,6 +32,13 @@ impl Output {
         Ok(())
     }
 
+    /// Prints a remark beside the result, for people.
+    pub(crate) fn remark(&self, id: &str, values: &[(&'static str, Value)]) {
+        if !self.json {
+            eprintln!("{}", self.texts.with(id, values));
+        }
+    }
+
     /// Prints a failure: what happened, what to do next, the stable code.
     pub(crate) fn failure(&self, failure: &Failure) {
         let (cause, remedy) = (self.texts.cause(failure), self.texts.remedy(failure));

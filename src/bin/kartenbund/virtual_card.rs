@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicBool;
 use kartenbund::disk;
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::virtual_card::personalise::{Blueprint, TestCa, personalise};
+use kartenbund::virtual_card::personalise::{Blueprint, Sex, TestCa, personalise};
 use kartenbund::virtual_card::vpcd::{self, Step};
 use rand_core::UnwrapErr;
 use serde_json::json;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime, Time};
 
-use crate::args::{NewCardArgs, VirtualCardCommand};
+use crate::args::{self, NewCardArgs, VirtualCardCommand};
 use crate::cards::load;
 use crate::output::{Output, file_failure};
 
@@ -33,6 +33,14 @@ fn new(args: &NewCardArgs, output: &Output) -> Result<(), Failure> {
     if let Some(birth_date) = &args.birth_date {
         date(birth_date)?;
         blueprint.date_of_birth = birth_date.replace('-', "");
+    }
+    if let Some(sex) = args.sex {
+        blueprint.sex = match sex {
+            args::Sex::M => Sex::Male,
+            args::Sex::W => Sex::Female,
+            args::Sex::X => Sex::Undetermined,
+            args::Sex::D => Sex::Diverse,
+        };
     }
     if let Some(ik) = &args.payer_ik {
         blueprint.payer_ik = Some(ik.parse().map_err(|_| invalid("payer_ik"))?);

@@ -1,0 +1,47 @@
+# The front door. On a fresh Debian or Ubuntu machine with Rust, `make demo` and `make test` are all that is needed.
+
+SHARED ?= ../shared
+DENY_VERSION = 0.20.2
+DENY = target/tools/bin/cargo-deny
+FEATURE_SETS = "--no-default-features" "--no-default-features --features client" \
+	"--no-default-features --features server" "--all-features"
+
+.PHONY: demo test lint conformance fixtures setup
+
+## The whole story once: card, registration, approval, evidence.
+demo: setup
+	cargo build --bins
+	./target/debug/kartenbund demo
+
+## Every test that needs nothing but this repository.
+test: setup
+	cargo test
+	cargo test --no-default-features --lib
+	cargo test --no-default-features --features server --lib
+
+## Format, lints and documentation in all feature sets, licences and sources of dependencies, and that the service
+## needs no card reader.
+lint: setup $(DENY)
+	cargo fmt --check
+	set -e; for features in $(FEATURE_SETS); do cargo clippy --all-targets $$features -- -D warnings; done
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+	$(DENY) check licenses bans sources
+	cargo build --no-default-features --features server --bin kartenbund-server
+	! ldd target/debug/kartenbund-server | grep pcsclite
+	cargo build --bins
+
+## Against gematik's cards, certificates and trust lists, which are no part of this repository.
+conformance: setup
+	KARTENBUND_SHARED="$(abspath $(SHARED))" cargo test --test conformance
+
+## Makes the fixtures anew (fixtures/README.md).
+fixtures: setup
+	cargo build --bin kartenbund
+	fixtures/make.sh
+
+## Installs the Debian packages that are missing.
+setup:
+	@tools/setup.sh
+
+$(DENY):
+	cargo install --locked --no-default-features --root target/tools --version $(DENY_VERSION) cargo-deny

@@ -1,0 +1,444 @@
+//! The programs as people and scripts meet them: what they print, how they end, and what they never do.
+#![cfg(all(feature = "client", feature = "server"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use kartenbund::ui::failure::Kind;
+use serde_json::{Value, json};
+
+const ERIKA: &str = "fixtures/cards/erika.xml";
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund"));
+    command.args(["--lang", "en"]).args(arguments).env_remove("KARTENBUND_HOME");
+    command.env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().unwrap()
+}
+
+/// Runs with lines on a file descriptor of their own; the file is gone when this returns.
+fn run_with(folder: &Path, arguments: &[&str], descriptor: &str, lines: &str) -> Output {
+    let mut file = tempfile::NamedTempFile::new_in(folder).unwrap();
+    file.write_all(lines.as_bytes()).unwrap();
+    let script = format!("exec \"$@\" {descriptor} 3 3<{}", file.path().display());
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_kartenbund"), "--lang", "en", "--json"]);
+    shell.args(arguments).env_remove("KARTENBUND_HOME").stdin(Stdio::null()).output().unwrap()
+}
+
+fn json_of(output: &Output) -> Value {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    serde_json::from_str(text.trim()).unwrap_or_else(|_| panic!("not one JSON text: {text}\n{output:?}"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn error_code(output: &Output) -> (String, i32) {
+    let value = json_of(output);
+    let error = &value["error"];
+    assert_eq!(error["exit_code"], output.status.code().unwrap());
+    for member in ["message", "remedy"] {
+        assert!(!error[member].as_str().unwrap().is_empty());
+    }
+    (error["code"].as_str().unwrap().to_owned(), output.status.code().unwrap())
+}
+
+#[test]
+fn the_exit_codes_are_those_of_the_documented_table() {
+    let document = std::fs::read_to_string("docs/exit-codes.md").unwrap();
+    let client = document.split("## `kartenbund-server`").next().unwrap();
+    let rows: BTreeMap<String, u8> = client
+        .lines()
+        .filter_map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            Some((cells.get(2)?.trim_matches('`').to_owned(), cells.get(1)?.parse().ok()?))
+        })
+        .filter(|(code, _)| !code.is_empty())
+        .collect();
+    let kinds: BTreeMap<_, _> = Kind::ALL.iter().map(|kind| (kind.code().to_owned(), kind.exit_code())).collect();
+    assert_eq!(rows, kinds);
+    let mut codes: Vec<_> = kinds.values().collect();
+    codes.sort();
+    codes.dedup();
+    assert_eq!(codes.len(), kinds.len(), "one exit code for each cause");
+}
+
+#[test]
+fn reading_a_card_prints_exactly_the_documented_json() {
+    let output = run(&["read", "--json", "--virtual-card", ERIKA]);
+    assert!(output.status.success());
+    let mut value = json_of(&output);
+    let certificate = value["certificate"].as_object_mut().unwrap();
+    for member in ["serial", "sha256"] {
+        let text = certificate.insert(member.to_owned(), json!("…")).unwrap();
+        assert!(text.as_str().unwrap().len() > 8);
+    }
+    value["insurance"]["start"] = json!("…");
+    assert_eq!(
+        value,
+        json!({
+            "card": {
+                "iccsn": "80276999990000000017", "generation": "G2.1", "object_system": "4.5.2",
+                "interface": "contact",
+            },
+            "person": {
+                "kvnr": "A123456780", "given_name": "Erika Johanna", "family_name": "Müstermann",
+                "name_prefix": null, "name_suffix": null, "title": null, "date_of_birth": "1964-08-12", "sex": "W",
+                "address": {
+                    "street": "Musterstraße", "house_number": "12a", "postal_code": "12345", "city": "Musterstadt",
+                    "country": "D", "supplement": null,
+                },
+            },
+            "insurance": {
+                "payer_ik": "999567890", "payer_name": "Musterkasse NOT-VALID", "start": "…", "end": null,
+                "insured_type": "1",
+            },
+            "certificate": {
+                "algorithm": "BP256R1", "kvnr": "A123456780", "payer_ik": "999567890",
+                "subject": "C=DE, O=Musterkasse NOT-VALID, OU=999567890, OU=A123456780, surname=Müstermann, \
+                            givenName=Erika Johanna, CN=Erika Johanna Müstermann TEST-ONLY",
+                "issuer": "C=DE, O=Kartenbund NOT-VALID, \
+                           OU=Elektronische Gesundheitskarte-CA der Telematikinfrastruktur, \
+                           CN=KARTENBUND.EGK-CA1 TEST-ONLY",
+                "serial": "…", "not_before": "2026-01-01T00:00:00Z", "not_after": "2055-12-31T23:59:59Z",
+                "profession_oid": "1.2.276.0.76.4.49", "sha256": "…",
+            },
+            "warnings": [],
+        })
+    );
+    let short = run(&["read", "--json", "--short-apdus", "--virtual-card", ERIKA]);
+    assert_eq!(short.stdout, output.stdout);
+    let replayed = run(&["replay", "--json", "fixtures/sessions/read-erika.jsonl"]);
+    assert_eq!(replayed.stdout, output.stdout);
+}
+
+#[test]
+fn reading_a_card_speaks_german_and_english() {
+    for (language, name, sex) in
+        [("de", "  Versichertennummer: A123456780", "weiblich"), ("en", "  Insurance number: A123456780", "female")]
+    {
+        let output = run(&["read", "--lang", language, "--virtual-card", ERIKA]);
+        let text = text(&output.stdout);
+        assert!(text.contains(name) && text.contains(sex), "{text}");
+    }
+}
+
+#[test]
+fn the_language_is_the_desktops() {
+    for (locale, expected) in [("de_DE.UTF-8", "Kartenleser"), ("en_GB.UTF-8", "card readers"), ("C", "Kartenleser")] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund"));
+        command.arg("readers").env_clear().env("LANG", locale).env("PCSCLITE_CSOCK_NAME", "/nonexistent");
+        let output = command.output().unwrap();
+        assert!(text(&output.stderr).contains(expected), "{locale}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_failure_says_what_happened_and_what_to_do_with_a_stable_code() {
+    let output = run(&["readers"]);
+    assert_eq!(output.status.code(), Some(10));
+    assert!(output.stdout.is_empty());
+    let said = text(&output.stderr);
+    let lines: Vec<_> = said.lines().collect();
+    assert!(lines[0].ends_with('.') && lines[1].starts_with("Next: "), "{said}");
+    assert_eq!(lines[2], "Code: no_pcsc_service (10)");
+}
+
+#[test]
+fn broken_input_gets_its_code_and_never_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, content: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let session = std::fs::read_to_string("fixtures/sessions/read-erika.jsonl").unwrap();
+    let nonsense = file("nonsense", b"\xFF\xFEnonsense");
+    let empty = file("empty", b"");
+    let changed = file("changed.jsonl", session.replacen("00B08C0000", "00B08D0000", 1).as_bytes());
+    let card = std::fs::read_to_string(ERIKA).unwrap();
+    let truncated = file("truncated.xml", &card.as_bytes()[..card.len() / 2]);
+    let anchor = "fixtures/pki/test-egk-ca.pem";
+    for (arguments, code, exit_code) in [
+        (vec!["read"], "no_pcsc_service", 10),
+        (vec!["read", "--virtual-card", "missing.xml"], "file", 6),
+        (vec!["read", "--virtual-card", &nonsense], "card_image", 82),
+        (vec!["read", "--virtual-card", &truncated], "card_image", 82),
+        (vec!["replay", &changed], "session_mismatch", 80),
+        (vec!["replay", &nonsense], "session_file", 81),
+        (vec!["replay", &empty], "session_file", 81),
+        (vec!["record", "--virtual-card", ERIKA, "--out", "/dev/null/x"], "file", 6),
+        (vec!["evidence", "verify", &nonsense, "--anchor", anchor], "not_evidence", 71),
+        (vec!["evidence", "verify", "missing", "--anchor", anchor], "file", 6),
+        (vec!["virtual-card", "new", "--kvnr", "A123456781", "--name", "E M", "--out", &empty], "input_invalid", 5),
+        (vec!["virtual-card", "new", "--kvnr", "A123456780", "--name", "Erika", "--out", &empty], "input_invalid", 5),
+        (vec!["virtual-card", "run", ERIKA, "--vpcd", "nowhere"], "reader_port", 83),
+        (vec!["nonsense"], "usage", 2),
+        (vec![], "usage", 2),
+        (vec!["read", "--reader"], "usage", 2),
+    ] {
+        let mut with_json = vec!["--json"];
+        with_json.extend(arguments.iter().copied());
+        let output = run(&with_json);
+        assert_eq!(error_code(&output), (code.to_owned(), exit_code), "{arguments:?}");
+        assert!(!text(&output.stderr).contains("panicked"), "{arguments:?}");
+    }
+    assert_eq!(std::fs::read(&empty).unwrap(), b"", "nothing was half written");
+    let shown = text(&run(&["replay", &changed]).stderr);
+    assert!(shown.contains("line 6: expected 00B08D00 Le=65536, sent 00B08C00 Le=65536"), "{shown}");
+}
+
+#[test]
+fn without_login_every_account_command_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path().to_str().unwrap();
+    for arguments in [
+        vec!["devices"],
+        vec!["approvals"],
+        vec!["register", "--method", "card", "--virtual-card", ERIKA],
+        vec!["apply", "bank", "--iban", "DE89370400440532013000", "--account-holder", "E"],
+        vec!["evidence", "export", "--out", "x"],
+        vec!["logout"],
+    ] {
+        let mut all = vec!["--json", "--home", home];
+        all.extend(&arguments);
+        assert_eq!(error_code(&run(&all)).0, "no_profile", "{arguments:?}");
+    }
+    let login = ["--json", "--home", home, "login", "--service", "http://kasse.example", "--kvnr", "A123456780"];
+    assert_eq!(error_code(&run(&login)).0, "service_address");
+    let login = ["--json", "--home", home, "login", "--service", "http://127.0.0.1:1", "--kvnr", "A123456780"];
+    assert_eq!(error_code(&run(&login)).0, "service_unreachable");
+    let login = ["--json", "--home", home, "login", "--service", "http://127.0.0.1:1", "--kvnr", "A123456780-1"];
+    let output = run(&login);
+    assert_eq!(error_code(&output), ("input_invalid".to_owned(), 5));
+    assert!(json_of(&output)["error"]["remedy"].as_str().unwrap().contains("without hyphen"));
+}
+
+#[test]
+fn the_demonstration_runs_in_every_language_and_as_json() {
+    for language in ["de", "en"] {
+        let folder = tempfile::tempdir().unwrap();
+        let output = run(&["demo", "--lang", language, "--dir", folder.path().to_str().unwrap()]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = text(&output.stdout);
+        assert!(said.contains("B3") && said.contains(folder.path().to_str().unwrap()), "{said}");
+        assert!(folder.path().join("evidence.json").exists());
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["demo", "--json", "--dir", folder.path().to_str().unwrap()]);
+    let value = json_of(&output);
+    assert_eq!(value["ok"], true);
+
+    // What it left behind is verified by a call of its own; the forged copy beside it is refused.
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (anchor, key) = (path("test-egk-ca.pem"), path("service-key.json"));
+    let verify = |file: &str| run(&["--json", "evidence", "verify", file, "--anchor", &anchor, "--service-key", &key]);
+    let good = verify(&path("evidence.json"));
+    assert!(good.status.success());
+    assert_eq!(json_of(&good)["valid"], true);
+    let forged = verify(&path("forged.json"));
+    assert_eq!(error_code(&forged), ("evidence_invalid".to_owned(), 70));
+    let report = json_of(&forged);
+    assert_eq!(report["valid"], false);
+    let failing: Vec<_> = report["links"].as_array().unwrap().iter().filter(|link| link["result"] == "fails").collect();
+    assert_eq!(failing.len(), 1);
+    assert_eq!(failing[0]["name"], "decision");
+}
+
+/// `kartenbund-server run`, stopped when it goes out of scope.
+struct Server {
+    child: Child,
+    url: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"))
+            .args(["run", "--listen", "127.0.0.1:0", "--payer-ik", "999567890", "--insurer", "Musterkasse"])
+            .args(["--test-anchor", "fixtures/pki/test-egk-ca.pem", "--data"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::from(std::fs::File::create(folder.with_extension("log")).unwrap()))
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line}")).to_owned();
+        Self { child, url }
+    }
+
+    fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_whole_story_with_both_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let register = folder.path().join("register.csv");
+    let rows = "kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start\n\
+                A123456780,Erika Johanna,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01\n";
+    std::fs::write(&register, rows).unwrap();
+    let import = |file: &PathBuf| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
+        command.args(["account", "import"]).arg(file).arg("--data").arg(&data).output().unwrap()
+    };
+    let imported = import(&register);
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    let printed = text(&imported.stdout);
+    let password = printed.lines().nth(1).unwrap().strip_prefix("A123456780,").unwrap().to_owned();
+    let again = import(&register);
+    assert_eq!(again.status.code(), Some(18));
+    assert!(text(&again.stderr).contains("line 2: the account exists already"), "{}", text(&again.stderr));
+    assert_eq!(text(&again.stdout).lines().count(), 1, "the password is printed once");
+
+    let server = Server::start(&data);
+    let home = folder.path().join("home");
+    let home = home.to_str().unwrap();
+    let with = |arguments: &[&str], descriptor: &str, lines: &str| {
+        let mut all = vec!["--home", home];
+        all.extend(arguments);
+        run_with(folder.path(), &all, descriptor, lines)
+    };
+    let plain = |arguments: &[&str]| {
+        let mut all = vec!["--json", "--home", home];
+        all.extend(arguments);
+        run(&all)
+    };
+    let wrong = with(&["login", "--service", &server.url, "--kvnr", "A123456780"], "--password-fd", "wrong\n");
+    assert_eq!(error_code(&wrong).0, "login_failed");
+    let login =
+        with(&["login", "--service", &server.url, "--kvnr", "A123456780"], "--password-fd", &format!("{password}\n"));
+    assert!(login.status.success(), "{login:?}");
+    let key = folder.path().join("key.json");
+    std::fs::write(&key, json_of(&login)["service_key"].to_string()).unwrap();
+
+    let nobody = plain(&["register", "--method", "card", "--virtual-card", ERIKA]);
+    assert_eq!(error_code(&nobody).0, "nobody_there");
+    let wrong = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "654321\n271828\n");
+    assert_eq!(error_code(&wrong).0, "card_pin_wrong");
+    assert!(json_of(&wrong)["error"]["message"].as_str().unwrap().contains("2 tries are left"));
+    let short = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "12345\n271828\n");
+    assert_eq!(error_code(&short).0, "input_invalid");
+    let max =
+        with(&["register", "--method", "card", "--virtual-card", "fixtures/cards/max.xml"], "--pin-fd", "123456\n");
+    assert_eq!(error_code(&max).0, "other_person");
+    let register = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "123456\n271828\n");
+    assert_eq!(json_of(&register)["binding_level"], "B3");
+    let again = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "123456\n271828\n");
+    assert_eq!(error_code(&again).0, "already_registered");
+    assert_eq!(json_of(&plain(&["devices"]))["devices"].as_array().unwrap().len(), 1);
+
+    let apply = [
+        "apply",
+        "address",
+        "--street",
+        "Lindenallee",
+        "--house-number",
+        "7",
+        "--postal-code",
+        "04109",
+        "--city",
+        "Leipzig",
+    ];
+    let accepted = json_of(&plain(&apply));
+    let (id, code) = (accepted["approval_id"].as_str().unwrap(), accepted["match_code"].as_str().unwrap());
+    let shown = run(&["--home", home, "approvals", "show", id]);
+    assert!(text(&shown.stdout).contains("Street: before Musterstraße; new Lindenallee"), "{}", text(&shown.stdout));
+    let wrong_pin = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "000001\n");
+    assert_eq!(error_code(&wrong_pin).0, "device_pin_wrong");
+    let wrong_code = if code == "00" { "01" } else { "00" };
+    let wrong_code = with(&["approvals", "approve", id, "--match-code", wrong_code], "--pin-fd", "271828\n");
+    assert_eq!(error_code(&wrong_code).0, "match_code_wrong");
+    let approved = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "271828\n");
+    assert_eq!(json_of(&approved)["application"]["state"], "executed");
+    let again = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "271828\n");
+    assert_eq!(error_code(&again).0, "not_pending");
+
+    let denied =
+        json_of(&plain(&["apply", "bank", "--iban", "DE89 3704 0044 0532 0130 00", "--account-holder", "E M"]));
+    let deny = with(&["approvals", "deny", denied["approval_id"].as_str().unwrap()], "--pin-fd", "271828\n");
+    assert_eq!(json_of(&deny)["verdict"], "deny");
+    let bad = plain(&["apply", "bank", "--iban", "DE89370400440532013001", "--account-holder", "E M"]);
+    assert_eq!(error_code(&bad).0, "application_invalid");
+
+    let bundle = folder.path().join("bundle.json");
+    let bundle = bundle.to_str().unwrap();
+    assert!(plain(&["evidence", "export", id, "--out", bundle]).status.success());
+    assert_eq!(server.terminate(), Some(0), "SIGTERM is a graceful stop");
+    let anchor = "fixtures/pki/test-egk-ca.pem";
+    let verify = ["--json", "evidence", "verify", bundle, "--anchor", anchor, "--service-key", key.to_str().unwrap()];
+    let verified = json_of(&run(&verify));
+    assert_eq!(verified["valid"], true);
+    assert_eq!(verified["binding"]["level"], "B3");
+    let gone = plain(&["approvals"]);
+    assert_eq!(error_code(&gone).0, "service_unreachable");
+
+    let log = std::fs::read_to_string(data.with_extension("log")).unwrap();
+    assert!(log.contains("\"route\":\"/v1/approvals/{id}/decision\""), "{log}");
+    for secret in ["A123456780", "Erika", "Müstermann", &password, id, "271828", "Lindenallee"] {
+        assert!(!log.contains(secret), "the log names {secret}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_files_of_this_computer_are_for_its_user_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(&["demo", "--json", "--dir", folder.path().to_str().unwrap()]);
+    assert!(output.status.success());
+    for file in ["computer/device.json", "computer/session.json", "computer/profile.json", "service/service-keys.json"]
+    {
+        let mode = std::fs::metadata(folder.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+    assert_eq!(std::fs::metadata(folder.path().join("computer")).unwrap().permissions().mode() & 0o777, 0o700);
+    assert!(!folder.path().join("computer/device.pending.json").exists());
+}
+
+#[test]
+fn a_service_without_tls_listens_on_this_computer_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
+        command.args(["run", "--data"]).arg(folder.path()).args(arguments).output().unwrap()
+    };
+    let refused = run(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(refused.status.code(), Some(10));
+    assert!(text(&refused.stderr).contains("code: not_loopback (10)"));
+    let test_ca = run(&["--listen", "127.0.0.1:0", "--anchor", "fixtures/pki/test-egk-ca.pem"]);
+    assert_eq!(test_ca.status.code(), Some(15), "a test CA among production ones");
+    let not_a_ca = run(&["--listen", "127.0.0.1:0", "--test-anchor", "Cargo.toml"]);
+    assert_eq!(not_a_ca.status.code(), Some(16));
+}
+
+#[test]
+fn help_is_there_for_every_command() {
+    for arguments in
+        [vec!["--help"], vec!["register", "--help"], vec!["evidence", "verify", "--help"], vec!["--version"]]
+    {
+        let output = run(&arguments);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
+    }
+}

@@ -1,0 +1,267 @@
+//! Hostile bytes: no parser panics, spins, or takes more memory than its bound, whatever it is given. What is written is
+//! read back as it was.
+#![cfg(feature = "client")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::io::Write as _;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use kartenbund::apdu::tlv::DataObject;
+use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};
+use kartenbund::egk::{ApduLength, Egk};
+use kartenbund::identity::certificate::Certificate;
+use kartenbund::identity::kvnr::Kvnr;
+use kartenbund::identity::vsd::{InsuranceData, PersonalData, StatusVd, VsdError};
+use kartenbund::jose::{base64url, json, jws};
+use kartenbund::pki::{Issuer, TestAnchors};
+use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode};
+use kartenbund::protocol::evidence::Bundle;
+use kartenbund::reader::replay::Replay;
+use kartenbund::reader::{CardChannel, ChannelError};
+use kartenbund::virtual_card::VirtualCard;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..max)
+}
+
+/// Valid bytes with some of them changed, cut or added: deeper than chance alone would get.
+fn mutated(valid: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
+    let changes = vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+    (changes, any::<prop::sample::Index>(), bytes(8)).prop_map(move |(changes, cut, tail)| {
+        let mut bytes = valid.clone();
+        for (index, byte) in changes {
+            let at = index.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if tail.len() < 4 {
+            bytes.truncate(cut.index(bytes.len() + 1));
+        }
+        bytes.extend(tail);
+        bytes
+    })
+}
+
+/// The files of the fixture card.
+fn files() -> kartenbund::egk::CardFiles {
+    let card = VirtualCard::load(&std::fs::read_to_string("fixtures/cards/erika.xml").unwrap()).unwrap();
+    Egk::open(card, ApduLength::Extended).unwrap().read_files().unwrap()
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(content).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn pd(gzip: &[u8]) -> Vec<u8> {
+    [&u16::try_from(gzip.len()).unwrap().to_be_bytes()[..], gzip].concat()
+}
+
+proptest! {
+    #[test]
+    fn commands_are_read_back_as_they_were(header: [u8; 4], data in bytes(600), ne in proptest::option::of(1_u32..=65_536)) {
+        let mut command = CommandApdu::new(header[0], header[1], header[2], header[3]).with_data(data);
+        if let Some(ne) = ne {
+            command = command.with_ne(ne);
+        }
+        prop_assert_eq!(CommandApdu::parse(&command.to_bytes()).unwrap(), command);
+    }
+
+    #[test]
+    fn any_bytes_are_a_command_or_not(bytes in bytes(400)) {
+        if let Ok(command) = CommandApdu::parse(&bytes) {
+            prop_assert_eq!(&*command.to_bytes(), &bytes);
+        }
+        let _ = ResponseApdu::parse(&bytes);
+        let _ = DataObject::parse(&bytes, 0xEF).map(|object| object.child(0xC1).is_ok());
+    }
+
+    #[test]
+    fn nested_objects_do_not_exhaust_the_stack(depth in 0_usize..1100) {
+        let _ = DataObject::parse(&[0xE1, 0x80].repeat(depth), 0xE1);
+        let _ = DataObject::parse(&[vec![0xEF, 0x82, 0x03, 0xE8], [0xEF, 0x7F].repeat(depth)].concat(), 0xEF);
+    }
+
+    #[test]
+    fn personal_data_of_any_bytes(content in bytes(900)) {
+        let _ = PersonalData::parse(&content);
+        let _ = InsuranceData::parse(&content);
+        let _ = StatusVd::parse(&content);
+    }
+
+    #[test]
+    fn personal_data_of_changed_files(pd in mutated(files().pd), vd in mutated(files().vd), status in mutated(files().status_vd)) {
+        let _ = PersonalData::parse(&pd);
+        let _ = InsuranceData::parse(&vd);
+        let _ = StatusVd::parse(&status);
+    }
+
+    #[test]
+    fn personal_data_of_any_text(text in "(<[a-zA-Z:]{0,12}( [a-z]{1,5}=\"[^\"]{0,10}\")?/?>|[^<]{0,10}|</[a-zA-Z:]{0,12}>){0,30}") {
+        let _ = PersonalData::parse(&pd(&gzip(text.as_bytes())));
+    }
+
+    #[test]
+    fn certificates_of_changed_bytes(der in mutated(files().certificate.der().to_vec())) {
+        if let Ok(certificate) = Certificate::parse(&der) {
+            let _ = certificate.holder();
+        }
+        let _ = Issuer::from_der(&der);
+    }
+
+    #[test]
+    fn signed_messages_of_any_text(text in "[A-Za-z0-9_.-]{0,200}") {
+        let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        prop_assert!(jws::verify::<Decision>(&text, key.verifying_key()).is_err());
+        let _ = base64url::decode(&text);
+    }
+
+    #[test]
+    fn json_of_any_bytes(content in bytes(300)) {
+        let _ = json::read::<serde_json::Value>(&content);
+        let _ = FrozenDocument::from_bytes(content.clone()).read();
+        let _ = Bundle::parse(&content);
+    }
+
+    #[test]
+    fn sessions_of_any_text(text in "(\\{\"type\":\"(header|exchange|error)\"[^\n]{0,60}\n|[^\n]{0,40}\n){0,12}") {
+        let _ = Replay::parse(&text);
+    }
+
+    #[test]
+    fn insurance_numbers_of_any_text(text in "\\PC{0,14}|[A-Za-z]?[0-9]{8,10}[-0-9 ]{0,6}") {
+        if let Ok(kvnr) = Kvnr::typed(&text) {
+            prop_assert!(kvnr.has_valid_check_digit());
+            prop_assert_eq!(kvnr.as_str(), text.trim());
+        }
+        let _ = MatchCode::try_from(text);
+    }
+
+    #[test]
+    fn one_wrong_digit_of_an_insurance_number_is_always_noticed(letter in b'A'..=b'Z', digits in vec(0_u8..10, 8), at in 0_usize..8, other in 1_u8..10) {
+        let number = |digits: &[u8]| {
+            let body: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+            (0..10).map(|check| format!("{}{body}{check}", char::from(letter))).find(|text| Kvnr::typed(text).is_ok()).unwrap()
+        };
+        let right = number(&digits);
+        let mut changed = digits;
+        changed[at] = (changed[at] + other) % 10;
+        let wrong: String = format!("{}{}", &number(&changed)[..9], &right[9..]);
+        prop_assert!(Kvnr::typed(&wrong).is_err());
+    }
+
+    #[test]
+    fn a_hostile_card_cannot_make_the_reading_panic_or_spin(answers in vec((bytes(300), prop_oneof![Just(0x9000_u16), Just(0x6282), Just(0x6700), Just(0x6A82), any::<u16>()]), 1..40)) {
+        struct Hostile(Vec<(Vec<u8>, u16)>, usize);
+        impl CardChannel for Hostile {
+            fn transmit(&mut self, _: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+                self.1 += 1;
+                let (data, status) = &self.0[self.1 % self.0.len()];
+                Ok(ResponseApdu::new(data.clone(), StatusWord(*status)))
+            }
+            fn reset(&mut self) -> Result<(), ChannelError> {
+                Ok(())
+            }
+        }
+        let mut card = Hostile(answers, 0);
+        if let Ok(mut egk) = Egk::open(&mut card, ApduLength::Extended) {
+            let _ = egk.read_files();
+            let _ = egk.pin_status();
+            let _ = egk.auth_key().sign(b"x");
+        }
+        // 4096 bytes of certificate, one at a time, are the worst a card can do for each of five files.
+        prop_assert!(card.1 < 30_000);
+    }
+}
+
+#[test]
+fn a_gzip_bomb_stops_at_64_kib() {
+    let bomb = gzip(&vec![b' '; 50_000_000]);
+    assert!(bomb.len() < 60_000);
+    assert_eq!(PersonalData::parse(&pd(&bomb)), Err(VsdError::Gzip("EF.PD")));
+}
+
+#[test]
+fn dtds_entities_and_foreign_schemas_are_refused() {
+    const SCHEMA: &str = "http://ws.gematik.de/fa/vsdm/vsd/v5.2";
+    let person = |head: &str, root: &str, namespace: &str, family_name: &str| {
+        let text = format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>{head}<{root} xmlns=\"{namespace}\"><Versicherter>\
+             <Versicherten_ID>A123456780</Versicherten_ID><Person><Geburtsdatum>19640812</Geburtsdatum>\
+             <Vorname>E</Vorname><Nachname>{family_name}</Nachname><Geschlecht>W</Geschlecht></Person>\
+             </Versicherter></{root}>"
+        );
+        PersonalData::parse(&pd(&gzip(text.as_bytes())))
+    };
+    let root = "UC_PersoenlicheVersichertendatenXML";
+    assert!(person("", root, SCHEMA, "M").is_ok());
+    assert_eq!(person("", root, SCHEMA, "M&amp;M").unwrap().family_name, "M&M");
+    let xml = Err(VsdError::Xml("EF.PD"));
+    assert_eq!(person("<!DOCTYPE x>", root, SCHEMA, "M"), xml);
+    assert_eq!(person("<!DOCTYPE x [<!ENTITY e \"boom\">]>", root, SCHEMA, "&e;"), xml);
+    assert_eq!(person("<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>", root, SCHEMA, "&e;"), xml);
+    assert_eq!(person("", root, SCHEMA, "&e;"), xml);
+    assert_eq!(person("", root, "http://ws.gematik.de/fa/vsdm/vsd/v9.9", "M"), Err(VsdError::Schema("EF.PD")));
+    assert_eq!(person("", "UC_AllgemeineVersicherungsdatenXML", SCHEMA, "M"), Err(VsdError::Schema("EF.PD")));
+    assert!(person("", root, SCHEMA, &"M".repeat(101)).is_err());
+    assert!(person("", root, SCHEMA, "M</Nachname><Nachname>N").is_err(), "twice");
+    assert!(person("", root, SCHEMA, "<b>M</b>").is_err(), "not text");
+}
+
+#[test]
+fn encodings_are_those_the_schemas_know() {
+    let person = |encoding: &str, name: &[u8]| {
+        let head = format!(
+            "<?xml version=\"1.0\" encoding=\"{encoding}\"?><UC_PersoenlicheVersichertendatenXML \
+             xmlns=\"http://ws.gematik.de/fa/vsdm/vsd/v5.2\"><Versicherter><Versicherten_ID>A123456780\
+             </Versicherten_ID><Person><Geburtsdatum>19640000</Geburtsdatum><Vorname>E</Vorname><Nachname>"
+        );
+        let tail =
+            b"</Nachname><Geschlecht>X</Geschlecht></Person></Versicherter></UC_PersoenlicheVersichertendatenXML>";
+        PersonalData::parse(&pd(&gzip(&[head.as_bytes(), name, tail].concat())))
+    };
+    // ISO-8859-15 differs from ISO-8859-1 in eight places; the euro sign is the one people know.
+    assert_eq!(person("ISO-8859-15", b"M\xFCller \xA4").unwrap().family_name, "Müller €");
+    assert_eq!(person("UTF-8", "Müller".as_bytes()).unwrap().date_of_birth, "1964-00-00");
+    assert!(person("UTF-8", b"M\xFCller").is_err());
+    assert!(person("UTF-16", b"M").is_err());
+    assert!(person("ISO-8859-1", b"M").is_err());
+}
+
+#[test]
+fn trailing_bytes_and_wrong_lengths_are_refused() {
+    let good = files().pd;
+    assert!(PersonalData::parse(&good).is_ok());
+    let mut longer = good.clone();
+    longer.push(0);
+    assert_eq!(PersonalData::parse(&longer), Err(VsdError::Layout("EF.PD")));
+    assert_eq!(PersonalData::parse(&good[..good.len() - 1]), Err(VsdError::Layout("EF.PD")));
+    assert_eq!(PersonalData::parse(&[]), Err(VsdError::Layout("EF.PD")));
+    // Something behind the gzip member, but inside the length.
+    let inside = pd(&[&good[2..], &[0]].concat());
+    assert_eq!(PersonalData::parse(&inside), Err(VsdError::Layout("EF.PD")));
+    let vd = files().vd;
+    // Byte 5 is where the copy of GVD begins, which nobody looks into.
+    for at in [0, 1, 2, 3, 4, 6, 7] {
+        let mut wrong = vd.clone();
+        wrong[at] = 0xFE;
+        assert!(InsuranceData::parse(&wrong).is_err(), "offset byte {at}");
+    }
+    let mut status = files().status_vd;
+    assert_eq!(StatusVd::parse(&status), Ok(StatusVd { update_in_progress: false }));
+    status[0] = b'1';
+    assert_eq!(StatusVd::parse(&status), Ok(StatusVd { update_in_progress: true }));
+    status[0] = b'2';
+    assert_eq!(StatusVd::parse(&status), Err(VsdError::Layout("EF.StatusVD")));
+}
+
+#[test]
+fn a_bundle_of_another_version_or_with_more_in_it_is_refused() {
+    assert!(Bundle::parse(b"{}").is_err());
+    assert!(Bundle::parse(&vec![b' '; 300_000]).is_err());
+    assert!(TestAnchors::default().add_pem(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
+    assert!(TestAnchors::default().add_pem(b"nothing").is_err());
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs the Debian packages that building and testing need, and says so. Does nothing when all are there.
+set -eu
+
+packages="gcc libc6-dev libpcsclite-dev libssl-dev make openssl opensc pcscd pkg-config util-linux vsmartcard-vpcd"
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is no Debian or Ubuntu system. Install what corresponds to: $packages" >&2
+    exit 0
+fi
+
+missing=""
+for package in $packages; do
+    status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+as_root=""
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "These packages are missing; install them as root:$missing" >&2; exit 1; }
+    as_root=sudo
+fi
+echo "Installing Debian packages:$missing"
+$as_root apt-get update --quiet --quiet
+# shellcheck disable=SC2086 # a list of words
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-install-recommends $missing
