@@ -1,0 +1,216 @@
+//! Attacks on approvals.
+
+use super::*;
+
+/// A decision taken apart.
+struct Forgery {
+    computer: Computer,
+    accepted: ApplicationAccepted,
+    decision: Decision,
+    key: kartenbund::device_key::OpenKey,
+}
+
+impl Forgery {
+    fn new(world: &World) -> Self {
+        Self::on(world.registered(ERIKA))
+    }
+
+    fn on(computer: Computer) -> Self {
+        let accepted = computer.apply(&new_address());
+        let path = format!("/v1/approvals/{}", accepted.approval_id);
+        let answer: ApprovalAnswer = computer.here.service.get(&path).unwrap();
+        let file = computer.here.home.device().unwrap();
+        let pin = kartenbund::secret::DevicePin::parse(&typed(DEVICE_PIN)).unwrap();
+        let (pending, _) = file.key.lock().begin(&pin).unwrap();
+        let opened = pending.finish(kartenbund::device_key::Evaluated::Nothing).unwrap();
+        let kartenbund::device_key::PinAnswer::Open(key) = opened else { panic!("the PIN is right") };
+        let iat = computer.clock.now();
+        let decision = Decision {
+            v: VERSION,
+            aud: computer.here.profile.service.clone(),
+            approval_id: accepted.approval_id,
+            document: answer.document,
+            challenge: answer.challenge.unwrap(),
+            decision: Verdict::Approve,
+            match_code: Some(accepted.match_code.clone()),
+            iat,
+            exp: iat + 60,
+            jti: MessageId::random(&mut rng()),
+        };
+        Self { computer, accepted, decision, key }
+    }
+
+    fn send(&self, decision: String) -> Result<serde_json::Value, ServiceError> {
+        let device_id = self.computer.here.home.device().unwrap().device_id().unwrap();
+        let path = format!("/v1/approvals/{}/decision", self.accepted.approval_id);
+        self.computer.here.service.call(Method::POST, &path, &DecisionRequest { device_id, decision })
+    }
+
+    fn signed(&self) -> String {
+        sign(&self.decision, &self.key).unwrap()
+    }
+
+    fn is_pending(&self) -> bool {
+        let path = format!("/v1/approvals/{}", self.accepted.approval_id);
+        self.computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state == "pending"
+    }
+}
+
+#[test]
+fn a_changed_approval_document_is_refused() {
+    let world = World::new();
+    let mut forgery = Forgery::new(&world);
+    let mut document = forgery.decision.document.read().unwrap();
+    if let Change::Address(change) = &mut document.change {
+        change.new.house_number = Some("77".to_owned());
+    }
+    forgery.decision.document = document.freeze().unwrap();
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("document_mismatch"));
+    // The same content in other bytes is another document, too.
+    let pretty: serde_json::Value = serde_json::from_slice(&document_bytes(&world)).unwrap();
+    let pretty = serde_json::to_vec_pretty(&pretty).unwrap();
+    forgery.decision.document = FrozenDocument::from_bytes(pretty);
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("document_mismatch"));
+    assert!(forgery.is_pending());
+}
+
+fn document_bytes(world: &World) -> Vec<u8> {
+    world.column("SELECT CAST(document AS TEXT) FROM application").remove(0).into_bytes()
+}
+
+#[test]
+fn every_claim_of_a_decision_is_checked() {
+    let world = World::new();
+    let mut forgery = Forgery::new(&world);
+    type Forge = fn(&mut Decision);
+    let forgeries: [(&str, Forge); 9] = [
+        ("v", |d| d.v = 2),
+        ("aud", |d| d.aud = "https://stranger.example".to_owned()),
+        ("approval_id", |d| d.approval_id = [7; 16].into()),
+        ("challenge", |d| d.challenge = [7; 32].into()),
+        ("iat", |d| (d.iat, d.exp) = (d.iat + 121, d.exp + 121)),
+        ("exp", |d| (d.iat, d.exp) = (d.iat - 300, d.iat - 121)),
+        ("exp", |d| d.exp = d.iat + 301),
+        ("exp", |d| d.exp = d.iat),
+        ("exp", |d| (d.iat, d.exp) = (-9_007_199_254_740_991, 9_007_199_254_740_991)),
+    ];
+    for (claim, forge) in forgeries {
+        let before = forgery.decision.clone();
+        forge(&mut forgery.decision);
+        assert_eq!(refusal(forgery.send(forgery.signed())), part("decision_invalid", claim));
+        forgery.decision = before;
+    }
+    assert!(forgery.is_pending());
+    assert!(forgery.send(forgery.signed()).is_ok(), "the honest one is taken");
+}
+
+#[test]
+fn a_decision_by_another_key_or_with_a_flipped_byte_is_refused() {
+    let world = World::new();
+    let forgery = Forgery::new(&world);
+    let stranger = new_key();
+    let by_stranger = sign(&forgery.decision, &stranger).unwrap();
+    assert_eq!(refusal(forgery.send(by_stranger)), part("decision_invalid", "signature"));
+    for n in 0..3 {
+        assert_eq!(refusal(forgery.send(flipped(&forgery.signed(), n))).0, "decision_invalid", "part {n}");
+    }
+    let file = forgery.computer.here.home.device().unwrap();
+    assert_ne!(&jwk(&stranger), &file.key.public_key);
+    assert!(forgery.is_pending());
+}
+
+#[test]
+fn a_decision_is_taken_once() {
+    let world = World::new();
+    let forgery = Forgery::new(&world);
+    let decision = forgery.signed();
+    forgery.send(decision.clone()).unwrap();
+    assert_eq!(refusal(forgery.send(decision)), code("already_decided"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM audit WHERE entry LIKE '%application.approved%'"), 1);
+}
+
+#[test]
+fn a_guessed_match_code_does_not_approve_and_uses_up_the_challenge() {
+    let world = World::new();
+    let mut forgery = Forgery::new(&world);
+    let right = String::from(forgery.accepted.match_code.clone());
+    let wrong = MatchCode::try_from(if right == "00" { "01" } else { "00" }.to_owned()).unwrap();
+    forgery.decision.match_code = None;
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_wrong"), "none is wrong");
+    assert_eq!(refusal(forgery.send(forgery.signed())), part("decision_invalid", "challenge"));
+    forgery.decision.match_code = Some(wrong);
+    let path = format!("/v1/approvals/{}", forgery.accepted.approval_id);
+    let answer: ApprovalAnswer = forgery.computer.here.service.get(&path).unwrap();
+    forgery.decision.challenge = answer.challenge.unwrap();
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_wrong"));
+    assert!(forgery.is_pending());
+}
+
+#[test]
+fn a_device_of_too_low_a_level_cannot_approve_a_bank_account() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    world.sql("UPDATE device SET binding_level = 'B1'").unwrap();
+    let bank = computer.apply(&new_bank_account());
+    let address = computer.apply(&new_address());
+    let try_with = |accepted: &ApplicationAccepted| {
+        let mut script = Script::with_code(&accepted.match_code);
+        computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around))
+    };
+    let Err(ApproveError::Service(error)) = try_with(&bank) else { panic!("B1 must not approve a bank account") };
+    assert!(error.is_refused_with("level_too_low"));
+    assert!(try_with(&address).is_ok(), "an address is what B1 may approve");
+}
+
+#[test]
+fn another_persons_device_cannot_decide() {
+    let world = World::new();
+    let erika = world.registered(ERIKA);
+    let max = world.registered(MAX);
+    let accepted = erika.apply(&new_address());
+    let mut forgery = Forgery::on(max);
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    let answer: ApprovalAnswer = erika.here.service.get(&path).unwrap();
+    forgery.decision.approval_id = accepted.approval_id;
+    forgery.decision.document = answer.document;
+    forgery.decision.challenge = answer.challenge.unwrap();
+    forgery.decision.match_code = Some(accepted.match_code.clone());
+    let device_id = forgery.computer.here.home.device().unwrap().device_id().unwrap();
+    let request = DecisionRequest { device_id, decision: forgery.signed() };
+    let path = format!("/v1/approvals/{}/decision", accepted.approval_id);
+    let sent = erika.here.service.call::<_, serde_json::Value>(Method::POST, &path, &request);
+    assert_eq!(refusal(sent), code("no_device"));
+}
+
+#[test]
+fn a_document_that_deceives_is_never_shown() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    let honest: serde_json::Value = serde_json::from_slice(&document_bytes(&world)).unwrap();
+    type Forge = fn(&mut serde_json::Value);
+    let forgeries: [(&str, Forge, ApplicationError); 6] = [
+        ("bidi", |d| d["data"]["new"]["city"] = json!("Leip\u{202E}zig"), ApplicationError::Text("city")),
+        ("invisible", |d| d["data"]["old"]["street"] = json!("Weg\u{200B}"), ApplicationError::Text("street")),
+        ("type", |d| d["type"] = json!("address.delete"), ApplicationError::UnknownType),
+        ("template", |d| d["template"] = json!("address.change/2"), ApplicationError::UnknownType),
+        ("extra", |d| d["data"]["new"]["note"] = json!("and my house"), ApplicationError::Data),
+        ("postcode", |d| d["data"]["new"]["postal_code"] = json!("123"), ApplicationError::PostalCode),
+    ];
+    for (what, forge, expected) in forgeries {
+        let mut forged = honest.clone();
+        forge(&mut forged);
+        let document = FrozenDocument::from_bytes(forged.to_string().into_bytes());
+        assert_eq!(document.read().unwrap_err(), expected, "{what}");
+    }
+    let twice = honest.to_string().replacen('{', r#"{"v":1,"#, 1);
+    assert!(FrozenDocument::from_bytes(twice.into_bytes()).read().is_err(), "a member that stands twice");
+
+    // A service that hands the document of another approval, or of another person, is not believed.
+    world.sql("UPDATE application SET document = CAST(replace(CAST(document AS TEXT), 'A123456780', 'M100200305') AS BLOB)")
+        .unwrap();
+    assert!(matches!(
+        fetch(&computer.here, accepted.approval_id),
+        Err(ApproveError::Service(ServiceError::Contradiction("document")))
+    ));
+}

@@ -1,0 +1,162 @@
+//! Attacks on registering a device.
+
+use super::*;
+
+#[test]
+fn the_honest_attempt_is_accepted() {
+    // Without this, every refusal below could be for another reason.
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let request = attempt.signed();
+    assert_eq!(attempt.submit(&request).unwrap().state, "bound");
+}
+
+#[test]
+fn another_persons_card_is_refused() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    assert_eq!(Attempt::with(computer, card(MAX)).refused(), code("other_person"));
+}
+
+#[test]
+fn another_persons_card_with_the_victims_number_in_every_message_is_refused() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut attempt = Attempt::with(computer, card(MAX));
+    attempt.statement.kvnr = kvnr(ERIKA);
+    attempt.proof.kvnr = kvnr(ERIKA);
+    assert_eq!(attempt.refused(), code("other_person"), "the number comes from the certificate alone");
+}
+
+#[test]
+fn a_swapped_device_key_is_refused() {
+    let world = World::new();
+    // The key the card signed is the attacker's; announced and proven is the person's.
+    let mut attempt = Attempt::honest(&world);
+    let own = &attempt.pairing;
+    attempt.pairing =
+        PairingData::new(&attempt.certificate, &jwk(&new_key()), own.key_identifier, "Kartenbund").unwrap();
+    assert_eq!(attempt.refused(), part("pairing_invalid", "se_subject_public_key_info"));
+
+    // The card signed the person's key; the attacker proves possession of his own.
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let mut request = attempt.signed();
+    let attacker = new_key();
+    request.pop = sign_with_jwk(&attempt.proof, jwk(&attacker), &attacker).unwrap();
+    assert_eq!(attempt.refused_with(&request), part("possession_invalid", "message"));
+
+    // He names the person's key and signs with his own.
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let mut request = attempt.signed();
+    request.pop = sign_with_jwk(&attempt.proof, jwk(&attempt.device_key), &attacker).unwrap();
+    assert_eq!(attempt.refused_with(&request), part("possession_invalid", "signature"));
+}
+
+#[test]
+fn a_replayed_challenge_is_refused() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let honest = attempt.signed();
+    let mut wrong = honest.clone();
+    wrong.nonce_d = DeviceNonce::random(&mut rng());
+    assert_eq!(attempt.refused_with(&wrong), code("nonce_mismatch"));
+    assert_eq!(attempt.refused_with(&honest), code("challenge_ended"), "it was used up by the failure");
+
+    let again = challenge(&attempt.computer, &attempt.challenge.registration_id.to_string());
+    assert_eq!(
+        attempt.refused_with(&honest),
+        part("card_statement_invalid", "challenge"),
+        "a new challenge does not take the old evidence"
+    );
+    let _ = again;
+}
+
+#[test]
+fn a_challenge_lives_three_minutes() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let request = attempt.signed();
+    world.clock.advance(180);
+    assert_eq!(attempt.refused_with(&request), code("challenge_ended"));
+}
+
+#[test]
+fn a_registration_lives_half_an_hour() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let request = attempt.signed();
+    world.sql("UPDATE session SET expires_at = expires_at + 100000").unwrap();
+    world.clock.advance(30 * 60);
+    assert_eq!(attempt.refused_with(&request), code("registration_ended"));
+    let path = format!("/v1/registrations/{}/challenge", attempt.challenge.registration_id);
+    let late = attempt.computer.here.service.call::<_, ChallengeAnswer>(Method::POST, &path, &json!({}));
+    assert_eq!(refusal(late), code("registration_ended"));
+}
+
+#[test]
+fn pairing_data_signed_earlier_for_another_registration_are_refused() {
+    let world = World::new();
+    let mut earlier = Attempt::honest(&world);
+    let earlier_pairing = earlier.sign_pairing();
+
+    // The attacker has the pairing data the card signed once, and announces the same device key again.
+    let Attempt { computer, card, device_key, pairing, .. } = earlier;
+    let mut attempt = Attempt::with(computer, card);
+    attempt.pairing = pairing;
+    let old = sign_with_jwk(&attempt.proof, jwk(&device_key), &device_key).unwrap();
+    attempt.statement.pairing_sha256 = Sha256Hash::of(earlier_pairing.as_bytes());
+    let mut request = attempt.signed_over(earlier_pairing);
+    assert_eq!(
+        attempt.refused_with(&request),
+        part("pairing_invalid", "se_subject_public_key_info"),
+        "they name the earlier key"
+    );
+    request.pop = old;
+    let _ = challenge(&attempt.computer, &attempt.challenge.registration_id.to_string());
+    assert_eq!(attempt.refused_with(&request).0, "pairing_invalid");
+}
+
+#[test]
+fn a_device_key_is_bound_once_and_never_again() {
+    let world = World::new();
+    let mut first = Attempt::honest(&world);
+    let request = first.signed();
+    let device = first.submit(&request).unwrap().device.unwrap();
+    let Attempt { computer, card, device_key, pairing, .. } = first;
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+
+    // The same key, after it was revoked.
+    let mut attempt = Attempt::with(computer, card);
+    let path = format!("/v1/registrations/{}", attempt.challenge.registration_id);
+    assert_eq!(attempt.computer.here.service.get::<RegistrationAnswer>(&path).unwrap().state, "open");
+    let request = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: jwk(&device_key).thumbprint(),
+        commit: attempt.nonce.commitment(),
+        device_information: information(),
+    };
+    let service = &attempt.computer.here.service;
+    let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request).unwrap();
+    attempt.challenge = challenge(&attempt.computer, &offer.registration_id.to_string());
+    attempt.device_key = device_key;
+    let jkt = jwk(&attempt.device_key).thumbprint();
+    attempt.statement.registration_id = offer.registration_id;
+    attempt.statement.challenge = attempt.challenge.challenge;
+    attempt.statement.jkt = jkt;
+    attempt.proof.registration_id = offer.registration_id;
+    attempt.proof.challenge = attempt.challenge.challenge;
+    attempt.proof.jkt = jkt;
+    let fresh = KeyIdentifier::random(&mut rng());
+    let own = jwk(&attempt.device_key);
+    attempt.pairing = PairingData::new(&attempt.certificate, &own, fresh, "Kartenbund").unwrap();
+    let request = attempt.signed();
+    assert_eq!(attempt.refused_with(&request), code("key_in_use"));
+
+    // Another key under the same identifier.
+    let Attempt { computer, card, .. } = attempt;
+    let mut attempt = Attempt::with(computer, card);
+    attempt.pairing.key_identifier = pairing.key_identifier;
+    assert_eq!(attempt.refused(), code("key_in_use"));
+}
