@@ -117,8 +117,12 @@ fn reading_a_card_prints_exactly_the_documented_json() {
     );
     let short = run(&["read", "--json", "--short-apdus", "--virtual-card", ERIKA]);
     assert_eq!(short.stdout, output.stdout);
-    let replayed = run(&["replay", "--json", "fixtures/sessions/read-erika.jsonl"]);
+    let session = "fixtures/sessions/read-erika.jsonl";
+    let replayed = run(&["replay", "--json", session]);
     assert_eq!(replayed.stdout, output.stdout);
+    assert_eq!(json_of(&run(&["replay", "--json", session, "--virtual-card", ERIKA])), json!({ "same": true }));
+    let other = run(&["replay", "--json", session, "--virtual-card", "fixtures/cards/max.xml"]);
+    assert_eq!(error_code(&other).0, "session_mismatch");
 }
 
 #[test]

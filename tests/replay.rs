@@ -199,3 +199,23 @@ impl CardChannel for EmptyCard {
 fn a_card_that_answers_with_nothing_ends_the_reading() {
     assert!(matches!(read(EmptyCard(0), ApduLength::Extended), Err(EgkError::Malformed { file: "EF.Version2" })));
 }
+
+#[test]
+fn a_session_is_compared_with_a_card() {
+    let erika = || VirtualCard::load(&fixture("cards/erika.xml")).unwrap();
+    let session = || Replay::parse(&fixture("sessions/read-erika.jsonl")).unwrap();
+    session().against(&mut erika()).unwrap();
+    let mut max = VirtualCard::load(&fixture("cards/max.xml")).unwrap();
+    let Err(ChannelError::Session(mismatch)) = session().against(&mut max) else { panic!("another card") };
+    assert_eq!(mismatch.to_string(), "line 4 of the session: expected 9000 with 12 bytes, answered 9000 with 12 bytes");
+}
+
+#[test]
+fn a_session_file_cannot_spend_a_pin_try() {
+    let header = fixture("sessions/read-erika.jsonl").lines().next().unwrap().to_owned();
+    let text = format!("{header}\n{{\"type\":\"exchange\",\"tx\":\"002000020826654321FFFFFFFF\",\"rx\":\"63C2\"}}\n");
+    let mut card = VirtualCard::load(&fixture("cards/erika.xml")).unwrap();
+    let refused = Replay::parse(&text).unwrap().against(&mut card);
+    assert!(matches!(refused, Err(ChannelError::Session(ReplayMismatch::Secret))));
+    assert_eq!(hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02])), "63c3");
+}

@@ -4,13 +4,9 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::replay::{FORMAT_VERSION, ReplayMismatch};
+use super::replay::{FORMAT_VERSION, ReplayMismatch, carries_secret};
 use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, ResponseApdu};
-
-/// Instructions whose command data hold a PIN or PUK: VERIFY, CHANGE REFERENCE DATA, DISABLE and ENABLE VERIFICATION
-/// REQUIREMENT, RESET RETRY COUNTER. They are never recorded.
-const WITH_SECRETS: [u8; 5] = [0x20, 0x24, 0x26, 0x28, 0x2C];
 
 /// Passes everything on and writes one JSON line for each exchange.
 #[derive(Debug)]
@@ -45,8 +41,7 @@ impl<C: CardChannel, W: Write> Recorder<C, W> {
 
 impl<C: CardChannel, W: Write> CardChannel for Recorder<C, W> {
     fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
-        let [_, ins, ..] = command.header();
-        if WITH_SECRETS.contains(&ins) && !command.data().is_empty() {
+        if carries_secret(command) {
             return Err(ReplayMismatch::Secret.into());
         }
         let answer = self.channel.transmit(command);

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::{CardChannel, ChannelError};
-use crate::apdu::{CommandApdu, ResponseApdu};
+use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
 
 /// Version of the file format that is read and written.
 pub const FORMAT_VERSION: u32 = 1;
@@ -51,8 +51,18 @@ pub enum ReplayMismatch {
         /// Its command.
         expected: Header,
     },
-    /// A command with a PIN in it is never recorded.
-    #[error("commands that carry a PIN are not recorded")]
+    /// The card answers otherwise than the session holds.
+    #[error("line {line} of the session: expected {expected}, answered {actual}")]
+    Answer {
+        /// Counted from 1, the header.
+        line: usize,
+        /// The answer of the session.
+        expected: AnswerSummary,
+        /// The answer of the card.
+        actual: AnswerSummary,
+    },
+    /// A command with a PIN in it is never recorded, and never sent from a file.
+    #[error("commands that carry a PIN are neither recorded nor sent from a file")]
     Secret,
     /// The file could not be read or written.
     #[error("the session file")]
@@ -81,6 +91,35 @@ impl fmt::Display for Header {
         }
         self.ne.map_or(Ok(()), |ne| write!(f, " Le={ne}"))
     }
+}
+
+/// What may be shown of an answer: its status word and length, never its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerSummary {
+    status: StatusWord,
+    length: usize,
+}
+
+impl AnswerSummary {
+    fn of(answer: &ResponseApdu) -> Self {
+        Self { status: answer.status(), length: answer.data().len() }
+    }
+}
+
+impl fmt::Display for AnswerSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with {} bytes", self.status, self.length)
+    }
+}
+
+/// Instructions whose command data hold a PIN or PUK: VERIFY, CHANGE REFERENCE DATA, DISABLE and ENABLE VERIFICATION
+/// REQUIREMENT, RESET RETRY COUNTER.
+const WITH_SECRETS: [u8; 5] = [0x20, 0x24, 0x26, 0x28, 0x2C];
+
+/// Whether a command carries a PIN or PUK.
+pub(super) fn carries_secret(command: &CommandApdu) -> bool {
+    let [_, ins, ..] = command.header();
+    WITH_SECRETS.contains(&ins) && !command.data().is_empty()
 }
 
 #[derive(Deserialize)]
@@ -156,6 +195,27 @@ impl Replay {
     /// Whether the session was recorded with extended-length APDUs.
     pub fn extended_length(&self) -> bool {
         self.extended_length
+    }
+
+    /// Sends the commands of the session to a card, and compares its answers byte for byte. Commands that were recorded
+    /// with an error of the line are left out.
+    ///
+    /// # Errors
+    /// [`ReplayMismatch::Answer`] names the first answer that differs, [`ReplayMismatch::Secret`] a command that must
+    /// not be sent from a file; or the line is gone.
+    pub fn against(self, channel: &mut dyn CardChannel) -> Result<(), ChannelError> {
+        for Exchange { line, command, answer } in self.exchanges {
+            let Some(expected) = answer else { continue };
+            if carries_secret(&command) {
+                return Err(ReplayMismatch::Secret.into());
+            }
+            let actual = channel.transmit(&command)?;
+            if actual != expected {
+                let (expected, actual) = (AnswerSummary::of(&expected), AnswerSummary::of(&actual));
+                return Err(ReplayMismatch::Answer { line, expected, actual }.into());
+            }
+        }
+        Ok(())
     }
 
     /// Ends the session: it must have been played to its last line.

@@ -191,10 +191,13 @@ impl From<ReplayMismatch> for Failure {
 }
 
 fn session(error: &ReplayMismatch) -> Failure {
-    let (line, expected, actual) = match error {
-        ReplayMismatch::Command { line, expected, actual } => (line, expected.to_string(), actual.to_string()),
-        ReplayMismatch::Exhausted { line, actual } => (line, "-".to_owned(), actual.to_string()),
-        ReplayMismatch::Unused { line, expected } => (line, expected.to_string(), "-".to_owned()),
+    let (line, expected, actual, what) = match error {
+        ReplayMismatch::Command { line, expected, actual } => {
+            (line, expected.to_string(), actual.to_string(), "command")
+        }
+        ReplayMismatch::Exhausted { line, actual } => (line, "-".to_owned(), actual.to_string(), "command"),
+        ReplayMismatch::Unused { line, expected } => (line, expected.to_string(), "-".to_owned(), "command"),
+        ReplayMismatch::Answer { line, expected, actual } => (line, expected.to_string(), actual.to_string(), "answer"),
         ReplayMismatch::Malformed { line } => {
             return Kind::SessionFile.failure().text("line", line.to_string()).because(error);
         }
@@ -202,7 +205,7 @@ fn session(error: &ReplayMismatch) -> Failure {
             return Kind::SessionFile.failure().text("line", "-").because(error);
         }
     };
-    let failure = Kind::SessionMismatch.failure().text("line", line.to_string());
+    let failure = Kind::SessionMismatch.failure().text("line", line.to_string()).text("what", what);
     failure.text("expected", expected).text("actual", actual).because(error)
 }
 

@@ -35,6 +35,8 @@ pub(crate) enum Command {
     Replay {
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        #[command(flatten)]
+        card: CardArgs,
     },
     #[command(subcommand)]
     VirtualCard(VirtualCardCommand),

@@ -172,10 +172,15 @@ pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(),
     Ok(())
 }
 
-pub(crate) fn replay(file: &Path, output: &Output) -> Result<(), Failure> {
+/// Plays a session in place of a card; where a card is named, sends it the session's commands and compares.
+pub(crate) fn replay(file: &Path, args: &CardArgs, output: &Output) -> Result<(), Failure> {
     let text = String::from_utf8(read_file(file, MAX_SESSION)?)
         .map_err(|error| Kind::SessionFile.failure().text("line", "-").because(&error))?;
     let mut replay = Replay::parse(&text)?;
+    if args.reader.is_some() || args.virtual_card.is_some() {
+        with_card(args, Sharing::Shared, |channel| Ok(replay.against(channel)?))?;
+        return output.result(&json!({ "same": true }), [output.texts.get("done-compared")]);
+    }
     let length = if replay.extended_length() { ApduLength::Extended } else { ApduLength::Short };
     let content = CardContent::read(&mut replay, length)?;
     replay.finish()?;

@@ -37,7 +37,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Readers(card) => cards::readers(&card, output),
         Command::Read(card) => cards::read(&card, output),
         Command::Record { card, out } => cards::record(&card, &out, output),
-        Command::Replay { file } => cards::replay(&file, output),
+        Command::Replay { file, card } => cards::replay(&file, &card, output),
         Command::VirtualCard(command) => virtual_card::run(command, output),
         Command::Login(login) => account::login(home()?, login, output),
         Command::Logout => account::logout(home()?, output),

@@ -154,7 +154,10 @@ error-not-evidence = Die Datei ist kein Nachweis dieser Version.
     .remedy = Geben Sie eine Datei an, die „kartenbund evidence export“ geschrieben hat.
 error-anchor = Der Vertrauensanker ist kein Zertifikat einer Karten-CA.
     .remedy = Geben Sie mit --anchor eine PEM-Datei mit dem Zertifikat der CA an, die die Karte ausgestellt hat.
-error-session-mismatch = Die Aufzeichnung passt nicht, Zeile { $line }: erwartet { $expected }, gesendet { $actual }.
+error-session-mismatch = Die Aufzeichnung passt nicht, Zeile { $line }: erwartet { $expected }, { $what ->
+        [answer] geantwortet
+       *[command] gesendet
+    } { $actual }.
     .remedy = Zeichnen Sie die Sitzung mit dieser Version neu auf: „kartenbund record“.
 error-session-file = Die Aufzeichnung lässt sich nicht lesen oder schreiben (Zeile { $line }).
     .remedy = Prüfen Sie die Datei; das Format steht in docs/card.md.
@@ -299,6 +302,7 @@ done-cancel = Der Antrag ist zurückgezogen.
 done-approve = Freigegeben. Stand: { $state }.
 done-deny = Abgelehnt.
 done-record = Aufgezeichnet: { $path }
+done-compared = Die Karte antwortet auf jeden Befehl der Aufzeichnung wie damals.
 done-replay = Die Aufzeichnung wurde bis zur letzten Zeile abgespielt.
 done-evidence-export = Nachweis geschrieben: { $path }
 done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })
@@ -398,7 +402,7 @@ cmd = Bindet diesen Computer mit der Gesundheitskarte an Ihr Konto bei der Krank
 cmd-readers = Kartenleser und was darin steckt
 cmd-read = Gesundheitskarte lesen, ohne PIN
 cmd-record = Wie read, und die Befehle an die Karte als Datei aufzeichnen
-cmd-replay = Eine Aufzeichnung abspielen
+cmd-replay = Eine Aufzeichnung abspielen; mit --reader oder --virtual-card: ihre Befehle an diese Karte senden und die Antworten vergleichen
 cmd-virtual-card = Gesundheitskarte in Software
 cmd-virtual-card-new = Eine erfundene Karte machen
 cmd-virtual-card-run = Eine Karte in den virtuellen Leser des PC/SC-Dienstes stecken

@@ -154,7 +154,10 @@ error-not-evidence = The file is no evidence of this version.
     .remedy = Name a file that "kartenbund evidence export" wrote.
 error-anchor = The trust anchor is no certificate of a card CA.
     .remedy = Name with --anchor a PEM file with the certificate of the CA that issued the card.
-error-session-mismatch = The recorded session does not fit, line { $line }: expected { $expected }, sent { $actual }.
+error-session-mismatch = The recorded session does not fit, line { $line }: expected { $expected }, { $what ->
+        [answer] answered
+       *[command] sent
+    } { $actual }.
     .remedy = Record the session anew with this version: "kartenbund record".
 error-session-file = The recorded session cannot be read or written (line { $line }).
     .remedy = Check the file; docs/card.md describes the format.
@@ -299,6 +302,7 @@ done-cancel = The application is cancelled.
 done-approve = Approved. State: { $state }.
 done-deny = Denied.
 done-record = Recorded: { $path }
+done-compared = The card answers every command of the session as it did then.
 done-replay = The session was played to its last line.
 done-evidence-export = Evidence written: { $path }
 done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
@@ -398,7 +402,7 @@ cmd = Binds this computer to your health-insurance account with the health card
 cmd-readers = Card readers and what is in them
 cmd-read = Read the health card, without PIN
 cmd-record = Like read, and record the commands to the card as a file
-cmd-replay = Play a recorded session
+cmd-replay = Play a recorded session; with --reader or --virtual-card: send its commands to that card and compare the answers
 cmd-virtual-card = A health card in software
 cmd-virtual-card-new = Make a fictional card
 cmd-virtual-card-run = Put a card into the virtual reader of the PC/SC service
