@@ -1,0 +1,204 @@
+//! Accounts, sessions, and what the service keeps and shows.
+
+use super::*;
+
+#[test]
+fn unknown_account_wrong_password_and_too_early_get_the_same_answer() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let early = HEADER.to_owned() + &format!("{MAX},Max,Mustermann,1990-01-01,Weg,1,12345,Ort,D,2026-11-24\n");
+    let early = world.import(&early)[0].1.clone();
+    let login = |person: &str, password: &str| {
+        let request = LoginRequest { kvnr: person.to_owned(), password: typed(password) };
+        world.remote().call::<_, LoginAnswer>(Method::POST, "/v1/login", &request)
+    };
+    assert_eq!(refusal(login("K220635158", &password)), "login_failed");
+    assert_eq!(refusal(login(ERIKA, "wrong")), "login_failed");
+    assert_eq!(refusal(login(MAX, &early)), "login_failed");
+    assert!(login(ERIKA, &password).is_ok());
+    world.clock.advance(24 * 60 * 60);
+    assert!(login(MAX, &early).is_ok(), "on the first day it works");
+}
+
+#[test]
+fn an_insurance_number_with_a_tail_is_refused_with_a_hint() {
+    let world = World::new();
+    for (typed_number, hint) in [
+        ("A123456780-1", "trailing_part"),
+        ("a123456780", "small_letter"),
+        ("A123456781", "check_digit"),
+        ("12", "shape"),
+    ] {
+        let request = LoginRequest { kvnr: typed_number.to_owned(), password: typed("x") };
+        match world.remote().call::<_, LoginAnswer>(Method::POST, "/v1/login", &request) {
+            Err(ServiceError::Refused { code, detail, .. }) => {
+                assert_eq!((code.as_str(), detail.as_deref()), ("kvnr_invalid", Some(hint)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_session_ends_after_a_quarter_of_an_hour_and_by_logging_out() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let computer = world.log_in(ERIKA, &password);
+    world.clock.advance(899);
+    assert!(computer.here.service.get::<serde_json::Value>("/v1/devices").is_ok());
+    world.clock.advance(1);
+    assert_eq!(refusal(computer.here.service.get::<serde_json::Value>("/v1/devices")), "token_invalid");
+    assert!(matches!(
+        login::resume(computer.here.home.clone(), world.clock.now()),
+        Err(LoginError::Home(HomeError::NoSession))
+    ));
+
+    let computer = world.log_in(ERIKA, &password);
+    login::logout(computer.here.home.clone(), world.clock.now()).unwrap();
+    assert_eq!(refusal(computer.here.service.get::<serde_json::Value>("/v1/devices")), "token_invalid");
+}
+
+#[test]
+fn a_restart_forgets_nothing() {
+    let mut world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    world.stop();
+    let folder = std::mem::replace(&mut world.folder, tempfile::tempdir().unwrap());
+    let again = World::open(folder, world.clock.clone(), Box::new(anchors_of(&[&ca()])), &["999567890"]);
+    // The port is another one, and so is the service's name: what the first life signed stays as it was.
+    let token = std::fs::read_to_string(computer.here.home.folder().join("session.json"));
+    let token = token.or_else(|_| {
+        std::fs::read_to_string(again.folder.path().join(format!("computer-{ERIKA}")).join("session.json"))
+    });
+    let token: serde_json::Value = serde_json::from_str(&token.unwrap()).unwrap();
+    let remote = Remote::at(&again.address).unwrap().with_token(typed(token["access_token"].as_str().unwrap()));
+    assert_eq!(remote.configuration().unwrap().jwk, computer.here.profile.service_key, "the key stays");
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    assert_eq!(remote.get::<ApprovalAnswer>(&path).unwrap().approval.state, "pending");
+}
+
+#[test]
+fn every_change_of_state_has_its_audit_entry_and_the_chain_holds() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    approve(&computer, &accepted);
+    let entries = world.column("SELECT CAST(entry AS TEXT) FROM audit ORDER BY seq");
+    let mut events = Vec::new();
+    let mut head = kartenbund::protocol::Sha256Hash::of(&[]).to_string();
+    for entry in &entries {
+        assert!(!entry.contains(ERIKA) && !entry.contains("Müstermann"), "persons are pseudonyms");
+        let value: serde_json::Value = serde_json::from_str(entry).unwrap();
+        assert_eq!(value["prev_sha256"], head.as_str());
+        head = kartenbund::protocol::Sha256Hash::of(entry.as_bytes()).to_string();
+        events.push(value["event"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(
+        events,
+        [
+            "account.imported",
+            "session.opened",
+            "registration.opened",
+            "registration.challenged",
+            "device.bound",
+            "application.submitted",
+            "application.approved",
+            "application.executed",
+        ]
+    );
+    assert!(world.sql("UPDATE audit SET sha256 = 'x'").is_err(), "append-only");
+    assert!(world.sql("DELETE FROM audit").is_err(), "append-only");
+}
+
+#[test]
+fn a_register_with_bad_rows_names_line_and_reason() {
+    let world = World::new();
+    let csv = HEADER.to_owned()
+        + &register_of(&[ERIKA])[HEADER.len()..]
+        + "A123456781,E,M,1964-08-12,W,1,12345,O,D,2020-01-01\n"
+        + "K220635158,E,M,12.08.1964,W,1,12345,O,D,2020-01-01\n"
+        + "K220635158,E,M,1964-08-12,W,1,1234,O,D,2020-01-01\n"
+        + "K220635158,E,M\n"
+        + &register_of(&[ERIKA])[HEADER.len()..];
+    let report = world.import_report(&csv);
+    assert_eq!(report.imported, 1);
+    let lines: Vec<_> = report.rejected.iter().map(|(line, reason)| (*line, reason.to_string())).collect();
+    assert_eq!(lines.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 5, 6, 7]);
+    assert!(lines[4].1.contains("exists"));
+}
+
+#[test]
+fn the_openapi_document_names_every_endpoint() {
+    let world = World::new();
+    let openapi: serde_json::Value = world.remote().get("/openapi.json").unwrap();
+    let mut paths: Vec<_> = openapi["paths"].as_object().unwrap().keys().cloned().collect();
+    paths.sort();
+    assert_eq!(
+        paths,
+        [
+            "/.well-known/kartenbund-configuration",
+            "/healthz",
+            "/v1/applications",
+            "/v1/applications/{id}",
+            "/v1/approvals",
+            "/v1/approvals/{id}",
+            "/v1/approvals/{id}/decision",
+            "/v1/devices",
+            "/v1/devices/{id}",
+            "/v1/evidence/{id}",
+            "/v1/login",
+            "/v1/logout",
+            "/v1/registrations",
+            "/v1/registrations/{id}",
+            "/v1/registrations/{id}/challenge",
+            "/v1/registrations/{id}/evidence",
+        ]
+    );
+    assert_eq!(refusal(world.remote().get::<serde_json::Value>("/v1/nothing")), "not_found");
+    assert_eq!(refusal(world.remote().get::<serde_json::Value>("/v1/login")), "method_not_allowed");
+}
+
+#[test]
+fn every_error_is_problem_json_with_a_stable_code_and_a_trace_id() {
+    let world = World::new();
+    let http = reqwest::blocking::Client::new();
+    let post =
+        |path: &str, body: &'static str| http.post(format!("{}{path}", world.address)).body(body).send().unwrap();
+    for (answer, status, code) in [
+        (post("/v1/login", "{"), 400, "malformed_request"),
+        (post("/v1/login", r#"{"kvnr":"A123456780","kvnr":"A123456780","password":"x"}"#), 400, "malformed_request"),
+        (post("/v1/login", r#"{"kvnr":"A123456780","password":"x"}"#), 401, "login_failed"),
+        (post("/v1/applications", "{}"), 401, "token_invalid"),
+        (post("/nothing", "{}"), 404, "not_found"),
+        (post("/v1/devices", "{}"), 405, "method_not_allowed"),
+    ] {
+        assert_eq!(answer.status().as_u16(), status, "{code}");
+        assert_eq!(answer.headers()["content-type"], "application/problem+json");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let problem: serde_json::Value = serde_json::from_slice(&answer.bytes().unwrap()).unwrap();
+        assert_eq!(problem["code"], code);
+        assert_eq!(problem["status"], status);
+        assert_eq!(problem["type"], format!("urn:kartenbund:{code}"));
+        assert_eq!(problem["trace_id"].as_str().unwrap().len(), 16);
+        assert!(!problem["title"].as_str().unwrap().is_empty());
+    }
+    let huge = http.post(format!("{}/v1/login", world.address)).body(vec![b' '; 200_000]).send().unwrap();
+    assert_eq!(huge.status().as_u16(), 400);
+    let health = http.get(format!("{}/healthz", world.address)).send().unwrap();
+    assert_eq!((health.status().as_u16(), health.text().unwrap().as_str()), (200, "ok"));
+}
+
+#[test]
+fn the_token_is_256_bits_and_kept_as_its_hash() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&password) };
+    let answer: LoginAnswer = world.remote().call(Method::POST, "/v1/login", &request).unwrap();
+    assert_eq!(kartenbund::jose::base64url::decode(&answer.access_token).unwrap().len(), 32);
+    assert_eq!((answer.token_type.as_str(), answer.expires_in), ("Bearer", 900));
+    let kept = world.column("SELECT token_sha256 FROM session");
+    assert_eq!(kept, [kartenbund::protocol::Sha256Hash::of(answer.access_token.as_bytes()).to_string()]);
+    let hashes = world.column("SELECT password_hash FROM account");
+    assert!(hashes[0].starts_with("$argon2id$v=19$m=65536,t=3,p=1$"));
+}

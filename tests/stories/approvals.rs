@@ -1,0 +1,203 @@
+//! Applications, approvals, evidence.
+
+use super::*;
+
+#[test]
+fn evidence_of_an_approval_is_verified_without_the_service() {
+    let mut world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_bank_account());
+    approve(&computer, &accepted);
+    let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
+    world.stop();
+    let bytes = serde_json::to_vec(&bundle).unwrap();
+    let report = Bundle::parse(&bytes).unwrap().verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
+    assert!(report.links.iter().all(|link| link.result == LinkResult::Holds), "{:#?}", report.links);
+    let rests_on: Vec<_> = report.links.iter().map(|link| link.rests_on).collect();
+    use RestsOn::{Card, CardIssuer, Device, Service};
+    assert_eq!(rests_on, [CardIssuer, Card, Device, Service, Device, Device, Service]);
+    let findings = report.findings.unwrap();
+    assert_eq!(findings.kvnr, kvnr(ERIKA));
+    assert_eq!(findings.binding_level, BindingLevel::B3);
+    assert_eq!(findings.bound_at, NOW);
+    let decision = findings.decision.unwrap();
+    assert_eq!(decision.verdict, Verdict::Approve);
+    assert_eq!(decision.document.change.rows()[0].new, Some("DE89370400440532013000"));
+
+    let report = bundle.verify(&anchors_of(&[&ca()]), None);
+    assert!(report.links.iter().any(|link| link.rests_on == RestsOn::ServiceUnpinned), "and it says so");
+}
+
+#[test]
+fn the_binding_of_a_device_has_evidence_of_its_own() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let device = computer.devices().remove(0);
+    let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
+    let report = bundle.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
+    assert_eq!(report.links.len(), 4);
+    assert!(report.findings.unwrap().decision.is_none());
+}
+
+#[test]
+fn a_bank_account_changes_a_day_after_its_approval_and_can_be_cancelled_until_then() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_bank_account());
+    let decided = approve(&computer, &accepted);
+    assert_eq!(decided.application.state, "queued");
+    assert_eq!(decided.application.execute_at, Some(world.clock.now() + 24 * 60 * 60));
+    let path = format!("/v1/applications/{}", accepted.application_id);
+    let computer = relog(&world, &computer, 24 * 60 * 60 - 1);
+    assert_eq!(computer.here.service.get::<ApplicationAnswer>(&path).unwrap().state, "queued");
+    assert_eq!(world.count("SELECT COUNT(*) FROM account WHERE bank_account IS NULL"), 1);
+    world.clock.advance(1);
+    assert_eq!(computer.here.service.get::<ApplicationAnswer>(&path).unwrap().state, "executed");
+    assert!(world.column("SELECT bank_account FROM account")[0].contains("DE89370400440532013000"));
+    let late = computer.here.service.call::<_, ApplicationAnswer>(Method::DELETE, &path, &json!({}));
+    assert_eq!(refusal(late), "not_cancellable");
+
+    let second = computer.apply(&new_bank_account());
+    approve(&computer, &second);
+    let path = format!("/v1/applications/{}", second.application_id);
+    let cancelled: ApplicationAnswer = computer.here.service.call(Method::DELETE, &path, &json!({})).unwrap();
+    assert_eq!(cancelled.state, "cancelled");
+    let computer = relog(&world, &computer, 48 * 60 * 60);
+    assert_eq!(computer.here.service.get::<ApplicationAnswer>(&path).unwrap().state, "cancelled");
+}
+
+#[test]
+fn denying_needs_no_match_code_and_changes_nothing() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    let mut script = Script::default();
+    let decided = computer
+        .with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Deny, around))
+        .unwrap();
+    assert_eq!(decided.verdict, Verdict::Deny);
+    assert_eq!(decided.application.state, "denied");
+    assert!(world.column("SELECT address FROM account")[0].contains("Musterstraße"));
+}
+
+#[test]
+fn a_wrong_device_pin_decides_nothing() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    let mut script = Script { device_pin: "000001", ..Script::with_code(&accepted.match_code) };
+    let refused =
+        computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
+    assert!(matches!(refused, Err(ApproveError::WrongDevicePin)));
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    assert_eq!(computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state, "pending");
+}
+
+#[test]
+fn three_wrong_match_codes_deny_the_application() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    let right = String::from(accepted.match_code.clone());
+    let wrong = if right == "00" { "01" } else { "00" };
+    for _ in 0..3 {
+        let code = kartenbund::protocol::approval::MatchCode::try_from(wrong.to_owned()).unwrap();
+        let mut script = Script::with_code(&code);
+        let refused =
+            computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
+        let Err(ApproveError::Service(error)) = refused else { panic!("{refused:?}") };
+        assert!(error.is_refused_with("match_code_wrong"));
+    }
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    assert_eq!(computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state, "denied");
+    let mut script = Script::with_code(&accepted.match_code);
+    let late =
+        computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
+    assert!(matches!(late, Err(ApproveError::NotPending)));
+}
+
+#[test]
+fn an_approval_ends_after_a_quarter_of_an_hour() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    assert_eq!(accepted.expires_at, world.clock.now() + 900);
+    let computer = relog(&world, &computer, 900);
+    let mut script = Script::with_code(&accepted.match_code);
+    let late =
+        computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
+    assert!(matches!(late, Err(ApproveError::NotPending)));
+    let approvals: ApprovalsAnswer = computer.here.service.get("/v1/approvals").unwrap();
+    assert_eq!(approvals.approvals[0].state, "expired");
+    assert!(world.column("SELECT address FROM account")[0].contains("Musterstraße"));
+}
+
+#[test]
+fn without_a_device_nothing_protected_can_be_applied_for() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let answer = computer.here.service.call::<_, kartenbund::protocol::api::ApplicationAccepted>(
+        Method::POST,
+        "/v1/applications",
+        &new_address(),
+    );
+    assert_eq!(refusal(answer), "no_device");
+}
+
+#[test]
+fn only_three_applications_wait_and_ten_come_in_a_day() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let apply = || {
+        computer.here.service.call::<_, kartenbund::protocol::api::ApplicationAccepted>(
+            Method::POST,
+            "/v1/applications",
+            &new_address(),
+        )
+    };
+    let first: Vec<_> = (0..3).map(|_| apply().unwrap()).collect();
+    assert_eq!(refusal(apply()), "too_many_pending");
+    for accepted in first {
+        approve(&computer, &accepted);
+    }
+    for _ in 3..10 {
+        approve(&computer, &apply().unwrap());
+    }
+    assert_eq!(refusal(apply()), "too_many_applications");
+}
+
+#[test]
+fn applications_that_break_a_rule_are_refused() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let address = |change: fn(&mut serde_json::Value)| {
+        let mut application = serde_json::to_value(new_address()).unwrap();
+        change(&mut application["data"]);
+        computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &application)
+    };
+    assert_eq!(refusal(address(|data| data["postal_code"] = json!("0410"))), "application_invalid");
+    assert_eq!(refusal(address(|data| data["city"] = json!("Leip\u{202E}zig"))), "application_invalid");
+    assert_eq!(refusal(address(|data| data["city"] = json!(""))), "application_invalid");
+    assert_eq!(refusal(address(|data| data["planet"] = json!("Mars"))), "malformed_request");
+    let bank = json!({"type": "bank.change", "data": {"iban": "DE89370400440532013001", "account_holder": "E M"}});
+    let bank = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &bank);
+    assert_eq!(refusal(bank), "application_invalid");
+    let unknown = json!({"type": "name.change", "data": {}});
+    let unknown = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &unknown);
+    assert_eq!(refusal(unknown), "malformed_request");
+    assert_eq!(world.count("SELECT COUNT(*) FROM application"), 0);
+}
+
+#[test]
+fn a_removed_device_approves_nothing_any_more() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    let device = computer.devices().remove(0);
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    let mut script = Script::with_code(&accepted.match_code);
+    let refused =
+        computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
+    let Err(ApproveError::Service(error)) = refused else { panic!("{refused:?}") };
+    assert!(error.is_refused_with("no_device"));
+}

@@ -1,0 +1,95 @@
+//! What people do: register, approve, deny, get it wrong, lose the line; over HTTP with the real client.
+#![cfg(all(feature = "client", feature = "server"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod account;
+mod approvals;
+mod registering;
+
+pub(crate) use common::*;
+use kartenbund::apdu::{CommandApdu, ResponseApdu};
+use kartenbund::client::approve::{ApproveError, decide};
+use kartenbund::client::home::{Binding, Home, HomeError};
+use kartenbund::client::login::{self, LoginError};
+use kartenbund::client::register::{CardRefusal, PinRefusal, RegisterError};
+use kartenbund::client::service::{Service as Remote, ServiceError};
+use kartenbund::client::{Notice, Step};
+use kartenbund::egk::EgkError;
+use kartenbund::protocol::BindingLevel;
+use kartenbund::protocol::api::{
+    ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, DecisionAnswer, LoginAnswer, LoginRequest,
+};
+use kartenbund::protocol::approval::Verdict;
+use kartenbund::protocol::evidence::{Bundle, LinkResult, RestsOn};
+use kartenbund::reader::{CardChannel, ChannelError};
+use kartenbund::virtual_card::VirtualCard;
+use reqwest::Method;
+use serde_json::json;
+
+/// Counts commands, and pulls the card at the one it is told to.
+pub(crate) struct Watched<'a> {
+    pub(crate) card: &'a mut VirtualCard,
+    pub(crate) sent: Vec<[u8; 4]>,
+    pub(crate) pull_at: Option<usize>,
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) fn new(card: &'a mut VirtualCard) -> Self {
+        Self { card, sent: Vec::new(), pull_at: None }
+    }
+
+    pub(crate) fn verifies(&self) -> usize {
+        self.sent.iter().filter(|header| header[..2] == [0x00, 0x20]).count()
+    }
+}
+
+impl CardChannel for Watched<'_> {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        if self.pull_at == Some(self.sent.len()) {
+            self.card.reset();
+            return Err(ChannelError::Removed);
+        }
+        self.sent.push(command.header());
+        self.card.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        CardChannel::reset(self.card)
+    }
+}
+
+pub(crate) fn tries_left(card: &mut VirtualCard) -> String {
+    CardChannel::reset(card).unwrap();
+    hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02]))
+}
+
+pub(crate) fn approve(
+    computer: &Computer,
+    accepted: &kartenbund::protocol::api::ApplicationAccepted,
+) -> DecisionAnswer {
+    let mut script = Script::with_code(&accepted.match_code);
+    computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around)).unwrap()
+}
+
+pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> String {
+    match result {
+        Err(ServiceError::Refused { code, .. }) => code,
+        other => panic!("the service must refuse, but: {other:?}"),
+    }
+}
+
+/// Time passes and the session ends; the person logs in again. The clock of her computer goes with the service's.
+pub(crate) fn relog(world: &World, computer: &Computer, seconds: i64) -> Computer {
+    world.clock.advance(seconds);
+    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    let session = computer.here.home.folder().join("session.json");
+    let text = std::fs::read_to_string(&session).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["expires_at"] = json!(world.clock.now() + 900);
+    std::fs::write(&session, value.to_string()).unwrap();
+    let here = login::resume(computer.here.home.clone(), world.clock.now()).unwrap();
+    Computer { here, clock: world.clock.clone() }
+}
