@@ -225,11 +225,7 @@ impl<C: CardChannel> Egk<C> {
         let malformed = EgkError::Malformed { file: GDO };
         self.select(AID_EGK)?;
         let answer = self.read_first(Sfi(0x02))?;
-        match answer.status() {
-            StatusWord::OK | StatusWord::END_OF_FILE => {}
-            StatusWord::SECURITY_STATUS_NOT_SATISFIED => return Err(EgkError::Contactless),
-            status => return Err(EgkError::UnexpectedStatus { command: "READ BINARY", status }),
-        }
+        files::check_read(&answer)?;
         let gdo = DataObject::parse(answer.data(), 0x5A).map_err(|_| EgkError::Malformed { file: GDO })?;
         let number: [u8; 10] = gdo.value().ok().and_then(|v| v.try_into().ok()).ok_or(malformed)?;
         let is_bcd = number.iter().all(|byte| byte >> 4 < 10 && byte & 0x0F < 10);
@@ -239,12 +235,10 @@ impl<C: CardChannel> Egk<C> {
     fn read_version(&mut self) -> Result<ObjectSystem, EgkError> {
         let file = "EF.Version2";
         let answer = self.read_first(Sfi(0x11))?;
-        match answer.status() {
-            StatusWord::OK | StatusWord::END_OF_FILE => {}
-            // Cards before generation 2 have no EF.Version2.
-            StatusWord::FILE_NOT_FOUND => return Err(EgkError::TooOld(ObjectSystem([0; 3]))),
-            status => return Err(EgkError::UnexpectedStatus { command: "READ BINARY", status }),
+        if answer.status() == StatusWord::FILE_NOT_FOUND {
+            return Err(EgkError::TooOld(ObjectSystem([0; 3]))); // cards before generation 2 have no EF.Version2
         }
+        files::check_read(&answer)?;
         let version = DataObject::parse(answer.data(), 0xEF).map_err(|_| EgkError::Malformed { file })?;
         let number = version.child(0xC1).ok().and_then(|v| v.try_into().ok());
         number.map(ObjectSystem).ok_or(EgkError::Malformed { file })

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use kartenbund::ui::failure::Kind;
+use kartenbund::virtual_card::personalise::{Blueprint, Schema, TestCa, personalise};
 use serde_json::{Value, json};
 
 const ERIKA: &str = "fixtures/cards/erika.xml";
@@ -199,6 +200,79 @@ fn broken_input_gets_its_code_and_never_a_panic() {
     assert_eq!(std::fs::read(&empty).unwrap(), b"", "nothing was half written");
     let shown = text(&run(&["replay", &changed]).stderr);
     assert!(shown.contains("line 6: expected 00B08D00 Le=65536, sent 00B08C00 Le=65536"), "{shown}");
+}
+
+/// The text of a card that is odd in one way.
+fn odd_card(change: impl FnOnce(&mut Blueprint), edit: impl FnOnce(String) -> String) -> String {
+    let mut blueprint = Blueprint::new("A123456780".parse().unwrap(), "Erika", "Müstermann");
+    change(&mut blueprint);
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let now = time::OffsetDateTime::now_utc();
+    edit(personalise(&blueprint, &TestCa::built_in().unwrap(), &mut rng, now).unwrap())
+}
+
+#[test]
+fn what_a_person_is_told_of_an_odd_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let long_ago = time::macros::datetime!(2020-01-01 0:00 UTC);
+    let same = |image: String| image;
+    // DF.HCA is the application with this identifier; its state stands behind it.
+    let deactivated = |image: String| {
+        let at = image.find("{D27600000102}").or_else(|| image.find("{d27600000102}")).unwrap();
+        let (before, after) = image.split_at(at);
+        let start = before.rfind("<child ").unwrap();
+        let state = before[start..].find("ACTIVATED</attribute>").map(|found| start + found);
+        match state {
+            Some(state) => format!("{}DE{}{after}", &before[..state], &before[state..]),
+            None => format!("{before}{}", after.replacen(">ACTIVATED<", ">DEACTIVATED<", 1)),
+        }
+    };
+    let version =
+        |number: &'static str| move |image: String| image.replace("C103040502", number).replace("c103040502", number);
+    let cards = [
+        (odd_card(|card| card.update_in_progress = true, same), "card_updating", 26),
+        (odd_card(|card| card.kvnr_in_pd = Some("M100200305".parse().unwrap()), same), "card_mismatch", 27),
+        (odd_card(|_| {}, deactivated), "card_deactivated", 23),
+        (odd_card(|_| {}, version("C103030000")), "card_too_old", 21),
+        (
+            odd_card(
+                |_| {},
+                |image| image.replace("d2760001448000", "d2760001448099").replace("D2760001448000", "D2760001448099"),
+            ),
+            "not_an_egk",
+            20,
+        ),
+        // Without rules nothing is free to read: that is how a card answers on a contactless reader.
+        (
+            odd_card(
+                |_| {},
+                |image| image.replace("00||b0||??||??", "00||b1||??||??").replace("00||B0||??||??", "00||B1||??||??"),
+            ),
+            "card_contactless",
+            22,
+        ),
+        (odd_card(|_| {}, |image| image.replace("1F8B08", "1F8B09").replace("1f8b08", "1f8b09")), "card_data", 25),
+    ];
+    for (number, (image, code, exit_code)) in cards.into_iter().enumerate() {
+        let path = folder.path().join(format!("{number}.xml"));
+        std::fs::write(&path, image).unwrap();
+        let output = run(&["--json", "read", "--virtual-card", path.to_str().unwrap()]);
+        assert_eq!(error_code(&output), (code.to_owned(), exit_code));
+    }
+    let path = folder.path().join("expired.xml");
+    let validity = Some((long_ago, long_ago + time::Duration::days(365)));
+    std::fs::write(&path, odd_card(|card| card.validity = validity, same)).unwrap();
+    let output = run(&["--json", "read", "--virtual-card", path.to_str().unwrap()]);
+    assert_eq!(json_of(&output)["warnings"], json!(["certificate_expired"]));
+    let output = run(&["read", "--virtual-card", path.to_str().unwrap()]);
+    assert!(text(&output.stdout).contains("Warning: The certificate of the card has expired."));
+
+    // Oddities that are none: old schema, prefixes, no protected data.
+    let path = folder.path().join("schema.xml");
+    let old = |card: &mut Blueprint| (card.schema, card.prefixed, card.gvd) = (Schema::V5_1, true, false);
+    std::fs::write(&path, odd_card(old, same)).unwrap();
+    let output = run(&["--json", "read", "--virtual-card", path.to_str().unwrap()]);
+    assert_eq!(json_of(&output)["person"]["family_name"], "Müstermann");
 }
 
 #[test]

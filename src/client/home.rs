@@ -92,6 +92,8 @@ pub enum Binding {
     Pending {
         /// The registration.
         registration_id: RegistrationId,
+        /// The proof of possession that was sent: a compact JWS. The receipt will be for it.
+        pop: String,
     },
     /// The service has bound the device.
     Active {

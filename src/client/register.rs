@@ -177,7 +177,7 @@ pub fn register(
 
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
-    let pending = Binding::Pending { registration_id: offer.registration_id };
+    let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone() };
     let mut file = Device { binding: pending, key: device.to_file(&profile.service)? };
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
@@ -193,7 +193,7 @@ pub fn register(
             return Err(error.into());
         }
     };
-    activate(here, &mut file, answer, Some(&request.pop), around)
+    activate(here, &mut file, answer, &request.pop, around)
 }
 
 /// The device this computer is registered as.
@@ -209,10 +209,10 @@ fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
 fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Option<DeviceAnswer>, RegisterError> {
     let LoggedIn { home, service, .. } = here;
     let Some(mut file) = home.pending_device()? else { return Ok(None) };
-    if let Binding::Pending { registration_id } = file.binding {
+    if let Binding::Pending { registration_id, pop } = file.binding.clone() {
         match service.get::<RegistrationAnswer>(&format!("/v1/registrations/{registration_id}")) {
             Ok(answer) if answer.device.is_some() => {
-                return activate(here, &mut file, answer, None, around).map(Some);
+                return activate(here, &mut file, answer, &pop, around).map(Some);
             }
             Ok(_) => {}
             Err(error) if error.is_refused_with("not_found") => {}
@@ -228,7 +228,7 @@ fn activate(
     here: &LoggedIn,
     file: &mut Device,
     answer: RegistrationAnswer,
-    pop: Option<&str>,
+    pop: &str,
     around: &mut Surroundings<'_>,
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
@@ -237,11 +237,8 @@ fn activate(
     if device.jkt != file.key.public_key.thumbprint() {
         return Err(contradiction.into());
     }
-    // Without the proof of possession at hand (its answer was lost) the receipt is checked when evidence is verified.
-    if let Some(pop) = pop {
-        let subject = (ReceiptSubject::Binding, device.device_id.to_string());
-        check_receipt(&receipt, (&profile.service, &profile.service_key), (subject.0, &subject.1), pop)?;
-    }
+    let subject = (ReceiptSubject::Binding, device.device_id.to_string());
+    check_receipt(&receipt, (&profile.service, &profile.service_key), (subject.0, &subject.1), pop)?;
     let before = device_before(home)?;
     file.binding = Binding::Active { device_id: device.device_id, receipt };
     home.keep_device(file)?;

@@ -134,9 +134,11 @@ impl<C: CardChannel> Egk<C> {
     }
 }
 
-fn check_read(answer: &ResponseApdu) -> Result<(), EgkError> {
+pub(super) fn check_read(answer: &ResponseApdu) -> Result<(), EgkError> {
     match answer.status() {
         StatusWord::OK | StatusWord::END_OF_FILE => Ok(()),
+        // With contacts, every file that is read here is free.
+        StatusWord::SECURITY_STATUS_NOT_SATISFIED => Err(EgkError::Contactless),
         status => Err(EgkError::UnexpectedStatus { command: "READ BINARY", status }),
     }
 }

@@ -219,7 +219,7 @@ bodies! {
 }
 
 /// Asks for an access token.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LoginRequest {
     /// Versichertennummer: one capital letter and nine digits.
@@ -227,4 +227,10 @@ pub struct LoginRequest {
     /// Password.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub password: crate::secret::SecretText,
+}
+
+impl std::fmt::Debug for LoginRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LoginRequest(***)")
+    }
 }

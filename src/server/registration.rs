@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use sqlx::sqlite::SqliteConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
@@ -183,9 +184,8 @@ pub(super) async fn state(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
-    let mut connection = service.store.begin().await?;
+    let mut connection = service.store.pool().acquire().await?;
     let (_, row, state) = find(&mut connection, &session.account, &id).await?;
-    drop(connection);
     let state = state.as_str().to_owned();
     let Some(device_id) = row.device_id else {
         return Ok(Json(RegistrationAnswer { state, device: None, receipt: None }));
@@ -337,13 +337,17 @@ async fn bind(
     Ok((device_id, receipt))
 }
 
-async fn find(tx: &mut Tx, account: &Account, id: &str) -> Result<(RegistrationId, Row, RegistrationState), Refusal> {
+async fn find(
+    connection: &mut SqliteConnection,
+    account: &Account,
+    id: &str,
+) -> Result<(RegistrationId, Row, RegistrationState), Refusal> {
     let registration_id = id.parse().map_err(|_| Code::NotFound)?;
     let query = sqlx::query_as::<_, Row>(
         "SELECT account_id, state, jkt, commitment, device_information, expires_at, challenge, challenge_expires_at, \
          device_id FROM registration WHERE registration_id = $1",
     );
-    let row = query.bind(id).fetch_optional(&mut **tx).await?;
+    let row = query.bind(id).fetch_optional(connection).await?;
     let row = row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?;
     let state = RegistrationState::parse(&row.state)?;
     Ok((registration_id, row, state))

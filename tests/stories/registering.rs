@@ -151,7 +151,9 @@ fn a_lost_answer_is_fetched_at_the_next_call_without_the_card() {
     let home = &computer.here.home;
     let registration_id = world.column("SELECT registration_id FROM registration")[0].parse().unwrap();
     let mut file = home.device().unwrap();
-    file.binding = Binding::Pending { registration_id };
+    let Binding::Active { device_id, .. } = file.binding else { panic!("it is bound") };
+    let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{device_id}")).unwrap();
+    file.binding = Binding::Pending { registration_id, pop: bundle.binding.pop };
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
 
@@ -179,7 +181,7 @@ fn a_registration_that_never_arrived_is_begun_anew() {
     let computer = world.registered(ERIKA);
     let home = &computer.here.home;
     let mut file = home.device().unwrap();
-    file.binding = Binding::Pending { registration_id: [7; 16].into() };
+    file.binding = Binding::Pending { registration_id: [7; 16].into(), pop: String::new() };
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
     let device = computer.register(&mut card(ERIKA)).unwrap();
@@ -263,4 +265,19 @@ fn a_clock_that_is_wrong_is_told_and_allowed_for() {
     assert_eq!(script.notices, [Notice::ClockSkew { seconds: 3 * 60 * 60 }]);
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
+}
+
+#[test]
+fn a_lost_answer_with_a_receipt_for_something_else_is_not_believed() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let home = &computer.here.home;
+    let registration_id = world.column("SELECT registration_id FROM registration")[0].parse().unwrap();
+    let mut file = home.device().unwrap();
+    file.binding = Binding::Pending { registration_id, pop: "another proof".to_owned() };
+    home.forget_device().unwrap();
+    home.keep_pending_device(&file).unwrap();
+    let refused = computer.register(&mut card(ERIKA));
+    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("receipt")))));
+    assert!(matches!(home.device(), Err(HomeError::NoDevice)));
 }
