@@ -2,9 +2,7 @@
 
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
-use super::failure::Value;
 use super::text::Texts;
 use crate::egk::{Generation, Iccsn, ObjectSystem};
 use crate::identity::vsd::{Address, InsuranceData, PersonalData};
@@ -108,7 +106,7 @@ impl<'a> CardReport<'a> {
             vec![
                 ("label-name", Some(full_name(person))),
                 ("label-kvnr", Some(person.kvnr.as_str().to_owned())),
-                ("label-date-of-birth", Some(person.date_of_birth.clone())),
+                ("label-date-of-birth", Some(texts.day(&person.date_of_birth))),
                 ("label-sex", Some(texts.get(&format!("sex-{}", person.sex.to_lowercase())))),
                 ("label-address", person.address.as_ref().map(one_line)),
             ],
@@ -122,8 +120,8 @@ impl<'a> CardReport<'a> {
             "label-insurance",
             vec![
                 ("label-payer", Some(format!("{} ({})", insurance.payer_name, insurance.payer_ik.as_str()))),
-                ("label-since", Some(insurance.start.clone())),
-                ("label-until", insurance.end.clone()),
+                ("label-since", Some(texts.day(&insurance.start))),
+                ("label-until", insurance.end.as_ref().map(|end| texts.day(end))),
                 ("label-insured-type", insured_type),
             ],
         );
@@ -136,14 +134,14 @@ impl<'a> CardReport<'a> {
             ],
         );
         let certificate = &self.certificate;
-        let valid = format!("{} – {}", certificate.not_before.date(), certificate.not_after.date());
+        let [first, last] = [certificate.not_before, certificate.not_after].map(|at| texts.day(&at.date().to_string()));
         section(
             "label-certificate",
             vec![
                 ("label-kvnr", Some(certificate.kvnr.to_owned())),
                 ("label-issuer", Some(certificate.issuer.to_owned())),
                 ("label-serial", Some(certificate.serial.to_owned())),
-                ("label-valid", Some(valid)),
+                ("label-valid", Some(format!("{first} – {last}"))),
             ],
         );
         for warning in &self.warnings {
@@ -176,10 +174,4 @@ fn one_line(address: &Address) -> String {
     let city = join([Some(&address.country), address.postal_code.as_deref(), Some(&address.city)]);
     let parts = [Some(street), address.supplement.clone(), Some(city)];
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
-}
-
-/// A moment for people: the date and time of day in UTC.
-pub fn moment(at: i64) -> Value {
-    let text = OffsetDateTime::from_unix_timestamp(at).ok().and_then(|at| at.format(&Rfc3339).ok());
-    Value::Text(text.unwrap_or_default())
 }

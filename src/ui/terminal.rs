@@ -8,7 +8,6 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use zeroize::Zeroizing;
 
 use super::failure::Value;
-use super::report::moment;
 use super::text::Texts;
 use crate::client::{AskError, Notice, Step, Ui};
 use crate::protocol::NumericDate;
@@ -195,9 +194,7 @@ impl Ui for Terminal<'_> {
         for line in Self::document(self.texts, document) {
             eprintln!("{line}");
         }
-        if let Value::Text(until) = moment(expires_at) {
-            eprintln!("  {}: {until}", self.texts.get("label-expires"));
-        }
+        eprintln!("  {}: {}", self.texts.get("label-expires"), self.texts.moment(expires_at));
         Ok(())
     }
 

@@ -4,6 +4,8 @@ use std::fmt;
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
+use time::macros::format_description;
+use time::{OffsetDateTime, UtcOffset};
 use unic_langid::{LanguageIdentifier, langid};
 
 use super::failure::{Failure, Kind, Value};
@@ -88,6 +90,30 @@ impl Texts {
         self.bundle.format_pattern(pattern, Some(&args), &mut Vec::new()).into_owned()
     }
 
+    /// A moment (seconds since 1970) as people of the language write it, by the clock on their wall; with `UTC` where the
+    /// computer does not know its time zone.
+    pub fn moment(&self, at: i64) -> String {
+        let Ok(at) = OffsetDateTime::from_unix_timestamp(at) else { return at.to_string() };
+        let offset = UtcOffset::local_offset_at(at);
+        let zone = if offset.is_ok() { "" } else { " UTC" };
+        let at = at.to_offset(offset.unwrap_or(UtcOffset::UTC));
+        let text = match self.language {
+            Language::De => at.format(format_description!("[day].[month].[year], [hour]:[minute] Uhr")),
+            Language::En => {
+                at.format(format_description!("[day padding:none] [month repr:short] [year], [hour]:[minute]"))
+            }
+        };
+        text.map_or_else(|_| at.to_string(), |text| text + zone)
+    }
+
+    /// A day (`YYYY-MM-DD`) as people of the language write it.
+    pub fn day(&self, day: &str) -> String {
+        match (self.language, day.split('-').collect::<Vec<_>>().as_slice()) {
+            (Language::De, [year, month, day]) => format!("{day}.{month}.{year}"),
+            _ => day.to_owned(),
+        }
+    }
+
     /// What happened, in one sentence.
     pub fn cause(&self, failure: &Failure) -> String {
         self.with(&id(failure.kind), &failure.values)
@@ -135,6 +161,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn moments_are_written_as_people_do() {
+        let german = Texts::new(Language::De).moment(1_795_447_800);
+        let english = Texts::new(Language::En).moment(1_795_447_800);
+        assert!(german.contains(".11.2026, ") && german.contains(":30 Uhr"), "{german}");
+        assert!(english.contains(" Nov 2026, ") && english.ends_with(":30"), "{english}");
     }
 
     #[test]

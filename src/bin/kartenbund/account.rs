@@ -19,7 +19,6 @@ use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
 use kartenbund::reader::pcsc::Sharing;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::ui::report::moment;
 use kartenbund::ui::terminal::{Answers, Lines, Terminal};
 use rand_core::UnwrapErr;
 use reqwest::Method;
@@ -149,17 +148,14 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
 fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) -> String {
     let texts = &output.texts;
     let own = if own == Some(device.device_id) { format!(" ({})", texts.get("this-computer")) } else { String::new() };
-    let since = match moment(device.active_from) {
-        Value::Text(text) => text,
-        Value::Number(_) => String::new(),
-    };
+    let since = texts.moment(device.active_from);
     format!(
         "{}{own}: {}, {} {}, {} {since}\n  {}",
         device.name,
         texts.get(&format!("state-{}", device.state)),
         texts.get("label-level"),
         device.binding_level,
-        texts.get("label-since"),
+        texts.get("word-since"),
         device.device_id,
     )
 }
@@ -211,8 +207,10 @@ pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &
 fn approval_line(approval: &ApprovalSummary, output: &Output) -> String {
     let kind = output.texts.get(&format!("kind-{}", approval.kind.as_str().replace('.', "-")));
     let state = output.texts.get(&format!("state-{}", approval.state));
-    let until = match (approval.state.as_str(), moment(approval.expires_at)) {
-        ("pending", Value::Text(text)) => format!(", {} {text}", output.texts.get("label-expires")),
+    let until = match approval.state.as_str() {
+        "pending" => {
+            format!(", {} {}", output.texts.get("label-expires"), output.texts.moment(approval.expires_at))
+        }
         _ => String::new(),
     };
     format!("{kind}: {state}{until}\n  {}", approval.approval_id)
@@ -235,8 +233,8 @@ fn decide_on(
     let answer = with_person(output, answers, |around| Ok(decide(here, id, verdict, around)?))?;
     let line = match verdict {
         Verdict::Approve => {
-            let at = answer.application.execute_at.map_or(Value::Number(0), moment);
-            let state = output.texts.with(&format!("state-{}", answer.application.state), &[("at", at)]);
+            let at = answer.application.execute_at.map(|at| output.texts.moment(at)).unwrap_or_default();
+            let state = output.say(&format!("state-{}", answer.application.state), "at", at);
             output.say("done-approve", "state", state)
         }
         Verdict::Deny => output.texts.get("done-deny"),

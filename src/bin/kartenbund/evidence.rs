@@ -10,7 +10,6 @@ use kartenbund::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{Bundle, Findings, Link, MAX_BUNDLE, Report};
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::ui::report::moment;
 use kartenbund::ui::terminal::Terminal;
 use serde::Serialize;
 use serde_json::json;
@@ -134,7 +133,7 @@ fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
     let texts = &output.texts;
     let values = [
         ("kvnr", Value::Text(findings.kvnr.as_str().to_owned())),
-        ("at", moment(findings.bound_at.unix_timestamp())),
+        ("at", Value::Text(texts.moment(findings.bound_at.unix_timestamp()))),
         ("level", Value::Text(findings.binding_level.to_string())),
     ];
     let mut lines = vec![texts.with("evidence-person", &values)];
@@ -143,7 +142,7 @@ fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
             Verdict::Approve => "evidence-approved",
             Verdict::Deny => "evidence-denied",
         };
-        lines.push(texts.with(id, &[("at", moment(decision.decided_at.unix_timestamp()))]));
+        lines.push(output.say(id, "at", texts.moment(decision.decided_at.unix_timestamp())));
         lines.extend(Terminal::document(texts, &decision.document));
     }
     lines.push(texts.get("evidence-honest"));

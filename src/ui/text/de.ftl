@@ -231,11 +231,12 @@ label-iccsn = Kartennummer
 label-generation = Generation
 label-insured-type = Versichertenart
 label-since = Seit
+word-since = seit
 label-until = Bis
 label-old = bisher
 label-new = neu
 label-account = Konto
-label-expires = Frist
+label-expires = gültig bis
 label-state = Stand
 label-level = Stufe
 

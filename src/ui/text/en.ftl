@@ -231,11 +231,12 @@ label-iccsn = Card number
 label-generation = Generation
 label-insured-type = Kind of insurance
 label-since = Since
+word-since = since
 label-until = Until
 label-old = before
 label-new = new
 label-account = Account
-label-expires = Until
+label-expires = valid until
 label-state = State
 label-level = Level
 
