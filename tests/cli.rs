@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
@@ -410,6 +410,22 @@ fn the_whole_story_with_both_programs() {
     assert!(login.status.success(), "{login:?}");
     let key = folder.path().join("key.json");
     std::fs::write(&key, json_of(&login)["service_key"].to_string()).unwrap();
+
+    // At the password prompt, Ctrl+C: nothing is done, and the terminal shows again what is typed.
+    let login = format!("{} --lang en --home {home} login; echo code=$?; stty -a", env!("CARGO_BIN_EXE_kartenbund"));
+    let mut terminal = Command::new("script");
+    terminal.args(["-qec", &login, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    let mut screen = BufReader::new(terminal.stdout.take().unwrap());
+    let mut seen = Vec::new();
+    while !text(&seen).contains("Password:") {
+        assert!(screen.read_until(b':', &mut seen).unwrap() > 0, "{}", text(&seen));
+    }
+    terminal.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
+    screen.read_to_end(&mut seen).unwrap();
+    terminal.wait().unwrap();
+    let seen = text(&seen);
+    assert!(seen.contains("Cancelled") && seen.contains("code=3") && seen.contains(" echo "), "{seen}");
 
     let nobody = plain(&["register", "--method", "card", "--virtual-card", ERIKA]);
     assert_eq!(error_code(&nobody).0, "nobody_there");

@@ -4,7 +4,10 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
+use signal_hook::consts::SIGINT;
 use zeroize::Zeroizing;
 
 use super::failure::Value;
@@ -75,8 +78,7 @@ impl<'a> Terminal<'a> {
         is_terminal()?;
         eprint!("{question} ");
         io::stderr().flush()?;
-        let typed = rpassword::read_password().map_err(ended)?;
-        Ok(SecretText::new(typed))
+        Ok(SecretText::new(without_interrupts(rpassword::read_password)?.map_err(ended)?))
     }
 
     /// Asks for something that may be seen.
@@ -214,6 +216,24 @@ fn text_of(line: &[u8]) -> Result<SecretText, AskError> {
 
 fn is_terminal() -> Result<(), AskError> {
     if io::stdin().is_terminal() { Ok(()) } else { Err(AskError::NobodyThere) }
+}
+
+/// Does `work` in a time in which Ctrl+C does not end the program at once: `rpassword` raises the signal before it has
+/// switched the echo on again, and the person would be left with a terminal that shows nothing.
+fn without_interrupts<T>(work: impl FnOnce() -> T) -> Result<T, AskError> {
+    static DEFAULT: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    let default = match DEFAULT.get() {
+        Some(default) => default,
+        None => {
+            let flag = Arc::new(AtomicBool::new(true));
+            signal_hook::flag::register_conditional_default(SIGINT, Arc::clone(&flag))?;
+            DEFAULT.get_or_init(|| flag)
+        }
+    };
+    default.store(false, Ordering::SeqCst);
+    let done = work();
+    default.store(true, Ordering::SeqCst);
+    Ok(done)
 }
 
 /// The end of the input, or Ctrl+C, is a no.
