@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use kartenbund::disk;
-use kartenbund::egk::{ApduLength, Egk, EgkError, OtherCard};
+use kartenbund::egk::{ApduLength, Egk, EgkError, Generation, Iccsn, ObjectSystem, OtherCard};
 use kartenbund::identity::Identity;
 use kartenbund::reader::pcsc::{Service, Sharing, Slot};
 use kartenbund::reader::record::Recorder;
@@ -130,29 +130,44 @@ fn reader_line(report: &ReaderReport, output: &Output) -> String {
     format!("{}: {text}", report.name)
 }
 
-pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
-    with_card(args, Sharing::Shared, |channel| print_card(channel, length(args), output))
+/// What a card told.
+struct Reading {
+    iccsn: Iccsn,
+    generation: Generation,
+    object_system: ObjectSystem,
+    identity: Identity,
 }
 
-/// Reads the card, and prints what it holds.
-fn print_card(channel: impl CardChannel, length: ApduLength, output: &Output) -> Result<(), Failure> {
-    let mut egk = Egk::open(channel, length)?;
-    let files = egk.read_files()?;
-    let identity = Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der())?;
-    let now = OffsetDateTime::now_utc();
-    let report = CardReport::new(&files.iccsn, egk.generation(), egk.object_system(), &identity, now);
-    output.result(&report, report.lines(&output.texts))
+impl Reading {
+    fn of(channel: impl CardChannel, length: ApduLength) -> Result<Self, Failure> {
+        let mut egk = Egk::open(channel, length)?;
+        let files = egk.read_files()?;
+        let identity = Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der())?;
+        let (generation, object_system) = (egk.generation(), egk.object_system());
+        Ok(Self { iccsn: files.iccsn, generation, object_system, identity })
+    }
+
+    fn print(&self, output: &Output) -> Result<(), Failure> {
+        let now = OffsetDateTime::now_utc();
+        let report = CardReport::new(&self.iccsn, self.generation, self.object_system, &self.identity, now);
+        output.result(&report, report.lines(&output.texts))
+    }
+}
+
+pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
+    with_card(args, Sharing::Shared, |channel| Reading::of(channel, length(args)))?.print(output)
 }
 
 pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(), Failure> {
-    with_card(args, Sharing::Shared, |channel| {
+    let reading = with_card(args, Sharing::Shared, |channel| {
         let length = length(args);
         let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended)?;
-        let read = print_card(&mut recorder, length, output);
+        let reading = Reading::of(&mut recorder, length);
         // What passed is kept in any case: a session that failed is the one that is looked into.
         disk::write(out, &recorder.finish()?).map_err(file_failure(out))?;
-        read
+        reading
     })?;
+    reading.print(output)?;
     if !output.json {
         eprintln!("{}", output.say("done-record", "path", out.display().to_string()));
     }
@@ -164,8 +179,9 @@ pub(crate) fn replay(file: &Path, output: &Output) -> Result<(), Failure> {
         .map_err(|error| Kind::SessionFile.failure().text("line", "-").because(&error))?;
     let mut replay = Replay::parse(&text)?;
     let length = if replay.extended_length() { ApduLength::Extended } else { ApduLength::Short };
-    print_card(&mut replay, length, output)?;
+    let reading = Reading::of(&mut replay, length)?;
     replay.finish()?;
+    reading.print(output)?;
     if !output.json {
         eprintln!("{}", output.texts.get("done-replay"));
     }
