@@ -215,11 +215,17 @@ fn lossy(name: &CStr) -> String {
 /// What an error of the service means for a person.
 fn channel_error(error: Error) -> ChannelError {
     match error {
-        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::NoAccess => ChannelError::NoService,
+        // The last one is the line to the service, not the one to the card.
+        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::NoAccess | Error::CommError => {
+            ChannelError::NoService
+        }
         Error::UnknownReader | Error::NoReadersAvailable => ChannelError::NoReader { wanted: None },
         Error::NoSmartcard => ChannelError::NoCard,
         Error::RemovedCard | Error::ReaderUnavailable => ChannelError::Removed,
-        Error::UnresponsiveCard | Error::UnpoweredCard => ChannelError::MuteCard,
+        // An answer to reset that nobody understands comes from dirty contacts, or from a card of another kind.
+        Error::UnresponsiveCard | Error::UnpoweredCard | Error::UnsupportedCard | Error::ProtoMismatch => {
+            ChannelError::MuteCard
+        }
         Error::SharingViolation => ChannelError::InUse,
         error => ChannelError::Interrupted(Some(error)),
     }
