@@ -1,6 +1,5 @@
 //! The person at a terminal. Results go to standard output; steps, questions and what is to be decided to standard
 //! error, so that a script reads results alone. PINs are typed without echo, or come line by line from a file descriptor.
-#![expect(clippy::print_stderr, reason = "this is where the program speaks to people")]
 
 use std::fs::File;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -74,8 +73,7 @@ impl<'a> Terminal<'a> {
 
     fn hidden(&self, question: &str) -> Result<SecretText, AskError> {
         is_terminal()?;
-        eprint!("{question} ");
-        io::stderr().flush()?;
+        write!(io::stderr(), "{question} ")?;
         let typed = rpassword::read_password().map_err(ended)?;
         Ok(SecretText::new(typed))
     }
@@ -86,8 +84,7 @@ impl<'a> Terminal<'a> {
     /// [`AskError`].
     pub fn visible(&self, question: &str) -> Result<String, AskError> {
         is_terminal()?;
-        eprint!("{question} ");
-        io::stderr().flush()?;
+        write!(io::stderr(), "{question} ")?;
         let mut line = String::new();
         if io::stdin().lock().take(MAX_LINE as u64).read_line(&mut line)? == 0 {
             return Err(AskError::Cancelled);
@@ -125,7 +122,7 @@ impl<'a> Terminal<'a> {
 impl Ui for Terminal<'_> {
     fn step(&mut self, step: Step) {
         if !self.answers.quiet {
-            eprintln!("· {}", self.texts.get(step_text(step)));
+            tell(&format!("· {}", self.texts.get(step_text(step))));
         }
     }
 
@@ -138,7 +135,7 @@ impl Ui for Terminal<'_> {
             Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
             Notice::ClockSkew { seconds } => ("notice-clock-skew", number("seconds", seconds)),
         };
-        eprintln!("! {}", self.texts.with(id, &values));
+        tell(&format!("! {}", self.texts.with(id, &values)));
     }
 
     fn card_pin(&mut self, tries_left: u8, again: bool) -> Result<Pin, AskError> {
@@ -191,12 +188,14 @@ impl Ui for Terminal<'_> {
             Verdict::Approve => "decide-approve",
             Verdict::Deny => "decide-deny",
         };
-        eprintln!("{}", self.texts.get(decide));
+        // Nothing is decided that could not be shown.
+        let mut screen = io::stderr();
+        writeln!(screen, "{}", self.texts.get(decide))?;
         for line in Self::document(self.texts, document) {
-            eprintln!("{line}");
+            writeln!(screen, "{line}")?;
         }
         if let Value::Text(until) = moment(expires_at) {
-            eprintln!("  {}: {until}", self.texts.get("label-expires"));
+            writeln!(screen, "  {}: {until}", self.texts.get("label-expires"))?;
         }
         Ok(())
     }
@@ -208,6 +207,11 @@ impl Ui for Terminal<'_> {
         };
         MatchCode::try_from(typed).map_err(|_| AskError::MatchCode)
     }
+}
+
+/// Tells something on the way. It goes on where nobody reads it.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn text_of(line: &[u8]) -> Result<SecretText, AskError> {

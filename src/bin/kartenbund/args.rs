@@ -1,5 +1,6 @@
 //! What may be typed. The words that explain it are with all other texts, under `cmd-` and `arg-`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -265,7 +266,7 @@ pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
             Err(ExitCode::from(Kind::Usage.exit_code()))
         }
         Err(help) => {
-            print!("{}", help.render());
+            let _ = write!(std::io::stdout(), "{}", help.render());
             Err(ExitCode::SUCCESS)
         }
     }

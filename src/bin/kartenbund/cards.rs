@@ -17,7 +17,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::args::CardArgs;
-use crate::output::{Output, file_failure, read_file};
+use crate::output::{Output, file_failure, read_file, tell};
 
 /// Longest card image and longest session that are read, in bytes.
 const MAX_IMAGE: usize = 4 * 1024 * 1024;
@@ -179,7 +179,7 @@ pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(),
     })?;
     reading.print(output)?;
     if !output.json {
-        eprintln!("{}", output.say("done-record", "path", out.display().to_string()));
+        tell(&output.say("done-record", "path", out.display().to_string()));
     }
     Ok(())
 }
@@ -193,7 +193,7 @@ pub(crate) fn replay(file: &Path, output: &Output) -> Result<(), Failure> {
     replay.finish()?;
     reading.print(output)?;
     if !output.json {
-        eprintln!("{}", output.texts.get("done-replay"));
+        tell(&output.texts.get("done-replay"));
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! `demo`: the whole story once, with a virtual card and an embedded service, everything else real.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,7 +38,7 @@ use time::OffsetDateTime;
 
 use crate::args::DemoArgs;
 use crate::evidence::{print_report, text_of};
-use crate::output::{Output, file_failure};
+use crate::output::{Output, file_failure, print_line};
 
 /// The fictional person and her numbers.
 const KVNR: &str = "K220635158";
@@ -53,7 +52,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let began = Instant::now();
     let say = |id: &str, values: &[(&'static str, Value)]| {
         if !output.json {
-            println!("{}", output.texts.with(id, values));
+            let _ = print_line(&output.texts.with(id, values));
         }
     };
     let text = |value: &str| Value::Text(value.to_owned());
@@ -340,8 +339,7 @@ impl Scripted<'_> {
 impl Ui for Scripted<'_> {
     fn step(&mut self, step: Step) {
         if !self.output.json {
-            println!("  · {}", self.output.texts.get(step_text(step)));
-            let _ = std::io::stdout().flush();
+            let _ = print_line(&format!("  · {}", self.output.texts.get(step_text(step))));
         }
     }
 
@@ -370,7 +368,7 @@ impl Ui for Scripted<'_> {
     fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
         if !self.output.json {
             for line in Terminal::document(&self.output.texts, document) {
-                println!("    {line}");
+                let _ = print_line(&format!("    {line}"));
             }
         }
         Ok(())
