@@ -45,6 +45,9 @@ const KVNR: &str = "K220635158";
 const NAME: (&str, &str) = ("Erika Johanna", "Musterfrau");
 const CARD_PIN: &str = "123456";
 const DEVICE_PIN: &str = "270618";
+/// Folders of the service and of her computer, in the folder of the demonstration.
+const SERVICE: &str = "service";
+const COMPUTER: &str = "computer";
 /// How long the PC/SC service may take to see the card.
 const CARD_APPEARS: Duration = Duration::from_secs(20);
 
@@ -72,7 +75,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let clock = || OffsetDateTime::now_utc().unix_timestamp();
     let mut around = Surroundings { ui: &mut person, rng: &mut rng, clock: &clock };
-    let home = Home::at(folder.join("computer"));
+    let home = Home::at(folder.join(COMPUTER));
     say("demo-login", &[]);
     let remote = Remote::at(&address)?;
     let kvnr = Kvnr::typed(KVNR)?;
@@ -141,6 +144,10 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
 fn folder(wanted: Option<&Path>) -> Result<PathBuf, Failure> {
     match wanted {
         Some(folder) => {
+            // The story begins with an empty database and a new computer, and never touches another one's.
+            if folder.join(SERVICE).exists() || folder.join(COMPUTER).exists() {
+                return Err(Kind::InputInvalid.failure().text("input", "demo_folder"));
+            }
             std::fs::create_dir_all(folder).map_err(file_failure(folder))?;
             Ok(folder.to_owned())
         }
@@ -271,7 +278,7 @@ impl EmbeddedService {
             let listener = tokio::net::TcpListener::bind(loopback).await.map_err(|error| refused(&error))?;
             let address = format!("http://{}", listener.local_addr().map_err(|error| refused(&error))?);
             let settings = Settings {
-                data: folder.join("service"),
+                data: folder.join(SERVICE),
                 issuer: address.clone(),
                 insurer: "Musterkasse".to_owned(),
                 payer_iks: vec![payer_ik],
