@@ -134,12 +134,8 @@ pub fn register(
     around: &mut Surroundings<'_>,
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
-    if let Some(device) = complete_pending(here, around)? {
-        around.ui.notice(Notice::Resumed);
+    if let Some(device) = resume(here, wish, around)? {
         return Ok(device);
-    }
-    if !wish.replace && device_before(home)?.is_some() {
-        return Err(RegisterError::AlreadyRegistered);
     }
 
     around.ui.step(Step::ReadCard);
@@ -194,6 +190,26 @@ pub fn register(
         }
     };
     activate(here, &mut file, answer, Some(&request.pop), around)
+}
+
+/// Everything that needs no card: completes a registration whose answer was lost, and refuses where this computer is
+/// registered. `None` when the card is needed now; [`register`] begins with the same.
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn resume(
+    here: &LoggedIn,
+    wish: &Wish,
+    around: &mut Surroundings<'_>,
+) -> Result<Option<DeviceAnswer>, RegisterError> {
+    if let Some(device) = complete_pending(here, around)? {
+        around.ui.notice(Notice::Resumed);
+        return Ok(Some(device));
+    }
+    if !wish.replace && device_before(&here.home)?.is_some() {
+        return Err(RegisterError::AlreadyRegistered);
+    }
+    Ok(None)
 }
 
 /// The device this computer is registered as.
