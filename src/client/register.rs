@@ -19,7 +19,7 @@ use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, Pair
 use crate::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
 use crate::protocol::service::{ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION};
-use crate::reader::CardChannel;
+use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Pin;
 
 /// Product name in gematik's pairing data.
@@ -169,7 +169,10 @@ pub fn register(
     // Whatever came of it, no verified PIN stays behind. A card that is gone has forgotten it anyway.
     let reset = egk.reset();
     let (evidence, challenge) = signed?;
-    reset?;
+    match reset {
+        Err(EgkError::Channel(ChannelError::NoCard | ChannelError::Removed)) => {}
+        reset => reset?,
+    }
 
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
