@@ -71,6 +71,13 @@ pub(crate) struct InReader {
 struct Line {
     commands: Vec<[u8; 4]>,
     on_command: OnCommand,
+    is_pulled: bool,
+}
+
+impl Line {
+    fn new(on_command: OnCommand) -> Self {
+        Self { commands: Vec::new(), on_command, is_pulled: false }
+    }
 }
 
 impl InReader {
@@ -89,8 +96,7 @@ impl InReader {
     }
 
     fn begin(service: &Pcscd, reader: Reader, mut card: VirtualCard) -> Self {
-        let line = Line { commands: Vec::new(), on_command: Box::new(|_, _| Step::Answer) };
-        let line = Arc::new(Mutex::new(line));
+        let line = Arc::new(Mutex::new(Line::new(Box::new(|_, _| Step::Answer))));
         let stop = Arc::new(AtomicBool::new(false));
         let (told, passing, address) = (Arc::clone(&stop), Arc::clone(&line), service.address(reader));
         let thread = thread::spawn(move || {
@@ -98,7 +104,9 @@ impl InReader {
                 let header = header.try_into().expect("a command has four bytes at least");
                 let line = &mut *passing.lock().unwrap();
                 line.commands.push(header);
-                (line.on_command)(line.commands.len(), header)
+                let step = (line.on_command)(line.commands.len(), header);
+                line.is_pulled = step != Step::Answer;
+                step
             };
             plug(&mut card, address, &told, step).unwrap();
             card
@@ -113,7 +121,7 @@ impl InReader {
 
     /// Forgets the commands so far. From now on `on_command` decides what becomes of each.
     pub(crate) fn watch(&self, on_command: impl FnMut(usize, [u8; 4]) -> Step + Send + 'static) {
-        *self.line.lock().unwrap() = Line { commands: Vec::new(), on_command: Box::new(on_command) };
+        *self.line.lock().unwrap() = Line::new(Box::new(on_command));
     }
 
     /// The commands since then.
@@ -127,12 +135,12 @@ impl InReader {
     }
 
     /// Whether the card was pulled by `on_command`.
-    pub(crate) fn is_out(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    pub(crate) fn is_pulled(&self) -> bool {
+        self.line.lock().unwrap().is_pulled
     }
 
-    /// For `on_command`: the card is pulled as soon as it has answered.
-    pub(crate) fn stopper(&self) -> impl Fn() + Send + 'static {
+    /// What pulls the card as soon as it has answered the command that `on_command` is asked for.
+    pub(crate) fn pull_after_answer(&self) -> impl Fn() + Send + 'static {
         let stop = Arc::clone(&self.stop);
         move || stop.store(true, Ordering::Relaxed)
     }

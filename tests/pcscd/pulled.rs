@@ -25,7 +25,7 @@ fn pull_at_every_command(
         let inserted = InReader::insert(service, reader, card);
         inserted.watch(move |number, _| if number == last { Step::Pull } else { Step::Answer });
         let ended = attempt(&inserted);
-        if !inserted.is_out() {
+        if !inserted.is_pulled() {
             assert_eq!(inserted.commands().len(), last - 1);
             return (last - 1, ended);
         }
@@ -153,16 +153,15 @@ fn once_it_has_signed() {
     let service = Pcscd::start();
     let computer = insurer.computer_of_erika(&service);
     let inserted = InReader::insert(&service, Reader::First, card(&erika()));
-    let stop = inserted.stopper();
+    let pull = inserted.pull_after_answer();
     let mut signatures = 0;
     inserted.watch(move |_, header| {
         signatures += usize::from(header == SIGN);
         if signatures == 2 {
-            stop();
+            pull();
         }
         Step::Answer
     });
     register_in(&computer, inserted.reader(), &[PIN, DEVICE_PIN]).success();
-    assert!(inserted.is_out());
     assert_eq!(devices(&computer).len(), 1);
 }
