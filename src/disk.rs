@@ -10,8 +10,7 @@ use std::path::Path;
 /// # Errors
 /// Those of the file system; the old file is then untouched.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = folder_of(path).ok_or(io::ErrorKind::InvalidInput)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?; // created with mode 0600
     file.write_all(content)?;
     file.as_file().sync_all()?;
@@ -41,8 +40,13 @@ pub fn read(path: &Path, max: usize) -> io::Result<Option<Vec<u8>>> {
 pub fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => path.parent().filter(|folder| folder.exists()).map_or(Ok(()), sync_folder),
+        _ => folder_of(path).filter(|folder| folder.exists()).map_or(Ok(()), sync_folder),
     }
+}
+
+/// The folder a file lies in. A mere name lies in the current one, which no path names: nothing can be opened at "".
+fn folder_of(path: &Path) -> Option<&Path> {
+    path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 
 /// Makes a folder, and those above it, for its owner only; it is no error when it is there.

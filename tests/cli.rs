@@ -421,8 +421,20 @@ fn the_whole_story_with_both_programs() {
     while !text(&seen).contains("Password:") {
         assert!(screen.read_until(b':', &mut seen).unwrap() > 0, "{}", text(&seen));
     }
-    terminal.stdin.as_mut().unwrap().write_all(b"\x03").unwrap();
-    screen.read_to_end(&mut seen).unwrap();
+    let mut keys = terminal.stdin.take().unwrap();
+    keys.write_all(b"\x03").unwrap();
+    loop {
+        let shown = screen.fill_buf().unwrap().to_vec();
+        if shown.is_empty() {
+            break;
+        }
+        screen.consume(shown.len());
+        seen.extend(shown);
+        // The terminal shows a key that comes before the echo is off; nobody has read that one.
+        if seen.ends_with(b"^C") {
+            keys.write_all(b"\x03").unwrap();
+        }
+    }
     terminal.wait().unwrap();
     let seen = text(&seen);
     assert!(seen.contains("Cancelled") && seen.contains("code=3") && seen.contains(" echo "), "{seen}");

@@ -19,7 +19,7 @@ use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, Pair
 use crate::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
 use crate::protocol::service::{ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION};
-use crate::reader::CardChannel;
+use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Pin;
 
 /// Product name in gematik's pairing data.
@@ -134,12 +134,8 @@ pub fn register(
     around: &mut Surroundings<'_>,
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
-    if let Some(device) = complete_pending(here, around)? {
-        around.ui.notice(Notice::Resumed);
+    if let Some(device) = resume(here, wish, around)? {
         return Ok(device);
-    }
-    if !wish.replace && device_before(home)?.is_some() {
-        return Err(RegisterError::AlreadyRegistered);
     }
 
     around.ui.step(Step::ReadCard);
@@ -170,10 +166,14 @@ pub fn register(
     around.ui.step(Step::VerifyPin);
     verify_pin(&mut egk, attempt, pin, around)?;
     let signed = sign_evidence(here, &mut egk, &certificate, &device, &offer, around);
-    // Whatever came of it, no verified PIN stays behind. A card that is gone has forgotten it anyway.
+    // Whatever came of it, no verified PIN stays behind. A card that is gone has forgotten it, and so has one that does
+    // not come back from its reset.
     let reset = egk.reset();
     let (evidence, challenge) = signed?;
-    reset?;
+    match reset {
+        Err(EgkError::Channel(ChannelError::NoCard | ChannelError::Removed | ChannelError::MuteCard)) => {}
+        reset => reset?,
+    }
 
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
@@ -194,6 +194,26 @@ pub fn register(
         }
     };
     activate(here, &mut file, answer, &request.pop, around)
+}
+
+/// Everything that needs no card: completes a registration whose answer was lost, and refuses where this computer is
+/// registered. `None` when the card is needed now; [`register`] begins with the same.
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn resume(
+    here: &LoggedIn,
+    wish: &Wish,
+    around: &mut Surroundings<'_>,
+) -> Result<Option<DeviceAnswer>, RegisterError> {
+    if let Some(device) = complete_pending(here, around)? {
+        around.ui.notice(Notice::Resumed);
+        return Ok(Some(device));
+    }
+    if !wish.replace && device_before(&here.home)?.is_some() {
+        return Err(RegisterError::AlreadyRegistered);
+    }
+    Ok(None)
 }
 
 /// The device this computer is registered as.

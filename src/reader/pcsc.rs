@@ -1,7 +1,8 @@
 //! Card readers of this computer, through the PC/SC service (PC/SC specification, parts 5 and 6).
 
 use std::ffi::{CStr, CString};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State, Transaction};
 use zeroize::Zeroizing;
@@ -11,6 +12,9 @@ use crate::apdu::{CommandApdu, ResponseApdu};
 
 /// Health cards talk T=1; bridges to other card technologies may offer T=0.
 const PROTOCOLS: Protocols = Protocols::T0.union(Protocols::T1);
+
+/// How long it takes the service to notice that a card is gone: pcsc-lite looks every 400 ms, a busy one less often.
+const NEXT_LOOK: Duration = Duration::from_millis(1500);
 
 /// What a reader holds, as the PC/SC service sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +98,23 @@ impl Service {
             Slot::Mute => Err(ChannelError::MuteCard),
             Slot::InUse => Err(ChannelError::InUse),
             Slot::Card => Ok(chosen),
+        }
+    }
+
+    /// Whether the card has left `reader`. A card that is pulled looks like a disturbed line at first, and the service
+    /// looks for cards a few times a second only: this waits for its next look.
+    pub fn has_lost_card(&self, reader: &Reader) -> bool {
+        let began = Instant::now();
+        loop {
+            let Ok(readers) = self.readers() else { return false };
+            let is_there = |now: &Reader| now.name == reader.name && now.slot != Slot::Empty;
+            if !readers.iter().any(is_there) {
+                return true;
+            }
+            if began.elapsed() > NEXT_LOOK {
+                return false;
+            }
+            thread::sleep(Duration::from_millis(20));
         }
     }
 
@@ -198,12 +219,12 @@ fn reader_of(state: &ReaderState) -> Reader {
     let event = state.event_state();
     let slot = if event.contains(State::MUTE) {
         Slot::Mute
+    } else if !event.contains(State::PRESENT) {
+        Slot::Empty // even where a program still holds on to the card that was there
     } else if event.contains(State::EXCLUSIVE) {
         Slot::InUse
-    } else if event.contains(State::PRESENT) {
-        Slot::Card
     } else {
-        Slot::Empty
+        Slot::Card
     };
     Reader { name: lossy(state.name()), slot, atr: state.atr().to_vec() }
 }
@@ -215,11 +236,17 @@ fn lossy(name: &CStr) -> String {
 /// What an error of the service means for a person.
 fn channel_error(error: Error) -> ChannelError {
     match error {
-        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::NoAccess => ChannelError::NoService,
+        // The last one is the line to the service, not the one to the card.
+        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::NoAccess | Error::CommError => {
+            ChannelError::NoService
+        }
         Error::UnknownReader | Error::NoReadersAvailable => ChannelError::NoReader { wanted: None },
         Error::NoSmartcard => ChannelError::NoCard,
         Error::RemovedCard | Error::ReaderUnavailable => ChannelError::Removed,
-        Error::UnresponsiveCard | Error::UnpoweredCard => ChannelError::MuteCard,
+        // An answer to reset that nobody understands comes from dirty contacts, or from a card of another kind.
+        Error::UnresponsiveCard | Error::UnpoweredCard | Error::UnsupportedCard | Error::ProtoMismatch => {
+            ChannelError::MuteCard
+        }
         Error::SharingViolation => ChannelError::InUse,
         error => ChannelError::Interrupted(Some(error)),
     }

@@ -137,6 +137,7 @@ enum Line {
         tx: String,
         rx: String,
     },
+    /// No answer came. Why is told for people; what is played is a line that was interrupted.
     Error {
         tx: String,
         #[serde(rename = "error")]
@@ -245,7 +246,8 @@ impl CardChannel for Replay {
         next.answer.ok_or(ChannelError::Interrupted(None))
     }
 
+    /// Resets are not recorded. What shows is that the session went on behind one; where it did not, the card was gone.
     fn reset(&mut self) -> Result<(), ChannelError> {
-        Ok(())
+        if self.exchanges.is_empty() { Err(ChannelError::Interrupted(None)) } else { Ok(()) }
     }
 }

@@ -1,6 +1,5 @@
 //! The person at a terminal. Results go to standard output; steps, questions and what is to be decided to standard
 //! error, so that a script reads results alone. PINs are typed without echo, or come line by line from a file descriptor.
-#![expect(clippy::print_stderr, reason = "this is where the program speaks to people")]
 
 use std::fs::File;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
@@ -76,9 +75,12 @@ impl<'a> Terminal<'a> {
 
     fn hidden(&self, question: &str) -> Result<SecretText, AskError> {
         is_terminal()?;
-        eprint!("{question} ");
-        io::stderr().flush()?;
-        Ok(SecretText::new(without_interrupts(rpassword::read_password)?.map_err(ended)?))
+        without_interrupts(|| {
+            write!(io::stderr(), "{question} ")?;
+            rpassword::read_password()
+        })?
+        .map(SecretText::new)
+        .map_err(ended)
     }
 
     /// Asks for something that may be seen.
@@ -87,8 +89,7 @@ impl<'a> Terminal<'a> {
     /// [`AskError`].
     pub fn visible(&self, question: &str) -> Result<String, AskError> {
         is_terminal()?;
-        eprint!("{question} ");
-        io::stderr().flush()?;
+        write!(io::stderr(), "{question} ")?;
         let mut line = String::new();
         if io::stdin().lock().take(MAX_LINE as u64).read_line(&mut line)? == 0 {
             return Err(AskError::Cancelled);
@@ -126,7 +127,7 @@ impl<'a> Terminal<'a> {
 impl Ui for Terminal<'_> {
     fn step(&mut self, step: Step) {
         if !self.answers.quiet {
-            eprintln!("· {}", self.texts.get(step_text(step)));
+            tell(&format!("· {}", self.texts.get(step_text(step))));
         }
     }
 
@@ -139,7 +140,7 @@ impl Ui for Terminal<'_> {
             Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
             Notice::ClockSkew { seconds } => ("notice-clock-skew", number("seconds", seconds)),
         };
-        eprintln!("! {}", self.texts.with(id, &values));
+        tell(&format!("! {}", self.texts.with(id, &values)));
     }
 
     fn card_pin(&mut self, tries_left: u8, again: bool) -> Result<Pin, AskError> {
@@ -192,11 +193,13 @@ impl Ui for Terminal<'_> {
             Verdict::Approve => "decide-approve",
             Verdict::Deny => "decide-deny",
         };
-        eprintln!("{}", self.texts.get(decide));
+        // Nothing is decided that could not be shown.
+        let mut screen = io::stderr();
+        writeln!(screen, "{}", self.texts.get(decide))?;
         for line in Self::document(self.texts, document) {
-            eprintln!("{line}");
+            writeln!(screen, "{line}")?;
         }
-        eprintln!("  {}: {}", self.texts.get("label-expires"), self.texts.moment(expires_at));
+        writeln!(screen, "  {}: {}", self.texts.get("label-expires"), self.texts.moment(expires_at))?;
         Ok(())
     }
 
@@ -207,6 +210,11 @@ impl Ui for Terminal<'_> {
         };
         MatchCode::try_from(typed).map_err(|_| AskError::MatchCode)
     }
+}
+
+/// Tells something on the way. It goes on where nobody reads it.
+fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 fn text_of(line: &[u8]) -> Result<SecretText, AskError> {

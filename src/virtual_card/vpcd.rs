@@ -33,6 +33,8 @@ pub enum Step {
     Answer,
     /// Pull the card: the command is not carried out, and nothing answers any more.
     Pull,
+    /// Carry it out, and pull the card before its answer is out: what was asked for has happened, and nobody is told.
+    PullBeforeAnswer,
 }
 
 /// Why a card is out of the reader.
@@ -109,6 +111,10 @@ fn serve(
             command => match step(command.get(..4).unwrap_or(command)) {
                 Step::Answer => send(&mut stream, &card.execute(command))?,
                 Step::Pull => return Ok(Unplugged::Pulled),
+                Step::PullBeforeAnswer => {
+                    card.execute(command);
+                    return Ok(Unplugged::Pulled);
+                }
             },
         }
     }

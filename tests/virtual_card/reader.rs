@@ -229,6 +229,18 @@ fn a_card_can_be_pulled_at_every_command() {
     }
 }
 
+#[test]
+fn a_card_pulled_before_its_answer_has_counted_the_try() {
+    let reader = Reader::new();
+    let plugged = Plugged::new(card(), reader.address(), |_| Step::PullBeforeAnswer);
+    let mut line = reader.accept();
+    line.write(&WRONG_PIN);
+    assert!(line.is_empty());
+    let plugged = Plugged::new(plugged.pulled(), reader.address(), answer);
+    assert_eq!(reader.accept().send(&STATUS), "63C2");
+    plugged.stop();
+}
+
 /// A reader that writes length and content separately makes a careless card take 40 ms for every command.
 #[test]
 #[cfg(target_os = "linux")]

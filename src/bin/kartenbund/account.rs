@@ -112,8 +112,11 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     let here = login::resume(home, now())?;
     let wish = Wish { name, replace: args.replace, length: length(&args.card) };
     let answers = Answers { allow_last_try: args.allow_last_try, ..pins(&args.pin)? };
-    let device = with_person(output, answers, |around| {
-        with_card(&args.card, Sharing::Exclusive, |channel| Ok(register::register(&here, channel, &wish, around)?))
+    let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
+        Some(device) => Ok(device),
+        None => {
+            with_card(&args.card, Sharing::Exclusive, |channel| Ok(register::register(&here, channel, &wish, around)?))
+        }
     })?;
     let values = [("name", Value::Text(device.name.clone())), ("level", Value::Text(device.binding_level.to_string()))];
     let lines = [output.texts.with("done-register", &values), output.texts.get("done-register-honest")];

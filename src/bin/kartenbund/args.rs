@@ -1,5 +1,6 @@
 //! What may be typed. The words that explain it are with all other texts, under `cmd-` and `arg-`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -280,11 +281,10 @@ pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
         Err(help) => {
             // The two words that clap has no setting for.
             let text = help.render().to_string();
-            print!(
-                "{}",
-                text.replace("[OPTIONS]", &texts.get("help-optional"))
-                    .replace("[default: ", &texts.get("help-default"))
-            );
+            let text = text
+                .replace("[OPTIONS]", &texts.get("help-optional"))
+                .replace("[default: ", &texts.get("help-default"));
+            let _ = write!(std::io::stdout(), "{text}");
             Err(ExitCode::SUCCESS)
         }
     }

@@ -35,7 +35,17 @@ pub(crate) fn with_card<T>(
     let service = Service::connect()?;
     let reader = service.choose(args.reader.as_deref())?;
     let mut card = service.connect_card(&reader, sharing)?;
-    work(&mut card.begin()?)
+    match work(&mut card.begin()?) {
+        Err(failure) if looks_pulled(failure.kind) && service.has_lost_card(&reader) => {
+            Err(Failure { kind: Kind::CardRemoved, ..failure })
+        }
+        result => result,
+    }
+}
+
+/// What a card that was there a moment ago may look like when it is pulled.
+fn looks_pulled(kind: Kind) -> bool {
+    matches!(kind, Kind::Transmission | Kind::NoCard | Kind::MuteCard)
 }
 
 /// Loads a card image.

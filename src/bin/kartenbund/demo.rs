@@ -1,6 +1,5 @@
 //! `demo`: the whole story once, with a virtual card and an embedded service, everything else real.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,13 +38,16 @@ use time::OffsetDateTime;
 
 use crate::args::DemoArgs;
 use crate::evidence::{print_report, text_of};
-use crate::output::{Output, file_failure};
+use crate::output::{Output, file_failure, print_line};
 
 /// The fictional person and her numbers.
 const KVNR: &str = "K220635158";
 const NAME: (&str, &str) = ("Erika Johanna", "Musterfrau");
 const CARD_PIN: &str = "123456";
 const DEVICE_PIN: &str = "270618";
+/// Folders of the service and of her computer, in the folder of the demonstration.
+const SERVICE: &str = "service";
+const COMPUTER: &str = "computer";
 /// How long the PC/SC service may take to see the card.
 const CARD_APPEARS: Duration = Duration::from_secs(20);
 
@@ -53,7 +55,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let began = Instant::now();
     let say = |id: &str, values: &[(&'static str, Value)]| {
         if !output.json {
-            println!("{}", output.texts.with(id, values));
+            let _ = print_line(&output.texts.with(id, values));
         }
     };
     let text = |value: &str| Value::Text(value.to_owned());
@@ -73,7 +75,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let mut rng = UnwrapErr(getrandom::SysRng);
     let clock = || OffsetDateTime::now_utc().unix_timestamp();
     let mut around = Surroundings { ui: &mut person, rng: &mut rng, clock: &clock };
-    let home = Home::at(folder.join("computer"));
+    let home = Home::at(folder.join(COMPUTER));
     say("demo-login", &[]);
     let remote = Remote::at(&address)?;
     let kvnr = Kvnr::typed(KVNR)?;
@@ -142,6 +144,10 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
 fn folder(wanted: Option<&Path>) -> Result<PathBuf, Failure> {
     match wanted {
         Some(folder) => {
+            // The story begins with an empty database and a new computer, and never touches another one's.
+            if folder.join(SERVICE).exists() || folder.join(COMPUTER).exists() {
+                return Err(Kind::InputInvalid.failure().text("input", "demo_folder"));
+            }
             std::fs::create_dir_all(folder).map_err(file_failure(folder))?;
             Ok(folder.to_owned())
         }
@@ -272,7 +278,7 @@ impl EmbeddedService {
             let listener = tokio::net::TcpListener::bind(loopback).await.map_err(|error| refused(&error))?;
             let address = format!("http://{}", listener.local_addr().map_err(|error| refused(&error))?);
             let settings = Settings {
-                data: folder.join("service"),
+                data: folder.join(SERVICE),
                 issuer: address.clone(),
                 insurer: "Musterkasse".to_owned(),
                 payer_iks: vec![payer_ik],
@@ -340,8 +346,7 @@ impl Scripted<'_> {
 impl Ui for Scripted<'_> {
     fn step(&mut self, step: Step) {
         if !self.output.json {
-            println!("  · {}", self.output.texts.get(step_text(step)));
-            let _ = std::io::stdout().flush();
+            let _ = print_line(&format!("  · {}", self.output.texts.get(step_text(step))));
         }
     }
 
@@ -370,7 +375,7 @@ impl Ui for Scripted<'_> {
     fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
         if !self.output.json {
             for line in Terminal::document(&self.output.texts, document) {
-                println!("    {line}");
+                let _ = print_line(&format!("    {line}"));
             }
         }
         Ok(())

@@ -1,5 +1,4 @@
 //! `kartenbund`: the command line.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program speaks to people and scripts")]
 
 mod account;
 mod args;

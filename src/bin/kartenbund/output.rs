@@ -1,5 +1,6 @@
 //! How results and failures leave the program: sentences for people, JSON for scripts.
 
+use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
 use kartenbund::ui::failure::{Failure, Kind, Value};
@@ -25,17 +26,17 @@ impl Output {
         lines: impl IntoIterator<Item = String>,
     ) -> Result<(), Failure> {
         if self.json {
-            println!("{}", serde_json::to_string(value).map_err(|error| Kind::Internal.failure().because(&error))?);
-        } else {
-            lines.into_iter().for_each(|line| println!("{line}"));
+            return print_line(
+                &serde_json::to_string(value).map_err(|error| Kind::Internal.failure().because(&error))?,
+            );
         }
-        Ok(())
+        lines.into_iter().try_for_each(|line| print_line(&line))
     }
 
     /// Prints a remark beside the result, for people.
     pub(crate) fn remark(&self, id: &str, values: &[(&'static str, Value)]) {
         if !self.json {
-            eprintln!("{}", self.texts.with(id, values));
+            tell(&self.texts.with(id, values));
         }
     }
 
@@ -52,14 +53,14 @@ impl Output {
             if let Some(members) = value.as_object_mut() {
                 members.insert("error".to_owned(), error);
             }
-            println!("{value}");
+            let _ = print_line(&value.to_string());
             return;
         }
-        eprintln!("{cause}");
-        eprintln!("{}: {remedy}", self.texts.get("label-next"));
-        eprintln!("{}: {code} ({exit_code})", self.texts.get("label-code"));
+        tell(&cause);
+        tell(&format!("{}: {remedy}", self.texts.get("label-next")));
+        tell(&format!("{}: {code} ({exit_code})", self.texts.get("label-code")));
         if let Some(technical) = &failure.technical {
-            eprintln!("{}: {technical}", self.texts.get("label-technical"));
+            tell(&format!("{}: {technical}", self.texts.get("label-technical")));
         }
     }
 
@@ -69,8 +70,21 @@ impl Output {
     }
 }
 
+/// Prints a line of a result. Whoever reads may have seen enough and gone (`| head`); a full disk is a failure.
+pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(file_failure(Path::new("/dev/stdout"))(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Tells something beside the result. It goes on where nobody reads it.
+pub(crate) fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// A file that cannot be read or written.
-pub(crate) fn file_failure(path: &Path) -> impl FnOnce(std::io::Error) -> Failure {
+pub(crate) fn file_failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.display().to_string();
     move |error| Kind::File.failure().text("path", path).because(&error)
 }
@@ -78,5 +92,5 @@ pub(crate) fn file_failure(path: &Path) -> impl FnOnce(std::io::Error) -> Failur
 /// Reads a file of at most `max` bytes that must be there.
 pub(crate) fn read_file(path: &Path, max: usize) -> Result<Vec<u8>, Failure> {
     let content = kartenbund::disk::read(path, max).map_err(file_failure(path))?;
-    content.ok_or_else(|| file_failure(path)(std::io::ErrorKind::NotFound.into()))
+    content.ok_or_else(|| file_failure(path)(ErrorKind::NotFound.into()))
 }

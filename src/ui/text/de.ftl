@@ -22,6 +22,7 @@ error-input-invalid = { $input ->
         [payer_ik] Die Nummer der Krankenkasse hat neun Ziffern.
         [date] Ein Datum wird als JJJJ-MM-TT geschrieben.
         [device_name] Der Name des Geräts ist leer, zu lang oder enthält unsichtbare Zeichen.
+        [demo_folder] In diesem Ordner liegen Dateien einer anderen Vorführung.
         [identifier] Das ist keine Nummer aus „kartenbund approvals“ oder „kartenbund devices“.
        *[other] Die Eingabe ist ungültig.
     }
@@ -31,6 +32,7 @@ error-input-invalid = { $input ->
         [kvnr_check_digit] Vergleichen Sie die zehn Zeichen mit der Vorderseite Ihrer Gesundheitskarte.
         [kvnr_shape] Sie steht vorn auf der Gesundheitskarte: ein Großbuchstabe und neun Ziffern.
         [identifier] Kopieren Sie die Nummer ganz.
+        [demo_folder] Nennen Sie mit --dir einen anderen Ordner, oder lassen Sie es weg.
        *[other] Geben Sie sie noch einmal ein; gesendet wurde nichts.
     }
 error-file = Eine Datei lässt sich nicht lesen oder schreiben: { $path }

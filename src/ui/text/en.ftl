@@ -22,6 +22,7 @@ error-input-invalid = { $input ->
         [payer_ik] The number of the insurer has nine digits.
         [date] A date is written as YYYY-MM-DD.
         [device_name] The name of the device is empty, too long, or holds invisible characters.
+        [demo_folder] There are files of another demonstration in this folder.
         [identifier] That is not an identifier from "kartenbund approvals" or "kartenbund devices".
        *[other] The input is not valid.
     }
@@ -31,6 +32,7 @@ error-input-invalid = { $input ->
         [kvnr_check_digit] Compare the ten characters with the front of your health card.
         [kvnr_shape] It is on the front of the health card: one capital letter and nine digits.
         [identifier] Copy the whole identifier.
+        [demo_folder] Name another folder with --dir, or leave it out.
        *[other] Type it again; nothing was sent.
     }
 error-file = A file cannot be read or written: { $path }

@@ -1,0 +1,158 @@
+//! The card PIN: a try is spent when a person asks for it, and never else.
+
+use kartenbund::virtual_card::VirtualCard;
+
+use crate::card::{DEVICE_PIN, InReader, PIN, WRONG_PIN, card, erika, image};
+use crate::computer::Computer;
+use crate::insurer::{Insurer, devices};
+use crate::pcscd::{Pcscd, Reader};
+use crate::registering::{pin_status, register};
+use crate::terminal::Terminal;
+
+/// Erika's card, of whose PIN so many tries were used up before.
+fn card_after_wrong_pins(number: usize) -> VirtualCard {
+    let mut card = card(&erika());
+    for _ in 0..number {
+        let answer = card.execute(&[0x00, 0x20, 0x00, 0x02, 0x08, 0x26, 0x65, 0x43, 0x21, 0xFF, 0xFF, 0xFF, 0xFF]);
+        assert_eq!(answer[0], 0x63);
+    }
+    card
+}
+
+/// Erika is logged in, and this card is in the reader.
+fn erika_with(card: VirtualCard) -> (Insurer, Pcscd, Computer, InReader) {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let inserted = InReader::insert(&service, Reader::First, card);
+    (insurer, service, computer, inserted)
+}
+
+#[test]
+fn a_wrong_pin_once_then_the_right_one() {
+    let (insurer, _service, computer, inserted) = erika_with(card(&erika()));
+    // A script has one try, whatever else it hands in.
+    let told = register(&computer, &[WRONG_PIN, DEVICE_PIN, PIN, PIN]).fails_with(30, "card_pin_wrong");
+    assert_eq!(told.cause, "The card PIN is wrong; 2 tries are left.");
+    assert_eq!(inserted.verifies(), 1);
+    assert_eq!(devices(&computer), []);
+    assert_eq!(computer.kept(), ["profile.json", "session.json"]);
+    assert_eq!(pin_status(&computer), "63C2");
+
+    register(&computer, &[PIN, DEVICE_PIN]).success();
+    assert_eq!(inserted.verifies(), 2);
+    assert_eq!(pin_status(&computer), "63C3");
+    assert_eq!(devices(&computer).len(), 1);
+    insurer.stop();
+}
+
+#[test]
+fn a_wrong_pin_at_the_terminal_and_the_same_again() {
+    let (_insurer, _service, computer, inserted) = erika_with(card(&erika()));
+    let mut terminal = Terminal::start(&computer, "register --method card");
+    let answers = [
+        ("PIN of the health card (6 to 8 digits, 3 tries left):", 1, WRONG_PIN),
+        ("New device PIN for this computer", 1, DEVICE_PIN),
+        ("Device PIN once more", 1, DEVICE_PIN),
+        ("PIN of the health card (6 to 8 digits, 2 tries left):", 1, WRONG_PIN),
+        ("PIN of the health card (6 to 8 digits, 2 tries left):", 2, PIN),
+    ];
+    for (question, time, answer) in answers {
+        terminal.wait_for_hidden(question, time);
+        terminal.type_line(answer);
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("! The card PIN was wrong. 2 tries are left."));
+    assert!(screen.contains("! That is the same wrong PIN as before; it was not sent again."));
+    assert!([PIN, WRONG_PIN, DEVICE_PIN].iter().all(|pin| !screen.contains(pin)));
+    assert_eq!(inserted.verifies(), 2);
+}
+
+#[test]
+fn the_person_changes_her_mind_at_the_terminal() {
+    let (_insurer, _service, computer, inserted) = erika_with(card(&erika()));
+    const END_OF_INPUT: &str = "\u{4}";
+    let mut terminal = Terminal::start(&computer, "register --method card");
+    terminal.wait_for_hidden("PIN of the health card", 1);
+    terminal.type_keys(END_OF_INPUT);
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(3), "{screen}");
+    assert!(screen.contains("Cancelled; nothing was changed."));
+
+    let mut terminal = Terminal::start(&computer, "register --method card");
+    terminal.wait_for_hidden("PIN of the health card", 1);
+    terminal.type_line(PIN);
+    terminal.wait_for_hidden("New device PIN", 1);
+    terminal.type_line(DEVICE_PIN);
+    terminal.wait_for_hidden("Device PIN once more", 1);
+    terminal.type_line("270619");
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(5), "{screen}");
+    assert!(screen.contains("The two entries of the new PIN differ."));
+    assert_eq!(inserted.verifies(), 0);
+}
+
+#[test]
+fn the_last_try_is_spent_only_by_who_says_so() {
+    let (_insurer, _service, computer, inserted) = erika_with(card_after_wrong_pins(2));
+    let told = register(&computer, &[PIN, DEVICE_PIN]).fails_with(32, "card_last_try");
+    assert_eq!(told.cause, "Only one try is left for the card PIN; it was not used.");
+    assert!(told.remedy.contains("--allow-last-try"));
+    for answer in ["", "n"] {
+        let mut terminal = Terminal::start(&computer, "register --method card");
+        terminal.wait_for("Enter it all the same? [y/N]", 1);
+        terminal.type_line(answer);
+        let (code, screen) = terminal.end();
+        assert_eq!(code, Some(32), "{screen}");
+    }
+    assert_eq!(inserted.verifies(), 0);
+
+    let allowed = ["register", "--method", "card", "--pin-fd", "0", "--allow-last-try"];
+    computer.run_with(&allowed, &[PIN, DEVICE_PIN]).success();
+    assert_eq!(inserted.verifies(), 1);
+    assert_eq!(pin_status(&computer), "63C3");
+}
+
+#[test]
+fn the_last_try_is_wrong_and_the_pin_is_blocked() {
+    let (_insurer, _service, computer, inserted) = erika_with(card_after_wrong_pins(2));
+    let allowed = ["register", "--method", "card", "--pin-fd", "0", "--allow-last-try"];
+    let told = computer.run_with(&allowed, &[WRONG_PIN, DEVICE_PIN]).fails_with(31, "card_pin_blocked");
+    assert!(told.remedy.contains("PUK"));
+    assert_eq!(inserted.verifies(), 1);
+    // From here on nothing is sent, not even by those who say so.
+    computer.run_with(&allowed, &[PIN, DEVICE_PIN]).fails_with(31, "card_pin_blocked");
+    register(&computer, &[PIN, DEVICE_PIN]).fails_with(31, "card_pin_blocked");
+    assert_eq!(inserted.verifies(), 1);
+    assert_eq!(devices(&computer), []);
+}
+
+#[test]
+fn a_card_that_still_has_its_transport_pin() {
+    let image = image(&erika()).replace("regularPassword", "transportPIN");
+    let (_insurer, _service, computer, inserted) = erika_with(VirtualCard::load(&image).unwrap());
+    register(&computer, &[PIN, DEVICE_PIN]).fails_with(33, "card_transport_pin");
+    assert_eq!(inserted.verifies(), 0);
+}
+
+#[test]
+fn what_is_typed_cannot_be_a_pin() {
+    let (_insurer, _service, computer, inserted) = erika_with(card(&erika()));
+    for (pins, exit_code, code) in [
+        (&["12345", DEVICE_PIN][..], 5, "input_invalid"),
+        (&["123456789", DEVICE_PIN], 5, "input_invalid"),
+        (&["12345a", DEVICE_PIN], 5, "input_invalid"),
+        (&["", DEVICE_PIN], 5, "input_invalid"),
+        (&[PIN, "12345"], 5, "input_invalid"),
+        (&[PIN, ""], 5, "input_invalid"),
+    ] {
+        register(&computer, pins).fails_with(exit_code, code);
+    }
+    // Nobody there: neither lines nor a terminal.
+    computer.run(&["register", "--method", "card", "--pin-fd", "0"]).fails_with(4, "nobody_there");
+    computer.run(&["register", "--method", "card"]).fails_with(4, "nobody_there");
+    computer.run(&["register", "--method", "card", "--pin-fd", "99"]).fails_with(4, "nobody_there");
+    assert_eq!(inserted.verifies(), 0);
+    assert_eq!(devices(&computer), []);
+}

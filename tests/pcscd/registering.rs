@@ -1,0 +1,162 @@
+//! Registering a computer with the card.
+
+use std::fs;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use kartenbund::virtual_card::personalise::Blueprint;
+
+use crate::card::{DEVICE_PIN, InReader, MAX, MSE_SET, PIN, SIGN, VERIFY, WRONG_PIN, card, erika};
+use crate::computer::{Computer, Ended, Running};
+use crate::foreign::opensc;
+use crate::insurer::{Insurer, devices};
+use crate::pcscd::{Pcscd, Reader};
+use crate::terminal::Terminal;
+
+/// Registers with the card in a reader. The lines are the card PIN and the new device PIN.
+pub(crate) fn register_in(computer: &Computer, reader: &str, pins: &[&str]) -> Ended {
+    computer.run_with(&["register", "--method", "card", "--pin-fd", "0", "--reader", reader], pins)
+}
+
+/// Registers with the only card there is.
+pub(crate) fn register(computer: &Computer, pins: &[&str]) -> Ended {
+    computer.run_with(&["register", "--method", "card", "--pin-fd", "0"], pins)
+}
+
+/// What GET PIN STATUS says to another program. Asked at once: the service takes the power from a card that nobody uses
+/// for five seconds, and a card without power has forgotten its PIN anyway.
+pub(crate) fn pin_status(computer: &Computer) -> String {
+    opensc(computer, &["80200002"]).remove(0)
+}
+
+#[test]
+fn erika_registers_her_computer_once() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let inserted = InReader::insert(&service, Reader::First, card(&erika()));
+
+    let ended = register(&computer, &[PIN, DEVICE_PIN]);
+    assert_eq!(pin_status(&computer), "63C3");
+    assert!(ended.success().contains("level B3"));
+    let expected = [
+        [0x00, 0xA4, 0x04, 0x0C],
+        [0x00, 0xB0, 0x91, 0x00],
+        [0x00, 0xA4, 0x04, 0x0C],
+        [0x00, 0xB0, 0x84, 0x00],
+        [0x80, 0x20, 0x00, 0x02],
+        VERIFY,
+        MSE_SET,
+        SIGN,
+        SIGN,
+    ];
+    assert_eq!(inserted.commands()[..9], expected);
+    let bound = devices(&computer);
+    assert!(matches!(&bound[..], [(_, state, level)] if state == "active" && level == "B3"), "{bound:?}");
+
+    // Again: the card is left alone.
+    inserted.watch(|_, _| panic!("nothing is asked of the card"));
+    register(&computer, &[PIN, DEVICE_PIN]).fails_with(61, "already_registered");
+    assert_eq!(devices(&computer), bound);
+    insurer.stop();
+}
+
+#[test]
+fn a_computer_is_registered_anew() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let _inserted = InReader::insert(&service, Reader::First, card(&erika()));
+    register(&computer, &[PIN, DEVICE_PIN]).success();
+    let before = devices(&computer).remove(0).0;
+    let again = ["register", "--method", "card", "--pin-fd", "0", "--replace", "--short-apdus", "--json"];
+    let device = computer.run_with(&again, &[PIN, "314159"]).json();
+    let after = devices(&computer);
+    assert_ne!(before, after[0].0);
+    assert!(matches!(&after[..], [(id, state, _)] if *id == device["device_id"] && state == "active"), "{after:?}");
+}
+
+#[test]
+fn the_card_of_another_person_is_refused_before_its_pin_is_asked_for() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let max = Blueprint::new(MAX.parse().unwrap(), "Max", "Müstermann");
+    let inserted = InReader::insert(&service, Reader::First, card(&max));
+    register(&computer, &[PIN, DEVICE_PIN]).fails_with(43, "other_person");
+    assert_eq!(inserted.verifies(), 0);
+    assert_eq!(devices(&computer), []);
+}
+
+#[test]
+fn nobody_else_uses_the_card_while_the_pin_is_typed() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let inserted = InReader::insert(&service, Reader::First, card(&erika()));
+    let mut terminal = Terminal::start(&computer, "register --method card");
+    terminal.wait_for_hidden("PIN of the health card (6 to 8 digits, 3 tries left):", 1);
+
+    assert_eq!(computer.readers()[0], ("Virtual 00 00".to_owned(), "in_use".to_owned()));
+    for words in [&["read"][..], &["read", "--reader", "Virtual 00 00"]] {
+        let told = computer.run(words).fails_with(15, "card_in_use");
+        assert_eq!(told.cause, "Another program uses the card.");
+    }
+    register(&computer, &[WRONG_PIN, DEVICE_PIN]).fails_with(15, "card_in_use");
+    assert_ne!(computer.run_foreign("opensc-tool", &["-s", "80200002"]).code, Some(0));
+    assert_eq!(inserted.verifies(), 0);
+
+    terminal.type_line(PIN);
+    terminal.wait_for_hidden("New device PIN for this computer (exactly 6 digits):", 1);
+    terminal.type_line(DEVICE_PIN);
+    terminal.wait_for_hidden("Device PIN once more:", 1);
+    terminal.type_line(DEVICE_PIN);
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(!screen.contains(PIN) && !screen.contains(DEVICE_PIN));
+    assert_eq!(inserted.verifies(), 1);
+    assert_eq!(devices(&computer).len(), 1);
+}
+
+#[test]
+fn another_program_is_connected_to_the_card() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let inserted = InReader::insert(&service, Reader::First, card(&erika()));
+    let mut command = computer.command("scriptor");
+    command.args(["-r", Reader::First.name()]).stdin(Stdio::piped());
+    let mut other = Running::start(command);
+    let mut keyboard = other.keyboard();
+    keyboard.write_all(b"80 20 00 02\n").unwrap();
+    crate::eventually("the other program is connected", || inserted.commands().pop());
+
+    computer.run(&["read"]).success();
+    register(&computer, &[PIN, DEVICE_PIN]).fails_with(15, "card_in_use");
+    assert_eq!(inserted.verifies(), 0);
+
+    drop(keyboard);
+    other.wait().success();
+    register(&computer, &[PIN, DEVICE_PIN]).success();
+}
+
+/// Otherwise whoever finds a computer with a card in it would register without knowing the PIN.
+#[test]
+fn a_pin_that_another_program_left_verified_opens_nothing() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let inserted = InReader::insert(&service, Reader::First, card(&erika()));
+    fs::write(computer.path("verify"), "00 20 00 02 08 26 12 34 56 FF FF FF FF\n80 20 00 02\n").unwrap();
+    let mut command = computer.command("scriptor");
+    command.args(["-r", Reader::First.name(), "verify"]);
+    let answers = Running::start(command).wait().success();
+    assert_eq!(answers.matches("< 90 00").count(), 2, "{answers}");
+
+    inserted.start_counting();
+    let told = register(&computer, &[WRONG_PIN, DEVICE_PIN]).fails_with(30, "card_pin_wrong");
+    assert_eq!(told.cause, "The card PIN is wrong; 2 tries are left.");
+    assert_eq!(inserted.commands().iter().filter(|header| **header == [0x80, 0x20, 0x00, 0x02]).count(), 2);
+    assert_eq!(inserted.verifies(), 1);
+    assert_eq!(devices(&computer), []);
+}
