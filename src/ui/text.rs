@@ -167,8 +167,9 @@ mod tests {
     fn moments_are_written_as_people_do() {
         let german = Texts::new(Language::De).moment(1_795_447_800);
         let english = Texts::new(Language::En).moment(1_795_447_800);
-        assert!(german.contains(".11.2026, ") && german.contains(":30 Uhr"), "{german}");
-        assert!(english.contains(" Nov 2026, ") && english.ends_with(":30"), "{english}");
+        // The minutes depend on where the computer stands.
+        assert!(german.contains(".11.2026, ") && german.contains(" Uhr"), "{german}");
+        assert!(english.contains(" Nov 2026, ") && !english.contains("Uhr"), "{english}");
     }
 
     #[test]

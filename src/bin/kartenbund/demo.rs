@@ -126,11 +126,12 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let broken = broken.ok_or_else(|| failed("the forged evidence was accepted"))?;
     say("demo-tampered", &[("link", Value::Text(text_of("link", &broken.name, output)))]);
 
-    let seconds = format!("{:.1}", began.elapsed().as_secs_f64());
-    say("demo-done", &[("seconds", text(&seconds))]);
+    let tenths = i64::try_from(began.elapsed().as_millis() / 100).unwrap_or(i64::MAX);
+    say("demo-done", &[("seconds", Value::Number(tenths / 10)), ("tenths", Value::Number(tenths % 10))]);
     say("demo-files", &[("path", text(&folder.display().to_string()))]);
+    let program = std::env::args().next().unwrap_or_else(|| "kartenbund".to_owned());
     let verify = format!(
-        "kartenbund evidence verify {0}/evidence.json --anchor {0}/test-egk-ca.pem --service-key {0}/service-key.json",
+        "{program} evidence verify {0}/evidence.json --anchor {0}/test-egk-ca.pem --service-key {0}/service-key.json",
         folder.display()
     );
     say("demo-again", &[("command", text(&verify))]);

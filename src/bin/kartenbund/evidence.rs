@@ -113,13 +113,13 @@ pub(crate) fn print_report(report: &Report, output: &Output) -> Result<(), Failu
 }
 
 fn link_line(link: &Link, output: &Output) -> String {
-    let detail = link.detail.as_ref().map_or_else(String::new, |detail| format!(" ({detail})"));
+    let detail = link.detail.as_ref().map_or_else(String::new, |detail| format!("; {detail}"));
     let [result, name, rests_on] = [
         text_of("result", &link.result, output),
         text_of("link", &link.name, output),
         text_of("rests-on", &link.rests_on, output),
     ];
-    format!("{result}: {name}, {rests_on}{detail}")
+    format!("{result}: {name} ({rests_on}{detail})")
 }
 
 /// The text of a value of the report: its name in JSON, with hyphens.

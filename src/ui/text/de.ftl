@@ -346,7 +346,7 @@ demo-approve = Freigabe auf dem Gerät, mit Vergleichscode und Geräte-PIN
 demo-approved = Freigegeben und ausgeführt; die Quittung des Dienstes ist geprüft
 demo-evidence = Der Nachweis wird ausgegeben und ohne Netz und Dienst geprüft
 demo-tampered = Eine Fälschung (andere Hausnummer) wird erkannt: { $link }
-demo-done = Alles hat geklappt, in { $seconds } Sekunden.
+demo-done = Alles hat geklappt, in { $seconds },{ $tenths } Sekunden.
 demo-files = Die Dateien liegen in { $path }
 demo-again = Selbst prüfen: { $command }
 

@@ -346,7 +346,7 @@ demo-approve = Approval on the device, with match code and device PIN
 demo-approved = Approved and executed; the service's receipt is checked
 demo-evidence = The evidence is exported and verified without network and service
 demo-tampered = A forgery (another house number) is recognised: { $link }
-demo-done = Everything worked, in { $seconds } seconds.
+demo-done = Everything worked, in { $seconds }.{ $tenths } seconds.
 demo-files = The files are in { $path }
 demo-again = Check it yourself: { $command }
 
