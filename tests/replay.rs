@@ -107,7 +107,7 @@ fn a_recording_is_played_again_and_holds_no_pin() {
 
     let mut recorder = Recorder::start(&mut card, Vec::new(), true).unwrap();
     let verify = kartenbund::apdu::CommandApdu::parse(&hex::decode("002000020826123456FFFFFFFF").unwrap()).unwrap();
-    assert!(matches!(recorder.transmit(&verify), Err(ChannelError::Session(ReplayMismatch::Secret))));
+    assert!(matches!(recorder.transmit(&verify), Err(ChannelError::Session(ReplayMismatch::NotForFiles))));
     let text = String::from_utf8(recorder.finish().unwrap()).unwrap();
     assert_eq!(text.lines().count(), 1);
     card.reset();
@@ -211,11 +211,25 @@ fn a_session_is_compared_with_a_card() {
 }
 
 #[test]
-fn a_session_file_cannot_spend_a_pin_try() {
+fn a_session_file_sends_nothing_but_what_reads() {
     let header = fixture("sessions/read-erika.jsonl").lines().next().unwrap().to_owned();
-    let text = format!("{header}\n{{\"type\":\"exchange\",\"tx\":\"002000020826654321FFFFFFFF\",\"rx\":\"63C2\"}}\n");
-    let mut card = VirtualCard::load(&fixture("cards/erika.xml")).unwrap();
-    let refused = Replay::parse(&text).unwrap().against(&mut card);
-    assert!(matches!(refused, Err(ChannelError::Session(ReplayMismatch::Secret))));
-    assert_eq!(hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02])), "63c3");
+    for command in [
+        "002000020826654321FFFFFFFF",                                                   // VERIFY
+        "00200002",                                                                     // VERIFY without data
+        "002100020826654321FFFFFFFF",                                                   // VERIFY, odd instruction
+        "8020000208",                                                                   // GET PIN STATUS with Le
+        "0024000210265432FFFFFFFFFF26654321FFFFFFFF",                                   // CHANGE REFERENCE DATA
+        "002241B606840184800100",                                                       // MANAGE SECURITY ENVIRONMENT
+        "002A9E9A20BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD00", // signs a ready hash
+        "00E600",
+    ] {
+        let text = format!("{header}\n{{\"type\":\"exchange\",\"tx\":\"{command}\",\"rx\":\"9000\"}}\n");
+        let mut card = VirtualCard::load(&fixture("cards/erika.xml")).unwrap();
+        let refused = Replay::parse(&text).map(|replay| replay.against(&mut card));
+        assert!(
+            matches!(refused, Err(_) | Ok(Err(ChannelError::Session(ReplayMismatch::NotForFiles)))),
+            "{command}: {refused:?}"
+        );
+        assert_eq!(hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02])), "63c3", "{command}");
+    }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde_json::json;
 
-use super::replay::{FORMAT_VERSION, ReplayMismatch, carries_secret};
+use super::replay::{FORMAT_VERSION, ReplayMismatch, is_for_files};
 use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, ResponseApdu};
 
@@ -41,8 +41,8 @@ impl<C: CardChannel, W: Write> Recorder<C, W> {
 
 impl<C: CardChannel, W: Write> CardChannel for Recorder<C, W> {
     fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
-        if carries_secret(command) {
-            return Err(ReplayMismatch::Secret.into());
+        if !is_for_files(command) {
+            return Err(ReplayMismatch::NotForFiles.into());
         }
         let answer = self.channel.transmit(command);
         let tx = hex::encode_upper(&*command.to_bytes());

@@ -61,9 +61,10 @@ pub enum ReplayMismatch {
         /// The answer of the card.
         actual: AnswerSummary,
     },
-    /// A command with a PIN in it is never recorded, and never sent from a file.
-    #[error("commands that carry a PIN are neither recorded nor sent from a file")]
-    Secret,
+    /// Only commands that read are recorded, and only those are sent from a file: none with a PIN in it, and none that
+    /// signs.
+    #[error("only commands that read are recorded or sent from a file")]
+    NotForFiles,
     /// The file could not be read or written.
     #[error("the session file")]
     File(#[source] io::Error),
@@ -112,14 +113,13 @@ impl fmt::Display for AnswerSummary {
     }
 }
 
-/// Instructions whose command data hold a PIN or PUK: VERIFY, CHANGE REFERENCE DATA, DISABLE and ENABLE VERIFICATION
-/// REQUIREMENT, RESET RETRY COUNTER.
-const WITH_SECRETS: [u8; 5] = [0x20, 0x24, 0x26, 0x28, 0x2C];
-
-/// Whether a command carries a PIN or PUK.
-pub(super) fn carries_secret(command: &CommandApdu) -> bool {
-    let [_, ins, ..] = command.header();
-    WITH_SECRETS.contains(&ins) && !command.data().is_empty()
+/// Whether a command may be in a file: SELECT, READ BINARY, and GET PIN STATUS, which carries nothing.
+pub(super) fn is_for_files(command: &CommandApdu) -> bool {
+    match command.header() {
+        [0x00, 0xA4 | 0xB0, ..] => true,
+        [0x80, 0x20, ..] => command.data().is_empty() && command.ne().is_none(),
+        _ => false,
+    }
 }
 
 #[derive(Deserialize)]
@@ -202,13 +202,13 @@ impl Replay {
     /// with an error of the line are left out.
     ///
     /// # Errors
-    /// [`ReplayMismatch::Answer`] names the first answer that differs, [`ReplayMismatch::Secret`] a command that must
+    /// [`ReplayMismatch::Answer`] names the first answer that differs, [`ReplayMismatch::NotForFiles`] a command that must
     /// not be sent from a file; or the line is gone.
     pub fn against(self, channel: &mut dyn CardChannel) -> Result<(), ChannelError> {
         for Exchange { line, command, answer } in self.exchanges {
             let Some(expected) = answer else { continue };
-            if carries_secret(&command) {
-                return Err(ReplayMismatch::Secret.into());
+            if !is_for_files(&command) {
+                return Err(ReplayMismatch::NotForFiles.into());
             }
             let actual = channel.transmit(&command)?;
             if actual != expected {
