@@ -56,6 +56,8 @@ pub enum Notice {
     SameWrongPin,
     /// A registration that had broken off was completed without the card.
     Resumed,
+    /// The decision had been taken before, and only the answer was lost.
+    DecisionHadArrived,
     /// The device this one replaces could not be revoked.
     OldDeviceRemains,
     /// The clocks of this computer and the service differ by more than signatures tolerate; it is allowed for.

@@ -12,10 +12,13 @@ use kartenbund::virtual_card::personalise::{Blueprint, Schema, TestCa, personali
 use serde_json::{Value, json};
 
 const ERIKA: &str = "fixtures/cards/erika.xml";
+/// A proxy that nobody is at: what stays on this computer goes through none.
+const PROXIES: [(&str, &str); 3] =
+    [("http_proxy", "http://127.0.0.1:9"), ("HTTP_PROXY", "http://127.0.0.1:9"), ("ALL_PROXY", "http://127.0.0.1:9")];
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund"));
-    command.args(["--lang", "en"]).args(arguments).env_remove("KARTENBUND_HOME");
+    command.args(["--lang", "en"]).args(arguments).env_remove("KARTENBUND_HOME").envs(PROXIES);
     command.env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm").stdin(Stdio::null());
     command
 }
@@ -31,7 +34,16 @@ fn run_with(folder: &Path, arguments: &[&str], descriptor: &str, lines: &str) ->
     let script = format!("exec \"$@\" {descriptor} 3 3<{}", file.path().display());
     let mut shell = Command::new("sh");
     shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_kartenbund"), "--lang", "en", "--json"]);
-    shell.args(arguments).env_remove("KARTENBUND_HOME").stdin(Stdio::null()).output().unwrap()
+    shell.args(arguments).env_remove("KARTENBUND_HOME").envs(PROXIES).stdin(Stdio::null()).output().unwrap()
+}
+
+/// Runs where there is no network, not even the one of this computer to itself.
+fn without_network(arguments: &[&str]) -> Output {
+    let allows =
+        |option: &&str| Command::new("unshare").args([option, "true"]).status().is_ok_and(|status| status.success());
+    let option = ["-n", "-rn"].iter().find(|option| allows(option)).expect("root or user namespaces");
+    let mut unshared = Command::new("unshare");
+    unshared.args([option, env!("CARGO_BIN_EXE_kartenbund"), "--lang", "en"]).args(arguments).output().unwrap()
 }
 
 fn json_of(output: &Output) -> Value {
@@ -356,7 +368,7 @@ impl Server {
 
     fn terminate(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(Command::new("sh").args(["-c", "kill -s TERM $0", &pid]).status().unwrap().success());
         self.child.wait().unwrap().code()
     }
 }
@@ -449,7 +461,9 @@ fn the_whole_story_with_both_programs() {
     let max =
         with(&["register", "--method", "card", "--virtual-card", "fixtures/cards/max.xml"], "--pin-fd", "123456\n");
     assert_eq!(error_code(&max).0, "other_person");
-    let register = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "123456\n271828\n");
+    let closed = plain(&["register", "--virtual-card", ERIKA, "--pin-fd", "99"]);
+    assert_eq!(error_code(&closed).0, "input_invalid");
+    let register = with(&["register", "--virtual-card", ERIKA], "--pin-fd", "123456\n271828\n");
     assert_eq!(json_of(&register)["binding_level"], "B3");
     let again = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "123456\n271828\n");
     assert_eq!(error_code(&again).0, "already_registered");
@@ -494,7 +508,7 @@ fn the_whole_story_with_both_programs() {
     assert_eq!(server.terminate(), Some(0), "SIGTERM is a graceful stop");
     let anchor = "fixtures/pki/test-egk-ca.pem";
     let verify = ["--json", "evidence", "verify", bundle, "--anchor", anchor, "--service-key", key.to_str().unwrap()];
-    let verified = json_of(&run(&verify));
+    let verified = json_of(&without_network(&verify));
     assert_eq!(verified["valid"], true);
     assert_eq!(verified["binding"]["level"], "B3");
     let gone = plain(&["approvals"]);

@@ -1,19 +1,22 @@
 //! Deciding on an approval: what is signed is what was shown.
 
+use std::ops::RangeInclusive;
+
 use reqwest::Method;
 use thiserror::Error;
 
-use super::home::HomeError;
+use super::home::{Device, HomeError};
 use super::login::LoggedIn;
-use super::service::{ServiceError, check_receipt};
-use super::{AskError, Step, Surroundings, skew};
+use super::service::{ExpectedReceipt, ServiceError, check_receipt};
+use super::{AskError, Notice, Step, Surroundings, skew};
 use crate::device_key::{Blinded, DeviceKeyError, Evaluated, KeyFile, OpenKey, PinAnswer};
 use crate::jose::jws;
 use crate::protocol::api::{ApprovalAnswer, DecisionAnswer, DecisionRequest};
 use crate::protocol::application::ApplicationError;
 use crate::protocol::approval::{Decision, Document, Verdict};
+use crate::protocol::evidence::Bundle;
 use crate::protocol::service::ReceiptSubject;
-use crate::protocol::{ApprovalId, MessageId, VERSION};
+use crate::protocol::{ApprovalId, CLOCK_TOLERANCE, MessageId, NumericDate, VERSION};
 
 /// Life of a decision, in seconds: it is sent at once.
 const DECISION_LIFE: i64 = 60;
@@ -79,7 +82,11 @@ pub fn decide(
     around.ui.step(Step::FetchApproval);
     let (answer, document) = fetch(here, approval_id)?;
     let skew = skew(answer.server_time, around);
-    let challenge = answer.challenge.ok_or(ApproveError::NotPending)?;
+    let Some(challenge) = answer.challenge else {
+        let taken = taken_before(here, &device, &answer, verdict)?;
+        around.ui.notice(Notice::DecisionHadArrived);
+        return Ok(taken);
+    };
     around.ui.show(&document, verdict, answer.approval.expires_at)?;
     let match_code = match verdict {
         Verdict::Approve => Some(around.ui.match_code()?),
@@ -106,14 +113,62 @@ pub fn decide(
     let request = DecisionRequest { device_id, decision };
     let path = format!("/v1/approvals/{approval_id}/decision");
     let taken: DecisionAnswer = service.call(Method::POST, &path, &request)?;
-    let subject = (ReceiptSubject::Decision, approval_id.to_string());
-    let service_key = (profile.service.as_str(), &profile.service_key);
-    check_receipt(&taken.receipt, service_key, (subject.0, &subject.1), &request.decision)?;
+    let latest = (around.clock)().saturating_add(skew);
+    keep_receipt(here, approval_id, &taken.receipt, &request.decision, iat..=latest)?;
     if taken.verdict != verdict {
         return Err(ServiceError::Contradiction("verdict").into());
     }
-    home.keep_receipt(approval_id, &taken.receipt)?;
     Ok(taken)
+}
+
+/// Checks the receipt for a decision and keeps it. `time` is when it can have been taken, by the service's clock.
+fn keep_receipt(
+    here: &LoggedIn,
+    approval_id: ApprovalId,
+    receipt: &str,
+    decision: &str,
+    time: RangeInclusive<NumericDate>,
+) -> Result<(), ApproveError> {
+    let expected = ExpectedReceipt {
+        subject: ReceiptSubject::Decision,
+        id: &approval_id.to_string(),
+        signed: decision,
+        time: time.start().saturating_sub(CLOCK_TOLERANCE)..=time.end().saturating_add(CLOCK_TOLERANCE),
+    };
+    check_receipt(receipt, &here.profile, &expected)?;
+    Ok(here.home.keep_receipt(approval_id, receipt)?)
+}
+
+/// The decision this device has taken before and whose answer was lost: it is fetched, checked, and its receipt kept.
+///
+/// # Errors
+/// [`ApproveError::NotPending`] when the approval was decided otherwise, by another device, or not at all.
+fn taken_before(
+    here: &LoggedIn,
+    device: &Device,
+    answer: &ApprovalAnswer,
+    verdict: Verdict,
+) -> Result<DecisionAnswer, ApproveError> {
+    let LoggedIn { home, service, .. } = here;
+    let approval_id = answer.approval.approval_id;
+    if home.has_receipt(approval_id) {
+        return Err(ApproveError::NotPending); // its answer had come
+    }
+    let bundle: Bundle = match service.get(&format!("/v1/evidence/{approval_id}")) {
+        Err(error) if error.is_refused_with("not_found") => return Err(ApproveError::NotPending),
+        other => other?,
+    };
+    let taken = bundle.approval.filter(|approval| approval.approval_id == approval_id);
+    let taken = taken.ok_or(ApproveError::NotPending)?;
+    let decision: Decision =
+        jws::verify(&taken.decision, device.key.public_key.verifying_key()).map_err(|_| ApproveError::NotPending)?;
+    let is_it = decision.approval_id == approval_id
+        && decision.document.as_bytes() == answer.document.as_bytes()
+        && decision.decision == verdict;
+    is_it.then_some(()).ok_or(ApproveError::NotPending)?;
+    keep_receipt(here, approval_id, &taken.receipt, &taken.decision, decision.iat..=decision.exp)?;
+    let application = service.get(&format!("/v1/applications/{}", answer.approval.application_id))?;
+    Ok(DecisionAnswer { verdict, receipt: taken.receipt, application })
 }
 
 /// Opens the device key with the PIN, in the two steps of `docs/protocol.md`.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::device_key::KeyFile;
 use crate::disk;
-use crate::identity::kvnr::Kvnr;
+use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::{P256Jwk, json};
 use crate::protocol::{ApprovalId, DeviceId, NumericDate, RegistrationId};
 use crate::secret::SecretText;
@@ -39,6 +39,9 @@ pub enum HomeError {
         /// Which one.
         path: PathBuf,
     },
+    /// The device file does not hold what this program wrote: its key is lost.
+    #[error("the device file is damaged")]
+    DeviceDamaged,
     /// Nobody has logged in on this computer.
     #[error("no profile")]
     NoProfile,
@@ -60,6 +63,8 @@ pub struct Profile {
     pub service_key: P256Jwk,
     /// The insurer's name.
     pub insurer: String,
+    /// Insurers whose cards the service accepts.
+    pub payer_iks: Vec<Ik>,
     /// The account.
     pub kvnr: Kvnr,
 }
@@ -94,6 +99,8 @@ pub enum Binding {
         registration_id: RegistrationId,
         /// The proof of possession that was sent: a compact JWS. The receipt will be for it.
         pop: String,
+        /// When it was sent, by the service's clock.
+        sent_at: NumericDate,
     },
     /// The service has bound the device.
     Active {
@@ -148,10 +155,13 @@ impl Home {
     /// The session, when it has not ended at `now`.
     ///
     /// # Errors
-    /// [`HomeError::NoSession`].
+    /// [`HomeError::NoSession`], also where the file is damaged: a login makes a new one.
     pub fn session(&self, now: NumericDate) -> Result<Session, HomeError> {
-        let session: Session = self.read(SESSION)?.ok_or(HomeError::NoSession)?;
-        if now < session.expires_at { Ok(session) } else { Err(HomeError::NoSession) }
+        match self.read::<Session>(SESSION) {
+            Ok(Some(session)) if now < session.expires_at => Ok(session),
+            Ok(_) | Err(HomeError::Damaged { .. }) => Err(HomeError::NoSession),
+            Err(error) => Err(error),
+        }
     }
 
     /// Keeps the session.
@@ -173,9 +183,25 @@ impl Home {
     /// The device file of a bound device.
     ///
     /// # Errors
-    /// [`HomeError::NoDevice`] when this computer is not registered.
+    /// [`HomeError::NoDevice`] when this computer is not registered; or the file is damaged.
     pub fn device(&self) -> Result<Device, HomeError> {
         self.read(DEVICE)?.ok_or(HomeError::NoDevice)
+    }
+
+    /// Moves a damaged device file out of the way. It is kept, for whoever can still make something of it.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn set_device_aside(&self) -> Result<(), HomeError> {
+        self.set_aside(DEVICE)
+    }
+
+    /// The same for the device file of a registration whose answer has not come.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn set_pending_device_aside(&self) -> Result<(), HomeError> {
+        self.set_aside(PENDING)
     }
 
     /// The device file of a registration whose answer has not come.
@@ -224,7 +250,16 @@ impl Home {
     /// # Errors
     /// The file system.
     pub fn keep_receipt(&self, approval: ApprovalId, receipt: &str) -> Result<(), HomeError> {
-        write(self.0.join(RECEIPTS).join(format!("{approval}.jws")), receipt.as_bytes())
+        write(self.receipt(approval), receipt.as_bytes())
+    }
+
+    /// Whether the receipt for a decision is kept.
+    pub fn has_receipt(&self, approval: ApprovalId) -> bool {
+        self.receipt(approval).exists()
+    }
+
+    fn receipt(&self, approval: ApprovalId) -> PathBuf {
+        self.0.join(RECEIPTS).join(format!("{approval}.jws"))
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, HomeError> {
@@ -244,8 +279,17 @@ impl Home {
         disk::remove(&path).map_err(|source| HomeError::File { path, source })
     }
 
+    fn set_aside(&self, name: &str) -> Result<(), HomeError> {
+        let path = self.0.join(name);
+        let aside = self.0.join(format!("{name}.damaged"));
+        std::fs::rename(&path, aside).map_err(|source| HomeError::File { path, source })
+    }
+
     fn damaged(&self, name: &str) -> HomeError {
-        HomeError::Damaged { path: self.0.join(name) }
+        match name {
+            DEVICE | PENDING => HomeError::DeviceDamaged,
+            _ => HomeError::Damaged { path: self.0.join(name) },
+        }
     }
 }
 

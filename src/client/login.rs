@@ -50,6 +50,7 @@ pub fn login(home: &Home, service: &Service, kvnr: Kvnr, around: &mut Surroundin
         service: service.address().to_owned(),
         service_key: configuration.jwk,
         insurer: configuration.insurer,
+        payer_iks: configuration.payer_iks,
         kvnr,
     };
     match home.profile() {
@@ -60,7 +61,8 @@ pub fn login(home: &Home, service: &Service, kvnr: Kvnr, around: &mut Surroundin
                 return Err(ServiceError::KeyChanged.into());
             }
             let is_same = before.service == profile.service && before.kvnr == profile.kvnr;
-            let has_device = !matches!(home.device(), Err(HomeError::NoDevice)) || home.pending_device()?.is_some();
+            // A damaged device file is one too.
+            let has_device = !matches!((home.device(), home.pending_device()), (Err(HomeError::NoDevice), Ok(None)));
             if !is_same && has_device {
                 return Err(LoginError::OtherAccount);
             }

@@ -6,24 +6,29 @@ use time::OffsetDateTime;
 
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
-use super::service::{ServiceError, check_receipt, signed};
+use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
 use super::{AskError, Notice, Step, Surroundings, skew};
 use crate::device_key::{DeviceKeyError, NewKey};
 use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, PinAnswer, PinStatus};
 use crate::identity::certificate::{Certificate, CertificateError, PublicKey};
 use crate::jose::jws::{self, SignError};
 use crate::protocol::api::{
-    ChallengeAnswer, DeviceAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
+    ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer,
+    RegistrationRequest,
 };
 use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, PairingData};
 use crate::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
 use crate::protocol::service::{ReceiptSubject, RegistrationChallenge};
-use crate::protocol::{Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION};
+use crate::protocol::{
+    CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION,
+};
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Pin;
 
 /// Product name in gematik's pairing data.
 const PRODUCT: &str = "Kartenbund";
+/// State of a device that may approve.
+const ACTIVE: &str = "active";
 
 /// Why this computer is not registered.
 #[derive(Debug, Error)]
@@ -58,7 +63,7 @@ pub enum RegisterError {
 }
 
 /// Why the card cannot register this computer, found before any PIN is asked for.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum CardRefusal {
     /// The certificate cannot be read.
     #[error(transparent)]
@@ -66,6 +71,12 @@ pub enum CardRefusal {
     /// The card is another person's than the account.
     #[error("the card belongs to another person")]
     OtherPerson,
+    /// The card is another insurer's than the service's, whose name is on the card.
+    #[error("the card is another insurer's")]
+    OtherInsurer {
+        /// As it is in the certificate.
+        insurer: Option<String>,
+    },
     /// The certificate has run out.
     #[error("the certificate has expired")]
     Expired,
@@ -177,7 +188,7 @@ pub fn register(
 
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
-    let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone() };
+    let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };
     let mut file = Device { binding: pending, key: device.to_file(&profile.service)? };
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
@@ -187,13 +198,17 @@ pub fn register(
         Ok(answer) => answer,
         Err(error) => {
             // A refusal is final; of anything else nobody knows whether the service has taken the evidence.
-            if matches!(error, ServiceError::Refused { .. }) {
+            if error.is_final() {
                 home.forget_pending_device()?;
             }
             return Err(error.into());
         }
     };
-    activate(here, &mut file, answer, &request.pop, around)
+    let latest = (around.clock)().saturating_add(offer.skew).saturating_add(CLOCK_TOLERANCE);
+    match activate(here, &mut file, answer, latest, around)? {
+        Some(device) => Ok(device),
+        None => Err(ServiceError::Contradiction("device").into()),
+    }
 }
 
 /// Everything that needs no card: completes a registration whose answer was lost, and refuses where this computer is
@@ -210,10 +225,14 @@ pub fn resume(
         around.ui.notice(Notice::Resumed);
         return Ok(Some(device));
     }
-    if !wish.replace && device_before(&here.home)?.is_some() {
-        return Err(RegisterError::AlreadyRegistered);
+    if wish.replace {
+        return Ok(None);
     }
-    Ok(None)
+    match device_before(&here.home)? {
+        // One that was removed elsewhere is none any more.
+        Some(device_id) if is_active(here, device_id)? => Err(RegisterError::AlreadyRegistered),
+        _ => Ok(None),
+    }
 }
 
 /// The device this computer is registered as.
@@ -225,14 +244,29 @@ fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
     }
 }
 
-/// Completes a registration whose answer was lost; `None` when there is none, or the service knows nothing of it.
+/// Whether the service counts on this device.
+fn is_active(here: &LoggedIn, device_id: DeviceId) -> Result<bool, ServiceError> {
+    let answer: DevicesAnswer = here.service.get("/v1/devices")?;
+    Ok(answer.devices.iter().any(|device| device.device_id == device_id && device.state == ACTIVE))
+}
+
+/// Completes a registration whose answer was lost; `None` when there is none, or nothing came of it.
 fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Option<DeviceAnswer>, RegisterError> {
     let LoggedIn { home, service, .. } = here;
-    let Some(mut file) = home.pending_device()? else { return Ok(None) };
-    if let Binding::Pending { registration_id, pop } = file.binding.clone() {
+    let mut file = match home.pending_device() {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(None),
+        // Nobody can read its key any more.
+        Err(HomeError::DeviceDamaged) => return Ok(home.set_pending_device_aside().map(|()| None)?),
+        Err(error) => return Err(error.into()),
+    };
+    if let Binding::Pending { registration_id, .. } = file.binding {
         match service.get::<RegistrationAnswer>(&format!("/v1/registrations/{registration_id}")) {
             Ok(answer) if answer.device.is_some() => {
-                return activate(here, &mut file, answer, &pop, around).map(Some);
+                // How far the clocks differ is not known here, so the receipt may be as new as it likes.
+                if let Some(device) = activate(here, &mut file, answer, NumericDate::MAX, around)? {
+                    return Ok(Some(device));
+                }
             }
             Ok(_) => {}
             Err(error) if error.is_refused_with("not_found") => {}
@@ -243,32 +277,46 @@ fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Op
     Ok(None)
 }
 
-/// Checks what the service says it bound, keeps the device, and revokes the one it replaces.
+/// Checks what the service says it bound, keeps the device, and revokes the one it replaces. `None` when the device was
+/// revoked already. `latest` is the latest time the receipt may name.
 fn activate(
     here: &LoggedIn,
     file: &mut Device,
     answer: RegistrationAnswer,
-    pop: &str,
+    latest: NumericDate,
     around: &mut Surroundings<'_>,
-) -> Result<DeviceAnswer, RegisterError> {
+) -> Result<Option<DeviceAnswer>, RegisterError> {
     let LoggedIn { home, profile, service } = here;
     let contradiction = ServiceError::Contradiction("device");
     let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction.into()) };
+    let Binding::Pending { pop, sent_at, .. } = &file.binding else { return Err(contradiction.into()) };
     if device.jkt != file.key.public_key.thumbprint() {
         return Err(contradiction.into());
     }
-    let subject = (ReceiptSubject::Binding, device.device_id.to_string());
-    check_receipt(&receipt, (&profile.service, &profile.service_key), (subject.0, &subject.1), pop)?;
-    let before = device_before(home)?;
+    let expected = ExpectedReceipt {
+        subject: ReceiptSubject::Binding,
+        id: &device.device_id.to_string(),
+        signed: pop,
+        time: sent_at.saturating_sub(CLOCK_TOLERANCE)..=latest,
+    };
+    check_receipt(&receipt, profile, &expected)?;
+    if device.state != ACTIVE {
+        return Ok(None);
+    }
+    let before = match device_before(home) {
+        Err(HomeError::DeviceDamaged) => home.set_device_aside().map(|()| None)?,
+        before => before?,
+    };
     file.binding = Binding::Active { device_id: device.device_id, receipt };
     home.keep_device(file)?;
-    if let Some(before) = before {
+    // After a crash between its two files, the one before is this one.
+    if let Some(before) = before.filter(|before| *before != device.device_id) {
         match service.command(Method::DELETE, &format!("/v1/devices/{before}")) {
             Err(error) if !error.is_refused_with("not_found") => around.ui.notice(Notice::OldDeviceRemains),
             _ => {}
         }
     }
-    Ok(device)
+    Ok(Some(device))
 }
 
 /// The card's certificate, where it will do. The service decides; this saves a person the PIN.
@@ -282,6 +330,8 @@ fn usable_certificate<C: CardChannel>(
     let now = OffsetDateTime::from_unix_timestamp(now).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let refusal = if holder.kvnr != profile.kvnr {
         CardRefusal::OtherPerson
+    } else if !profile.payer_iks.contains(&holder.payer_ik) {
+        CardRefusal::OtherInsurer { insurer: holder.organization.clone() }
     } else if !matches!(certificate.public_key, PublicKey::BrainpoolP256r1(_)) {
         CardRefusal::RsaOnly
     } else if now > certificate.not_after {
@@ -316,14 +366,15 @@ fn leave_to_verify<C: CardChannel>(
     Ok((tries.attempt(last).ok_or(PinRefusal::LastTry)?, left))
 }
 
-/// Shows the card the PIN. A wrong one is asked for again, as long as tries are left and the person goes on; the same
-/// wrong one is never sent twice.
+/// Shows the card the PIN. A wrong one is asked for again, as long as tries are left and the person goes on; none that
+/// was wrong is ever sent twice.
 fn verify_pin<C: CardChannel>(
     egk: &mut Egk<C>,
     mut attempt: Attempt,
     mut pin: Pin,
     around: &mut Surroundings<'_>,
 ) -> Result<(), RegisterError> {
+    let mut wrong: Vec<Pin> = Vec::new();
     loop {
         let tries = match egk.verify_pin(attempt, &pin)? {
             PinAnswer::Accepted => return Ok(()),
@@ -334,15 +385,15 @@ fn verify_pin<C: CardChannel>(
         around.ui.notice(Notice::WrongCardPin { tries_left });
         let last = if tries_left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
         attempt = tries.attempt(last).ok_or(PinRefusal::Wrong { tries_left })?;
-        let next = loop {
+        wrong.push(pin);
+        pin = loop {
             match around.ui.card_pin(tries_left, true) {
-                Ok(next) if next.matches(&pin) => around.ui.notice(Notice::SameWrongPin),
+                Ok(next) if wrong.iter().any(|wrong| next.matches(wrong)) => around.ui.notice(Notice::SameWrongPin),
                 Ok(next) => break next,
                 Err(AskError::NobodyThere) => return Err(PinRefusal::Wrong { tries_left }.into()),
                 Err(error) => return Err(error.into()),
             }
         };
-        pin = next;
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::Read as _;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
@@ -12,10 +13,12 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::home::Profile;
 use crate::jose::{Es256, Message, P256Jwk, json, jws};
 use crate::protocol::api::{CONFIGURATION, ConfigurationAnswer, Problem};
+use crate::protocol::application::is_plain_text;
 use crate::protocol::service::{Configuration, Receipt, ReceiptSubject};
-use crate::protocol::{Sha256Hash, VERSION};
+use crate::protocol::{NumericDate, Sha256Hash, VERSION};
 use crate::secret::SecretText;
 
 /// Longest answer read.
@@ -53,6 +56,12 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
+    /// Whether the service has looked at the request and will not do what it asks. Anything else, its own failures
+    /// included, leaves open whether it was done.
+    pub fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { code, .. } if code != "internal")
+    }
+
     /// Whether the service refused with this code.
     pub fn is_refused_with(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
@@ -78,7 +87,11 @@ impl Service {
         if !(is_plain && (url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url))) {
             return Err(ServiceError::Address);
         }
-        let http = Client::builder()
+        let mut http = Client::builder();
+        if url.scheme() == "http" {
+            http = http.no_proxy(); // plain requests to this computer are for nobody else
+        }
+        let http = http
             .timeout(TIMEOUT)
             .redirect(reqwest::redirect::Policy::none()) // a token never follows a redirect
             .user_agent(concat!("kartenbund/", env!("CARGO_PKG_VERSION")))
@@ -108,6 +121,9 @@ impl Service {
         let key = jws_key(&answer.configuration).ok_or(ServiceError::Malformed)?;
         let configuration: Configuration =
             jws::verify(&answer.configuration, key.verifying_key()).map_err(|_| ServiceError::Malformed)?;
+        if !is_plain_text(&configuration.insurer) {
+            return Err(ServiceError::Malformed);
+        }
         if configuration.v != VERSION || configuration.aud != self.base {
             return Err(ServiceError::Contradiction("aud"));
         }
@@ -183,23 +199,32 @@ pub fn signed<M: Message<Algorithm = Es256>>(
     jws::verify(compact, key.verifying_key()).map_err(|_| ServiceError::Contradiction(what))
 }
 
-/// Checks that a receipt is by the service and for just this.
+/// What a receipt must be for.
+#[derive(Debug)]
+pub struct ExpectedReceipt<'a> {
+    /// Kind of thing that was taken.
+    pub subject: ReceiptSubject,
+    /// Its identifier.
+    pub id: &'a str,
+    /// The compact JWS that was handed in.
+    pub signed: &'a str,
+    /// When it can have been taken, by the service's clock: a receipt with another time would be one for another day.
+    pub time: RangeInclusive<NumericDate>,
+}
+
+/// Checks that a receipt is by the service of this profile and for just this.
 ///
 /// # Errors
 /// [`ServiceError::Contradiction`].
-pub fn check_receipt(
-    compact: &str,
-    (service, key): (&str, &P256Jwk),
-    (subject, id): (ReceiptSubject, &str),
-    signed_message: &str,
-) -> Result<Receipt, ServiceError> {
-    let receipt: Receipt = signed(compact, key, "receipt")?;
+pub fn check_receipt(compact: &str, profile: &Profile, expected: &ExpectedReceipt<'_>) -> Result<(), ServiceError> {
+    let receipt: Receipt = signed(compact, &profile.service_key, "receipt")?;
     let is_for_this = receipt.v == VERSION
-        && receipt.aud == service
-        && receipt.subject == subject
-        && receipt.id == id
-        && receipt.sha256 == Sha256Hash::of(signed_message.as_bytes());
-    if is_for_this { Ok(receipt) } else { Err(ServiceError::Contradiction("receipt")) }
+        && receipt.aud == profile.service
+        && receipt.subject == expected.subject
+        && receipt.id == expected.id
+        && receipt.sha256 == Sha256Hash::of(expected.signed.as_bytes())
+        && expected.time.contains(&receipt.at);
+    if is_for_this { Ok(()) } else { Err(ServiceError::Contradiction("receipt")) }
 }
 
 fn read<T: DeserializeOwned>(response: Response) -> Result<T, ServiceError> {

@@ -268,7 +268,7 @@ pub fn is_plain_text(text: &str) -> bool {
 
 /// Control characters and all characters of Unicode's category Cf that a person may meet: zero-width, bidirectional
 /// (Unicode Standard Annex 9), soft hyphen, tags; and line and paragraph separators.
-fn is_deceptive(c: char) -> bool {
+pub fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

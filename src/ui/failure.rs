@@ -49,6 +49,7 @@ kinds! {
     NobodyThere = 4 "nobody_there";
     InputInvalid = 5 "input_invalid";
     File = 6 "file";
+    FileDamaged = 7 "file_damaged";
     NoService = 10 "no_pcsc_service";
     NoReader = 11 "no_reader";
     NoCard = 12 "no_card";
@@ -94,6 +95,7 @@ kinds! {
     MatchCodeWrong = 66 "match_code_wrong";
     TooMany = 67 "too_many";
     ApplicationInvalid = 68 "application_invalid";
+    MatchCodeDenied = 69 "match_code_denied";
     EvidenceInvalid = 70 "evidence_invalid";
     NotEvidence = 71 "not_evidence";
     Anchor = 72 "anchor";
@@ -201,7 +203,7 @@ fn session(error: &ReplayMismatch) -> Failure {
         ReplayMismatch::Malformed { line } => {
             return Kind::SessionFile.failure().text("line", line.to_string()).because(error);
         }
-        ReplayMismatch::Secret | ReplayMismatch::File(_) => {
+        ReplayMismatch::NotForFiles | ReplayMismatch::File(_) => {
             return Kind::SessionFile.failure().text("line", "-").because(error);
         }
     };
@@ -276,8 +278,12 @@ impl From<AskError> for Failure {
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
         match &error {
-            HomeError::File { path, .. } | HomeError::Damaged { path } => {
+            HomeError::File { path, .. } => {
                 Kind::File.failure().text("path", path.display().to_string()).because(&error)
+            }
+            HomeError::DeviceDamaged => Kind::DeviceFile.failure().because(&error),
+            HomeError::Damaged { path } => {
+                Kind::FileDamaged.failure().text("path", path.display().to_string()).because(&error)
             }
             HomeError::NoProfile => Kind::NoProfile.failure(),
             HomeError::NoSession => Kind::NoSession.failure(),
@@ -326,6 +332,7 @@ fn refused(code: &str) -> Kind {
         code if code.starts_with("certificate_") => Kind::CertificateRefused,
         "already_decided" | "approval_expired" | "not_cancellable" => Kind::NotPending,
         "match_code_wrong" => Kind::MatchCodeWrong,
+        "match_code_denied" => Kind::MatchCodeDenied,
         "application_invalid" => Kind::ApplicationInvalid,
         "too_many_devices" | "too_many_pending" | "too_many_registrations" | "too_many_applications" => Kind::TooMany,
         _ => Kind::ServiceRefused,
@@ -354,6 +361,9 @@ impl From<RegisterError> for Failure {
             RegisterError::Certificate(CardRefusal::Malformed(error)) => return error.into(),
             RegisterError::Pin(PinRefusal::Wrong { tries_left }) => {
                 return Kind::CardPinWrong.failure().number("tries", i64::from(tries_left));
+            }
+            RegisterError::Certificate(CardRefusal::OtherInsurer { insurer }) => {
+                return Kind::OtherInsurer.failure().text("detail", insurer.as_deref().unwrap_or(NONE));
             }
             RegisterError::Certificate(CardRefusal::OtherPerson) => Kind::OtherPerson,
             RegisterError::Certificate(CardRefusal::Expired) => Kind::CertificateExpired,

@@ -97,10 +97,32 @@ impl<'a> Terminal<'a> {
         Ok(line.trim().to_owned())
     }
 
-    fn pin(&mut self, question: &str) -> Result<SecretText, AskError> {
-        match &mut self.answers.pins {
-            Some(lines) => lines.next(),
-            None => self.hidden(question),
+    /// Asks until what is typed can be a PIN; a script is asked once.
+    fn pin<T>(
+        &mut self,
+        question: &str,
+        parse: impl Fn(&Self, &SecretText) -> Result<T, AskError>,
+    ) -> Result<T, AskError> {
+        loop {
+            let typed = match &mut self.answers.pins {
+                Some(lines) => lines.next()?,
+                None => self.hidden(question)?,
+            };
+            match parse(self, &typed) {
+                Err(error) if self.answers.pins.is_none() => self.ask_again(error)?,
+                pin => return pin,
+            }
+        }
+    }
+
+    /// Says why something typed will not do, where it is worth another try.
+    fn ask_again(&self, error: AskError) -> Result<(), AskError> {
+        match error {
+            AskError::Digits(_) | AskError::EntriesDiffer | AskError::MatchCode => {
+                tell(&format!("! {}", self.texts.cause(&error.into())));
+                Ok(())
+            }
+            error => Err(error),
         }
     }
 
@@ -137,6 +159,7 @@ impl Ui for Terminal<'_> {
             Notice::WrongCardPin { tries_left } => ("notice-wrong-card-pin", number("tries", i64::from(tries_left))),
             Notice::SameWrongPin => ("notice-same-wrong-pin", Vec::new()),
             Notice::Resumed => ("notice-resumed", Vec::new()),
+            Notice::DecisionHadArrived => ("notice-decision-had-arrived", Vec::new()),
             Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
             Notice::ClockSkew { seconds } => ("notice-clock-skew", number("seconds", seconds)),
         };
@@ -150,7 +173,7 @@ impl Ui for Terminal<'_> {
         }
         let tries = [("tries", Value::Number(i64::from(tries_left)))];
         let question = self.texts.with("ask-card-pin", &tries);
-        Ok(Pin::parse(&self.pin(&question)?)?)
+        self.pin(&question, |_, typed| Ok(Pin::parse(typed)?))
     }
 
     fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
@@ -166,19 +189,21 @@ impl Ui for Terminal<'_> {
 
     fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
         let question = self.texts.get("ask-new-device-pin");
-        let pin = DevicePin::parse(&self.pin(&question)?)?;
-        if self.answers.pins.is_none() {
-            let again = self.hidden(&self.texts.get("ask-repeat-device-pin"))?;
-            if !DevicePin::parse(&again).is_ok_and(|again| again.matches(&pin)) {
-                return Err(AskError::EntriesDiffer);
+        self.pin(&question, |ui, typed| {
+            let pin = DevicePin::parse(typed)?;
+            if ui.answers.pins.is_none() {
+                let again = ui.hidden(&ui.texts.get("ask-repeat-device-pin"))?;
+                if !DevicePin::parse(&again).is_ok_and(|again| again.matches(&pin)) {
+                    return Err(AskError::EntriesDiffer);
+                }
             }
-        }
-        Ok(pin)
+            Ok(pin)
+        })
     }
 
     fn device_pin(&mut self) -> Result<DevicePin, AskError> {
         let question = self.texts.get("ask-device-pin");
-        Ok(DevicePin::parse(&self.pin(&question)?)?)
+        self.pin(&question, |_, typed| Ok(DevicePin::parse(typed)?))
     }
 
     fn password(&mut self) -> Result<SecretText, AskError> {
@@ -204,11 +229,16 @@ impl Ui for Terminal<'_> {
     }
 
     fn match_code(&mut self) -> Result<MatchCode, AskError> {
-        let typed = match self.answers.match_code.take() {
-            Some(code) => code,
-            None => self.visible(&self.texts.get("ask-match-code"))?,
-        };
-        MatchCode::try_from(typed).map_err(|_| AskError::MatchCode)
+        let parse = |typed: String| MatchCode::try_from(typed).map_err(|_| AskError::MatchCode);
+        if let Some(code) = self.answers.match_code.take() {
+            return parse(code);
+        }
+        loop {
+            match parse(self.visible(&self.texts.get("ask-match-code"))?) {
+                Err(error) => self.ask_again(error)?,
+                code => return code,
+            }
+        }
     }
 }
 

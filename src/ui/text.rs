@@ -8,6 +8,8 @@ use time::macros::format_description;
 use time::{OffsetDateTime, UtcOffset};
 use unic_langid::{LanguageIdentifier, langid};
 
+use crate::protocol::application::is_deceptive;
+
 use super::failure::{Failure, Kind, Value};
 
 const GERMAN: &str = include_str!("text/de.ftl");
@@ -76,7 +78,7 @@ impl Texts {
         let mut args = FluentArgs::new();
         for (name, value) in values {
             let value = match value {
-                Value::Text(text) => FluentValue::from(text.as_str()),
+                Value::Text(text) => FluentValue::from(shown(text)),
                 Value::Number(number) => FluentValue::from(*number),
             };
             args.set(*name, value);
@@ -129,6 +131,12 @@ fn id(kind: Kind) -> String {
     format!("error-{}", kind.code().replace('_', "-"))
 }
 
+/// A text from outside as it may be shown: what is not seen, turns the direction of writing, or would be a command to the
+/// terminal is replaced by `�`.
+pub fn shown(text: &str) -> String {
+    text.chars().map(|c| if is_deceptive(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -161,6 +169,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn values_from_outside_do_not_command_the_terminal() {
+        let said = Texts::new(Language::En)
+            .with("done-login", &[("insurer", Value::Text("Muster\u{1B}[2J\u{202E}kasse\n".to_owned()))]);
+        assert!(said.contains("Muster�[2J�kasse�"), "{said:?}");
     }
 
     #[test]

@@ -7,14 +7,15 @@ mod common;
 
 mod account;
 mod approvals;
+mod broken;
 mod registering;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu};
 use kartenbund::client::approve::{ApproveError, decide};
-use kartenbund::client::home::{Binding, Home, HomeError};
+use kartenbund::client::home::{Binding, Device, Home, HomeError};
 use kartenbund::client::login::{self, LoginError};
-use kartenbund::client::register::{CardRefusal, PinRefusal, RegisterError};
+use kartenbund::client::register::{CardRefusal, PinRefusal, RegisterError, Wish};
 use kartenbund::client::service::{Service as Remote, ServiceError};
 use kartenbund::client::{Notice, Step};
 use kartenbund::egk::EgkError;
@@ -26,6 +27,7 @@ use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{Bundle, LinkResult, RestsOn};
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::virtual_card::VirtualCard;
+use kartenbund::virtual_card::personalise::Blueprint;
 use reqwest::Method;
 use serde_json::json;
 
@@ -58,6 +60,19 @@ impl CardChannel for Watched<'_> {
 
     fn reset(&mut self) -> Result<(), ChannelError> {
         CardChannel::reset(self.card)
+    }
+}
+
+/// Nobody may ask the card anything.
+pub(crate) struct NoCard;
+
+impl CardChannel for NoCard {
+    fn transmit(&mut self, _: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        panic!("the card is not needed");
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        Ok(())
     }
 }
 

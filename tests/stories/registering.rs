@@ -56,6 +56,18 @@ fn the_same_wrong_pin_is_never_sent_twice() {
 }
 
 #[test]
+fn a_pin_that_was_wrong_before_the_last_one_is_not_sent_again_either() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let typed = [WRONG_PIN, "222222", WRONG_PIN, "222222", CARD_PIN];
+    let mut script = Script { may_spend_last_try: true, ..Script::typing(&typed) };
+    let mut watched = Watched::new(&mut card);
+    computer.register_as(&mut watched, &mut script, &wish()).unwrap();
+    assert_eq!(watched.verifies(), 3, "each wrong one once, the right one once");
+}
+
+#[test]
 fn the_last_try_is_not_spent_without_consent() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
@@ -153,19 +165,10 @@ fn a_lost_answer_is_fetched_at_the_next_call_without_the_card() {
     let mut file = home.device().unwrap();
     let Binding::Active { device_id, .. } = file.binding else { panic!("it is bound") };
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{device_id}")).unwrap();
-    file.binding = Binding::Pending { registration_id, pop: bundle.binding.pop };
+    file.binding = Binding::Pending { registration_id, pop: bundle.binding.pop, sent_at: world.clock.now() };
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
 
-    struct NoCard;
-    impl CardChannel for NoCard {
-        fn transmit(&mut self, _: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
-            panic!("the card is not needed");
-        }
-        fn reset(&mut self) -> Result<(), ChannelError> {
-            Ok(())
-        }
-    }
     let mut script = Script::default();
     computer.register_as(NoCard, &mut script, &wish()).unwrap();
     assert_eq!(script.notices, [Notice::Resumed]);
@@ -181,7 +184,7 @@ fn a_registration_that_never_arrived_is_begun_anew() {
     let computer = world.registered(ERIKA);
     let home = &computer.here.home;
     let mut file = home.device().unwrap();
-    file.binding = Binding::Pending { registration_id: [7; 16].into(), pop: String::new() };
+    file.binding = Binding::Pending { registration_id: [7; 16].into(), pop: String::new(), sent_at: world.clock.now() };
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
     let device = computer.register(&mut card(ERIKA)).unwrap();
@@ -195,7 +198,7 @@ fn a_registered_computer_is_registered_anew_only_on_purpose_and_the_old_device_i
     let computer = world.registered(ERIKA);
     let before = computer.devices().remove(0);
     assert!(matches!(computer.register(&mut card(ERIKA)), Err(RegisterError::AlreadyRegistered)));
-    let replace = kartenbund::client::register::Wish { replace: true, ..wish() };
+    let replace = Wish { replace: true, ..wish() };
     let mut script = Script { device_pin: "314159", ..Script::default() };
     let after = computer.register_as(&mut card(ERIKA), &mut script, &replace).unwrap();
     let devices = computer.devices();
@@ -215,7 +218,7 @@ fn another_persons_card_and_an_expired_one_are_refused_before_any_pin() {
     assert_eq!(watched.verifies(), 0);
 
     let validity = Some((NOW - time::Duration::days(9), NOW - time::Duration::days(1)));
-    let expired = kartenbund::virtual_card::personalise::Blueprint { validity, ..blueprint(ERIKA) };
+    let expired = Blueprint { validity, ..blueprint(ERIKA) };
     let mut expired = card_by(&ca(), &expired);
     let refused = computer.register(&mut expired);
     assert!(matches!(refused, Err(RegisterError::Certificate(CardRefusal::Expired))));
@@ -274,7 +277,7 @@ fn a_lost_answer_with_a_receipt_for_something_else_is_not_believed() {
     let home = &computer.here.home;
     let registration_id = world.column("SELECT registration_id FROM registration")[0].parse().unwrap();
     let mut file = home.device().unwrap();
-    file.binding = Binding::Pending { registration_id, pop: "another proof".to_owned() };
+    file.binding = Binding::Pending { registration_id, pop: "another proof".to_owned(), sent_at: world.clock.now() };
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
     let refused = computer.register(&mut card(ERIKA));

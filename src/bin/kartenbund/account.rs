@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use etcetera::AppStrategy as _;
+use kartenbund::client::Surroundings;
 use kartenbund::client::approve::{self, decide};
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::register::{self, Wish};
 use kartenbund::client::service::Service;
-use kartenbund::client::{AskError, Surroundings};
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
@@ -20,6 +20,7 @@ use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
 use kartenbund::reader::pcsc::Sharing;
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::{Answers, Lines, Terminal};
+use kartenbund::ui::text::shown;
 use rand_core::UnwrapErr;
 use reqwest::Method;
 use serde_json::json;
@@ -59,7 +60,8 @@ fn with_person<T>(
 }
 
 fn lines(descriptor: Option<u32>) -> Result<Option<Lines>, Failure> {
-    descriptor.map(Lines::of_descriptor).transpose().map_err(|error| AskError::Terminal(error).into())
+    let unreadable = |error| Kind::InputInvalid.failure().text("input", "descriptor").because(&error);
+    descriptor.map(Lines::of_descriptor).transpose().map_err(|error: std::io::Error| unreadable(error))
 }
 
 fn pins(args: &PinArgs) -> Result<Answers, Failure> {
@@ -105,7 +107,7 @@ pub(crate) fn logout(home: Home, output: &Output) -> Result<(), Failure> {
 
 pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Result<(), Failure> {
     let BindingMethod::Card = args.method;
-    let name = args.name.clone().unwrap_or_else(|| format!("Kartenbund ({})", std::env::consts::OS));
+    let name = args.device_name.clone().unwrap_or_else(|| format!("Kartenbund ({})", std::env::consts::OS));
     if !is_plain_text(&name) {
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
     }
@@ -154,7 +156,7 @@ fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) ->
     let since = texts.moment(device.active_from);
     format!(
         "{}{own}: {}, {} {}, {} {since}\n  {}",
-        device.name,
+        shown(&device.name),
         texts.get(&format!("state-{}", device.state)),
         texts.get("label-level"),
         device.binding_level,

@@ -137,14 +137,14 @@ pub(crate) struct LoginArgs {
 
 #[derive(Args)]
 pub(crate) struct RegisterArgs {
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, default_value_t = BindingMethod::Card)]
     pub(crate) method: BindingMethod,
     #[command(flatten)]
     pub(crate) card: CardArgs,
     #[command(flatten)]
     pub(crate) pin: PinArgs,
-    #[arg(long)]
-    pub(crate) name: Option<String>,
+    #[arg(long = "name", value_name = "NAME")]
+    pub(crate) device_name: Option<String>,
     #[arg(long)]
     pub(crate) replace: bool,
     #[arg(long)]
@@ -160,7 +160,7 @@ pub(crate) enum BindingMethod {
 pub(crate) enum DevicesCommand {
     List,
     Remove {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
 }
@@ -188,7 +188,7 @@ pub(crate) enum ApplyCommand {
         account_holder: String,
     },
     Cancel {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
 }
@@ -197,11 +197,11 @@ pub(crate) enum ApplyCommand {
 pub(crate) enum ApprovalsCommand {
     List,
     Show {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
     Approve {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
         #[arg(long, value_name = "NN")]
         match_code: Option<String>,
@@ -209,7 +209,7 @@ pub(crate) enum ApprovalsCommand {
         pin: PinArgs,
     },
     Deny {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
         #[command(flatten)]
         pin: PinArgs,
@@ -219,7 +219,7 @@ pub(crate) enum ApprovalsCommand {
 #[derive(Subcommand)]
 pub(crate) enum EvidenceCommand {
     Export {
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: Option<String>,
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
@@ -274,16 +274,18 @@ pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
             let output = Output::new(texts, std::env::args().any(|arg| arg == "--json"));
             let message = error.to_string();
             let mut failure = Kind::Usage.failure();
-            failure.technical = message.lines().next().map(|line| line.trim_start_matches("error: ").to_owned());
+            let first: Vec<_> = message.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+            failure.technical = Some(first.join(" ").trim_start_matches("error: ").to_owned());
             output.failure(&failure);
             Err(ExitCode::from(Kind::Usage.exit_code()))
         }
         Err(help) => {
-            // The two words that clap has no setting for.
+            // The words that clap has no setting for.
             let text = help.render().to_string();
             let text = text
                 .replace("[OPTIONS]", &texts.get("help-optional"))
-                .replace("[default: ", &texts.get("help-default"));
+                .replace("[default: ", &texts.get("help-default"))
+                .replace("[possible values: ", &texts.get("help-possible"));
             let _ = write!(std::io::stdout(), "{text}");
             Err(ExitCode::SUCCESS)
         }
@@ -345,5 +347,26 @@ mod tests {
             }
         }
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn an_identifier_may_begin_with_a_hyphen() {
+        for words in [
+            "approvals show",
+            "approvals approve",
+            "approvals deny",
+            "apply cancel",
+            "devices remove",
+            "evidence export",
+        ] {
+            let words = ["kartenbund"].into_iter().chain(words.split(' '));
+            let export = words.clone().any(|word| word == "export").then_some(["--out", "FILE"]);
+            let all = words.chain(["--json", "-GsE_h-hAAAAAAAAAAAAAA"]).chain(export.into_iter().flatten());
+            let cli = Cli::try_parse_from(all.clone()).unwrap_or_else(|error| panic!("{error}"));
+            assert!(cli.json, "{:?}", all.collect::<Vec<_>>());
+        }
+        let help = explained(Cli::command(), &Texts::new(Language::En), "cmd");
+        let asked = help.try_get_matches_from(["kartenbund", "approvals", "show", "--help"]);
+        assert_eq!(asked.err().map(|error| error.kind()), Some(clap::error::ErrorKind::DisplayHelp));
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::ui::text::Texts;
+use kartenbund::ui::text::{Texts, shown};
 use serde::Serialize;
 use serde_json::json;
 
@@ -26,9 +26,7 @@ impl Output {
         lines: impl IntoIterator<Item = String>,
     ) -> Result<(), Failure> {
         if self.json {
-            return print_line(
-                &serde_json::to_string(value).map_err(|error| Kind::Internal.failure().because(&error))?,
-            );
+            return print(&serde_json::to_string(value).map_err(|error| Kind::Internal.failure().because(&error))?);
         }
         lines.into_iter().try_for_each(|line| print_line(&line))
     }
@@ -53,7 +51,7 @@ impl Output {
             if let Some(members) = value.as_object_mut() {
                 members.insert("error".to_owned(), error);
             }
-            let _ = print_line(&value.to_string());
+            let _ = print(&value.to_string());
             return;
         }
         tell(&cause);
@@ -70,8 +68,18 @@ impl Output {
     }
 }
 
-/// Prints a line of a result. Whoever reads may have seen enough and gone (`| head`); a full disk is a failure.
+/// Prints a line of a result for people, or several that belong together.
 pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
+    print(&visible(line))
+}
+
+/// What came from outside may be in a line, and must not command the terminal. Line ends are ours: values have none.
+fn visible(line: &str) -> String {
+    line.split('\n').map(shown).collect::<Vec<_>>().join("\n")
+}
+
+/// Prints a line. Whoever reads may have seen enough and gone (`| head`); a full disk is a failure.
+fn print(line: &str) -> Result<(), Failure> {
     match writeln!(io::stdout(), "{line}") {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(file_failure(Path::new("/dev/stdout"))(error)),
         _ => Ok(()),
@@ -80,7 +88,7 @@ pub(crate) fn print_line(line: &str) -> Result<(), Failure> {
 
 /// Tells something beside the result. It goes on where nobody reads it.
 pub(crate) fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(line));
 }
 
 /// A file that cannot be read or written.

@@ -4,7 +4,7 @@ error-internal = Im Programm ist ein Fehler aufgetreten.
     .remedy = Versuchen Sie es noch einmal; bleibt es dabei, melden Sie den Fehler mit der Zeile „Technisch“.
 error-usage = Der Aufruf ist nicht vollständig oder passt nicht zusammen.
     .remedy = „kartenbund --help“ zeigt alle Befehle und Angaben.
-error-cancelled = Abgebrochen; es wurde nichts geändert.
+error-cancelled = Abgebrochen.
     .remedy = Starten Sie den Befehl neu, wenn Sie weitermachen möchten.
 error-nobody-there = Das Programm müsste etwas fragen, aber es gibt kein Terminal.
     .remedy = Starten Sie es in einem Terminal, oder geben Sie PIN und Passwort über --pin-fd und --password-fd an.
@@ -21,6 +21,7 @@ error-input-invalid = { $input ->
         [card_name] Der Name besteht aus Vor- und Nachnamen.
         [payer_ik] Die Nummer der Krankenkasse hat neun Ziffern.
         [date] Ein Datum wird als JJJJ-MM-TT geschrieben.
+        [descriptor] Unter der Nummer hinter --pin-fd oder --password-fd gibt es nichts zu lesen.
         [device_name] Der Name des Geräts ist leer, zu lang oder enthält unsichtbare Zeichen.
         [demo_folder] In diesem Ordner liegen Dateien einer anderen Vorführung.
         [identifier] Das ist keine Nummer aus „kartenbund approvals“ oder „kartenbund devices“.
@@ -33,10 +34,14 @@ error-input-invalid = { $input ->
         [kvnr_shape] Sie steht vorn auf der Gesundheitskarte: ein Großbuchstabe und neun Ziffern.
         [identifier] Kopieren Sie die Nummer ganz.
         [demo_folder] Nennen Sie mit --dir einen anderen Ordner, oder lassen Sie es weg.
-       *[other] Geben Sie sie noch einmal ein; gesendet wurde nichts.
+        [descriptor] Öffnen Sie den Dateideskriptor zum Lesen, zum Beispiel mit „--pin-fd 3 3<DATEI“.
+       *[other] Starten Sie den Befehl neu und geben Sie es noch einmal ein.
     }
 error-file = Eine Datei lässt sich nicht lesen oder schreiben: { $path }
     .remedy = Prüfen Sie, ob es den Ordner gibt, ob er Ihnen gehört und ob auf dem Datenträger Platz ist.
+
+error-file-damaged = Eine Datei dieses Programms ist beschädigt: { $path }
+    .remedy = Benennen Sie die Datei um und melden Sie sich neu an: „kartenbund login --service https://…“.
 
 error-no-pcsc-service = Der Dienst für Kartenleser (PC/SC) läuft nicht oder lässt dieses Programm nicht zu.
     .remedy = Unter Linux: „sudo apt install pcscd“ und „sudo systemctl start pcscd.socket“; unter Windows starten Sie den Dienst „Smartcard“; unter macOS stecken Sie den Leser neu ein.
@@ -133,17 +138,19 @@ error-already-registered = Dieser Computer ist schon registriert.
     .remedy = Möchten Sie ihn neu registrieren (zum Beispiel mit neuer Geräte-PIN), geben Sie --replace an.
 error-device-pin-wrong = Die Geräte-PIN ist falsch.
     .remedy = Gemeint ist die sechsstellige PIN, die Sie für diesen Computer gewählt haben. Vergessen? „kartenbund register --replace“ mit der Gesundheitskarte.
-error-device-file = Die Gerätedatei ist beschädigt.
+error-device-file = Die Datei mit dem Schlüssel dieses Computers ist beschädigt.
     .remedy = Registrieren Sie diesen Computer neu: „kartenbund register --replace“.
 error-not-pending = Der Antrag ist schon entschieden, abgelaufen oder ausgeführt.
     .remedy = „kartenbund approvals“ zeigt den Stand; stellen Sie den Antrag sonst neu.
 error-document-refused = Das Dokument lässt sich nicht so anzeigen, wie es gemeint ist; deshalb kann es nicht freigegeben werden.
     .remedy = Prüfen Sie, ob es eine neuere Version dieses Programms gibt, und fragen Sie Ihre Krankenkasse.
 error-match-code-wrong = Der Vergleichscode ist falsch.
-    .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt, lehnen Sie ab: „kartenbund approvals deny“.
+    .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt, lehnen Sie ab: „kartenbund approvals deny NUMMER“.
+error-match-code-denied = Der Vergleichscode war dreimal falsch; der Antrag ist abgelehnt.
+    .remedy = Haben Sie ihn selbst gestellt, stellen Sie ihn noch einmal. Wenn nicht, ändern Sie Ihr Passwort und rufen Sie Ihre Krankenkasse an.
 error-too-many = Es sind schon so viele, wie erlaubt sind ({ $code }).
     .remedy = { $code ->
-        [too_many_devices] Entfernen Sie ein Gerät, das Sie nicht mehr benutzen: „kartenbund devices remove“.
+        [too_many_devices] Entfernen Sie ein Gerät, das Sie nicht mehr benutzen: „kartenbund devices remove NUMMER“.
         [too_many_pending] Entscheiden Sie zuerst über die offenen Anträge: „kartenbund approvals“.
        *[other] Versuchen Sie es morgen noch einmal.
     }
@@ -192,6 +199,7 @@ notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
     }
 notice-same-wrong-pin = Das ist dieselbe falsche PIN wie eben; sie wurde nicht noch einmal gesendet.
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
+notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
 notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
 notice-clock-skew = Die Uhr dieses Computers geht um { $seconds } Sekunden anders als die des Dienstes. Stellen Sie sie bei Gelegenheit.
 
@@ -318,7 +326,7 @@ link-binding-receipt = Der Dienst hat die Bindung angenommen
 link-document = Das Dokument ist unverändert und gehört zur selben Person
 link-decision = Das Gerät hat die Entscheidung unterschrieben
 link-decision-receipt = Der Dienst hat die Entscheidung angenommen
-rests-on-card-issuer = beruht auf der Unterschrift des Kartenausstellers
+rests-on-card-issuer = beruht auf der Unterschrift des Kartenausstellers; wann, sagt der Dienst
 rests-on-card = beruht auf der Unterschrift der Gesundheitskarte
 rests-on-device = beruht auf der Unterschrift des Geräts
 rests-on-service = beruht auf dem Wort des Dienstes
@@ -360,6 +368,7 @@ help-command = BEFEHL
 help-options = Angaben
 help-optional = [ANGABEN]
 help-default = [sonst:{" "}
+help-possible = [möglich:{" "}
 arg-help = Diese Hilfe
 arg-version = Version des Programms
 arg-json = Ergebnis als JSON, für Skripte
@@ -385,6 +394,7 @@ arg-service = Adresse des Dienstes: https://…
 arg-password-fd = Passwort von diesem Dateideskriptor lesen
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
 arg-method = Wie das Gerät gebunden wird
+arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll
 arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist
 arg-allow-last-try = Auch den letzten Versuch der Karten-PIN benutzen
 arg-id = Nummer, wie die Liste sie zeigt

@@ -4,7 +4,7 @@ error-internal = Something went wrong inside the program.
     .remedy = Try again; if it stays, report it with the line "Technical".
 error-usage = The command is incomplete or does not fit together.
     .remedy = "kartenbund --help" shows all commands and options.
-error-cancelled = Cancelled; nothing was changed.
+error-cancelled = Cancelled.
     .remedy = Start the command again when you want to go on.
 error-nobody-there = The program would have to ask something, but there is no terminal.
     .remedy = Start it in a terminal, or hand in PIN and password with --pin-fd and --password-fd.
@@ -21,6 +21,7 @@ error-input-invalid = { $input ->
         [card_name] The name consists of given name and family name.
         [payer_ik] The number of the insurer has nine digits.
         [date] A date is written as YYYY-MM-DD.
+        [descriptor] There is nothing to read behind the number of --pin-fd or --password-fd.
         [device_name] The name of the device is empty, too long, or holds invisible characters.
         [demo_folder] There are files of another demonstration in this folder.
         [identifier] That is not an identifier from "kartenbund approvals" or "kartenbund devices".
@@ -33,10 +34,14 @@ error-input-invalid = { $input ->
         [kvnr_shape] It is on the front of the health card: one capital letter and nine digits.
         [identifier] Copy the whole identifier.
         [demo_folder] Name another folder with --dir, or leave it out.
-       *[other] Type it again; nothing was sent.
+        [descriptor] Open the file descriptor for reading, for example with "--pin-fd 3 3<FILE".
+       *[other] Start the command again and type it once more.
     }
 error-file = A file cannot be read or written: { $path }
     .remedy = Check whether the folder exists, belongs to you, and the disk has room.
+
+error-file-damaged = A file of this program is damaged: { $path }
+    .remedy = Rename the file and log in anew: "kartenbund login --service https://…".
 
 error-no-pcsc-service = The service for card readers (PC/SC) does not run, or does not let this program in.
     .remedy = On Linux: "sudo apt install pcscd" and "sudo systemctl start pcscd.socket"; on Windows start the service "Smart Card"; on macOS plug the reader in again.
@@ -133,17 +138,19 @@ error-already-registered = This computer is registered already.
     .remedy = If you want to register it anew (with a new device PIN, for example), add --replace.
 error-device-pin-wrong = The device PIN is wrong.
     .remedy = It is the six-digit PIN you chose for this computer. Forgotten? "kartenbund register --replace" with the health card.
-error-device-file = The device file is damaged.
+error-device-file = The file with this computer's key is damaged.
     .remedy = Register this computer anew: "kartenbund register --replace".
 error-not-pending = The application was decided, has expired or was executed.
     .remedy = "kartenbund approvals" shows its state; else submit it anew.
 error-document-refused = The document cannot be shown as it is meant; that is why it cannot be approved.
     .remedy = Check whether there is a newer version of this program, and ask your insurer.
 error-match-code-wrong = The match code is wrong.
-    .remedy = It is shown where the application was submitted. If you did not submit one, deny it: "kartenbund approvals deny".
+    .remedy = It is shown where the application was submitted. If you did not submit one, deny it: "kartenbund approvals deny NUMBER".
+error-match-code-denied = The match code was wrong three times; the application is denied.
+    .remedy = If it is yours, submit it again. If not, change your password and call your insurer.
 error-too-many = There are as many already as are allowed ({ $code }).
     .remedy = { $code ->
-        [too_many_devices] Remove a device you do not use any more: "kartenbund devices remove".
+        [too_many_devices] Remove a device you do not use any more: "kartenbund devices remove NUMBER".
         [too_many_pending] Decide on the open applications first: "kartenbund approvals".
        *[other] Try again tomorrow.
     }
@@ -192,6 +199,7 @@ notice-wrong-card-pin = The card PIN was wrong. { $tries ->
     }
 notice-same-wrong-pin = That is the same wrong PIN as before; it was not sent again.
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
+notice-decision-had-arrived = The decision had arrived; its receipt is checked.
 notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
 notice-clock-skew = The clock of this computer differs from the service's by { $seconds } seconds. Set it when you can.
 
@@ -318,7 +326,7 @@ link-binding-receipt = The service took the binding
 link-document = The document is unchanged and of the same person
 link-decision = The device signed the decision
 link-decision-receipt = The service took the decision
-rests-on-card-issuer = rests on the signature of the card's issuer
+rests-on-card-issuer = rests on the signature of the card's issuer; when, is the service's word
 rests-on-card = rests on the signature of the health card
 rests-on-device = rests on the signature of the device
 rests-on-service = rests on the word of the service
@@ -360,6 +368,7 @@ help-command = COMMAND
 help-options = Options
 help-optional = [OPTIONS]
 help-default = [default:{" "}
+help-possible = [possible:{" "}
 arg-help = This help
 arg-version = Version of the program
 arg-json = Result as JSON, for scripts
@@ -385,6 +394,7 @@ arg-service = Address of the service: https://…
 arg-password-fd = Read the password from this file descriptor
 arg-pin-fd = Read PINs from this file descriptor, one in a line
 arg-method = How the device is bound
+arg-device-name = What this computer is to be called in the list of devices
 arg-replace = Register anew although this computer is registered
 arg-allow-last-try = Use the last try of the card PIN, too
 arg-id = Identifier as the list shows it
