@@ -78,19 +78,39 @@ fn the_person_changes_her_mind_at_the_terminal() {
     terminal.type_keys(END_OF_INPUT);
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(3), "{screen}");
-    assert!(screen.contains("Cancelled; nothing was changed."));
-
-    let mut terminal = Terminal::start(&computer, "register --method card");
-    terminal.wait_for_hidden("PIN of the health card", 1);
-    terminal.type_line(PIN);
-    terminal.wait_for_hidden("New device PIN", 1);
-    terminal.type_line(DEVICE_PIN);
-    terminal.wait_for_hidden("Device PIN once more", 1);
-    terminal.type_line("270619");
-    let (code, screen) = terminal.end();
-    assert_eq!(code, Some(5), "{screen}");
-    assert!(screen.contains("The two entries of the new PIN differ."));
+    assert!(screen.contains("Cancelled."));
     assert_eq!(inserted.verifies(), 0);
+}
+
+#[test]
+fn a_slip_at_the_terminal_is_told_and_asked_for_again() {
+    let (_insurer, _service, computer, inserted) = erika_with(card(&erika()));
+    let mut terminal = Terminal::start(&computer, "register");
+    let answers = [
+        ("PIN of the health card (6 to 8 digits, 3 tries left):", 1, "12345"),
+        ("PIN of the health card (6 to 8 digits, 3 tries left):", 2, "12345a"),
+        ("PIN of the health card (6 to 8 digits, 3 tries left):", 3, PIN),
+        ("New device PIN", 1, "314"),
+        ("New device PIN", 2, DEVICE_PIN),
+        ("Device PIN once more", 1, "270619"),
+        ("New device PIN", 3, DEVICE_PIN),
+        ("Device PIN once more", 2, DEVICE_PIN),
+    ];
+    for (question, time, answer) in answers {
+        terminal.wait_for_hidden(question, time);
+        terminal.type_line(answer);
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    for told in [
+        "! The card PIN has",
+        "! A PIN has digits only.",
+        "! The device PIN has",
+        "! The two entries of the new PIN differ.",
+    ] {
+        assert!(screen.contains(told), "{told}: {screen}");
+    }
+    assert_eq!(inserted.verifies(), 1);
 }
 
 #[test]
@@ -152,7 +172,7 @@ fn what_is_typed_cannot_be_a_pin() {
     // Nobody there: neither lines nor a terminal.
     computer.run(&["register", "--method", "card", "--pin-fd", "0"]).fails_with(4, "nobody_there");
     computer.run(&["register", "--method", "card"]).fails_with(4, "nobody_there");
-    computer.run(&["register", "--method", "card", "--pin-fd", "99"]).fails_with(4, "nobody_there");
+    computer.run(&["register", "--method", "card", "--pin-fd", "99"]).fails_with(5, "input_invalid");
     assert_eq!(inserted.verifies(), 0);
     assert_eq!(devices(&computer), []);
 }
