@@ -16,8 +16,7 @@ demo: setup
 ## Every test that needs nothing but this repository.
 test: setup
 	cargo test
-	cargo test --no-default-features --lib
-	cargo test --no-default-features --features server --lib
+	set -e; for features in $(FEATURE_SETS); do cargo test --lib $$features; done
 
 ## Format, lints and documentation in all feature sets, licences and sources of dependencies, and that the service
 ## needs no card reader.

@@ -91,6 +91,20 @@ fn imports_point_up_the_list_only() {
     assert_eq!(seen.len(), LAYERS.len(), "a layer of the list is not there");
 }
 
+/// Otherwise a module could reach another layer without naming the crate.
+#[test]
+fn no_path_climbs_out_of_its_layer() {
+    for path in sources(Path::new("src")) {
+        let below = path.strip_prefix("src").unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        // `src/a.rs` is one module deep, `src/a/b.rs` two. A test module inside climbs one more.
+        let depth = below.components().count();
+        let climbs = |text: &str, steps: usize| text.contains(&"super::".repeat(steps));
+        let (code, tests) = text.split_once("#[cfg(test)]\nmod tests").unwrap_or((&text, ""));
+        assert!(!climbs(code, depth) && !climbs(tests, depth + 1), "{}", path.display());
+    }
+}
+
 #[test]
 fn the_lists_in_code_and_docs_are_this_one() {
     for file in ["src/lib.rs", "docs/architecture.md"] {

@@ -216,7 +216,8 @@ impl InsuranceData {
         let fits = |start: usize, end: usize| start >= 8 && start <= end && end < content.len();
         let gvd_absent = (gvd_start, gvd_end) == (0xFFFF, 0xFFFF);
         let gvd_beside = fits(gvd_start, gvd_end) && (gvd_start > vd_end || gvd_end < vd_start);
-        if !fits(vd_start, vd_end) || !(gvd_absent || gvd_beside) {
+        let end = if gvd_absent { vd_end } else { vd_end.max(gvd_end) };
+        if !fits(vd_start, vd_end) || !(gvd_absent || gvd_beside) || content.len() != end + 1 {
             return Err(layout);
         }
         let gzip = content.get(vd_start..=vd_end).ok_or(layout)?;

@@ -1,5 +1,7 @@
 //! Tampering with evidence.
 
+use rand_core::Rng as _;
+
 use super::*;
 
 /// A verified bundle, and what becomes of it when one thing is changed.
@@ -92,4 +94,36 @@ fn evidence_of_one_device_does_not_carry_the_decision_of_another() {
     let report = mixed.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!(broken.name, LinkName::Decision);
+}
+
+/// Whatever is done to the text of a bundle, it is refused, fails, or says what it said.
+#[test]
+fn a_bundle_with_changed_bytes_never_says_something_else() {
+    let world = World::new();
+    let (computer, honest) = bundle(&world);
+    let key = &computer.here.profile.service_key;
+    let anchors = anchors_of(&[&ca()]);
+    let text = serde_json::to_vec(&honest).unwrap();
+    let says = |bundle: &Bundle| {
+        let findings = bundle.verify(&anchors, Some(key)).findings?;
+        let decision = findings.decision.map(|it| (it.verdict, it.document.freeze().unwrap().sha256(), it.decided_at));
+        Some((findings.kvnr, findings.binding_level, findings.bound_at, decision))
+    };
+    let said = says(&honest);
+    assert!(said.is_some());
+    let mut rng = rng();
+    for _ in 0..200 {
+        let mut changed = text.clone();
+        for _ in 0..=rng.next_u32() % 3 {
+            let at = rng.next_u32() as usize % changed.len();
+            changed[at] = match rng.next_u32() % 3 {
+                0 => changed[at] ^ 1,
+                1 => b'A',
+                _ => rng.next_u32().to_be_bytes()[0],
+            };
+        }
+        if let Some(says) = Bundle::parse(&changed).ok().and_then(|bundle| says(&bundle)) {
+            assert_eq!(Some(says), said);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! What breaks between this computer and the service: lost answers, crashes, damaged files.
 
+use rand_core::Rng as _;
+
 use super::*;
 
 /// The bound device of this computer again as it was before the service's answer came.
@@ -148,4 +150,29 @@ fn the_card_of_another_insurer_is_told_before_its_pin_is_asked_for() {
     let Err(RegisterError::Certificate(CardRefusal::OtherInsurer { insurer })) = refused else { panic!("{refused:?}") };
     assert_eq!(insurer.as_deref(), Some("Andere Kasse"));
     assert_eq!((watched.verifies(), script.tries_told.len()), (0, 0));
+}
+
+/// Whatever is in its files, the program says so or reads them, and does nothing else.
+#[test]
+fn files_of_this_computer_with_any_content_are_read_or_refused() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let home = &computer.here.home;
+    let mut rng = rng();
+    for name in ["device.json", "profile.json", "session.json"] {
+        let file = home.folder().join(name);
+        let honest = std::fs::read(&file).unwrap();
+        for round in 0..100 {
+            let mut changed = honest.clone();
+            let at = rng.next_u32() as usize % changed.len();
+            match round % 3 {
+                0 => changed.truncate(at),
+                1 => changed[at] = rng.next_u32().to_be_bytes()[0],
+                _ => changed = changed.iter().map(|_| rng.next_u32().to_be_bytes()[0]).collect(),
+            }
+            std::fs::write(&file, changed).unwrap();
+            let _ = (home.profile(), home.session(world.clock.now()), home.device());
+        }
+        std::fs::write(&file, honest).unwrap();
+    }
 }
