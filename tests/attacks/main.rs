@@ -10,6 +10,7 @@ mod approvals;
 mod certificates;
 mod claims;
 mod evidence;
+mod profiles;
 mod registration;
 mod service;
 
@@ -18,7 +19,7 @@ use kartenbund::client::approve::{ApproveError, decide, fetch};
 use kartenbund::client::register::RegisterError;
 use kartenbund::client::service::ServiceError;
 use kartenbund::egk::{ApduLength, Egk, EgkError, LastTry, PinAnswer, PinStatus};
-use kartenbund::identity::certificate::Certificate;
+use kartenbund::identity::certificate::{Certificate, CertificateError};
 use kartenbund::identity::{Identity, IdentityError};
 use kartenbund::jose::jws::{self, sign, sign_with_jwk, sign_with_x5c};
 use kartenbund::jose::{P256Jwk, base64url};
