@@ -30,10 +30,10 @@ use kartenbund::protocol::api::{
 };
 use kartenbund::protocol::application::{ApplicationError, Change};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
-use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult};
+use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult, Report};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
-use kartenbund::protocol::service::RegistrationChallenge;
+use kartenbund::protocol::service::{Receipt, ReceiptSubject, RegistrationChallenge};
 use kartenbund::protocol::{DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, CertificateType, TestCa};
