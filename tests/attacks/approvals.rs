@@ -147,6 +147,14 @@ fn a_guessed_match_code_does_not_approve_and_uses_up_the_challenge() {
 }
 
 #[test]
+fn a_match_code_is_two_digits_and_nothing_else() {
+    for text in ["", "1", "123", "1a", " 1", "+1", "\u{661}"] {
+        assert!(MatchCode::try_from(text.to_owned()).is_err(), "{text}");
+    }
+    assert!(MatchCode::try_from("00".to_owned()).is_ok());
+}
+
+#[test]
 fn a_device_of_too_low_a_level_cannot_approve_a_bank_account() {
     let world = World::new();
     let computer = world.registered(ERIKA);
@@ -189,7 +197,8 @@ fn a_document_that_deceives_is_never_shown() {
     let accepted = computer.apply(&new_address());
     let honest: serde_json::Value = serde_json::from_slice(&document_bytes(&world)).unwrap();
     type Forge = fn(&mut serde_json::Value);
-    let forgeries: [(&str, Forge, ApplicationError); 6] = [
+    let forgeries: [(&str, Forge, ApplicationError); 7] = [
+        ("version", |d| d["v"] = json!(2), ApplicationError::UnknownType),
         ("bidi", |d| d["data"]["new"]["city"] = json!("Leip\u{202E}zig"), ApplicationError::Text("city")),
         ("invisible", |d| d["data"]["old"]["street"] = json!("Weg\u{200B}"), ApplicationError::Text("street")),
         ("type", |d| d["type"] = json!("address.delete"), ApplicationError::UnknownType),

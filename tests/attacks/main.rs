@@ -13,6 +13,7 @@ mod evidence;
 mod profiles;
 mod registration;
 mod service;
+mod texts;
 
 pub(crate) use common::*;
 use kartenbund::client::approve::{ApproveError, decide, fetch};

@@ -160,3 +160,30 @@ fn a_device_key_is_bound_once_and_never_again() {
     attempt.pairing.key_identifier = pairing.key_identifier;
     assert_eq!(attempt.refused(), code("key_in_use"));
 }
+
+#[test]
+fn device_information_that_deceives_or_is_of_another_version_is_refused() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    type Forge = fn(&mut DeviceInformation);
+    let forgeries: [(&str, Forge); 8] = [
+        ("version", |i| i.device_information_data_version = "1.1".to_owned()),
+        ("version of the type", |i| i.device_type.device_type_data_version = "1.1".to_owned()),
+        ("name", |i| i.name = "PC\u{202E}".to_owned()),
+        ("manufacturer", |i| i.device_type.manufacturer = String::new()),
+        ("product", |i| i.device_type.product = " p".to_owned()),
+        ("model", |i| i.device_type.model = "m\n".to_owned()),
+        ("os", |i| i.device_type.os = "o\u{200B}".to_owned()),
+        ("os_version", |i| i.device_type.os_version = "v".repeat(101)),
+    ];
+    for (what, forge) in forgeries {
+        let mut device_information = information();
+        forge(&mut device_information);
+        let commit = DeviceNonce::random(&mut rng()).commitment();
+        let jkt = jwk(&new_key()).thumbprint();
+        let request = RegistrationRequest { method: BindingMethod::Card, jkt, commit, device_information };
+        let offer = computer.here.service.call::<_, RegistrationOffer>(Method::POST, "/v1/registrations", &request);
+        assert_eq!(refusal(offer), code("device_information_invalid"), "{what}");
+    }
+    assert_eq!(world.count("SELECT COUNT(*) FROM registration"), 0);
+}
