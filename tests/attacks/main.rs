@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod answers;
 mod approvals;
 mod certificates;
 mod claims;
@@ -22,7 +23,7 @@ use kartenbund::client::service::ServiceError;
 use kartenbund::egk::{ApduLength, Egk, EgkError, LastTry, PinAnswer, PinStatus};
 use kartenbund::identity::certificate::{Certificate, CertificateError};
 use kartenbund::identity::{Identity, IdentityError};
-use kartenbund::jose::jws::{self, sign, sign_with_jwk, sign_with_x5c};
+use kartenbund::jose::jws::{self, JwsError, sign, sign_with_jwk, sign_with_x5c};
 use kartenbund::jose::{P256Jwk, base64url};
 use kartenbund::pki::{self, AnchorError, PkiError, ProductionAnchors};
 use kartenbund::protocol::api::{
@@ -34,7 +35,7 @@ use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdic
 use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult, Report};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
-use kartenbund::protocol::service::{Receipt, ReceiptSubject, RegistrationChallenge};
+use kartenbund::protocol::service::{Configuration, Receipt, ReceiptSubject, RegistrationChallenge};
 use kartenbund::protocol::{DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, CertificateType, TestCa};
