@@ -224,3 +224,11 @@ fn a_message_of_more_than_64_kib_is_not_read_whoever_signed_it() {
     let refused = jws::verify::<Configuration>(&compact, key.verifying_key());
     assert_eq!(refused.unwrap_err(), JwsError::Malformed);
 }
+
+#[test]
+fn bytes_are_written_in_one_way_only() {
+    assert_eq!(base64url::decode("_w").as_deref(), Some([0xFF].as_slice()));
+    for (what, text) in [("padded", "_w=="), ("loose bits", "_x"), ("the other alphabet", "/w"), ("a blank", "_w ")] {
+        assert_eq!(base64url::decode(text), None, "{what}");
+    }
+}

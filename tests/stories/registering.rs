@@ -235,6 +235,8 @@ fn five_devices_are_enough() {
     let Err(RegisterError::Service(error)) = sixth.register(&mut card) else { panic!("five are the limit") };
     assert!(error.is_refused_with("too_many_devices"));
     assert!(sixth.here.home.pending_device().unwrap().is_none());
+    let max = world.log_in(MAX, &world.member(MAX));
+    max.register(&mut crate::card(MAX)).unwrap();
     let first = sixth.devices().remove(0);
     sixth.here.service.command(Method::DELETE, &format!("/v1/devices/{}", first.device_id)).unwrap();
     sixth.register(&mut card).unwrap();
