@@ -20,6 +20,10 @@ fn a_strangers_registration_device_approval_and_evidence_are_not_found() {
     ] {
         assert_eq!(refusal(service.get::<serde_json::Value>(&path)), code("not_found"), "{path}");
     }
+    assert_eq!(service.get::<serde_json::Value>("/v1/approvals").unwrap(), json!({"approvals": []}));
+    assert_eq!(service.get::<serde_json::Value>("/v1/devices").unwrap(), json!({"devices": []}));
+    let apply = service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &new_address());
+    assert_eq!(refusal(apply), code("no_device"), "her device is not his");
     assert_eq!(refusal(service.command(Method::DELETE, &format!("/v1/devices/{device}"))), code("not_found"));
     let cancel = format!("/v1/applications/{}", accepted.application_id);
     assert_eq!(refusal(service.call::<_, serde_json::Value>(Method::DELETE, &cancel, &json!({}))), code("not_found"));
