@@ -8,6 +8,7 @@ mod common;
 
 mod answers;
 mod approvals;
+mod cards;
 mod certificates;
 mod claims;
 mod evidence;
