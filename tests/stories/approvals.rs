@@ -67,6 +67,30 @@ fn a_bank_account_changes_a_day_after_its_approval_and_can_be_cancelled_until_th
 }
 
 #[test]
+fn a_day_to_think_is_not_cut_short_by_what_is_due_today() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let bank = computer.apply(&new_bank_account());
+    approve(&computer, &bank);
+    let address = computer.apply(&new_address());
+    assert_eq!(approve(&computer, &address).application.state, "executed");
+    let path = format!("/v1/applications/{}", bank.application_id);
+    assert_eq!(computer.here.service.get::<ApplicationAnswer>(&path).unwrap().state, "queued");
+}
+
+#[test]
+fn what_is_over_cannot_be_cancelled() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.clock.advance(900);
+    let path = format!("/v1/applications/{}", accepted.application_id);
+    let late = computer.here.service.call::<_, ApplicationAnswer>(Method::DELETE, &path, &json!({}));
+    assert_eq!(refusal(late), "not_cancellable");
+}
+
+#[test]
 fn denying_needs_no_match_code_and_changes_nothing() {
     let world = World::new();
     let computer = world.registered(ERIKA);
