@@ -40,6 +40,28 @@ fn the_binding_of_a_device_has_evidence_of_its_own() {
 }
 
 #[test]
+fn each_device_and_each_decision_has_evidence_of_its_own() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let mut decided = Vec::new();
+    for folder in ["desktop", "laptop"] {
+        let computer = world.try_log_in(&world.folder.path().join(folder), ERIKA, &password).unwrap();
+        let device = computer.register(&mut crate::card(ERIKA)).unwrap().device_id;
+        let accepted = computer.apply(&new_address());
+        let path = format!("/v1/evidence/{}", accepted.approval_id);
+        assert_eq!(refusal(computer.here.service.get::<Bundle>(&path)), "not_found", "nothing is decided yet");
+        approve(&computer, &accepted);
+        decided.push((computer, device, accepted.approval_id));
+    }
+    for (computer, device, approval) in decided {
+        let binding: Bundle = computer.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
+        assert_eq!(binding.binding.device_id, device);
+        let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{approval}")).unwrap();
+        assert_eq!((bundle.binding.device_id, bundle.approval.unwrap().approval_id), (device, approval));
+    }
+}
+
+#[test]
 fn a_bank_account_changes_a_day_after_its_approval_and_can_be_cancelled_until_then() {
     let world = World::new();
     let computer = world.registered(ERIKA);

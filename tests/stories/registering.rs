@@ -240,6 +240,11 @@ fn five_devices_are_enough() {
     let first = sixth.devices().remove(0);
     sixth.here.service.command(Method::DELETE, &format!("/v1/devices/{}", first.device_id)).unwrap();
     sixth.register(&mut card).unwrap();
+    for device in sixth.devices() {
+        let path = format!("/v1/devices/{}", device.device_id);
+        sixth.here.service.command(Method::DELETE, &path).unwrap();
+        assert_eq!(refusal(sixth.here.service.command(Method::DELETE, &path)), "not_found", "it is gone for good");
+    }
 }
 
 #[test]
