@@ -327,3 +327,24 @@ fn a_redirection_is_not_followed() {
     let asked = liar.deceives(&computer).here.service.get::<serde_json::Value>("/v1/approvals");
     assert!(matches!(asked, Err(ServiceError::Malformed)), "{asked:?}");
 }
+
+#[test]
+fn an_answer_that_got_lost_is_fetched_later_and_the_key_is_kept_until_then() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let garbled = Liar::before(&world, |path, (status, body)| {
+        (status, if path.ends_with("/evidence") { b"{".to_vec() } else { body })
+    });
+    let lost = garbled.deceives(&computer).register(&mut card(ERIKA));
+    assert!(matches!(lost, Err(RegisterError::Service(ServiceError::Malformed))));
+
+    const PROBLEM: &[u8] = br#"{"type":"t","title":"t","status":500,"code":"internal","trace_id":"0"}"#;
+    let broken = Liar::before(&world, |_, _| (500, PROBLEM.to_vec()));
+    let unknown = broken.deceives(&computer).register(&mut card(ERIKA));
+    assert!(matches!(unknown, Err(RegisterError::Service(error)) if error.is_refused_with("internal")));
+    assert!(computer.here.home.pending_device().unwrap().is_some(), "nobody knows, so nothing is thrown away");
+
+    let mut script = Script::default();
+    computer.register_as(&mut card(ERIKA), &mut script, &wish()).unwrap();
+    assert_eq!(script.notices, [kartenbund::client::Notice::Resumed]);
+}

@@ -80,6 +80,7 @@ fn an_unprotected_address_is_refused() {
         "kasse.example",
         "https://kasse.example/path",
         "https://k.example/?q",
+        "https://k.example/#f",
     ] {
         assert!(matches!(Service::at(bad), Err(ServiceError::Address)), "{bad}");
     }

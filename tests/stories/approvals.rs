@@ -101,6 +101,20 @@ fn a_day_to_think_is_not_cut_short_by_what_is_due_today() {
 }
 
 #[test]
+fn what_is_due_is_done_though_nobody_asks() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    approve(&computer, &computer.apply(&new_bank_account()));
+    world.clock.advance(24 * 60 * 60);
+    let done = || world.count("SELECT COUNT(*) FROM application WHERE state = 'executed'") == 1;
+    let waited = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        done()
+    });
+    assert!(waited, "the service looks every second");
+}
+
+#[test]
 fn what_is_over_cannot_be_cancelled() {
     let world = World::new();
     let computer = world.registered(ERIKA);
