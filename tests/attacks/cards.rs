@@ -212,3 +212,11 @@ fn a_line_that_breaks_again_and_again_is_given_up() {
     assert!(matches!(refused, Err(EgkError::Channel(ChannelError::Interrupted(_)))));
     assert_eq!(card.0, 2, "once in each form");
 }
+
+#[test]
+fn an_answer_that_was_cut_is_read_on_in_short_commands() {
+    let mut card = identified(&[OK, ("3082040011111111", 0x9000)]);
+    let mut egk = Egk::open(&mut card, ApduLength::Extended).unwrap();
+    assert!(matches!(egk.read_certificate(), Err(EgkError::Channel(ChannelError::Removed))));
+    assert_eq!(card.sent.last().unwrap(), "00B0000800", "whoever cuts a long answer would cut the next as well");
+}

@@ -23,7 +23,7 @@ use kartenbund::client::register::RegisterError;
 use kartenbund::client::service::ServiceError;
 use kartenbund::egk::{ApduLength, Egk, EgkError, LastTry, PinAnswer, PinStatus};
 use kartenbund::identity::certificate::{Certificate, CertificateError};
-use kartenbund::identity::{Identity, IdentityError};
+use kartenbund::identity::{Identity, IdentityError, Warning};
 use kartenbund::jose::jws::{self, JwsError, sign, sign_with_jwk, sign_with_x5c};
 use kartenbund::jose::{P256Jwk, base64url};
 use kartenbund::pki::{self, AnchorError, PkiError, ProductionAnchors};

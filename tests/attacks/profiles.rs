@@ -32,11 +32,12 @@ struct Forged {
 }
 
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len();
+    let length = u16::try_from(content.len()).unwrap();
+    let [high, low] = length.to_be_bytes();
     let head = match length {
-        0..=0x7F => vec![tag, length as u8],
-        0x80..=0xFF => vec![tag, 0x81, length as u8],
-        _ => vec![tag, 0x82, (length >> 8) as u8, length as u8],
+        0..=0x7F => vec![tag, low],
+        0x80..=0xFF => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
     };
     [head, content.to_vec()].concat()
 }
@@ -45,7 +46,7 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
 fn bounds(bytes: &[u8]) -> (usize, usize) {
     let (start, length) = match bytes[1] {
         0x81 => (3, usize::from(bytes[2])),
-        0x82 => (4, usize::from(bytes[2]) << 8 | usize::from(bytes[3])),
+        0x82 => (4, usize::from(u16::from_be_bytes([bytes[2], bytes[3]]))),
         length => (2, usize::from(length)),
     };
     (start, start + length)

@@ -61,6 +61,16 @@ fn a_session_ends_after_a_quarter_of_an_hour_and_by_logging_out() {
 }
 
 #[test]
+fn logging_out_where_the_service_does_not_answer_is_told_and_forgets_here() {
+    let mut world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    world.stop();
+    let told = login::logout(computer.here.home.clone(), world.clock.now());
+    assert!(matches!(told, Err(LoginError::Service(ServiceError::Unreachable(_)))));
+    assert!(matches!(computer.here.home.session(world.clock.now()), Err(HomeError::NoSession)));
+}
+
+#[test]
 fn an_endless_password_is_not_even_looked_at() {
     let world = World::new();
     let login = |length: usize| {
@@ -225,6 +235,7 @@ fn every_error_is_problem_json_with_a_stable_code_and_a_trace_id() {
     for (answer, status, code) in [
         (post("/v1/login", "{"), 400, "malformed_request"),
         (post("/v1/login", r#"{"kvnr":"A123456780","kvnr":"A123456780","password":"x"}"#), 400, "malformed_request"),
+        (post("/v1/login", r#"{"kvnr":"A123456780","password":"x","a":1,"a":2}"#), 400, "malformed_request"),
         (post("/v1/login", r#"{"kvnr":"A123456780","password":"x"}"#), 401, "login_failed"),
         (post("/v1/applications", "{}"), 401, "token_invalid"),
         (post("/nothing", "{}"), 404, "not_found"),
