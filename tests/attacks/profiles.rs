@@ -114,6 +114,15 @@ impl Forged {
         assert!(found);
     }
 
+    /// Names somebody else: attributes (2.5.4.x) and their values.
+    fn name(&mut self, attributes: &[(u8, &str)]) {
+        let attribute = |(kind, text): &(u8, &str)| {
+            let attribute = [&[0x06, 0x03, 0x55, 0x04, *kind], tlv(0x0C, text.as_bytes()).as_slice()].concat();
+            tlv(0x31, &tlv(0x30, &attribute))
+        };
+        self.fields[5] = tlv(0x30, &attributes.iter().flat_map(attribute).collect::<Vec<_>>());
+    }
+
     fn der(&self) -> Vec<u8> {
         let extensions = tlv(0xA3, &tlv(0x30, &self.extensions.concat()));
         let tbs = tlv(0x30, &[self.fields.concat(), extensions].concat());
@@ -258,4 +267,45 @@ fn either_mark_of_a_test_ca_keeps_it_out_of_production() {
     assert_eq!(unmarked(&[b"NOT-VALID"]), Err(AnchorError::TestCa));
     assert_eq!(unmarked(&[b"TEST-ONLY"]), Err(AnchorError::TestCa));
     assert_eq!(unmarked(&[b"NOT-VALID", b"TEST-ONLY"]), Ok(()), "nothing else keeps it out");
+}
+
+#[test]
+fn a_certificate_that_names_two_persons_two_insurers_or_nobody_is_refused() {
+    const UNIT: u8 = 11;
+    let honest = [(UNIT, "999567890"), (UNIT, ERIKA), (4, "M"), (42, "E")];
+    let verdict = |attributes: &[(u8, &str)]| {
+        let mut forged = Forged::erikas();
+        forged.name(attributes);
+        forged.verdict()
+    };
+    let refused = |error| Err(PkiError::Malformed(error));
+    assert_eq!(verdict(&honest), Ok(()));
+    assert_eq!(verdict(&[&honest[..], &[(UNIT, MAX)]].concat()), refused(CertificateError::Kvnr));
+    assert_eq!(verdict(&[&honest[..], &[(UNIT, "101010101")]].concat()), refused(CertificateError::PayerIk));
+    assert_eq!(verdict(&honest[1..]), refused(CertificateError::PayerIk));
+    assert_eq!(verdict(&[honest[0], (10, ERIKA), honest[2], honest[3]]), refused(CertificateError::Kvnr));
+    let long = "M".repeat(65);
+    for name in ["", &long] {
+        assert_eq!(verdict(&[honest[0], honest[1], (4, name), honest[3]]), refused(CertificateError::Name), "{name}");
+        assert_eq!(verdict(&[honest[0], honest[1], honest[2], (42, name)]), refused(CertificateError::Name), "{name}");
+    }
+}
+
+#[test]
+fn a_certificate_that_is_put_together_wrongly_is_refused() {
+    let malformed = Err(PkiError::Malformed(CertificateError::Malformed));
+    let mut endless = Forged::erikas();
+    endless.extensions.push(extension("06022A03", "", &"00".repeat(8 * 1024)));
+    assert_eq!(endless.verdict(), malformed, "longer than any certificate");
+    let mut unread = Forged::erikas();
+    unread.set(POLICIES, "", "0500");
+    assert_eq!(unread.verdict(), malformed, "an extension that is not what it is called");
+    for admission in [b"\x31\x25\x30\x23", b"\x70\x25\x30\x23"] {
+        let mut other = Forged::erikas();
+        other.replace(b"\x30\x25\x30\x23", admission);
+        assert_eq!(other.verdict(), malformed, "an Admission that is something else");
+    }
+    let mut twisted = Forged::erikas();
+    twisted.replace(b"\x2B\x24\x03\x03\x02\x08\x01\x01\x07", b"\x2B\x24\x03\x03\x02\x08\x01\x01\x08");
+    assert_eq!(twisted.verdict(), Err(PkiError::UnsupportedKey), "a point of another curve");
 }
