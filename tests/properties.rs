@@ -324,7 +324,7 @@ fn a_person_with_a_date_or_a_sex_that_is_none_is_refused() {
     }
     let wrong = |element| Err(VsdError::Element { file: "EF.PD", element });
     assert_eq!(person("19640812", "Z", "M"), wrong("Geschlecht"));
-    for birth in ["1964081", "196408123", "1964081x", "19641312", "19640231", "19640012"] {
+    for birth in ["1964081", "196408123", "1964+8+1", "abcd0000", "19641312", "19640231", "19640012"] {
         assert_eq!(person(birth, "X", "M"), wrong("Geburtsdatum"), "{birth}");
     }
     for birth in ["19640800", "19640000"] {
@@ -332,4 +332,44 @@ fn a_person_with_a_date_or_a_sex_that_is_none_is_refused() {
     }
     assert_eq!(person("19640812", "X", "M\u{85}M"), wrong("Nachname"), "a control character");
     assert_eq!(person("19640812", "X", " "), wrong("Nachname"), "blanks are no name");
+}
+
+#[test]
+fn an_insurance_begins_on_a_day_that_is_known() {
+    let insurance = |begins: &str| {
+        let text = format!(
+            "<UC_AllgemeineVersicherungsdatenXML xmlns=\"http://ws.gematik.de/fa/vsdm/vsd/v5.2\"><Versicherter>\
+             <Versicherungsschutz><Beginn>{begins}</Beginn><Kostentraeger><Kostentraegerkennung>999567890\
+             </Kostentraegerkennung><Name>Musterkasse</Name></Kostentraeger></Versicherungsschutz></Versicherter>\
+             </UC_AllgemeineVersicherungsdatenXML>"
+        );
+        let gzip = gzip(text.as_bytes());
+        let end = u16::try_from(8 + gzip.len() - 1).unwrap().to_be_bytes();
+        InsuranceData::parse(&[&[0, 8, end[0], end[1], 0xFF, 0xFF, 0xFF, 0xFF], gzip.as_slice()].concat())
+    };
+    assert_eq!(insurance("20200101").unwrap().start, "2020-01-01");
+    for unknown in ["20200100", "20200000"] {
+        assert_eq!(insurance(unknown), Err(VsdError::Element { file: "EF.VD", element: "Beginn" }), "{unknown}");
+    }
+}
+
+#[test]
+fn an_element_is_what_its_schema_says_and_not_what_it_is_called() {
+    const ROOT: &str = "UC_PersoenlicheVersichertendatenXML";
+    let person = |namespace: &str, more: &str| {
+        let text = format!(
+            "<{ROOT} xmlns=\"{namespace}\"><Versicherter><Versicherten_ID>A123456780</Versicherten_ID><Person>\
+             <Geburtsdatum>19640812</Geburtsdatum><Vorname>E</Vorname><Nachname>M</Nachname><Geschlecht>W</Geschlecht>\
+             {more}</Person></Versicherter></{ROOT}>"
+        );
+        PersonalData::parse(&pd(&gzip(text.as_bytes())))
+    };
+    let schema = Err(VsdError::Schema("EF.PD"));
+    let own = format!("http://ws.gematik.de/fa/vsds/{ROOT}/v5.1");
+    assert!(person(&own, "").is_ok());
+    assert_eq!(person(&own.replace("v5.1", "v5.0"), ""), schema);
+    assert_eq!(person("http://ws.gematik.de/fa/vsds/UC_AllgemeineVersicherungsdatenXML/v5.1", ""), schema);
+    let strangers = person(&own, "<Vorname xmlns=\"http://stranger.example\">X</Vorname>").unwrap();
+    assert_eq!(strangers.given_name, "E", "somebody else's element");
+    assert_eq!(person(&own, &"<x/>".repeat(2_000)), Err(VsdError::Xml("EF.PD")), "more of them than any card holds");
 }

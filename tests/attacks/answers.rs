@@ -4,10 +4,10 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+use kartenbund::client::Step;
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{LoggedIn, LoginError};
 use kartenbund::client::service::Service as Remote;
-use kartenbund::client::{Step, approve};
 use kartenbund::jose::{Es256, Message};
 use kartenbund::protocol::api::{ApprovalAnswer, ConfigurationAnswer, DecisionAnswer};
 use kartenbund::protocol::application::ApplicationType;
@@ -254,7 +254,7 @@ fn the_document_of_another_approval_is_not_shown_for_this_one() {
     ];
     for (what, forge) in forgeries {
         let liar = Liar::before(&world, move |_, (status, body)| (status, altered(&body, forge)));
-        let shown = approve::fetch(&liar.deceives(&computer).here, accepted.approval_id).map(drop);
+        let shown = fetch(&liar.deceives(&computer).here, accepted.approval_id).map(drop);
         let contradiction = matches!(shown, Err(ApproveError::Service(ServiceError::Contradiction("document"))));
         assert!(contradiction, "{what}: {shown:?}");
     }

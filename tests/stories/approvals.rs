@@ -46,7 +46,7 @@ fn each_device_and_each_decision_has_evidence_of_its_own() {
     let mut decided = Vec::new();
     for folder in ["desktop", "laptop"] {
         let computer = world.try_log_in(&world.folder.path().join(folder), ERIKA, &password).unwrap();
-        let device = computer.register(&mut crate::card(ERIKA)).unwrap().device_id;
+        let device = computer.register(&mut card(ERIKA)).unwrap().device_id;
         let accepted = computer.apply(&new_address());
         let path = format!("/v1/evidence/{}", accepted.approval_id);
         assert_eq!(refusal(computer.here.service.get::<Bundle>(&path)), "not_found", "nothing is decided yet");

@@ -201,7 +201,7 @@ fn a_registered_computer_stays_with_its_person_and_service() {
     assert!(world.try_log_in(&folder, MAX, &max).is_ok());
     assert!(other.try_log_in(&folder, ERIKA, &elsewhere).is_ok(), "as long as it is not registered it is anyone's");
     let computer = world.try_log_in(&folder, ERIKA, &erika).unwrap();
-    computer.register(&mut crate::card(ERIKA)).unwrap();
+    computer.register(&mut card(ERIKA)).unwrap();
 
     let home = &computer.here.home;
     let stays = || {
