@@ -262,6 +262,12 @@ fn a_document_that_deceives_is_never_shown() {
         let document = FrozenDocument::from_bytes(forged.to_string().into_bytes());
         assert_eq!(document.read().unwrap_err(), expected, "{what}");
     }
+    let endless = honest.to_string() + &" ".repeat(8 * 1024);
+    assert_eq!(
+        FrozenDocument::from_bytes(endless.into_bytes()).read().unwrap_err(),
+        ApplicationError::Data,
+        "too long"
+    );
     let twice = honest.to_string().replacen('{', r#"{"v":1,"#, 1);
     assert!(FrozenDocument::from_bytes(twice.into_bytes()).read().is_err(), "a member that stands twice");
 

@@ -40,6 +40,13 @@ fn without_a_token_nothing_is_answered() {
     }
     let guessing = world.remote().with_token(typed(&base64url::encode(&[7; 32])));
     assert_eq!(refusal(guessing.get::<serde_json::Value>("/v1/devices")), code("token_invalid"));
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let token = computer.here.home.session(world.clock.now()).unwrap().access_token;
+    for (scheme, status) in [("Bearer ", 200), ("Basic ", 401), ("", 401)] {
+        let request = reqwest::blocking::Client::new().get(format!("{}/v1/devices", world.address));
+        let answer = request.header("Authorization", format!("{scheme}{}", token.expose())).send().unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{scheme}");
+    }
 }
 
 #[test]

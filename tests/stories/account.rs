@@ -173,6 +173,8 @@ fn a_register_that_is_none_or_breaks_off_is_not_taken_for_one() {
     let broken_off = world.try_import(begun.as_bytes().chain(Unplugged));
     assert!(matches!(broken_off, Err(ImportError::File(_))), "what is missing was not imported");
 
+    let cut_later = register_of(&[MAX]) + "K220635158,E,M\n";
+    assert_eq!(world.import_report(&cut_later).rejected.len(), 1, "one row is cut, not the header");
     let wrong_number_first = HEADER.to_owned() + "A123456781,E,M,1964-08-12,W,1,12345,O,D,2020-01-01\nK220635158,E,M\n";
     let report = world.import_report(&wrong_number_first);
     assert_eq!(report.rejected.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [2, 3], "the header is right");
