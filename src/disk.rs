@@ -70,3 +70,18 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(()) // a folder cannot be opened as a file there; the rename is journalled by the file system
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_longer_than_it_may_be_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert_eq!(read(&path, 4).unwrap(), None);
+        write(&path, b"1234").unwrap();
+        assert_eq!(read(&path, 4).unwrap().unwrap(), b"1234");
+        assert_eq!(read(&path, 3).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -141,7 +141,8 @@ pub fn verify(der: &[u8], anchors: &dyn Anchors, at: OffsetDateTime) -> Result<V
     Ok(VerifiedCertificate { holder, key, issuer_der: issuer.certificate.der.clone(), certificate })
 }
 
-/// The pinned issuer: its name is the certificate's issuer and its key the one the certificate points to.
+/// The pinned issuer: its name is the certificate's issuer and its key the one the certificate points to. Every
+/// [`Issuer`] has a key identifier, so a certificate without one is of nobody.
 fn issuer_of<'a>(certificate: &Certificate, anchors: &'a dyn Anchors) -> Result<&'a Issuer, PkiError> {
     let key_id = certificate.extensions.authority_key_id.as_ref();
     anchors
@@ -149,7 +150,6 @@ fn issuer_of<'a>(certificate: &Certificate, anchors: &'a dyn Anchors) -> Result<
         .iter()
         .find(|issuer| {
             issuer.certificate.subject.der == certificate.issuer.der
-                && key_id.is_some()
                 && issuer.certificate.extensions.subject_key_id.as_ref() == key_id
         })
         .ok_or(PkiError::UnknownIssuer)

@@ -11,7 +11,7 @@ use kartenbund::apdu::tlv::DataObject;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};
 use kartenbund::egk::{ApduLength, Egk};
 use kartenbund::identity::certificate::Certificate;
-use kartenbund::identity::kvnr::Kvnr;
+use kartenbund::identity::kvnr::{Ik, Kvnr, KvnrError};
 use kartenbund::identity::vsd::{InsuranceData, PersonalData, StatusVd, VsdError};
 use kartenbund::jose::{base64url, json, jws};
 use kartenbund::pki::{Issuer, TestAnchors};
@@ -264,4 +264,115 @@ fn a_bundle_of_another_version_or_with_more_in_it_is_refused() {
     assert!(Bundle::parse(&vec![b' '; 300_000]).is_err());
     assert!(TestAnchors::default().add_pem(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").is_err());
     assert!(TestAnchors::default().add_pem(b"nothing").is_err());
+}
+
+#[test]
+fn numbers_have_one_shape_wherever_they_stand() {
+    for text in ["A12345678", "A1234567800", "A12345678x", "a123456780", "1123456780", "A1234567\u{663}"] {
+        assert_eq!(text.parse::<Kvnr>(), Err(KvnrError::Shape), "{text}");
+    }
+    for text in ["99956789", "9995678900", "99956789x", "99956789\u{663}"] {
+        assert!(text.parse::<Ik>().is_err(), "{text}");
+    }
+    for text in ["ABCDEFGHIJ-1", "xABC", "x"] {
+        assert_eq!(Kvnr::typed(text), Err(KvnrError::Shape), "{text} is no number with a slip in it");
+    }
+}
+
+#[test]
+fn a_status_of_another_structure_or_without_a_time_is_refused() {
+    let good = files().status_vd;
+    let layout = Err(VsdError::Layout("EF.StatusVD"));
+    for (what, at, byte) in [("time", 5, b'x'), ("structure", 20, 1), ("structure", 21, 0x40), ("structure", 22, 1)] {
+        let mut wrong = good.clone();
+        wrong[at] = byte;
+        assert_eq!(StatusVd::parse(&wrong), layout, "{what}");
+    }
+    let mut unset = good;
+    unset[23..].fill(0);
+    assert_eq!(StatusVd::parse(&unset), layout, "no version at all");
+}
+
+#[test]
+fn offsets_that_point_elsewhere_are_refused_before_anything_is_inflated() {
+    let good = files().vd;
+    let layout = Err(VsdError::Layout("EF.VD"));
+    let (start, end) = ([good[0], good[1]], [good[2], good[3]]);
+    let absent = [[0xFF; 2]; 2];
+    let with = |offsets: [[u8; 2]; 4]| {
+        let last = if offsets[2..] == absent { usize::from(u16::from_be_bytes(end)) } else { good.len() - 1 };
+        InsuranceData::parse(&[offsets.as_flattened(), &good[8..=last]].concat())
+    };
+    assert!(with([start, end, absent[0], absent[1]]).is_ok(), "there need not be a copy of GVD");
+    assert_eq!(with([[0, 0], end, absent[0], absent[1]]), layout, "into the offsets themselves");
+    assert_eq!(with([end, start, absent[0], absent[1]]), layout, "backwards");
+    assert_eq!(with([start, [0xFF, 0xFE], absent[0], absent[1]]), layout, "behind the end");
+    assert_eq!(with([start, end, start, end]), layout, "one lies in the other");
+    assert_eq!(with([start, end, end, [0xFF, 0xFE]]), layout, "the copy behind the end");
+}
+
+#[test]
+fn a_person_with_a_date_or_a_sex_that_is_none_is_refused() {
+    let person = |birth: &str, sex: &str, name: &str| {
+        let text = format!(
+            "<UC_PersoenlicheVersichertendatenXML xmlns=\"http://ws.gematik.de/fa/vsdm/vsd/v5.2\"><Versicherter>\
+             <Versicherten_ID>A123456780</Versicherten_ID><Person><Geburtsdatum>{birth}</Geburtsdatum>\
+             <Vorname>E</Vorname><Nachname>{name}</Nachname><Geschlecht>{sex}</Geschlecht></Person>\
+             </Versicherter></UC_PersoenlicheVersichertendatenXML>"
+        );
+        PersonalData::parse(&pd(&gzip(text.as_bytes())))
+    };
+    for sex in ["M", "W", "X", "D"] {
+        assert!(person("19640812", sex, "M").is_ok());
+    }
+    let wrong = |element| Err(VsdError::Element { file: "EF.PD", element });
+    assert_eq!(person("19640812", "Z", "M"), wrong("Geschlecht"));
+    for birth in ["1964081", "196408123", "1964+8+1", "abcd0000", "19641312", "19640231", "19640012"] {
+        assert_eq!(person(birth, "X", "M"), wrong("Geburtsdatum"), "{birth}");
+    }
+    for birth in ["19640800", "19640000"] {
+        assert!(person(birth, "X", "M").is_ok(), "{birth}: not all of it is known");
+    }
+    assert_eq!(person("19640812", "X", "M\u{85}M"), wrong("Nachname"), "a control character");
+    assert_eq!(person("19640812", "X", " "), wrong("Nachname"), "blanks are no name");
+}
+
+#[test]
+fn an_insurance_begins_on_a_day_that_is_known() {
+    let insurance = |begins: &str| {
+        let text = format!(
+            "<UC_AllgemeineVersicherungsdatenXML xmlns=\"http://ws.gematik.de/fa/vsdm/vsd/v5.2\"><Versicherter>\
+             <Versicherungsschutz><Beginn>{begins}</Beginn><Kostentraeger><Kostentraegerkennung>999567890\
+             </Kostentraegerkennung><Name>Musterkasse</Name></Kostentraeger></Versicherungsschutz></Versicherter>\
+             </UC_AllgemeineVersicherungsdatenXML>"
+        );
+        let gzip = gzip(text.as_bytes());
+        let end = u16::try_from(8 + gzip.len() - 1).unwrap().to_be_bytes();
+        InsuranceData::parse(&[&[0, 8, end[0], end[1], 0xFF, 0xFF, 0xFF, 0xFF], gzip.as_slice()].concat())
+    };
+    assert_eq!(insurance("20200101").unwrap().start, "2020-01-01");
+    for unknown in ["20200100", "20200000"] {
+        assert_eq!(insurance(unknown), Err(VsdError::Element { file: "EF.VD", element: "Beginn" }), "{unknown}");
+    }
+}
+
+#[test]
+fn an_element_is_what_its_schema_says_and_not_what_it_is_called() {
+    const ROOT: &str = "UC_PersoenlicheVersichertendatenXML";
+    let person = |namespace: &str, more: &str| {
+        let text = format!(
+            "<{ROOT} xmlns=\"{namespace}\"><Versicherter><Versicherten_ID>A123456780</Versicherten_ID><Person>\
+             <Geburtsdatum>19640812</Geburtsdatum><Vorname>E</Vorname><Nachname>M</Nachname><Geschlecht>W</Geschlecht>\
+             {more}</Person></Versicherter></{ROOT}>"
+        );
+        PersonalData::parse(&pd(&gzip(text.as_bytes())))
+    };
+    let schema = Err(VsdError::Schema("EF.PD"));
+    let own = format!("http://ws.gematik.de/fa/vsds/{ROOT}/v5.1");
+    assert!(person(&own, "").is_ok());
+    assert_eq!(person(&own.replace("v5.1", "v5.0"), ""), schema);
+    assert_eq!(person("http://ws.gematik.de/fa/vsds/UC_AllgemeineVersicherungsdatenXML/v5.1", ""), schema);
+    let strangers = person(&own, "<Vorname xmlns=\"http://stranger.example\">X</Vorname>").unwrap();
+    assert_eq!(strangers.given_name, "E", "somebody else's element");
+    assert_eq!(person(&own, &"<x/>".repeat(2_000)), Err(VsdError::Xml("EF.PD")), "more of them than any card holds");
 }

@@ -113,11 +113,11 @@ pub fn decide(
     let request = DecisionRequest { device_id, decision };
     let path = format!("/v1/approvals/{approval_id}/decision");
     let taken: DecisionAnswer = service.call(Method::POST, &path, &request)?;
-    let latest = (around.clock)().saturating_add(skew);
-    keep_receipt(here, approval_id, &taken.receipt, &request.decision, iat..=latest)?;
     if taken.verdict != verdict {
         return Err(ServiceError::Contradiction("verdict").into());
     }
+    let latest = (around.clock)().saturating_add(skew);
+    keep_receipt(here, approval_id, &taken.receipt, &request.decision, iat..=latest)?;
     Ok(taken)
 }
 

@@ -239,6 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_names_another_key_is_noticed_even_when_it_was_made_with_the_right_pin() {
+        let (mut new, _) = device();
+        let (other, _) = device();
+        new.key.public = other.key.public.clone();
+        let file = new.to_file("https://kasse.example").unwrap();
+        assert!(matches!(open(&file, "271828"), Err(DeviceKeyError::OtherKey)));
+    }
+
+    #[test]
     fn a_file_of_another_version_does_not_open() {
         let (_, mut file) = device();
         file.v = 2;

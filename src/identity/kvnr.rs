@@ -50,7 +50,6 @@ impl Kvnr {
         let text = text.trim();
         let is_tail = |tail: &str| tail.starts_with(|c: char| !c.is_ascii_alphanumeric()) || tail.len() > 1;
         if let Some((head, tail)) = text.split_at_checked(10)
-            && !tail.is_empty()
             && is_tail(tail)
             && head.to_ascii_uppercase().parse::<Self>().is_ok()
         {

@@ -80,3 +80,24 @@ impl ServiceKeys {
         base64url::encode(&mac.finalize().into_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_of_another_version_or_with_a_shorter_key_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || ServiceKeys::open(folder.path(), &mut super::super::random());
+        let made = open().unwrap().public().clone();
+        assert!(open().unwrap().public() == &made, "made once");
+        let path = folder.path().join(FILE);
+        let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for (member, value) in [("v", 2.into()), ("pseudonym", base64url::encode(&[7; 31]).into())] {
+            let mut damaged = file.clone();
+            damaged[member] = value;
+            std::fs::write(&path, damaged.to_string()).unwrap();
+            assert!(matches!(open(), Err(ServerError::Keys)), "{member}");
+        }
+    }
+}

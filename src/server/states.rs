@@ -162,7 +162,26 @@ impl States for ApplicationState {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::Connection as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn what_has_moved_meanwhile_is_not_moved_again() {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        for statement in [
+            "CREATE TABLE application (application_id TEXT, state TEXT)",
+            "INSERT INTO application VALUES ('a', 'denied')",
+        ] {
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
+        let late = transition(&mut connection, "a", ApplicationState::Pending, Event::ApplicationApproved).await;
+        assert_eq!(late.unwrap(), None);
+        let nobody = transition(&mut connection, "b", ApplicationState::Pending, Event::ApplicationApproved).await;
+        assert_eq!(nobody.unwrap(), None);
+        let state = sqlx::query_scalar::<_, String>("SELECT state FROM application");
+        assert_eq!(state.fetch_one(&mut connection).await.unwrap(), "denied");
+    }
 
     #[test]
     fn what_is_decided_is_decided() {

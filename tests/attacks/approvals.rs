@@ -130,6 +130,56 @@ fn a_decision_is_taken_once() {
 }
 
 #[test]
+fn what_is_decided_takes_nothing_more_whatever_is_sent() {
+    let world = World::new();
+    let forgery = Forgery::new(&world);
+    forgery.send(forgery.signed()).unwrap();
+    assert_eq!(refusal(forgery.send("garbage".to_owned())), code("already_decided"));
+}
+
+#[test]
+fn a_decision_sent_after_the_end_is_too_late_even_when_it_was_signed_just_now() {
+    let world = World::new();
+    let mut forgery = Forgery::new(&world);
+    world.sql("UPDATE session SET expires_at = expires_at + 100000").unwrap();
+    world.clock.advance(900);
+    (forgery.decision.iat, forgery.decision.exp) = (world.clock.now(), world.clock.now() + 60);
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("approval_expired"));
+    assert!(!forgery.is_pending());
+}
+
+#[test]
+fn one_device_does_not_decide_in_the_name_of_another() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let registered = |folder: &str| {
+        let computer = world.try_log_in(&world.folder.path().join(folder), ERIKA, &password).unwrap();
+        computer.register(&mut card(ERIKA)).unwrap();
+        computer
+    };
+    let (desktop, laptop) = (Forgery::on(registered("desktop")), Forgery::on(registered("laptop")));
+    for (by, named) in [(&desktop, &laptop), (&laptop, &desktop)] {
+        let decision = sign(&named.decision, &by.key).unwrap();
+        assert_eq!(refusal(named.send(decision)), part("decision_invalid", "signature"));
+    }
+    assert!(desktop.send(desktop.signed()).is_ok() && laptop.send(laptop.signed()).is_ok());
+}
+
+#[test]
+fn a_guessed_match_code_for_one_approval_leaves_another_alone() {
+    let world = World::new();
+    let mut guessed = Forgery::new(&world);
+    let other = guessed.computer.apply(&new_address());
+    let path = format!("/v1/approvals/{}", other.approval_id);
+    let answer = || guessed.computer.here.service.get::<ApprovalAnswer>(&path).unwrap();
+    let before = answer().challenge;
+    guessed.decision.match_code = None;
+    assert_eq!(refusal(guessed.send(guessed.signed())), code("match_code_wrong"));
+    assert_eq!(answer().challenge, before);
+    assert_eq!(world.column("SELECT CAST(wrong_codes AS TEXT) FROM application ORDER BY wrong_codes"), ["0", "1"]);
+}
+
+#[test]
 fn a_guessed_match_code_does_not_approve_and_uses_up_the_challenge() {
     let world = World::new();
     let mut forgery = Forgery::new(&world);
@@ -144,6 +194,14 @@ fn a_guessed_match_code_does_not_approve_and_uses_up_the_challenge() {
     forgery.decision.challenge = answer.challenge.unwrap();
     assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_wrong"));
     assert!(forgery.is_pending());
+}
+
+#[test]
+fn a_match_code_is_two_digits_and_nothing_else() {
+    for text in ["", "1", "123", "1a", " 1", "+1", "\u{661}"] {
+        assert!(MatchCode::try_from(text.to_owned()).is_err(), "{text}");
+    }
+    assert!(MatchCode::try_from("00".to_owned()).is_ok());
 }
 
 #[test]
@@ -189,7 +247,8 @@ fn a_document_that_deceives_is_never_shown() {
     let accepted = computer.apply(&new_address());
     let honest: serde_json::Value = serde_json::from_slice(&document_bytes(&world)).unwrap();
     type Forge = fn(&mut serde_json::Value);
-    let forgeries: [(&str, Forge, ApplicationError); 6] = [
+    let forgeries: [(&str, Forge, ApplicationError); 7] = [
+        ("version", |d| d["v"] = json!(2), ApplicationError::UnknownType),
         ("bidi", |d| d["data"]["new"]["city"] = json!("Leip\u{202E}zig"), ApplicationError::Text("city")),
         ("invisible", |d| d["data"]["old"]["street"] = json!("Weg\u{200B}"), ApplicationError::Text("street")),
         ("type", |d| d["type"] = json!("address.delete"), ApplicationError::UnknownType),
@@ -203,6 +262,12 @@ fn a_document_that_deceives_is_never_shown() {
         let document = FrozenDocument::from_bytes(forged.to_string().into_bytes());
         assert_eq!(document.read().unwrap_err(), expected, "{what}");
     }
+    let endless = honest.to_string() + &" ".repeat(8 * 1024);
+    assert_eq!(
+        FrozenDocument::from_bytes(endless.into_bytes()).read().unwrap_err(),
+        ApplicationError::Data,
+        "too long"
+    );
     let twice = honest.to_string().replacen('{', r#"{"v":1,"#, 1);
     assert!(FrozenDocument::from_bytes(twice.into_bytes()).read().is_err(), "a member that stands twice");
 

@@ -90,3 +90,14 @@ fn a_leaf_certificate_is_no_anchor() {
     let leaf = certificate_of(&mut card(ERIKA)).der;
     assert!(matches!(pki::Issuer::from_der(&leaf), Err(AnchorError::NotACa)));
 }
+
+#[test]
+fn what_is_odd_about_a_card_is_told_to_its_reader() {
+    let mut card = card(ERIKA);
+    let files = Egk::open(&mut card, ApduLength::Extended).unwrap().read_files().unwrap();
+    let identity = Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der()).unwrap();
+    let years = time::Duration::days(366) * 10;
+    assert_eq!(identity.warnings(NOW), []);
+    assert_eq!(identity.warnings(NOW + years), [Warning::CertificateExpired]);
+    assert_eq!(identity.warnings(NOW - years), [Warning::CertificateNotYetValid]);
+}

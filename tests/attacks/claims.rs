@@ -154,6 +154,7 @@ fn an_algorithm_named_by_the_message_is_not_followed() {
         json!({"alg": "ES256", "typ": "pop+jws"}),
         json!({"alg": "ES256", "typ": "pop+jws", "jwk": jwk(&attempt.device_key), "crit": ["x"], "x": 1}),
         json!({"alg": "ES256", "typ": "pop+jws", "jwk": jwk(&attempt.device_key), "kid": "other"}),
+        json!({"alg": "ES256", "typ": "pop+jws", "jwk": jwk(&attempt.device_key), "x5c": ["AA"]}),
     ] {
         attempt.challenge = challenge(&attempt.computer, &id);
         attempt.statement.challenge = attempt.challenge.challenge;
@@ -183,4 +184,51 @@ fn the_certificate_in_the_statement_must_be_the_one_handed_in() {
     let mut request = attempt.signed_over(signed_pairing_data);
     request.evidence.auth_cert = honest.der;
     assert_eq!(attempt.refused_with(&request), part("card_statement_invalid", "message"));
+}
+
+/// A message of the service, this long.
+fn configuration(key: &SigningKey, insurer: String) -> Configuration {
+    Configuration { v: VERSION, aud: String::new(), jwk: jwk(key), payer_iks: vec![], insurer, iat: 0 }
+}
+
+#[test]
+fn a_key_that_the_message_brings_along_where_none_is_asked_for_is_refused() {
+    let key = new_key();
+    let compact = sign(&configuration(&key, "Musterkasse".to_owned()), &key).unwrap();
+    assert!(jws::verify::<Configuration>(&compact, key.verifying_key()).is_ok());
+    let payload = compact.split('.').nth(1).unwrap();
+    for hint in [json!({"jwk": jwk(&key)}), json!({"x5c": ["AA"]})] {
+        let mut header = json!({"alg": "ES256", "typ": "configuration+jws"});
+        header.as_object_mut().unwrap().extend(hint.as_object().unwrap().clone());
+        let input = format!("{}.{payload}", base64url::encode(header.to_string().as_bytes()));
+        let Ok(signature) = jws::Signer::<jws::Es256>::sign(&mut &key, input.as_bytes());
+        let compact = format!("{input}.{}", base64url::encode(&signature));
+        let refused = jws::verify::<Configuration>(&compact, key.verifying_key());
+        assert_eq!(refused.unwrap_err(), JwsError::Header, "{header}");
+    }
+}
+
+#[test]
+fn a_message_that_must_bring_its_key_along_is_not_read_without() {
+    let world = World::new();
+    let attempt = Attempt::honest(&world);
+    let compact = sign(&attempt.proof, &attempt.device_key).unwrap();
+    let refused = jws::verify::<ProofOfPossession>(&compact, attempt.device_key.verifying_key());
+    assert_eq!(refused.unwrap_err(), JwsError::Header);
+}
+
+#[test]
+fn a_message_of_more_than_64_kib_is_not_read_whoever_signed_it() {
+    let key = new_key();
+    let compact = sign(&configuration(&key, "x".repeat(64 * 1024)), &key).unwrap();
+    let refused = jws::verify::<Configuration>(&compact, key.verifying_key());
+    assert_eq!(refused.unwrap_err(), JwsError::Malformed);
+}
+
+#[test]
+fn bytes_are_written_in_one_way_only() {
+    assert_eq!(base64url::decode("_w").as_deref(), Some([0xFF].as_slice()));
+    for (what, text) in [("padded", "_w=="), ("loose bits", "_x"), ("the other alphabet", "/w"), ("a blank", "_w ")] {
+        assert_eq!(base64url::decode(text), None, "{what}");
+    }
 }

@@ -6,21 +6,25 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod answers;
 mod approvals;
+mod cards;
 mod certificates;
 mod claims;
 mod evidence;
+mod profiles;
 mod registration;
 mod service;
+mod texts;
 
 pub(crate) use common::*;
 use kartenbund::client::approve::{ApproveError, decide, fetch};
 use kartenbund::client::register::RegisterError;
 use kartenbund::client::service::ServiceError;
 use kartenbund::egk::{ApduLength, Egk, EgkError, LastTry, PinAnswer, PinStatus};
-use kartenbund::identity::certificate::Certificate;
-use kartenbund::identity::{Identity, IdentityError};
-use kartenbund::jose::jws::{self, sign, sign_with_jwk, sign_with_x5c};
+use kartenbund::identity::certificate::{Certificate, CertificateError};
+use kartenbund::identity::{Identity, IdentityError, Warning};
+use kartenbund::jose::jws::{self, JwsError, sign, sign_with_jwk, sign_with_x5c};
 use kartenbund::jose::{P256Jwk, base64url};
 use kartenbund::pki::{self, AnchorError, PkiError, ProductionAnchors};
 use kartenbund::protocol::api::{
@@ -29,10 +33,10 @@ use kartenbund::protocol::api::{
 };
 use kartenbund::protocol::application::{ApplicationError, Change};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
-use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult};
+use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult, Report};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
-use kartenbund::protocol::service::RegistrationChallenge;
+use kartenbund::protocol::service::{Configuration, Receipt, ReceiptSubject, RegistrationChallenge};
 use kartenbund::protocol::{DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, CertificateType, TestCa};

@@ -160,3 +160,104 @@ fn a_device_key_is_bound_once_and_never_again() {
     attempt.pairing.key_identifier = pairing.key_identifier;
     assert_eq!(attempt.refused(), code("key_in_use"));
 }
+
+#[test]
+fn device_information_that_deceives_or_is_of_another_version_is_refused() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    type Forge = fn(&mut DeviceInformation);
+    let forgeries: [(&str, Forge); 8] = [
+        ("version", |i| i.device_information_data_version = "1.1".to_owned()),
+        ("version of the type", |i| i.device_type.device_type_data_version = "1.1".to_owned()),
+        ("name", |i| i.name = "PC\u{202E}".to_owned()),
+        ("manufacturer", |i| i.device_type.manufacturer = String::new()),
+        ("product", |i| i.device_type.product = " p".to_owned()),
+        ("model", |i| i.device_type.model = "m\n".to_owned()),
+        ("os", |i| i.device_type.os = "o\u{200B}".to_owned()),
+        ("os_version", |i| i.device_type.os_version = "v".repeat(101)),
+    ];
+    for (what, forge) in forgeries {
+        let mut device_information = information();
+        forge(&mut device_information);
+        let commit = DeviceNonce::random(&mut rng()).commitment();
+        let jkt = jwk(&new_key()).thumbprint();
+        let request = RegistrationRequest { method: BindingMethod::Card, jkt, commit, device_information };
+        let offer = computer.here.service.call::<_, RegistrationOffer>(Method::POST, "/v1/registrations", &request);
+        assert_eq!(refusal(offer), code("device_information_invalid"), "{what}");
+    }
+    assert_eq!(world.count("SELECT COUNT(*) FROM registration"), 0);
+}
+
+fn announce(computer: &Computer) -> Result<RegistrationOffer, ServiceError> {
+    let request = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: jwk(&new_key()).thumbprint(),
+        commit: DeviceNonce::random(&mut rng()).commitment(),
+        device_information: information(),
+    };
+    computer.here.service.call(Method::POST, "/v1/registrations", &request)
+}
+
+#[test]
+fn ten_registrations_a_day_are_enough_for_one_person() {
+    let world = World::new();
+    let erika = world.log_in(ERIKA, &world.member(ERIKA));
+    let max = world.log_in(MAX, &world.member(MAX));
+    for _ in 0..10 {
+        announce(&erika).unwrap();
+    }
+    assert_eq!(refusal(announce(&erika)), code("too_many_registrations"));
+    assert!(announce(&max).is_ok(), "they are hers, not his");
+    world.sql("UPDATE session SET expires_at = expires_at + 100000").unwrap();
+    world.clock.advance(24 * 60 * 60);
+    assert!(announce(&erika).is_ok(), "the next day");
+}
+
+#[test]
+fn a_registration_that_is_done_takes_no_challenge_and_no_evidence() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let request = attempt.signed();
+    attempt.submit(&request).unwrap();
+    let path = format!("/v1/registrations/{}/challenge", attempt.challenge.registration_id);
+    let again = attempt.computer.here.service.call::<_, ChallengeAnswer>(Method::POST, &path, &json!({}));
+    assert_eq!(refusal(again), code("registration_ended"));
+    assert_eq!(refusal(attempt.submit(&request)), code("registration_ended"));
+}
+
+#[test]
+fn what_happens_to_one_registration_leaves_another_alone() {
+    let world = World::new();
+    let mut erika = Attempt::honest(&world);
+    let max = world.log_in(MAX, &world.member(MAX));
+    let mut max = Attempt::with(max, card(MAX));
+    let honest = max.signed();
+    let mut wrong = honest.clone();
+    wrong.nonce_d = DeviceNonce::random(&mut rng());
+    assert_eq!(max.refused_with(&wrong), code("nonce_mismatch"));
+    let request = erika.signed();
+    assert_eq!(erika.submit(&request).unwrap().state, "bound", "her challenge is neither his nor used up with his");
+    let path = format!("/v1/registrations/{}", max.challenge.registration_id);
+    let his = max.computer.here.service.get::<RegistrationAnswer>(&path).unwrap();
+    assert!(his.state == "open" && his.device.is_none(), "nothing of his is bound");
+
+    // A key is named within an account: what hers is called is nobody else's business.
+    max.pairing.key_identifier = erika.pairing.key_identifier;
+    max.challenge = challenge(&max.computer, &max.challenge.registration_id.to_string());
+    (max.statement.challenge, max.proof.challenge) = (max.challenge.challenge, max.challenge.challenge);
+    let request = max.signed();
+    assert_eq!(max.submit(&request).unwrap().state, "bound");
+}
+
+#[test]
+fn a_service_that_fails_half_way_leaves_the_registration_as_it_was() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let request = attempt.signed();
+    world
+        .sql("CREATE TRIGGER full BEFORE INSERT ON device BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
+        .unwrap();
+    assert_eq!(attempt.refused_with(&request), code("internal"));
+    world.sql("DROP TRIGGER full").unwrap();
+    assert_eq!(attempt.submit(&request).unwrap().state, "bound", "nothing was used up");
+}

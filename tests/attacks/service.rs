@@ -20,6 +20,10 @@ fn a_strangers_registration_device_approval_and_evidence_are_not_found() {
     ] {
         assert_eq!(refusal(service.get::<serde_json::Value>(&path)), code("not_found"), "{path}");
     }
+    assert_eq!(service.get::<serde_json::Value>("/v1/approvals").unwrap(), json!({"approvals": []}));
+    assert_eq!(service.get::<serde_json::Value>("/v1/devices").unwrap(), json!({"devices": []}));
+    let apply = service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &new_address());
+    assert_eq!(refusal(apply), code("no_device"), "her device is not his");
     assert_eq!(refusal(service.command(Method::DELETE, &format!("/v1/devices/{device}"))), code("not_found"));
     let cancel = format!("/v1/applications/{}", accepted.application_id);
     assert_eq!(refusal(service.call::<_, serde_json::Value>(Method::DELETE, &cancel, &json!({}))), code("not_found"));
@@ -36,6 +40,13 @@ fn without_a_token_nothing_is_answered() {
     }
     let guessing = world.remote().with_token(typed(&base64url::encode(&[7; 32])));
     assert_eq!(refusal(guessing.get::<serde_json::Value>("/v1/devices")), code("token_invalid"));
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let token = computer.here.home.session(world.clock.now()).unwrap().access_token;
+    for (scheme, status) in [("Bearer ", 200), ("Basic ", 401), ("", 401)] {
+        let request = reqwest::blocking::Client::new().get(format!("{}/v1/devices", world.address));
+        let answer = request.header("Authorization", format!("{scheme}{}", token.expose())).send().unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{scheme}");
+    }
 }
 
 #[test]
@@ -76,6 +87,7 @@ fn an_unprotected_address_is_refused() {
         "kasse.example",
         "https://kasse.example/path",
         "https://k.example/?q",
+        "https://k.example/#f",
     ] {
         assert!(matches!(Service::at(bad), Err(ServiceError::Address)), "{bad}");
     }

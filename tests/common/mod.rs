@@ -23,7 +23,7 @@ use kartenbund::protocol::application::{Application, BankAccount};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::reader::CardChannel;
 use kartenbund::secret::{DevicePin, Pin, SecretText};
-use kartenbund::server::{Service, Settings};
+use kartenbund::server::{ImportError, ImportReport, Service, Settings};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
 use rand_core::UnwrapErr;
@@ -163,8 +163,12 @@ impl World {
         passwords.into_iter().next().unwrap().1
     }
 
-    pub fn import_report(&self, csv: &str) -> kartenbund::server::ImportReport {
-        self.runtime.block_on(self.service.import(csv.as_bytes(), |_, _| Ok(()))).unwrap()
+    pub fn import_report(&self, csv: &str) -> ImportReport {
+        self.try_import(csv.as_bytes()).unwrap()
+    }
+
+    pub fn try_import(&self, file: impl std::io::Read) -> Result<ImportReport, ImportError> {
+        self.runtime.block_on(self.service.import(file, |_, _| Ok(())))
     }
 
     pub fn remote(&self) -> Remote {

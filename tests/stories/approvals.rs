@@ -40,6 +40,28 @@ fn the_binding_of_a_device_has_evidence_of_its_own() {
 }
 
 #[test]
+fn each_device_and_each_decision_has_evidence_of_its_own() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let mut decided = Vec::new();
+    for folder in ["desktop", "laptop"] {
+        let computer = world.try_log_in(&world.folder.path().join(folder), ERIKA, &password).unwrap();
+        let device = computer.register(&mut card(ERIKA)).unwrap().device_id;
+        let accepted = computer.apply(&new_address());
+        let path = format!("/v1/evidence/{}", accepted.approval_id);
+        assert_eq!(refusal(computer.here.service.get::<Bundle>(&path)), "not_found", "nothing is decided yet");
+        approve(&computer, &accepted);
+        decided.push((computer, device, accepted.approval_id));
+    }
+    for (computer, device, approval) in decided {
+        let binding: Bundle = computer.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
+        assert_eq!(binding.binding.device_id, device);
+        let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{approval}")).unwrap();
+        assert_eq!((bundle.binding.device_id, bundle.approval.unwrap().approval_id), (device, approval));
+    }
+}
+
+#[test]
 fn a_bank_account_changes_a_day_after_its_approval_and_can_be_cancelled_until_then() {
     let world = World::new();
     let computer = world.registered(ERIKA);
@@ -64,6 +86,44 @@ fn a_bank_account_changes_a_day_after_its_approval_and_can_be_cancelled_until_th
     assert_eq!(cancelled.state, "cancelled");
     let computer = relog(&world, &computer, 48 * 60 * 60);
     assert_eq!(computer.here.service.get::<ApplicationAnswer>(&path).unwrap().state, "cancelled");
+}
+
+#[test]
+fn a_day_to_think_is_not_cut_short_by_what_is_due_today() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let bank = computer.apply(&new_bank_account());
+    approve(&computer, &bank);
+    let address = computer.apply(&new_address());
+    assert_eq!(approve(&computer, &address).application.state, "executed");
+    let path = format!("/v1/applications/{}", bank.application_id);
+    assert_eq!(computer.here.service.get::<ApplicationAnswer>(&path).unwrap().state, "queued");
+}
+
+#[test]
+fn what_is_due_is_done_though_nobody_asks() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    approve(&computer, &computer.apply(&new_bank_account()));
+    world.clock.advance(24 * 60 * 60);
+    let done = || world.count("SELECT COUNT(*) FROM application WHERE state = 'executed'") == 1;
+    let waited = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        done()
+    });
+    assert!(waited, "the service looks every second");
+}
+
+#[test]
+fn what_is_over_cannot_be_cancelled() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.clock.advance(900);
+    let path = format!("/v1/applications/{}", accepted.application_id);
+    let late = computer.here.service.call::<_, ApplicationAnswer>(Method::DELETE, &path, &json!({}));
+    assert_eq!(refusal(late), "not_cancellable");
 }
 
 #[test]
@@ -157,6 +217,8 @@ fn only_three_applications_wait_and_ten_come_in_a_day() {
     };
     let first: Vec<_> = (0..3).map(|_| apply().unwrap()).collect();
     assert_eq!(refusal(apply()), "too_many_pending");
+    let max = world.registered(MAX);
+    let his = max.apply(&new_address());
     for accepted in first {
         approve(&computer, &accepted);
     }
@@ -164,6 +226,68 @@ fn only_three_applications_wait_and_ten_come_in_a_day() {
         approve(&computer, &apply().unwrap());
     }
     assert_eq!(refusal(apply()), "too_many_applications");
+    approve(&max, &his);
+    max.apply(&new_address());
+    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.clock.advance(24 * 60 * 60);
+    apply().unwrap();
+}
+
+#[test]
+fn applications_that_nobody_decided_make_room_when_their_time_is_over() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    for _ in 0..3 {
+        computer.apply(&new_address());
+    }
+    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.clock.advance(900);
+    computer.apply(&new_address());
+    let approvals: ApprovalsAnswer = computer.here.service.get("/v1/approvals").unwrap();
+    let states: Vec<_> = approvals.approvals.iter().map(|approval| approval.state.as_str()).collect();
+    assert_eq!(states, ["pending", "expired", "expired", "expired"], "newest first");
+    world.clock.advance(900);
+    let approvals: ApprovalsAnswer = computer.here.service.get("/v1/approvals").unwrap();
+    assert_eq!(approvals.approvals[0].state, "expired", "a list does not tell of yesterday");
+}
+
+#[test]
+fn what_one_person_changes_is_hers_alone() {
+    let world = World::new();
+    let erika = world.registered(ERIKA);
+    let max = HEADER.to_owned() + &format!("{MAX},Max,Mustermann,1990-01-01,Weg,1,12345,Ort,D,2020-01-01\n");
+    let password = world.import(&max).remove(0).1;
+    let max = world.log_in(MAX, &password);
+    max.register(&mut card(MAX)).unwrap();
+    let his = max.apply(&new_address());
+
+    approve(&erika, &erika.apply(&new_address()));
+    let bank = erika.apply(&new_bank_account());
+    approve(&erika, &bank);
+    assert_eq!(world.count("SELECT COUNT(*) FROM application WHERE evidence IS NULL"), 1, "his is not decided");
+    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    let (_, document) = kartenbund::client::approve::fetch(&max.here, his.approval_id).unwrap();
+    assert_eq!(document.change.rows()[0].old, Some("Weg"), "what is old is his");
+    world.clock.advance(24 * 60 * 60);
+    let path = format!("/v1/applications/{}", bank.application_id);
+    assert_eq!(erika.here.service.get::<ApplicationAnswer>(&path).unwrap().state, "executed");
+    let untouched =
+        "SELECT COUNT(*) FROM account WHERE kvnr = 'M100200305' AND address LIKE '%Weg%' AND bank_account IS NULL";
+    assert_eq!(world.count(untouched), 1);
+}
+
+#[test]
+fn a_list_of_approvals_has_an_end() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    computer.apply(&new_address());
+    let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
+        INSERT INTO application SELECT printf('%021dA', i), printf('%021dA', i), account_id, kind, 'denied', document, \
+        challenge, match_code, 0, created - i, expires_at, NULL, NULL, NULL FROM n, application";
+    assert_eq!(world.sql(copies).unwrap(), 100);
+    let approvals: ApprovalsAnswer = computer.here.service.get("/v1/approvals").unwrap();
+    assert_eq!(approvals.approvals.len(), 100);
+    assert_eq!(approvals.approvals[0].state, "pending", "the newest are in it");
 }
 
 #[test]
@@ -200,4 +324,6 @@ fn a_removed_device_approves_nothing_any_more() {
         computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
     let Err(ApproveError::Service(error)) = refused else { panic!("{refused:?}") };
     assert!(error.is_refused_with("no_device"));
+    let apply = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &new_address());
+    assert_eq!(refusal(apply), "no_device");
 }

@@ -26,6 +26,7 @@ use kartenbund::protocol::api::{
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{Bundle, LinkResult, RestsOn};
 use kartenbund::reader::{CardChannel, ChannelError};
+use kartenbund::server::ImportError;
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::Blueprint;
 use reqwest::Method;

@@ -16,7 +16,8 @@ fn a_person_registers_with_the_card_and_approves_a_new_address() {
     let signatures = watched.sent.iter().filter(|header| header[..2] == [0x00, 0x2A]).count();
     assert_eq!(signatures, 2, "pairing data and statement, under one entry of the PIN");
     assert_eq!(script.tries_told, [3]);
-    assert_eq!(tries_left(&mut card), "63c3", "the PIN does not stay verified");
+    let status = hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02]));
+    assert_eq!(status, "63c3", "the PIN does not stay verified: 9000 would say so");
 
     let accepted = computer.apply(&new_address());
     let mut script = Script::with_code(&accepted.match_code);
@@ -127,6 +128,104 @@ fn a_pin_verified_by_another_program_is_not_taken_for_this_persons() {
     let refused = computer.register_as(&mut card, &mut script, &wish());
     assert!(refused.is_err(), "a wrong PIN does not register, whoever typed the right one before");
     assert!(computer.devices().is_empty());
+    assert_eq!(card.execute(&right), [0x90, 0x00]);
+    let mut script = Script::default();
+    computer.register_as(&mut card, &mut script, &wish()).unwrap();
+    assert_eq!(script.tries_told, [3], "she is asked for it all the same");
+}
+
+/// A card, or a reader, whose reset does something else.
+struct Stubborn<'a> {
+    card: &'a mut VirtualCard,
+    reset: fn() -> Result<(), ChannelError>,
+    verifies: usize,
+}
+
+impl CardChannel for &mut Stubborn<'_> {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        self.verifies += usize::from(command.header()[..2] == [0x00, 0x20]);
+        self.card.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        (self.reset)()
+    }
+}
+
+#[test]
+fn a_card_that_does_not_forget_its_pin_is_not_used() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    card.execute(&[0x00, 0x20, 0x00, 0x02, 0x08, 0x26, 0x12, 0x34, 0x56, 0xFF, 0xFF, 0xFF, 0xFF]);
+    let mut stubborn = Stubborn { card: &mut card, reset: || Ok(()), verifies: 0 };
+    let refused = computer.register(&mut stubborn);
+    assert!(matches!(refused, Err(RegisterError::Pin(PinRefusal::StillVerified))));
+    assert_eq!(stubborn.verifies, 0);
+}
+
+#[test]
+fn a_reader_that_cannot_reset_the_card_registers_nothing() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let mut stubborn = Stubborn { card: &mut card, reset: || Err(ChannelError::Interrupted(None)), verifies: 0 };
+    let refused = computer.register(&mut stubborn);
+    assert!(matches!(refused, Err(RegisterError::Card(EgkError::Channel(ChannelError::Interrupted(_))))));
+    assert!(computer.devices().is_empty());
+    assert!(computer.here.home.pending_device().unwrap().is_none());
+}
+
+#[test]
+fn a_registration_that_was_only_opened_is_begun_anew() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    world.sql("UPDATE registration SET state = 'open', device_id = NULL").unwrap();
+    let home = &computer.here.home;
+    let registration_id = world.column("SELECT registration_id FROM registration")[0].parse().unwrap();
+    let mut file = home.device().unwrap();
+    file.binding = Binding::Pending { registration_id, pop: String::new(), sent_at: world.clock.now() };
+    home.forget_device().unwrap();
+    home.keep_pending_device(&file).unwrap();
+    let mut script = Script::default();
+    computer.register_as(&mut card(ERIKA), &mut script, &wish()).unwrap();
+    assert_eq!(script.notices, []);
+}
+
+#[test]
+fn a_computer_whose_device_was_removed_elsewhere_is_registered_anew_without_a_warning() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let device = computer.devices().remove(0);
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    let mut script = Script::default();
+    let replace = Wish { replace: true, ..wish() };
+    computer.register_as(&mut card(ERIKA), &mut script, &replace).unwrap();
+    assert_eq!(script.notices, [], "there is nothing left to remove");
+}
+
+#[test]
+fn a_registered_computer_stays_with_its_person_and_service() {
+    let (world, other) = (World::new(), World::new());
+    let (erika, max) = (world.member(ERIKA), world.member(MAX));
+    let elsewhere = other.member(ERIKA);
+    let folder = world.folder.path().join("computer");
+    assert!(world.try_log_in(&folder, MAX, &max).is_ok());
+    assert!(other.try_log_in(&folder, ERIKA, &elsewhere).is_ok(), "as long as it is not registered it is anyone's");
+    let computer = world.try_log_in(&folder, ERIKA, &erika).unwrap();
+    computer.register(&mut card(ERIKA)).unwrap();
+
+    let home = &computer.here.home;
+    let stays = || {
+        assert!(matches!(world.try_log_in(&folder, MAX, &max), Err(LoginError::OtherAccount)));
+        assert!(matches!(other.try_log_in(&folder, ERIKA, &elsewhere), Err(LoginError::OtherAccount)));
+        assert!(world.try_log_in(&folder, ERIKA, &erika).is_ok());
+    };
+    stays();
+    let file = home.device().unwrap();
+    home.forget_device().unwrap();
+    home.keep_pending_device(&file).unwrap();
+    stays();
 }
 
 #[test]
@@ -238,9 +337,16 @@ fn five_devices_are_enough() {
     let Err(RegisterError::Service(error)) = sixth.register(&mut card) else { panic!("five are the limit") };
     assert!(error.is_refused_with("too_many_devices"));
     assert!(sixth.here.home.pending_device().unwrap().is_none());
+    let max = world.log_in(MAX, &world.member(MAX));
+    max.register(&mut crate::card(MAX)).unwrap();
     let first = sixth.devices().remove(0);
     sixth.here.service.command(Method::DELETE, &format!("/v1/devices/{}", first.device_id)).unwrap();
     sixth.register(&mut card).unwrap();
+    for device in sixth.devices() {
+        let path = format!("/v1/devices/{}", device.device_id);
+        sixth.here.service.command(Method::DELETE, &path).unwrap();
+        assert_eq!(refusal(sixth.here.service.command(Method::DELETE, &path)), "not_found", "it is gone for good");
+    }
 }
 
 #[test]
