@@ -178,9 +178,9 @@ pub(super) async fn cancel(
     let event = Event::ApplicationCancelled;
     let entry = Entry { actor: &actor, device: None, event, object: &id, result: "ok", detail: None };
     audit::append(&mut tx, entry, now).await?;
-    let row = find(&mut tx, &session.account, BY_APPLICATION, &id).await?;
+    let answer = find(&mut tx, &session.account, BY_APPLICATION, &id).await?.application()?;
     tx.commit().await?;
-    Ok(Json(row.application()?))
+    Ok(Json(answer))
 }
 
 /// The row of this account that `query` finds for `id`.

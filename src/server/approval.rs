@@ -15,7 +15,7 @@ use super::states::{ApplicationState, DeviceState, Event, States as _, transitio
 use super::store::{Tx, from_json, to_json};
 use super::{Service, random};
 use crate::protocol::api::{
-    ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
+    ApplicationAnswer, ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
 use crate::protocol::approval::{
     DecisionError, ExpectedDecision, FrozenDocument, MatchCode, Verdict, VerifiedDecision,
@@ -96,11 +96,22 @@ pub(super) async fn decide(
         return Err(Code::MatchCodeWrong.into());
     }
     let receipt = take_decision(&service, &mut tx, &account, &row, &request, &decision, now).await?;
+    let application = find(&mut tx, &account, BY_APPROVAL, &id).await?.application()?;
     tx.commit().await?;
-    do_what_is_due(&service).await?;
-    let mut connection = service.store.pool().acquire().await?;
-    let application = find(&mut connection, &account, BY_APPROVAL, &id).await?.application()?;
+    // The decision is taken. What follows from it at once is told where it can be, and is done later where it cannot.
+    let application = follow_up(&service, &account, &id).await.unwrap_or(application);
     Ok(Json(DecisionAnswer { verdict, receipt, application }))
+}
+
+/// Executes what is due now, and how far the application is then; `None` when that fails, which is logged.
+async fn follow_up(service: &Service, account: &Account, id: &str) -> Option<ApplicationAnswer> {
+    let done = async {
+        do_what_is_due(service).await?;
+        let mut connection = service.store.pool().acquire().await?;
+        find(&mut connection, account, BY_APPROVAL, id).await?.application()
+    };
+    let failed = |refusal: &Refusal| tracing::error!(code = refusal.code.as_str(), "a decision's follow-up work failed");
+    done.await.inspect_err(failed).ok()
 }
 
 /// The device is active and strong enough, and its key signed this very document with this challenge, now.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use sqlx::sqlite::SqliteConnection;
 
 use super::Service;
 use super::account::Account;
@@ -76,13 +77,13 @@ pub(super) async fn revoke(
 
 /// A device of this account, and what its binding rests on.
 pub(super) async fn find(
-    service: &Service,
+    connection: &mut SqliteConnection,
     account: &Account,
     id: &str,
 ) -> Result<(DeviceAnswer, BindingEvidence), Refusal> {
     let query = select!("WHERE device_id = $1 AND account_id = $2");
     let query = sqlx::query_as::<_, Row>(query).bind(id).bind(account.id);
-    let row = query.fetch_optional(service.store.pool()).await?.ok_or(Code::NotFound)?;
+    let row = query.fetch_optional(connection).await?.ok_or(Code::NotFound)?;
     let evidence = from_json(&row.evidence)?;
     Ok((answer(row)?, evidence))
 }

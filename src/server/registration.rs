@@ -117,7 +117,6 @@ pub(super) async fn challenge(
     let update = "UPDATE registration SET challenge = $2, challenge_expires_at = $3 WHERE registration_id = $1";
     sqlx::query(update).bind(&id).bind(challenge.to_string()).bind(exp).execute(&mut *tx).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationChallenged, Ok(None)).await?;
-    tx.commit().await?;
     let message = RegistrationChallenge {
         v: VERSION,
         aud: service.settings.issuer.clone(),
@@ -128,7 +127,9 @@ pub(super) async fn challenge(
         iat: now,
         exp,
     };
-    Ok(Json(ChallengeAnswer { challenge: service.keys.sign(&message)? }))
+    let answer = ChallengeAnswer { challenge: service.keys.sign(&message)? };
+    tx.commit().await?;
+    Ok(Json(answer))
 }
 
 /// Hands in the evidence. All of it is checked before anything changes; the challenge is used up in any case.
@@ -158,11 +159,9 @@ pub(super) async fn evidence(
         Err(refusal) => Err(refusal),
     };
     match bound {
-        Ok((device_id, receipt)) => {
-            tx.commit().await?;
-            let (device, _) = device::find(&service, &account, &device_id.to_string()).await?;
-            let state = RegistrationState::Bound.as_str().to_owned();
-            Ok(Json(RegistrationAnswer { state, device: Some(device), receipt: Some(receipt) }))
+        Ok(answer) => {
+            tx.commit().await?; // nothing after it can fail: what is bound is never answered with an error
+            Ok(Json(answer))
         }
         Err(refusal) if refusal.code == Code::Internal => Err(refusal), // rolled back whole
         Err(refusal) => {
@@ -190,7 +189,7 @@ pub(super) async fn state(
     let Some(device_id) = row.device_id else {
         return Ok(Json(RegistrationAnswer { state, device: None, receipt: None }));
     };
-    let (device, evidence) = device::find(&service, &session.account, &device_id).await?;
+    let (device, evidence) = device::find(&mut connection, &session.account, &device_id).await?;
     Ok(Json(RegistrationAnswer { state, device: Some(device), receipt: Some(evidence.receipt) }))
 }
 
@@ -254,7 +253,8 @@ fn check(
     Ok(Proofs { challenge, nonce, evidence: Evidence::Card(certificate, membership, card), device, expected })
 }
 
-/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence.
+/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. The answer is made
+/// here, within the transaction.
 async fn bind(
     service: &Service,
     tx: &mut Tx,
@@ -263,7 +263,7 @@ async fn bind(
     proofs: Proofs,
     request: EvidenceRequest,
     now: NumericDate,
-) -> Result<(DeviceId, String), Refusal> {
+) -> Result<RegistrationAnswer, Refusal> {
     let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, expected } = proofs;
     let level = evidence.level();
     let Evidence::Card(certificate, Membership { .. }, card) = evidence;
@@ -334,7 +334,9 @@ async fn bind(
         detail: Some(pop_sha256.to_string()),
     };
     audit::append(tx, entry, now).await?;
-    Ok((device_id, receipt))
+    let (device, _) = device::find(tx, account, &device_id.to_string()).await?;
+    let state = RegistrationState::Bound.as_str().to_owned();
+    Ok(RegistrationAnswer { state, device: Some(device), receipt: Some(receipt) })
 }
 
 async fn find(
