@@ -141,9 +141,7 @@ async fn sweep(service: Arc<Service>) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        if let Err(error) = application::do_what_is_due(&service).await {
-            tracing::error!(code = error.code.as_str(), "due work failed");
-        }
+        application::do_what_is_due(&service).await;
         if let Err(error) = session::forget_expired(&service).await {
             tracing::error!(code = error.code.as_str(), "expired sessions were not forgotten");
         }

@@ -137,7 +137,7 @@ bodies! {
         /// Its kind.
         #[serde(rename = "type")]
         kind: ApplicationType,
-        /// `pending`, `denied`, `expired`, `cancelled`, `queued` or `executed`.
+        /// `pending`, `denied`, `expired`, `cancelled`, `queued`, `executed` or `failed`.
         state: String,
         /// When it is executed, once it is approved.
         execute_at: Option<NumericDate>,

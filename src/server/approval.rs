@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 
 use super::account::Account;
-use super::application::{BY_APPROVAL, Row, do_what_is_due, expire, find, select};
+use super::application::{BY_APPROVAL, Row, do_what_is_due, find, select};
 use super::audit::{self, Entry};
 use super::device::parse_level;
 use super::http::{Body, Code, Refusal};
@@ -33,7 +33,7 @@ pub(super) async fn list(
     State(service): State<Arc<Service>>,
     session: Session,
 ) -> Result<Json<ApprovalsAnswer>, Refusal> {
-    do_what_is_due(&service).await?;
+    do_what_is_due(&service).await;
     let query = select!("WHERE account_id = $1 ORDER BY created DESC, application_id LIMIT 100");
     let query = sqlx::query_as::<_, Row>(query).bind(session.account.id);
     let rows = query.fetch_all(service.store.pool()).await?;
@@ -49,7 +49,7 @@ pub(super) async fn show(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<Json<ApprovalAnswer>, Refusal> {
-    do_what_is_due(&service).await?;
+    do_what_is_due(&service).await;
     let mut connection = service.store.pool().acquire().await?;
     let row = find(&mut connection, &session.account, BY_APPROVAL, &id).await?;
     let challenge = match row.state()? {
@@ -77,15 +77,12 @@ pub(super) async fn decide(
 ) -> Result<Json<DecisionAnswer>, Refusal> {
     let now = service.now_unix();
     let account = session.account;
+    do_what_is_due(&service).await;
     let mut tx = service.store.begin().await?;
-    expire(&service, &mut tx, now).await?;
     let row = find(&mut tx, &account, BY_APPROVAL, &id).await?;
     match row.state()? {
-        ApplicationState::Pending => {}
-        ApplicationState::Expired => {
-            tx.commit().await?; // it may have expired just now
-            return Err(Code::ApprovalExpired.into());
-        }
+        ApplicationState::Pending if now < row.expires_at => {}
+        ApplicationState::Pending | ApplicationState::Expired => return Err(Code::ApprovalExpired.into()),
         _ => return Err(Code::AlreadyDecided.into()),
     }
     let decision = check_decision(&service, &mut tx, &account, &row, &request, now).await?;
@@ -106,7 +103,7 @@ pub(super) async fn decide(
 /// Executes what is due now, and how far the application is then; `None` when that fails, which is logged.
 async fn follow_up(service: &Service, account: &Account, id: &str) -> Option<ApplicationAnswer> {
     let done = async {
-        do_what_is_due(service).await?;
+        do_what_is_due(service).await;
         let mut connection = service.store.pool().acquire().await?;
         find(&mut connection, account, BY_APPROVAL, id).await?.application()
     };
@@ -218,7 +215,7 @@ async fn take_decision(
 
 fn summary(row: &Row) -> Result<ApprovalSummary, Refusal> {
     let state = match row.state()? {
-        ApplicationState::Queued | ApplicationState::Executed => "approved",
+        ApplicationState::Queued | ApplicationState::Executed | ApplicationState::Failed => "approved",
         other => other.as_str(),
     };
     Ok(ApprovalSummary {

@@ -25,7 +25,7 @@ use kartenbund::jose::jws::{self, sign, sign_with_jwk, sign_with_x5c};
 use kartenbund::jose::{P256Jwk, base64url};
 use kartenbund::pki::{self, AnchorError, PkiError, ProductionAnchors};
 use kartenbund::protocol::api::{
-    ApplicationAccepted, ApplicationAnswer, ApprovalAnswer, ChallengeAnswer, DecisionRequest, EvidenceRequest, RegistrationAnswer,
+    ApplicationAccepted, ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, ChallengeAnswer, DecisionRequest, EvidenceRequest, RegistrationAnswer,
     RegistrationOffer, RegistrationRequest,
 };
 use kartenbund::protocol::application::{ApplicationError, Change};

@@ -287,6 +287,7 @@ state-expired = abgelaufen
 state-cancelled = zurückgezogen
 state-queued = freigegeben, wird ausgeführt am { $at }
 state-executed = ausgeführt
+state-failed = fehlgeschlagen
 state-active = aktiv
 state-revoked = entfernt
 

@@ -287,6 +287,7 @@ state-expired = expired
 state-cancelled = cancelled
 state-queued = approved, is executed on { $at }
 state-executed = executed
+state-failed = failed
 state-active = active
 state-revoked = removed
 
