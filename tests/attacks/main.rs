@@ -11,6 +11,7 @@ mod certificates;
 mod claims;
 mod evidence;
 mod faults;
+mod folder;
 mod registration;
 mod service;
 
