@@ -108,7 +108,7 @@ impl Failure {
             Self::Server(ServerError::Database(_) | ServerError::Migration(_)) => {
                 ("database", 11, "check the folder behind --data, its rights and the free space")
             }
-            Self::Server(ServerError::File(_) | ServerError::Keys) => (
+            Self::Server(ServerError::File(_) | ServerError::Keys(_)) => (
                 "keys",
                 12,
                 "restore service-keys.json from the backup; without it nobody's client accepts the service",

@@ -22,6 +22,11 @@ const FILE: &str = "kartenbund.sqlite";
 pub(super) struct Store(SqlitePool);
 
 impl Store {
+    /// Whether there is a database already.
+    pub(super) fn exists(folder: &Path) -> std::io::Result<bool> {
+        folder.join(FILE).try_exists()
+    }
+
     /// Opens the database and runs the migrations that are missing.
     pub(super) async fn open(folder: &Path) -> Result<Self, ServerError> {
         let path = folder.join(FILE);

@@ -1,5 +1,7 @@
 //! The service's data folder: who else may read it, and what happens when a part of it is lost.
 
+use kartenbund::server::{KeysError, ServerError, Service, Settings};
+
 use super::*;
 
 #[cfg(unix)]
@@ -20,4 +22,42 @@ fn nobody_else_reads_the_database_even_in_a_folder_open_to_all() {
     names.sort();
     let expected = ["kartenbund.sqlite", "kartenbund.sqlite-shm", "kartenbund.sqlite-wal", "service-keys.json"];
     assert_eq!(names, expected, "while it runs");
+}
+
+fn open(folder: &std::path::Path) -> Result<std::sync::Arc<Service>, ServerError> {
+    let settings = Settings {
+        data: folder.to_owned(),
+        issuer: "https://konto.kasse.example".to_owned(),
+        insurer: "Kasse".to_owned(),
+        payer_iks: Vec::new(),
+        anchors: Box::new(ProductionAnchors::default()),
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(Service::open(settings, std::sync::Arc::new(|| NOW)))
+}
+
+#[test]
+fn keys_are_made_at_the_first_start_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let (keys, database) = (folder.path().join("service-keys.json"), folder.path().join("kartenbund.sqlite"));
+    open(folder.path()).ok().unwrap();
+    let made = std::fs::read(&keys).unwrap();
+    open(folder.path()).ok().unwrap();
+    assert_eq!(std::fs::read(&keys).unwrap(), made, "the second start keeps them");
+
+    std::fs::remove_file(&keys).unwrap();
+    assert!(matches!(open(folder.path()).err(), Some(ServerError::Keys(KeysError::Missing))));
+    assert!(!keys.exists(), "no others are made in their place");
+    std::fs::write(&keys, &made[1..]).unwrap();
+    assert!(matches!(open(folder.path()).err(), Some(ServerError::Keys(KeysError::Damaged))));
+    std::fs::write(&keys, &made).unwrap();
+    open(folder.path()).ok().unwrap();
+
+    // A first start that broke off after the keys: they are taken.
+    std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).filter(|path| path != &keys).for_each(
+        |path| std::fs::remove_file(path).unwrap(),
+    );
+    assert!(!database.exists());
+    open(folder.path()).ok().unwrap();
+    assert_eq!(std::fs::read(&keys).unwrap(), made);
 }
