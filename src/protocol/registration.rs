@@ -178,9 +178,22 @@ impl From<jws::JwsError> for Part {
     }
 }
 
+/// Which card was checked for which account. A proof about one card says nothing about another.
+#[derive(Debug, PartialEq, Eq)]
+struct CardOfAccount {
+    kvnr: Kvnr,
+    certificate_sha256: Sha256Hash,
+}
+
+impl CardOfAccount {
+    fn new(certificate: &VerifiedCertificate, account: &Kvnr) -> Self {
+        Self { kvnr: account.clone(), certificate_sha256: Sha256Hash::of(&certificate.certificate().der) }
+    }
+}
+
 /// The card belongs to the account and to an insurer of this service.
 #[derive(Debug)]
-pub struct Membership(());
+pub struct Membership(CardOfAccount);
 
 impl Membership {
     /// The KVNR comes from the verified certificate only; it must be the account's, and the insurer one of `payer_iks`.
@@ -198,7 +211,7 @@ impl Membership {
         if !payer_iks.contains(&certificate.holder().payer_ik) {
             return Err(RegistrationError::OtherInsurer);
         }
-        Ok(Self(()))
+        Ok(Self(CardOfAccount::new(certificate, account)))
     }
 }
 
@@ -219,6 +232,7 @@ impl AnnouncedNonce {
 /// The card was there, its PIN was entered, and it signed this device key for this registration.
 #[derive(Debug)]
 pub struct CardPossession {
+    card: CardOfAccount,
     registration_id: RegistrationId,
     device_key: P256Jwk,
     key_identifier: KeyIdentifier,
@@ -254,17 +268,17 @@ impl CardPossession {
             ("registration_id", statement.registration_id == expected.registration_id),
             ("challenge", statement.challenge == expected.challenge),
             ("jkt", statement.jkt == expected.jkt),
-            ("kvnr", statement.kvnr == certificate.holder().kvnr),
+            ("kvnr", statement.kvnr == certificate.holder().kvnr && statement.kvnr == expected.kvnr),
             ("pairing_sha256", statement.pairing_sha256 == Sha256Hash::of(evidence.signed_pairing_data.as_bytes())),
             ("iat", is_fresh(statement.iat, now)),
         ];
         first_wrong(&claims).map_err(RegistrationError::Statement)?;
-        Ok(Self { registration_id: expected.registration_id, device_key, key_identifier: data.key_identifier })
-    }
-
-    /// The registration it is for.
-    pub fn registration_id(&self) -> RegistrationId {
-        self.registration_id
+        Ok(Self {
+            card: CardOfAccount::new(certificate, &expected.kvnr),
+            registration_id: expected.registration_id,
+            device_key,
+            key_identifier: data.key_identifier,
+        })
     }
 
     /// The device key the card signed.
@@ -281,6 +295,7 @@ impl CardPossession {
 /// The device key was there, and it signed the card's evidence for this registration.
 #[derive(Debug)]
 pub struct DevicePossession {
+    kvnr: Kvnr,
     registration_id: RegistrationId,
     device_key: P256Jwk,
     transport_key: P256Jwk,
@@ -315,12 +330,12 @@ impl DevicePossession {
             ("transport_jwk", proof.transport_jwk != device_key),
         ];
         first_wrong(&claims).map_err(RegistrationError::Possession)?;
-        Ok(Self { registration_id: expected.registration_id, device_key, transport_key: proof.transport_jwk })
-    }
-
-    /// The registration it is for.
-    pub fn registration_id(&self) -> RegistrationId {
-        self.registration_id
+        Ok(Self {
+            kvnr: expected.kvnr.clone(),
+            registration_id: expected.registration_id,
+            device_key,
+            transport_key: proof.transport_jwk,
+        })
     }
 
     /// The device key.
@@ -347,6 +362,18 @@ impl Evidence {
         match self {
             Self::Card(..) => BindingLevel::B3,
         }
+    }
+
+    /// Whether all proofs are about one card, one account, one registration and one device key: each is right by
+    /// itself, and a binding needs them to be right together.
+    pub fn belongs_together(&self, device: &DevicePossession, expected: &Expected) -> bool {
+        let Self::Card(certificate, membership, card) = self;
+        let one_card = CardOfAccount::new(certificate, &expected.kvnr);
+        membership.0 == one_card
+            && card.card == one_card
+            && device.kvnr == expected.kvnr
+            && [card.registration_id, device.registration_id] == [expected.registration_id; 2]
+            && card.device_key == device.device_key
     }
 }
 

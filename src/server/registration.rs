@@ -265,14 +265,13 @@ async fn bind(
     now: NumericDate,
 ) -> Result<RegistrationAnswer, Refusal> {
     let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, expected } = proofs;
-    let level = evidence.level();
-    let Evidence::Card(certificate, Membership { .. }, card) = evidence;
-
-    // The proofs belong together: one registration, one key.
-    let registrations = [challenge.registration_id, card.registration_id(), device.registration_id()];
-    if registrations != [expected.registration_id; 3] || card.device_key() != device.device_key() {
+    // The proofs belong together: one card, one account, one registration, one key.
+    let is_of_this = challenge.registration_id == expected.registration_id && expected.kvnr == account.kvnr;
+    if !is_of_this || !evidence.belongs_together(&device, &expected) {
         return Err(Refusal::internal());
     }
+    let level = evidence.level();
+    let Evidence::Card(certificate, Membership { .. }, card) = evidence;
     // The key and its identifier were never used before; revoked devices count.
     let used = "SELECT 1 FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)";
     let used = sqlx::query(used).bind(&row.jkt).bind(account.id).bind(card.key_identifier().to_string());

@@ -12,6 +12,7 @@ mod claims;
 mod evidence;
 mod faults;
 mod folder;
+mod proofs;
 mod registration;
 mod service;
 
