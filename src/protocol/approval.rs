@@ -13,6 +13,7 @@ use super::{ApplicationId, ApprovalId, CLOCK_TOLERANCE, Challenge, MessageId, Nu
 use crate::identity::kvnr::Kvnr;
 use crate::jose::json::{self, JsonError};
 use crate::jose::{Es256, Message, P256Jwk, base64url, jws};
+use crate::secret::masked;
 
 /// Longest document, in bytes.
 const MAX_DOCUMENT: usize = 8 * 1024;
@@ -174,12 +175,6 @@ impl From<MatchCode> for String {
     }
 }
 
-impl fmt::Debug for MatchCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MatchCode(**)")
-    }
-}
-
 /// What a person decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -192,7 +187,7 @@ pub enum Verdict {
 }
 
 /// The decision, `approval+jws`, signed by the device key over the whole document.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// [`VERSION`].
@@ -217,6 +212,8 @@ pub struct Decision {
     /// Names this message.
     pub jti: MessageId,
 }
+
+masked!(MatchCode, Decision);
 
 impl Message for Decision {
     const TYP: &'static str = "approval+jws";

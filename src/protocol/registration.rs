@@ -15,6 +15,7 @@ use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::jws::{self, KeyHint};
 use crate::jose::{Bp256r1, Es256, Message, P256Jwk, Thumbprint, base64url};
 use crate::pki::VerifiedCertificate;
+use crate::secret::masked;
 
 /// How a device is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +55,7 @@ impl Message for CardStatement {
 }
 
 /// What the card gives.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CardEvidence {
@@ -67,6 +68,8 @@ pub struct CardEvidence {
     /// [`CardStatement`]: a compact JWS.
     pub card_jws: String,
 }
+
+masked!(CardEvidence);
 
 impl CardEvidence {
     /// SHA-256 over the three parts as they travel, with a line feed between them.

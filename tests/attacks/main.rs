@@ -9,6 +9,7 @@ mod common;
 mod approvals;
 mod certificates;
 mod claims;
+mod debug;
 mod evidence;
 mod faults;
 mod folder;

@@ -195,10 +195,10 @@ fn the_token_is_256_bits_and_kept_as_its_hash() {
     let password = world.member(ERIKA);
     let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&password) };
     let answer: LoginAnswer = world.remote().call(Method::POST, "/v1/login", &request).unwrap();
-    assert_eq!(kartenbund::jose::base64url::decode(&answer.access_token).unwrap().len(), 32);
+    assert_eq!(kartenbund::jose::base64url::decode(answer.access_token.expose()).unwrap().len(), 32);
     assert_eq!((answer.token_type.as_str(), answer.expires_in), ("Bearer", 900));
     let kept = world.column("SELECT token_sha256 FROM session");
-    assert_eq!(kept, [kartenbund::protocol::Sha256Hash::of(answer.access_token.as_bytes()).to_string()]);
+    assert_eq!(kept, [kartenbund::protocol::Sha256Hash::of(answer.access_token.expose().as_bytes()).to_string()]);
     let hashes = world.column("SELECT password_hash FROM account");
     assert!(hashes[0].starts_with("$argon2id$v=19$m=65536,t=3,p=1$"));
 }
