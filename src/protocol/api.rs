@@ -81,8 +81,14 @@ bodies! {
     /// How far a registration is.
     #[derive(Debug)]
     pub struct RegistrationAnswer {
-        /// State of the registration, or of the device once there is one.
+        /// State of the device once there is one (`active`), of the registration before (`open`).
         state: String,
+        /// The device's name in requests, once it is bound.
+        device_id: Option<DeviceId> => Option<String>,
+        /// What the device may approve, once it is bound.
+        binding_level: Option<BindingLevel>,
+        /// Since when the device may approve, once it is bound.
+        active_from: Option<NumericDate>,
         /// The device, once it is bound.
         device: Option<DeviceAnswer>,
         /// [`super::service::Receipt`] as a compact JWS, once it is bound.

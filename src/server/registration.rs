@@ -17,7 +17,7 @@ use super::store::{Tx, from_json, to_json};
 use super::{Service, random};
 use crate::pki::{self, PkiError};
 use crate::protocol::api::{
-    ChallengeAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
+    ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
 };
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::pairing::DeviceInformation;
@@ -185,12 +185,30 @@ pub(super) async fn state(
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
     let mut connection = service.store.pool().acquire().await?;
     let (_, row, state) = find(&mut connection, &session.account, &id).await?;
-    let state = state.as_str().to_owned();
     let Some(device_id) = row.device_id else {
-        return Ok(Json(RegistrationAnswer { state, device: None, receipt: None }));
+        return Ok(Json(RegistrationAnswer {
+            state: state.as_str().to_owned(),
+            device_id: None,
+            binding_level: None,
+            active_from: None,
+            device: None,
+            receipt: None,
+        }));
     };
     let (device, evidence) = device::find(&mut connection, &session.account, &device_id).await?;
-    Ok(Json(RegistrationAnswer { state, device: Some(device), receipt: Some(evidence.receipt) }))
+    Ok(Json(bound(device, evidence.receipt)))
+}
+
+/// The answer for a registration that has bound a device.
+fn bound(device: DeviceAnswer, receipt: String) -> RegistrationAnswer {
+    RegistrationAnswer {
+        state: device.state.clone(),
+        device_id: Some(device.device_id),
+        binding_level: Some(device.binding_level),
+        active_from: Some(device.active_from),
+        device: Some(device),
+        receipt: Some(receipt),
+    }
 }
 
 /// Takes the challenge back, so that it is never taken again; `None` when there is none that is alive.
@@ -334,8 +352,7 @@ async fn bind(
     };
     audit::append(tx, entry, now).await?;
     let (device, _) = device::find(tx, account, &device_id.to_string()).await?;
-    let state = RegistrationState::Bound.as_str().to_owned();
-    Ok(RegistrationAnswer { state, device: Some(device), receipt: Some(receipt) })
+    Ok(bound(device, receipt))
 }
 
 async fn find(

@@ -37,7 +37,7 @@ use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
 use kartenbund::protocol::service::RegistrationChallenge;
-use kartenbund::protocol::{DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
+use kartenbund::protocol::{BindingLevel, DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, CertificateType, TestCa};
 use p256::ecdsa::SigningKey;

@@ -8,7 +8,16 @@ fn the_honest_attempt_is_accepted() {
     let world = World::new();
     let mut attempt = Attempt::honest(&world);
     let request = attempt.signed();
-    assert_eq!(attempt.submit(&request).unwrap().state, "bound");
+    let answer = attempt.submit(&request).unwrap();
+    let now = world.clock.now();
+    assert_eq!((answer.state.as_str(), answer.active_from), ("active", Some(now)));
+    let device = answer.device.unwrap();
+    assert_eq!((answer.device_id, answer.binding_level), (Some(device.device_id), Some(BindingLevel::B3)));
+    let path = format!("/v1/registrations/{}", attempt.challenge.registration_id);
+    let again: serde_json::Value = attempt.computer.here.service.get(&path).unwrap();
+    assert_eq!(again["state"], "active");
+    assert_eq!(again["device_id"], device.device_id.to_string());
+    assert_eq!(again["receipt"], answer.receipt.unwrap());
 }
 
 #[test]
@@ -130,7 +139,8 @@ fn a_device_key_is_bound_once_and_never_again() {
     // The same key, after it was revoked.
     let mut attempt = Attempt::with(computer, card);
     let path = format!("/v1/registrations/{}", attempt.challenge.registration_id);
-    assert_eq!(attempt.computer.here.service.get::<RegistrationAnswer>(&path).unwrap().state, "open");
+    let open: RegistrationAnswer = attempt.computer.here.service.get(&path).unwrap();
+    assert_eq!((open.state.as_str(), open.device_id, open.binding_level), ("open", None, None));
     let request = RegistrationRequest {
         method: BindingMethod::Card,
         jkt: jwk(&device_key).thumbprint(),
