@@ -7,7 +7,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
-use super::application::{ApplicationError, ApplicationType, Change};
+use super::application::{ApplicationError, ApplicationType, Change, is_plain_text};
 use super::registration::{Part, first_wrong};
 use super::{ApplicationId, ApprovalId, CLOCK_TOLERANCE, Challenge, MessageId, NumericDate, Sha256Hash, VERSION};
 use crate::identity::kvnr::Kvnr;
@@ -202,6 +202,9 @@ pub struct Decision {
     pub challenge: Challenge,
     /// What was decided.
     pub decision: Verdict,
+    /// Why, in the person's own words: plain text of at most 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The digits the person typed; not needed to deny.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_code: Option<MatchCode>,
@@ -273,6 +276,7 @@ impl VerifiedDecision {
             ("aud", decision.aud == expected.aud),
             ("approval_id", decision.approval_id == expected.approval_id),
             ("challenge", decision.challenge == expected.challenge),
+            ("reason", decision.reason.as_deref().is_none_or(is_plain_text)),
             ("iat", decision.iat <= now.saturating_add(CLOCK_TOLERANCE)),
             ("exp", life.is_some_and(|life| (1..=MAX_DECISION_LIFE).contains(&life))),
             ("exp", now <= decision.exp.saturating_add(CLOCK_TOLERANCE)),

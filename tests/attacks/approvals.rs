@@ -32,6 +32,7 @@ impl Forgery {
             document: answer.document,
             challenge: answer.challenge.unwrap(),
             decision: Verdict::Approve,
+            reason: None,
             match_code: Some(accepted.match_code.clone()),
             iat,
             exp: iat + 60,
@@ -83,11 +84,15 @@ fn every_claim_of_a_decision_is_checked() {
     let world = World::new();
     let mut forgery = Forgery::new(&world);
     type Forge = fn(&mut Decision);
-    let forgeries: [(&str, Forge); 9] = [
+    let forgeries: [(&str, Forge); 13] = [
         ("v", |d| d.v = 2),
         ("aud", |d| d.aud = "https://stranger.example".to_owned()),
         ("approval_id", |d| d.approval_id = [7; 16].into()),
         ("challenge", |d| d.challenge = [7; 32].into()),
+        ("reason", |d| d.reason = Some(String::new())),
+        ("reason", |d| d.reason = Some("not me\u{202E}".to_owned())),
+        ("reason", |d| d.reason = Some("a\nb".to_owned())),
+        ("reason", |d| d.reason = Some("x".repeat(101))),
         ("iat", |d| (d.iat, d.exp) = (d.iat + 121, d.exp + 121)),
         ("exp", |d| (d.iat, d.exp) = (d.iat - 300, d.iat - 121)),
         ("exp", |d| d.exp = d.iat + 301),
@@ -102,6 +107,21 @@ fn every_claim_of_a_decision_is_checked() {
     }
     assert!(forgery.is_pending());
     assert!(forgery.send(forgery.signed()).is_ok(), "the honest one is taken");
+}
+
+#[test]
+fn a_decision_may_say_why() {
+    let world = World::new();
+    let mut forgery = Forgery::new(&world);
+    forgery.decision.decision = Verdict::Deny;
+    forgery.decision.match_code = None;
+    forgery.decision.reason = Some("Das war ich nicht.".to_owned());
+    let taken = forgery.send(forgery.signed()).unwrap();
+    assert_eq!((&taken["verdict"], &taken["application"]["state"]), (&json!("deny"), &json!("denied")));
+    let path = format!("/v1/evidence/{}", forgery.accepted.approval_id);
+    let bundle: Bundle = forgery.computer.here.service.get(&path).unwrap();
+    let report = bundle.verify(&anchors_of(&[&ca()]), None);
+    assert!(report.findings.is_some(), "{report:?}");
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn no_message_prints_what_is_in_it() {
         document: approval.document.clone(),
         challenge: approval.challenge.unwrap(),
         decision: Verdict::Approve,
+        reason: Some("Das war ich nicht".to_owned()),
         match_code: Some(accepted.match_code.clone()),
         iat: 1,
         exp: 2,
@@ -82,7 +83,7 @@ fn no_message_prints_what_is_in_it() {
         panic!("the fixtures")
     };
     let serial = attempt.certificate.serial.clone();
-    let texts = [ERIKA, "geheim", &token, "Erika", "stermann", "Attacker", "Mustermann", "Musterkasse", &serial];
+    let texts = [ERIKA, "Das war", "geheim", &token, "Erika", "stermann", "Attacker", "Mustermann", "Musterkasse", &serial];
     let applied = [&bank.iban, &bank.account_holder, &address.city, address.street.as_ref().unwrap()];
     for text in texts.into_iter().chain(applied.map(String::as_str)) {
         assert!(!shown.contains(text), "{text}");
