@@ -11,6 +11,7 @@ mod device;
 mod evidence;
 mod http;
 mod keys;
+mod openapi;
 mod register;
 mod registration;
 mod session;

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use sqlx::sqlite::SqliteConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Body, Code, Refusal};
+use super::http::{Body, Code, Path, Refusal};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};

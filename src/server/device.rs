@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use sqlx::sqlite::SqliteConnection;
 
 use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Code, Refusal};
+use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::states::{DeviceState, Event, States as _, transition};
 use super::store::from_json;

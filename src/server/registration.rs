@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use sqlx::sqlite::SqliteConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::device;
-use super::http::{Body, Code, Refusal};
+use super::http::{Body, Code, Path, Refusal};
 use super::session::Session;
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json, to_json};

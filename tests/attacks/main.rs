@@ -13,6 +13,7 @@ mod debug;
 mod evidence;
 mod faults;
 mod folder;
+mod http;
 mod proofs;
 mod registration;
 mod service;
