@@ -134,6 +134,19 @@ pub enum ApplicationError {
     Iban,
 }
 
+impl ApplicationError {
+    /// Stable code of what is wrong, mostly the name of the member: `postal_code`, `iban`, … (`docs/protocol.md`).
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UnknownType => "type",
+            Self::Data => "data",
+            Self::Text(member) => member,
+            Self::PostalCode => "postal_code",
+            Self::Iban => "iban",
+        }
+    }
+}
+
 impl Change {
     /// Its kind.
     pub fn kind(&self) -> ApplicationType {

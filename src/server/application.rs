@@ -252,6 +252,6 @@ async fn change_account(tx: &mut Tx, account_id: i64, change: &Change) -> Result
 
 impl From<ApplicationError> for Refusal {
     fn from(error: ApplicationError) -> Self {
-        Self::new(Code::ApplicationInvalid).with_detail(error.to_string())
+        Self::new(Code::ApplicationInvalid).with_detail(error.code())
     }
 }

@@ -175,13 +175,19 @@ fn applications_that_break_a_rule_are_refused() {
         change(&mut application["data"]);
         computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &application)
     };
-    assert_eq!(refusal(address(|data| data["postal_code"] = json!("0410"))), "application_invalid");
-    assert_eq!(refusal(address(|data| data["city"] = json!("Leip\u{202E}zig"))), "application_invalid");
-    assert_eq!(refusal(address(|data| data["city"] = json!(""))), "application_invalid");
+    let invalid = |answer: Result<serde_json::Value, ServiceError>| match answer {
+        Err(ServiceError::Refused { code, detail, .. }) if code == "application_invalid" => detail.unwrap(),
+        other => panic!("the service must refuse, but: {other:?}"),
+    };
+    assert_eq!(invalid(address(|data| data["postal_code"] = json!("0410"))), "postal_code");
+    assert_eq!(invalid(address(|data| data["city"] = json!("Leip\u{202E}zig"))), "city");
+    assert_eq!(invalid(address(|data| data["city"] = json!(""))), "city");
+    assert_eq!(invalid(address(|data| data["house_number"] = json!("7 "))), "house_number");
+    assert_eq!(invalid(address(|data| data["country"] = json!("Germany"))), "country");
     assert_eq!(refusal(address(|data| data["planet"] = json!("Mars"))), "malformed_request");
     let bank = json!({"type": "bank.change", "data": {"iban": "DE89370400440532013001", "account_holder": "E M"}});
     let bank = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &bank);
-    assert_eq!(refusal(bank), "application_invalid");
+    assert_eq!(invalid(bank), "iban");
     let unknown = json!({"type": "name.change", "data": {}});
     let unknown = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &unknown);
     assert_eq!(refusal(unknown), "malformed_request");
