@@ -88,9 +88,9 @@ pub(super) async fn decide(
     let decision = check_decision(&service, &mut tx, &account, &row, &request, now).await?;
     let verdict = decision.verdict();
     if verdict == Verdict::Approve && !is_match(&row, &decision)? {
-        count_wrong_code(&service, &mut tx, &account, &row, request.device_id, now).await?;
+        let refusal = count_wrong_code(&service, &mut tx, &account, &row, request.device_id, now).await?;
         tx.commit().await?;
-        return Err(Code::MatchCodeWrong.into());
+        return Err(refusal);
     }
     let receipt = take_decision(&service, &mut tx, &account, &row, &request, &decision, now).await?;
     let application = find(&mut tx, &account, BY_APPROVAL, &id).await?.application()?;
@@ -142,7 +142,8 @@ fn is_match(row: &Row, decision: &VerifiedDecision) -> Result<bool, Refusal> {
     Ok(decision.match_code() == Some(&code))
 }
 
-/// Counts a wrong code; the third denies. The challenge changes, so that the same decision is never taken again.
+/// Counts a wrong code; the third denies. The challenge changes, so that the same decision is never taken again. Gives
+/// what the person is to learn.
 async fn count_wrong_code(
     service: &Service,
     tx: &mut Tx,
@@ -150,18 +151,24 @@ async fn count_wrong_code(
     row: &Row,
     device: DeviceId,
     now: NumericDate,
-) -> Result<(), Refusal> {
+) -> Result<Refusal, Refusal> {
     let wrong_codes = row.wrong_codes + 1;
-    let event = if wrong_codes >= MAX_WRONG_CODES { Event::ApplicationDenied } else { Event::MatchCodeWrong };
+    let (event, refusal) = match MAX_WRONG_CODES - wrong_codes {
+        tries_left @ 1.. => {
+            (Event::MatchCodeWrong, Refusal::new(Code::MatchCodeWrong).with_detail(tries_left.to_string()))
+        }
+        _ => (Event::ApplicationDenied, Code::MatchCodeDenied.into()),
+    };
     let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
     moved.ok_or(Code::AlreadyDecided)?;
     let update = "UPDATE application SET wrong_codes = $2, challenge = $3 WHERE application_id = $1";
     let update = sqlx::query(update).bind(&row.application_id).bind(wrong_codes);
     update.bind(Challenge::random(&mut random()).to_string()).execute(&mut **tx).await?;
     let actor = service.keys.pseudonym(&account.kvnr);
-    let result = Code::MatchCodeWrong.as_str();
+    let result = refusal.code.as_str();
     let entry = Entry { actor: &actor, device: Some(device), event, object: &row.application_id, result, detail: None };
-    audit::append(tx, entry, now).await
+    audit::append(tx, entry, now).await?;
+    Ok(refusal)
 }
 
 /// The decision, its receipt, the order to execute it and the audit entry: all in one transaction.

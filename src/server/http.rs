@@ -89,7 +89,8 @@ codes! {
     ApplicationInvalid = 422 "application_invalid", "The application's data break a rule.";
     DocumentMismatch = 422 "document_mismatch", "The signed document is not the one that was frozen.";
     DecisionInvalid = 422 "decision_invalid", "The decision is wrong.";
-    MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong.";
+    MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong; the detail is how many tries are left.";
+    MatchCodeDenied = 422 "match_code_denied", "The match code was wrong too often: the approval is denied.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
     Internal = 500 "internal", "The service failed; nothing was changed.";

@@ -156,14 +156,22 @@ fn a_guessed_match_code_does_not_approve_and_uses_up_the_challenge() {
     let right = String::from(forgery.accepted.match_code.clone());
     let wrong = MatchCode::try_from(if right == "00" { "01" } else { "00" }.to_owned()).unwrap();
     forgery.decision.match_code = None;
-    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_wrong"), "none is wrong");
+    assert_eq!(refusal(forgery.send(forgery.signed())), part("match_code_wrong", "2"), "none is wrong");
     assert_eq!(refusal(forgery.send(forgery.signed())), part("decision_invalid", "challenge"));
     forgery.decision.match_code = Some(wrong);
     let path = format!("/v1/approvals/{}", forgery.accepted.approval_id);
     let answer: ApprovalAnswer = forgery.computer.here.service.get(&path).unwrap();
     forgery.decision.challenge = answer.challenge.unwrap();
-    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_wrong"));
+    assert_eq!(refusal(forgery.send(forgery.signed())), part("match_code_wrong", "1"));
     assert!(forgery.is_pending());
+
+    // The third denies, and says so.
+    let answer: ApprovalAnswer = forgery.computer.here.service.get(&path).unwrap();
+    forgery.decision.challenge = answer.challenge.unwrap();
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_denied"));
+    assert_eq!(forgery.computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state, "denied");
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("already_decided"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM audit WHERE entry LIKE '%match_code_denied%'"), 1);
 }
 
 #[test]

@@ -100,14 +100,20 @@ fn three_wrong_match_codes_deny_the_application() {
     let accepted = computer.apply(&new_address());
     let right = String::from(accepted.match_code.clone());
     let wrong = if right == "00" { "01" } else { "00" };
+    let mut said = Vec::new();
     for _ in 0..3 {
         let code = kartenbund::protocol::approval::MatchCode::try_from(wrong.to_owned()).unwrap();
         let mut script = Script::with_code(&code);
         let refused =
             computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
         let Err(ApproveError::Service(error)) = refused else { panic!("{refused:?}") };
-        assert!(error.is_refused_with("match_code_wrong"));
+        said.push(match error {
+            ServiceError::Refused { code, detail, .. } => (code, detail),
+            other => panic!("the service must refuse, but: {other:?}"),
+        });
     }
+    let wrong = |tries_left: &str| ("match_code_wrong".to_owned(), Some(tries_left.to_owned()));
+    assert_eq!(said, [wrong("2"), wrong("1"), ("match_code_denied".to_owned(), None)]);
     let path = format!("/v1/approvals/{}", accepted.approval_id);
     assert_eq!(computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state, "denied");
     let mut script = Script::with_code(&accepted.match_code);
