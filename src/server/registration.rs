@@ -60,7 +60,7 @@ struct FreshChallenge {
 
 /// Announces a device key.
 #[utoipa::path(post, path = "/v1/registrations", request_body = RegistrationRequest, responses(
-    (status = 201, body = RegistrationOffer), (status = 401, body = Problem), (status = 422, body = Problem),
+    (status = 201, body = RegistrationOffer), (status = 409, body = Problem), (status = 422, body = Problem),
     (status = 429, body = Problem)))]
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
@@ -78,6 +78,8 @@ pub(super) async fn open(
     if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
         return Err(Code::TooManyRegistrations.into());
     }
+    // It is checked again when a device is bound; here it spares the person the card PIN.
+    check_device_limit(&mut tx, &account).await?;
     let registration_id = RegistrationId::random(&mut random());
     let expires_at = now + REGISTRATION_LIFE;
     let insert = sqlx::query(
@@ -296,11 +298,7 @@ async fn bind(
     if used.fetch_optional(&mut **tx).await?.is_some() {
         return Err(Code::KeyInUse.into());
     }
-    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state = $2");
-    let active = active.bind(account.id).bind(DeviceState::Active.as_str());
-    if active.fetch_one(&mut **tx).await? >= MAX_DEVICES {
-        return Err(Code::TooManyDevices.into());
-    }
+    check_device_limit(tx, account).await?;
 
     let device_id = DeviceId::random(&mut random());
     let pop_sha256 = Sha256Hash::of(request.pop.as_bytes());
@@ -353,6 +351,13 @@ async fn bind(
     audit::append(tx, entry, now).await?;
     let (device, _) = device::find(tx, account, &device_id.to_string()).await?;
     Ok(bound(device, receipt))
+}
+
+/// The account has room for one more active device.
+async fn check_device_limit(connection: &mut SqliteConnection, account: &Account) -> Result<(), Refusal> {
+    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state = $2");
+    let active = active.bind(account.id).bind(DeviceState::Active.as_str()).fetch_one(connection).await?;
+    if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
 async fn find(

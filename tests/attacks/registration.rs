@@ -170,3 +170,32 @@ fn a_device_key_is_bound_once_and_never_again() {
     attempt.pairing.key_identifier = pairing.key_identifier;
     assert_eq!(attempt.refused(), code("key_in_use"));
 }
+
+#[test]
+fn the_limit_of_devices_holds_for_registrations_begun_before_it_was_reached() {
+    let world = World::new();
+    let mut first = Attempt::honest(&world);
+    let request = first.signed();
+    first.submit(&request).unwrap();
+    let mut second = Attempt::with(first.computer, first.card);
+    world
+        .sql(
+            "INSERT INTO device SELECT device_id || n, account_id, state, name, method, binding_level, jkt || n, jwk, \
+             transport_jwk, key_identifier || n, active_from, evidence FROM device, \
+             (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)",
+        )
+        .unwrap();
+    let request = second.signed();
+    assert_eq!(refusal(second.submit(&request)), code("too_many_devices"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM device"), 5);
+    let announced = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: jwk(&new_key()).thumbprint(),
+        commit: second.nonce.commitment(),
+        device_information: information(),
+    };
+    let service = &second.computer.here.service;
+    let third = service.call::<_, RegistrationOffer>(Method::POST, "/v1/registrations", &announced);
+    assert_eq!(refusal(third), code("too_many_devices"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM registration"), 2);
+}
