@@ -39,6 +39,7 @@ use crate::protocol::NumericDate;
 use keys::ServiceKeys;
 use store::Store;
 
+pub use audit::AuditError;
 pub use http::Code;
 pub use keys::KeysError;
 pub use register::{ImportError, ImportReport, Rejected};

@@ -393,7 +393,7 @@ async fn audit_event(
         Err(refusal) => (refusal.code.as_str(), refusal.detail().map(str::to_owned)),
     };
     let entry = Entry { actor: &actor, device: None, event, object: &object, result, detail };
-    audit::append(tx, entry, service.now_unix()).await
+    Ok(audit::append(tx, entry, service.now_unix()).await?)
 }
 
 impl From<PkiError> for Refusal {
