@@ -3,13 +3,15 @@
 //!
 //! Each check makes a proof value that nothing else can make; the store binds a device only for those values.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::pairing::PairingData;
 use super::{
     BindingLevel, CLOCK_TOLERANCE, Challenge, DeviceNonce, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash,
-    VERSION,
+    UnknownName, VERSION,
 };
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::jws::{self, KeyHint};
@@ -24,6 +26,25 @@ use crate::secret::masked;
 pub enum Method {
     /// Card and card PIN.
     Card,
+}
+
+impl Method {
+    const ALL: [Self; 1] = [Self::Card];
+
+    /// The name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+        }
+    }
+}
+
+impl FromStr for Method {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text).ok_or(UnknownName)
+    }
 }
 
 /// The card's fresh statement, `kartenbund-card+jws`: the pairing data alone has no audience, time or nonce.

@@ -8,7 +8,6 @@ use axum::extract::State;
 use super::account::Account;
 use super::application::{BY_APPROVAL, Row, do_what_is_due, find, select};
 use super::audit::{self, Entry};
-use super::device::parse_level;
 use super::http::{Body, Code, Path, Refusal};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
@@ -21,8 +20,8 @@ use crate::protocol::approval::{
     DecisionError, ExpectedDecision, FrozenDocument, MatchCode, Verdict, VerifiedDecision,
 };
 use crate::protocol::evidence::ApprovalEvidence;
-use crate::protocol::service::{Receipt, ReceiptSubject};
-use crate::protocol::{Challenge, DeviceId, NumericDate, VERSION};
+use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
+use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, VERSION};
 
 /// Wrong match codes that deny an approval.
 const MAX_WRONG_CODES: i64 = 3;
@@ -125,7 +124,8 @@ async fn check_decision(
     );
     let query = query.bind(request.device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
     let (jwk, level) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
-    if parse_level(&level)? < row.kind()?.least_level() {
+    let level: BindingLevel = level.parse().map_err(|_| Refusal::internal())?;
+    if level < row.kind()?.least_level() {
         return Err(Code::LevelTooLow.into());
     }
     let expected = ExpectedDecision {
@@ -195,7 +195,7 @@ async fn take_decision(
         id: row.approval_id.clone(),
         sha256: decision.sha256(),
         at: now,
-        amr: vec!["swk".to_owned()],
+        amr: vec![AMR_SOFTWARE_KEY.to_owned()],
         audit_head,
     })?;
     let evidence = ApprovalEvidence {

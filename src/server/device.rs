@@ -14,7 +14,6 @@ use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::states::{DeviceState, Event, States as _, transition};
 use super::store::from_json;
-use crate::protocol::BindingLevel;
 use crate::protocol::api::{DeviceAnswer, DevicesAnswer, Problem};
 use crate::protocol::evidence::BindingEvidence;
 
@@ -93,13 +92,9 @@ fn answer(row: Row) -> Result<DeviceAnswer, Refusal> {
         device_id: row.device_id.parse().map_err(|_| Refusal::internal())?,
         name: row.name,
         state: row.state,
-        method: from_json(&format!("\"{}\"", row.method))?,
-        binding_level: parse_level(&row.binding_level)?,
+        method: row.method.parse().map_err(|_| Refusal::internal())?,
+        binding_level: row.binding_level.parse().map_err(|_| Refusal::internal())?,
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
         active_from: row.active_from,
     })
-}
-
-pub(super) fn parse_level(text: &str) -> Result<BindingLevel, Refusal> {
-    from_json(&format!("\"{text}\""))
 }

@@ -24,7 +24,7 @@ use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::registration::{
     AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, Membership, Method, RegistrationError,
 };
-use crate::protocol::service::{Receipt, ReceiptSubject, RegistrationChallenge};
+use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{Challenge, DeviceId, NumericDate, RegistrationId, Sha256Hash, VERSION};
 
 /// Life of a registration and of its challenge, in seconds.
@@ -34,9 +34,6 @@ const CHALLENGE_LIFE: i64 = 180;
 const MAX_A_DAY: i64 = 10;
 const MAX_DEVICES: i64 = 5;
 const DAY: i64 = 24 * 60 * 60;
-
-/// Binding by the card rests on a key in software; the service saw nothing more.
-const AMR_SOFTWARE_KEY: &str = "swk";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -86,9 +83,8 @@ pub(super) async fn open(
         "INSERT INTO registration (registration_id, account_id, state, method, jkt, commitment, device_information, \
          created, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     );
-    let Method::Card = request.method;
     let insert = insert.bind(registration_id.to_string()).bind(account.id).bind(RegistrationState::Open.as_str());
-    let insert = insert.bind("card").bind(request.jkt.to_string()).bind(request.commit.to_string());
+    let insert = insert.bind(request.method.as_str()).bind(request.jkt.to_string()).bind(request.commit.to_string());
     let insert = insert.bind(to_json(&request.device_information)?).bind(now).bind(expires_at);
     insert.execute(&mut *tx).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationOpened, Ok(None)).await?;
@@ -329,7 +325,7 @@ async fn bind(
          key_identifier, active_from, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     );
     let insert = insert.bind(device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
-    let insert = insert.bind(information.name).bind("card").bind(level.to_string()).bind(&row.jkt);
+    let insert = insert.bind(information.name).bind(Method::Card.as_str()).bind(level.to_string()).bind(&row.jkt);
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
     let insert = insert.bind(card.key_identifier().to_string()).bind(now).bind(to_json(&evidence)?);
     insert.execute(&mut **tx).await?;
