@@ -17,27 +17,8 @@ impl Forgery {
 
     fn on(computer: Computer) -> Self {
         let accepted = computer.apply(&new_address());
-        let path = format!("/v1/approvals/{}", accepted.approval_id);
-        let answer: ApprovalAnswer = computer.here.service.get(&path).unwrap();
-        let file = computer.here.home.device().unwrap();
-        let pin = kartenbund::secret::DevicePin::parse(&typed(DEVICE_PIN)).unwrap();
-        let (pending, _) = file.key.lock().begin(&pin).unwrap();
-        let opened = pending.finish(kartenbund::device_key::Evaluated::Nothing).unwrap();
-        let kartenbund::device_key::PinAnswer::Open(key) = opened else { panic!("the PIN is right") };
-        let iat = computer.clock.now();
-        let decision = Decision {
-            v: VERSION,
-            aud: computer.here.profile.service.clone(),
-            approval_id: accepted.approval_id,
-            document: answer.document,
-            challenge: answer.challenge.unwrap(),
-            decision: Verdict::Approve,
-            reason: None,
-            match_code: Some(accepted.match_code.clone()),
-            iat,
-            exp: iat + 60,
-            jti: MessageId::random(&mut rng()),
-        };
+        let key = open_key(&computer);
+        let decision = honest_decision(&computer, &accepted);
         Self { computer, accepted, decision, key }
     }
 
@@ -55,6 +36,43 @@ impl Forgery {
         let path = format!("/v1/approvals/{}", self.accepted.approval_id);
         self.computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state == "pending"
     }
+}
+
+/// The device key, opened as its owner does.
+fn open_key(computer: &Computer) -> kartenbund::device_key::OpenKey {
+    let file = computer.here.home.device().unwrap();
+    let pin = kartenbund::secret::DevicePin::parse(&typed(DEVICE_PIN)).unwrap();
+    let (pending, _) = file.key.lock().begin(&pin).unwrap();
+    let opened = pending.finish(kartenbund::device_key::Evaluated::Nothing).unwrap();
+    let kartenbund::device_key::PinAnswer::Open(key) = opened else { panic!("the PIN is right") };
+    key
+}
+
+/// The decision that the program would make of an approval.
+fn honest_decision(computer: &Computer, accepted: &ApplicationAccepted) -> Decision {
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    let answer: ApprovalAnswer = computer.here.service.get(&path).unwrap();
+    let iat = computer.clock.now();
+    Decision {
+        v: VERSION,
+        aud: computer.here.profile.service.clone(),
+        approval_id: accepted.approval_id,
+        document: answer.document,
+        challenge: answer.challenge.unwrap(),
+        decision: Verdict::Approve,
+        reason: None,
+        match_code: Some(accepted.match_code.clone()),
+        iat,
+        exp: iat + 60,
+        jti: MessageId::random(&mut rng()),
+    }
+}
+
+/// A decision ready to be sent.
+pub(crate) fn decision_on(computer: &Computer, accepted: &ApplicationAccepted, verdict: Verdict) -> DecisionRequest {
+    let decision = Decision { decision: verdict, ..honest_decision(computer, accepted) };
+    let decision = sign(&decision, &open_key(computer)).unwrap();
+    DecisionRequest { device_id: computer.here.home.device().unwrap().device_id().unwrap(), decision }
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod evidence;
 mod faults;
 mod folder;
 mod http;
+mod parallel;
 mod proofs;
 mod registration;
 mod service;
