@@ -163,6 +163,10 @@ impl World {
         passwords.into_iter().next().unwrap().1
     }
 
+    pub fn try_import(&self, csv: &[u8]) -> Result<kartenbund::server::ImportReport, kartenbund::server::ImportError> {
+        self.runtime.block_on(self.service.import(csv, |_, _| Ok(())))
+    }
+
     pub fn import_report(&self, csv: &str) -> kartenbund::server::ImportReport {
         self.runtime.block_on(self.service.import(csv.as_bytes(), |_, _| Ok(()))).unwrap()
     }
