@@ -23,7 +23,8 @@ fn run<S: Strategy>(cases: u32, strategy: &S, test: impl Fn(S::Value) -> Result<
 #[test]
 fn a_register_of_any_bytes_is_imported_row_by_row_or_refused() {
     let world = World::new();
-    let rows = vec("[A-Z]?[0-9]{0,10},[^\n]{0,40}", 0..6).prop_map(|rows| (HEADER.to_owned() + &rows.join("\n")).into_bytes());
+    let rows =
+        vec("[A-Z]?[0-9]{0,10},[^\n]{0,40}", 0..6).prop_map(|rows| (HEADER.to_owned() + &rows.join("\n")).into_bytes());
     let registers = prop_oneof![bytes(300), mutated(register_of(&[ERIKA, MAX]).into_bytes()), rows];
     run(200, &registers, |csv| {
         let before = world.count("SELECT COUNT(*) FROM account");
@@ -31,7 +32,11 @@ fn a_register_of_any_bytes_is_imported_row_by_row_or_refused() {
         match world.try_import(&csv) {
             Ok(report) => {
                 prop_assert!(report.imported + report.rejected.len() as u64 <= lines);
-                prop_assert!(report.rejected.iter().all(|(line, _)| (1..=lines).contains(line)), "{:?}", report.rejected);
+                prop_assert!(
+                    report.rejected.iter().all(|(line, _)| (1..=lines).contains(line)),
+                    "{:?}",
+                    report.rejected
+                );
                 let made = world.count("SELECT COUNT(*) FROM account") - before;
                 prop_assert_eq!(u64::try_from(made).unwrap(), report.imported);
             }
@@ -91,8 +96,7 @@ fn a_body_of_anything_is_taken_or_refused_with_a_problem() {
     let kind = json!({"device_type_data_version": "1.0", "manufacturer": "m", "product": "p", "model": "m", "os": "o",
         "os_version": "v"});
     let information = json!({"device_information_data_version": "1.0", "name": "PC", "device_type": kind});
-    let registration =
-        json!({"method": "card", "jkt": hash, "commit": hash, "device_information": information});
+    let registration = json!({"method": "card", "jkt": hash, "commit": hash, "device_information": information});
     let offer: Value = computer.here.service.call(reqwest::Method::POST, "/v1/registrations", &registration).unwrap();
     let evidence = json!({"signed_pairing_data": "a.b.c", "auth_cert": "AAAA", "card_jws": "a.b.c"});
     let requests = [

@@ -56,7 +56,8 @@ const GOOD: &str = "A123456780,Erika,Mustermann,1964-08-12,Weg,1,12345,Ort,D,202
 
 #[test]
 fn a_bad_first_row_is_named_and_the_others_are_imported() {
-    let bad: [&[u8]; 3] = [b"too,few\n", b"M100200305,\xFF,M,1964-08-12,W,1,12345,O,D,2020-01-01\n", b"a,b,c,d,e,f,g,h,i,j,k\n"];
+    let bad: [&[u8]; 3] =
+        [b"too,few\n", b"M100200305,\xFF,M,1964-08-12,W,1,12345,O,D,2020-01-01\n", b"a,b,c,d,e,f,g,h,i,j,k\n"];
     for row in bad {
         let folder = tempfile::tempdir().unwrap();
         let output = import(&[row, GOOD.as_bytes()].concat(), folder.path());
@@ -94,7 +95,8 @@ fn an_import_that_the_database_refuses_says_why() {
     let url = format!("sqlite://{}", folder.path().join("data/kartenbund.sqlite").display());
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-        let fault = "CREATE TRIGGER fault BEFORE INSERT ON account BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
+        let fault =
+            "CREATE TRIGGER fault BEFORE INSERT ON account BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
         sqlx::query(fault).execute(&pool).await.unwrap();
         pool.close().await;
     });

@@ -106,7 +106,8 @@ async fn follow_up(service: &Service, account: &Account, id: &str) -> Option<App
         let mut connection = service.store.pool().acquire().await?;
         find(&mut connection, account, BY_APPROVAL, id).await?.application()
     };
-    let failed = |refusal: &Refusal| tracing::error!(code = refusal.code.as_str(), "a decision's follow-up work failed");
+    let failed =
+        |refusal: &Refusal| tracing::error!(code = refusal.code.as_str(), "a decision's follow-up work failed");
     done.await.inspect_err(failed).ok()
 }
 

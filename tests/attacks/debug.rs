@@ -83,7 +83,8 @@ fn no_message_prints_what_is_in_it() {
         panic!("the fixtures")
     };
     let serial = attempt.certificate.serial.clone();
-    let texts = [ERIKA, "Das war", "geheim", &token, "Erika", "stermann", "Attacker", "Mustermann", "Musterkasse", &serial];
+    let texts =
+        [ERIKA, "Das war", "geheim", &token, "Erika", "stermann", "Attacker", "Mustermann", "Musterkasse", &serial];
     let applied = [&bank.iban, &bank.account_holder, &address.city, address.street.as_ref().unwrap()];
     for text in texts.into_iter().chain(applied.map(String::as_str)) {
         assert!(!shown.contains(text), "{text}");

@@ -54,9 +54,11 @@ fn keys_are_made_at_the_first_start_only() {
     open(folder.path()).ok().unwrap();
 
     // A first start that broke off after the keys: they are taken.
-    std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).filter(|path| path != &keys).for_each(
-        |path| std::fs::remove_file(path).unwrap(),
-    );
+    std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .filter(|path| path != &keys)
+        .for_each(|path| std::fs::remove_file(path).unwrap());
     assert!(!database.exists());
     open(folder.path()).ok().unwrap();
     assert_eq!(std::fs::read(&keys).unwrap(), made);

@@ -30,8 +30,8 @@ use kartenbund::jose::jws::{self, sign, sign_with_jwk, sign_with_x5c};
 use kartenbund::jose::{P256Jwk, base64url};
 use kartenbund::pki::{self, AnchorError, PkiError, ProductionAnchors};
 use kartenbund::protocol::api::{
-    ApplicationAccepted, ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, ChallengeAnswer, DecisionRequest, EvidenceRequest, RegistrationAnswer,
-    RegistrationOffer, RegistrationRequest,
+    ApplicationAccepted, ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, ChallengeAnswer, DecisionRequest,
+    EvidenceRequest, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
 };
 use kartenbund::protocol::application::{ApplicationError, Change};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
