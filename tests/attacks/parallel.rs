@@ -90,11 +90,10 @@ fn yes_and_no_at_once_are_one_of_them() {
     let path = format!("/v1/approvals/{}/decision", accepted.approval_id);
     let service = &computer.here.service;
     let [yes, no] = std::thread::scope(|scope| {
-        let send = |request| {
-            let path = &path;
-            scope.spawn(move || service.call::<_, serde_json::Value>(Method::POST, path, request))
-        };
-        let [yes, no] = requests.each_ref().map(send);
+        let path = &path;
+        let [yes, no] = requests
+            .each_ref()
+            .map(|request| scope.spawn(move || service.call::<_, serde_json::Value>(Method::POST, path, request)));
         [yes.join().unwrap(), no.join().unwrap()]
     });
     let state = if yes.is_ok() { "queued" } else { "denied" };

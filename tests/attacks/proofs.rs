@@ -4,6 +4,8 @@ use kartenbund::identity::kvnr::Ik;
 use kartenbund::pki::VerifiedCertificate;
 use kartenbund::protocol::registration::{CardPossession, DevicePossession, Evidence, Expected, Membership};
 
+use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
+
 use super::*;
 
 /// Everything one honest person can prove.

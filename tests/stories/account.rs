@@ -184,7 +184,7 @@ fn every_error_is_problem_json_with_a_stable_code_and_a_trace_id() {
         assert!(!problem["title"].as_str().unwrap().is_empty());
     }
     let huge = http.post(format!("{}/v1/login", world.address)).body(vec![b' '; 200_000]).send().unwrap();
-    assert_eq!(huge.status().as_u16(), 400);
+    assert_eq!(huge.status().as_u16(), 413);
     let health = http.get(format!("{}/healthz", world.address)).send().unwrap();
     assert_eq!((health.status().as_u16(), health.text().unwrap().as_str()), (200, "ok"));
 }
