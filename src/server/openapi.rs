@@ -37,7 +37,7 @@ fn describe_errors(operation: &mut Operation) {
     let is_read = has_body || operation.parameters.is_some();
     let common = [("400", is_read), ("401", operation.security.is_none()), ("413", has_body), ("500", true)];
     let responses = &mut operation.responses.responses;
-    let added = common.into_iter().filter_map(|(status, applies)| applies.then(|| status.to_owned()));
+    let added = common.into_iter().filter(|(_, applies)| *applies).map(|(status, _)| status.to_owned());
     let own: Vec<_> = responses.keys().filter(|status| status.starts_with(['4', '5'])).cloned().collect();
     for status in added.chain(own) {
         let problem = Content::new(Some(Ref::from_schema_name("Problem")));
