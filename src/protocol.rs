@@ -91,6 +91,11 @@ macro_rules! bytes_type {
 #[error("not an identifier")]
 pub struct NotAnId;
 
+/// The text names nothing of this kind.
+#[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown name")]
+pub struct UnknownName;
+
 bytes_type! {
     /// Names a registration.
     RegistrationId, 16
@@ -154,8 +159,33 @@ pub enum BindingLevel {
     B3,
 }
 
+impl FromStr for BindingLevel {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        [Self::B1, Self::B2, Self::B3].into_iter().find(|level| level.to_string() == text).ok_or(UnknownName)
+    }
+}
+
 impl fmt::Display for BindingLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::registration::Method;
+    use super::*;
+
+    #[test]
+    fn names_are_the_same_in_the_database_and_in_json() {
+        for level in [BindingLevel::B1, BindingLevel::B2, BindingLevel::B3] {
+            assert_eq!(level.to_string().parse(), Ok(level));
+            assert_eq!(serde_json::to_value(level).unwrap(), level.to_string());
+        }
+        assert_eq!(Method::Card.as_str().parse(), Ok(Method::Card));
+        assert_eq!(serde_json::to_value(Method::Card).unwrap(), Method::Card.as_str());
+        assert_eq!(("b3".parse::<BindingLevel>(), "qr".parse::<Method>()), (Err(UnknownName), Err(UnknownName)));
     }
 }

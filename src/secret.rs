@@ -1,6 +1,6 @@
 //! Values that must not be printed, copied or left behind in memory.
 //!
-//! Every type here is wiped when dropped, is not `Clone`, and its `Debug` shows `***`.
+//! Every type here is wiped when dropped, is not `Clone`, and its `Debug` shows `***` in place of its value.
 
 use std::fmt;
 
@@ -137,20 +137,22 @@ impl DevicePin {
     }
 }
 
+/// `Debug` that shows the name of a type and nothing of what is in it: for secrets, and for what tells about a person.
 macro_rules! masked {
-    ($($type:ty),*) => {$(
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("***")
+    ($($type:ident),*) => {$(
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($type), "(***)"))
             }
         }
     )*};
 }
+pub(crate) use masked;
 masked!(SecretText, Pin, DevicePin);
 
 impl<const N: usize> fmt::Debug for SecretBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
+        f.write_str("SecretBytes(***)")
     }
 }
 
@@ -185,6 +187,6 @@ mod tests {
         })
         .unwrap();
         let shown = format!("{pin:?} {device_pin:?} {:?} {bytes:?}", text("geheim"));
-        assert_eq!(shown, "*** *** *** ***");
+        assert_eq!(shown, "Pin(***) DevicePin(***) SecretText(***) SecretBytes(***)");
     }
 }

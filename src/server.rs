@@ -11,6 +11,7 @@ mod device;
 mod evidence;
 mod http;
 mod keys;
+mod openapi;
 mod register;
 mod registration;
 mod session;
@@ -38,7 +39,9 @@ use crate::protocol::NumericDate;
 use keys::ServiceKeys;
 use store::Store;
 
+pub use audit::AuditError;
 pub use http::Code;
+pub use keys::KeysError;
 pub use register::{ImportError, ImportReport, Rejected};
 
 /// What time it is. A test can hand in its own.
@@ -76,9 +79,9 @@ pub enum ServerError {
     /// The folder or the key file.
     #[error("a file of the service cannot be used")]
     File(#[from] std::io::Error),
-    /// The key file is damaged.
-    #[error("the key file is damaged")]
-    Keys,
+    /// The key file is damaged or lost.
+    #[error("the service has no keys")]
+    Keys(#[from] KeysError),
     /// Without TLS the service listens on loopback only.
     #[error("{0} is not a loopback address, and there is no TLS")]
     NotLoopback(SocketAddr),
@@ -101,7 +104,8 @@ impl Service {
     /// [`ServerError`].
     pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, ServerError> {
         disk::make_private_folder(&settings.data)?;
-        let keys = ServiceKeys::open(&settings.data, &mut random())?;
+        // The keys come first: a start that breaks off between the two leaves keys without a database, which are taken.
+        let keys = ServiceKeys::open(&settings.data, Store::exists(&settings.data)?, &mut random())?;
         let store = Store::open(&settings.data).await?;
         let hashing = Semaphore::new(PARALLEL_HASHES);
         Ok(Arc::new(Self { store, keys, settings, clock, hashing }))
@@ -141,9 +145,7 @@ async fn sweep(service: Arc<Service>) {
     let mut ticks = tokio::time::interval(SWEEP);
     loop {
         ticks.tick().await;
-        if let Err(error) = application::do_what_is_due(&service).await {
-            tracing::error!(code = error.code.as_str(), "due work failed");
-        }
+        application::do_what_is_due(&service).await;
         if let Err(error) = session::forget_expired(&service).await {
             tracing::error!(code = error.code.as_str(), "expired sessions were not forgotten");
         }

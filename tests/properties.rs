@@ -3,10 +3,14 @@
 #![cfg(feature = "client")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "common/hostile.rs"]
+mod hostile;
+
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use hostile::{bytes, mutated};
 use kartenbund::apdu::tlv::DataObject;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};
 use kartenbund::egk::{ApduLength, Egk};
@@ -14,7 +18,7 @@ use kartenbund::identity::certificate::Certificate;
 use kartenbund::identity::kvnr::{Ik, Kvnr, KvnrError};
 use kartenbund::identity::vsd::{InsuranceData, PersonalData, StatusVd, VsdError};
 use kartenbund::jose::{base64url, json, jws};
-use kartenbund::pki::{Issuer, TestAnchors};
+use kartenbund::pki::{Anchors, Issuer, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode};
 use kartenbund::protocol::evidence::Bundle;
 use kartenbund::reader::replay::Replay;
@@ -22,27 +26,6 @@ use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::virtual_card::VirtualCard;
 use proptest::collection::vec;
 use proptest::prelude::*;
-
-fn bytes(max: usize) -> impl Strategy<Value = Vec<u8>> {
-    vec(any::<u8>(), 0..max)
-}
-
-/// Valid bytes with some of them changed, cut or added: deeper than chance alone would get.
-fn mutated(valid: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
-    let changes = vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
-    (changes, any::<prop::sample::Index>(), bytes(8)).prop_map(move |(changes, cut, tail)| {
-        let mut bytes = valid.clone();
-        for (index, byte) in changes {
-            let at = index.index(bytes.len());
-            bytes[at] = byte;
-        }
-        if tail.len() < 4 {
-            bytes.truncate(cut.index(bytes.len() + 1));
-        }
-        bytes.extend(tail);
-        bytes
-    })
-}
 
 /// The files of the fixture card.
 fn files() -> kartenbund::egk::CardFiles {
@@ -110,6 +93,17 @@ proptest! {
             let _ = certificate.holder();
         }
         let _ = Issuer::from_der(&der);
+    }
+
+    #[test]
+    fn anchors_of_changed_pem(pem in mutated(std::fs::read("fixtures/pki/test-egk-ca.pem").unwrap()), any in bytes(200)) {
+        for content in [&pem, &any] {
+            let (mut test, mut production) = (TestAnchors::default(), ProductionAnchors::default());
+            prop_assert_eq!(test.add_pem(content).is_ok(), !test.issuers().is_empty(), "all of a file or nothing of it");
+            // What is left of a test CA never gets among production ones; with its mark lost it may.
+            let taken = production.add_pem(content).is_ok();
+            prop_assert_eq!(taken, !production.issuers().is_empty());
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Failure {
             Self::Server(ServerError::Database(_) | ServerError::Migration(_)) => {
                 ("database", 11, "check the folder behind --data, its rights and the free space")
             }
-            Self::Server(ServerError::File(_) | ServerError::Keys) => (
+            Self::Server(ServerError::File(_) | ServerError::Keys(_)) => (
                 "keys",
                 12,
                 "restore service-keys.json from the backup; without it nobody's client accepts the service",
@@ -149,6 +149,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: RunArgs) -> Result<(), Failure> {
+    // First of all: an address that is refused leaves no folder, no key and no open socket behind.
+    if !args.listen.ip().is_loopback() {
+        return Err(ServerError::NotLoopback(args.listen).into());
+    }
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
     let listener = TcpListener::bind(args.listen).await.map_err(|error| Failure::Listen(args.listen, error))?;

@@ -102,6 +102,7 @@ pub fn decide(
         document: answer.document,
         challenge,
         decision: verdict,
+        reason: None,
         match_code,
         iat,
         exp: iat.saturating_add(DECISION_LIFE),

@@ -74,7 +74,7 @@ pub fn login(home: &Home, service: &Service, kvnr: Kvnr, around: &mut Surroundin
     let answer: LoginAnswer = service.call(Method::POST, "/v1/login", &request)?;
     home.keep_profile(&profile)?;
     let expires_at = (around.clock)().saturating_add(answer.expires_in);
-    home.keep_session(&Session { access_token: crate::secret::SecretText::new(answer.access_token), expires_at })?;
+    home.keep_session(&Session { access_token: answer.access_token, expires_at })?;
     Ok(profile)
 }
 

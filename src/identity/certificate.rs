@@ -140,16 +140,7 @@ pub struct Holder {
     pub surname: String,
 }
 
-macro_rules! personal {
-    ($($type:ident),*) => {$(
-        impl std::fmt::Debug for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(concat!(stringify!($type), "(***)"))
-            }
-        }
-    )*};
-}
-personal!(Certificate, Name, Holder);
+crate::secret::masked!(Certificate, Name, Holder);
 
 impl Certificate {
     /// Reads exactly one certificate.

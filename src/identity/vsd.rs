@@ -129,16 +129,7 @@ pub struct InsuranceData {
     pub insured_type: Option<String>,
 }
 
-macro_rules! personal {
-    ($($type:ident),*) => {$(
-        impl std::fmt::Debug for $type {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(concat!(stringify!($type), "(***)"))
-            }
-        }
-    )*};
-}
-personal!(Address, PersonalData, InsuranceData);
+crate::secret::masked!(Address, PersonalData, InsuranceData);
 
 /// Namespaces of the schemas: 5.2, 5.1 (one for each file) and the private insurers' 1.0.
 const SCHEMA_5_2: &str = "http://ws.gematik.de/fa/vsdm/vsd/v5.2";

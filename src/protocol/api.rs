@@ -10,6 +10,7 @@ use super::{
     ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash,
 };
 use crate::jose::Thumbprint;
+use crate::secret::{SecretText, masked};
 
 /// Path of the signed configuration.
 pub const CONFIGURATION: &str = "/.well-known/kartenbund-configuration";
@@ -17,7 +18,7 @@ pub const CONFIGURATION: &str = "/.well-known/kartenbund-configuration";
 macro_rules! bodies {
     ($($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* $field:ident: $type:ty $(=> $schema:ty)?,)* })*) => {$(
         $(#[$meta])*
-        #[derive(Clone, Debug, Serialize, Deserialize)]
+        #[derive(Clone, Serialize, Deserialize)]
         #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
         $vis struct $name {
             $($(#[$field_meta])* $(#[cfg_attr(feature = "server", schema(value_type = $schema))])? pub $field: $type,)*
@@ -27,22 +28,14 @@ macro_rules! bodies {
 
 bodies! {
     /// The signed configuration of the service.
+    #[derive(Debug)]
     pub struct ConfigurationAnswer {
         /// [`super::service::Configuration`] as a compact JWS.
         configuration: String,
     }
 
-    /// The answer to a login.
-    pub struct LoginAnswer {
-        /// Opaque; 256 bits.
-        access_token: String,
-        /// `Bearer`.
-        token_type: String,
-        /// Life in seconds.
-        expires_in: i64,
-    }
-
     /// Announces a device key.
+    #[derive(Debug)]
     pub struct RegistrationRequest {
         /// How the device is to be bound.
         method: Method,
@@ -55,6 +48,7 @@ bodies! {
     }
 
     /// A registration that was opened.
+    #[derive(Debug)]
     pub struct RegistrationOffer {
         /// The registration.
         registration_id: RegistrationId => String,
@@ -85,9 +79,16 @@ bodies! {
     }
 
     /// How far a registration is.
+    #[derive(Debug)]
     pub struct RegistrationAnswer {
-        /// State of the registration, or of the device once there is one.
+        /// State of the device once there is one (`active`), of the registration before (`open`).
         state: String,
+        /// The device's name in requests, once it is bound.
+        device_id: Option<DeviceId> => Option<String>,
+        /// What the device may approve, once it is bound.
+        binding_level: Option<BindingLevel>,
+        /// Since when the device may approve, once it is bound.
+        active_from: Option<NumericDate>,
         /// The device, once it is bound.
         device: Option<DeviceAnswer>,
         /// [`super::service::Receipt`] as a compact JWS, once it is bound.
@@ -113,12 +114,14 @@ bodies! {
     }
 
     /// All devices of the account.
+    #[derive(Debug)]
     pub struct DevicesAnswer {
         /// Newest first.
         devices: Vec<DeviceAnswer>,
     }
 
     /// An application that waits for its approval.
+    #[derive(Debug)]
     pub struct ApplicationAccepted {
         /// The application.
         application_id: ApplicationId => String,
@@ -131,19 +134,21 @@ bodies! {
     }
 
     /// How far an application is.
+    #[derive(Debug)]
     pub struct ApplicationAnswer {
         /// The application.
         application_id: ApplicationId => String,
         /// Its kind.
         #[serde(rename = "type")]
         kind: ApplicationType,
-        /// `pending`, `denied`, `expired`, `cancelled`, `queued` or `executed`.
+        /// `pending`, `denied`, `expired`, `cancelled`, `queued`, `executed` or `failed`.
         state: String,
         /// When it is executed, once it is approved.
         execute_at: Option<NumericDate>,
     }
 
     /// An approval in a list.
+    #[derive(Debug)]
     pub struct ApprovalSummary {
         /// The approval.
         approval_id: ApprovalId => String,
@@ -161,12 +166,14 @@ bodies! {
     }
 
     /// The approvals of the account.
+    #[derive(Debug)]
     pub struct ApprovalsAnswer {
         /// Newest first.
         approvals: Vec<ApprovalSummary>,
     }
 
     /// One approval with everything needed to decide it.
+    #[derive(Debug)]
     pub struct ApprovalAnswer {
         /// State and times.
         approval: ApprovalSummary,
@@ -187,6 +194,7 @@ bodies! {
     }
 
     /// The decision was taken.
+    #[derive(Debug)]
     pub struct DecisionAnswer {
         /// What was taken.
         verdict: Verdict,
@@ -197,6 +205,7 @@ bodies! {
     }
 
     /// An error (RFC 9457).
+    #[derive(Debug)]
     pub struct Problem {
         /// `urn:kartenbund:` and the code.
         #[serde(rename = "type")]
@@ -226,11 +235,20 @@ pub struct LoginRequest {
     pub kvnr: String,
     /// Password.
     #[cfg_attr(feature = "server", schema(value_type = String))]
-    pub password: crate::secret::SecretText,
+    pub password: SecretText,
 }
 
-impl std::fmt::Debug for LoginRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LoginRequest(***)")
-    }
+/// The answer to a login.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct LoginAnswer {
+    /// Opaque; 256 bits.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub access_token: SecretText,
+    /// `Bearer`.
+    pub token_type: String,
+    /// Life in seconds.
+    pub expires_in: i64,
 }
+
+masked!(LoginRequest, LoginAnswer, ChallengeAnswer, EvidenceRequest, DeviceAnswer, DecisionRequest);

@@ -1,6 +1,5 @@
 //! Protected applications: what a person asks the insurer to change, and the rules every such text follows.
 
-use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +7,7 @@ use thiserror::Error;
 
 use super::BindingLevel;
 use crate::identity::vsd::Address;
+use crate::secret::masked;
 
 /// Longest text in an application, in characters.
 const MAX_TEXT: usize = 100;
@@ -80,11 +80,7 @@ pub struct BankAccount {
     pub account_holder: String,
 }
 
-impl fmt::Debug for BankAccount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BankAccount(***)")
-    }
-}
+masked!(BankAccount);
 
 /// What is to change, old beside new. `old` is `None` where the insurer knows nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +134,19 @@ pub enum ApplicationError {
     Iban,
 }
 
+impl ApplicationError {
+    /// Stable code of what is wrong, mostly the name of the member: `postal_code`, `iban`, … (`docs/protocol.md`).
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::UnknownType => "type",
+            Self::Data => "data",
+            Self::Text(member) => member,
+            Self::PostalCode => "postal_code",
+            Self::Iban => "iban",
+        }
+    }
+}
+
 impl Change {
     /// Its kind.
     pub fn kind(&self) -> ApplicationType {
@@ -189,7 +198,7 @@ impl Change {
 }
 
 /// One line of a document: what it is, and its old and new value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Row<'a> {
     /// Name of the member, as in the texts.
     pub name: &'static str,
@@ -197,6 +206,12 @@ pub struct Row<'a> {
     pub old: Option<&'a str>,
     /// After.
     pub new: Option<&'a str>,
+}
+
+impl std::fmt::Debug for Row<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Row({}, ***)", self.name)
+    }
 }
 
 fn check_address_text(address: &Address) -> Result<(), ApplicationError> {

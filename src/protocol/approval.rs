@@ -7,12 +7,13 @@ use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
-use super::application::{ApplicationError, ApplicationType, Change};
+use super::application::{ApplicationError, ApplicationType, Change, is_plain_text};
 use super::registration::{Part, first_wrong};
 use super::{ApplicationId, ApprovalId, CLOCK_TOLERANCE, Challenge, MessageId, NumericDate, Sha256Hash, VERSION};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::json::{self, JsonError};
 use crate::jose::{Es256, Message, P256Jwk, base64url, jws};
+use crate::secret::masked;
 
 /// Longest document, in bytes.
 const MAX_DOCUMENT: usize = 8 * 1024;
@@ -174,12 +175,6 @@ impl From<MatchCode> for String {
     }
 }
 
-impl fmt::Debug for MatchCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MatchCode(**)")
-    }
-}
-
 /// What a person decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -192,7 +187,7 @@ pub enum Verdict {
 }
 
 /// The decision, `approval+jws`, signed by the device key over the whole document.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// [`VERSION`].
@@ -207,6 +202,9 @@ pub struct Decision {
     pub challenge: Challenge,
     /// What was decided.
     pub decision: Verdict,
+    /// Why, in the person's own words: plain text of at most 100 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// The digits the person typed; not needed to deny.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub match_code: Option<MatchCode>,
@@ -217,6 +215,8 @@ pub struct Decision {
     /// Names this message.
     pub jti: MessageId,
 }
+
+masked!(MatchCode, Decision);
 
 impl Message for Decision {
     const TYP: &'static str = "approval+jws";
@@ -276,6 +276,7 @@ impl VerifiedDecision {
             ("aud", decision.aud == expected.aud),
             ("approval_id", decision.approval_id == expected.approval_id),
             ("challenge", decision.challenge == expected.challenge),
+            ("reason", decision.reason.as_deref().is_none_or(is_plain_text)),
             ("iat", decision.iat <= now.saturating_add(CLOCK_TOLERANCE)),
             ("exp", life.is_some_and(|life| (1..=MAX_DECISION_LIFE).contains(&life))),
             ("exp", now <= decision.exp.saturating_add(CLOCK_TOLERANCE)),

@@ -12,6 +12,7 @@ use super::{ApprovalId, BindingLevel, Challenge, DeviceId, RegistrationId, Sha25
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{P256Jwk, base64url, json, jws};
 use crate::pki::{self, Anchors, VerifiedCertificate};
+use crate::secret::masked;
 
 /// Longest bundle read.
 pub const MAX_BUNDLE: usize = 256 * 1024;
@@ -44,7 +45,7 @@ pub struct ServiceIdentity {
 }
 
 /// Everything a binding rests on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BindingEvidence {
@@ -72,7 +73,7 @@ pub struct BindingEvidence {
 }
 
 /// Everything a decision rests on, beside the binding.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApprovalEvidence {
@@ -90,6 +91,8 @@ pub struct ApprovalEvidence {
     /// The service's receipt: a compact JWS.
     pub receipt: String,
 }
+
+masked!(BindingEvidence, ApprovalEvidence);
 
 /// What a link of the chain rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

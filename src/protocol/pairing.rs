@@ -7,12 +7,13 @@ use thiserror::Error;
 use super::KeyIdentifier;
 use crate::identity::certificate::Certificate;
 use crate::jose::{Bp256r1, Message, P256Jwk, base64url};
+use crate::secret::masked;
 
 /// Version of every structure in gematik's pairing.
 pub const DATA_VERSION: &str = "1.0";
 
 /// `pairing_data`, signed by the card.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PairingData {
     /// [`DATA_VERSION`].
@@ -35,6 +36,8 @@ pub struct PairingData {
     #[serde(with = "base64url")]
     pub auth_cert_subject_public_key_info: Vec<u8>,
 }
+
+masked!(PairingData, DeviceInformation);
 
 impl Message for PairingData {
     const TYP: &'static str = "JWT";
@@ -99,7 +102,7 @@ impl PairingData {
 }
 
 /// `device_information`: what the person and the operator see of a device.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeviceInformation {

@@ -3,18 +3,21 @@
 //!
 //! Each check makes a proof value that nothing else can make; the store binds a device only for those values.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::pairing::PairingData;
 use super::{
     BindingLevel, CLOCK_TOLERANCE, Challenge, DeviceNonce, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash,
-    VERSION,
+    UnknownName, VERSION,
 };
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::jws::{self, KeyHint};
 use crate::jose::{Bp256r1, Es256, Message, P256Jwk, Thumbprint, base64url};
 use crate::pki::VerifiedCertificate;
+use crate::secret::masked;
 
 /// How a device is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,25 @@ use crate::pki::VerifiedCertificate;
 pub enum Method {
     /// Card and card PIN.
     Card,
+}
+
+impl Method {
+    const ALL: [Self; 1] = [Self::Card];
+
+    /// The name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+        }
+    }
+}
+
+impl FromStr for Method {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text).ok_or(UnknownName)
+    }
 }
 
 /// The card's fresh statement, `kartenbund-card+jws`: the pairing data alone has no audience, time or nonce.
@@ -54,7 +76,7 @@ impl Message for CardStatement {
 }
 
 /// What the card gives.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CardEvidence {
@@ -67,6 +89,8 @@ pub struct CardEvidence {
     /// [`CardStatement`]: a compact JWS.
     pub card_jws: String,
 }
+
+masked!(CardEvidence);
 
 impl CardEvidence {
     /// SHA-256 over the three parts as they travel, with a line feed between them.
@@ -178,9 +202,22 @@ impl From<jws::JwsError> for Part {
     }
 }
 
+/// Which card was checked for which account. A proof about one card says nothing about another.
+#[derive(Debug, PartialEq, Eq)]
+struct CardOfAccount {
+    kvnr: Kvnr,
+    certificate_sha256: Sha256Hash,
+}
+
+impl CardOfAccount {
+    fn new(certificate: &VerifiedCertificate, account: &Kvnr) -> Self {
+        Self { kvnr: account.clone(), certificate_sha256: Sha256Hash::of(&certificate.certificate().der) }
+    }
+}
+
 /// The card belongs to the account and to an insurer of this service.
 #[derive(Debug)]
-pub struct Membership(());
+pub struct Membership(CardOfAccount);
 
 impl Membership {
     /// The KVNR comes from the verified certificate only; it must be the account's, and the insurer one of `payer_iks`.
@@ -198,7 +235,7 @@ impl Membership {
         if !payer_iks.contains(&certificate.holder().payer_ik) {
             return Err(RegistrationError::OtherInsurer);
         }
-        Ok(Self(()))
+        Ok(Self(CardOfAccount::new(certificate, account)))
     }
 }
 
@@ -219,6 +256,7 @@ impl AnnouncedNonce {
 /// The card was there, its PIN was entered, and it signed this device key for this registration.
 #[derive(Debug)]
 pub struct CardPossession {
+    card: CardOfAccount,
     registration_id: RegistrationId,
     device_key: P256Jwk,
     key_identifier: KeyIdentifier,
@@ -254,17 +292,17 @@ impl CardPossession {
             ("registration_id", statement.registration_id == expected.registration_id),
             ("challenge", statement.challenge == expected.challenge),
             ("jkt", statement.jkt == expected.jkt),
-            ("kvnr", statement.kvnr == certificate.holder().kvnr),
+            ("kvnr", statement.kvnr == certificate.holder().kvnr && statement.kvnr == expected.kvnr),
             ("pairing_sha256", statement.pairing_sha256 == Sha256Hash::of(evidence.signed_pairing_data.as_bytes())),
             ("iat", is_fresh(statement.iat, now)),
         ];
         first_wrong(&claims).map_err(RegistrationError::Statement)?;
-        Ok(Self { registration_id: expected.registration_id, device_key, key_identifier: data.key_identifier })
-    }
-
-    /// The registration it is for.
-    pub fn registration_id(&self) -> RegistrationId {
-        self.registration_id
+        Ok(Self {
+            card: CardOfAccount::new(certificate, &expected.kvnr),
+            registration_id: expected.registration_id,
+            device_key,
+            key_identifier: data.key_identifier,
+        })
     }
 
     /// The device key the card signed.
@@ -281,6 +319,7 @@ impl CardPossession {
 /// The device key was there, and it signed the card's evidence for this registration.
 #[derive(Debug)]
 pub struct DevicePossession {
+    kvnr: Kvnr,
     registration_id: RegistrationId,
     device_key: P256Jwk,
     transport_key: P256Jwk,
@@ -315,12 +354,12 @@ impl DevicePossession {
             ("transport_jwk", proof.transport_jwk != device_key),
         ];
         first_wrong(&claims).map_err(RegistrationError::Possession)?;
-        Ok(Self { registration_id: expected.registration_id, device_key, transport_key: proof.transport_jwk })
-    }
-
-    /// The registration it is for.
-    pub fn registration_id(&self) -> RegistrationId {
-        self.registration_id
+        Ok(Self {
+            kvnr: expected.kvnr.clone(),
+            registration_id: expected.registration_id,
+            device_key,
+            transport_key: proof.transport_jwk,
+        })
     }
 
     /// The device key.
@@ -347,6 +386,18 @@ impl Evidence {
         match self {
             Self::Card(..) => BindingLevel::B3,
         }
+    }
+
+    /// Whether all proofs are about one card, one account, one registration and one device key: each is right by
+    /// itself, and a binding needs them to be right together.
+    pub fn belongs_together(&self, device: &DevicePossession, expected: &Expected) -> bool {
+        let Self::Card(certificate, membership, card) = self;
+        let one_card = CardOfAccount::new(certificate, &expected.kvnr);
+        membership.0 == one_card
+            && card.card == one_card
+            && device.kvnr == expected.kvnr
+            && [card.registration_id, device.registration_id] == [expected.registration_id; 2]
+            && card.device_key == device.device_key
     }
 }
 

@@ -58,6 +58,9 @@ impl Message for RegistrationChallenge {
     type Algorithm = Es256;
 }
 
+/// A key in software (RFC 8176): all that the service saw of a person who used the device key.
+pub const AMR_SOFTWARE_KEY: &str = "swk";
+
 /// The service's word that it took something at a time. It covers the audit entry before it, so that a later
 /// back-dating contradicts receipts already handed out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -75,7 +78,7 @@ pub struct Receipt {
     pub sha256: super::Sha256Hash,
     /// When, by the service's clock.
     pub at: NumericDate,
-    /// How the person proved to be there, as far as the service saw it (RFC 8176): `swk` for a key in software.
+    /// How the person proved to be there, as far as the service saw it (RFC 8176): [`AMR_SOFTWARE_KEY`].
     pub amr: Vec<String>,
     /// SHA-256 of the audit entry before.
     pub audit_head: super::Sha256Hash,

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use sqlx::sqlite::SqliteConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Body, Code, Refusal};
+use super::http::{Body, Code, Path, Refusal};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
@@ -87,15 +87,15 @@ pub(super) async fn submit(
 ) -> Result<(StatusCode, Json<ApplicationAccepted>), Refusal> {
     let now = service.now_unix();
     let account = session.account;
+    do_what_is_due(&service).await;
     let mut tx = service.store.begin().await?;
-    expire(&service, &mut tx, now).await?;
 
     let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
     let device = device.bind(account.id).bind(DeviceState::Active.as_str()).fetch_optional(&mut *tx).await?;
     device.ok_or(Code::NoDevice)?;
-    let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND state = $2";
+    let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND state = $2 AND expires_at > $3";
     let pending = sqlx::query_scalar::<_, i64>(pending).bind(account.id).bind(ApplicationState::Pending.as_str());
-    if pending.fetch_one(&mut *tx).await? >= MAX_PENDING {
+    if pending.bind(now).fetch_one(&mut *tx).await? >= MAX_PENDING {
         return Err(Code::TooManyPending.into());
     }
     let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND created > $2";
@@ -154,7 +154,7 @@ pub(super) async fn state(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<Json<ApplicationAnswer>, Refusal> {
-    do_what_is_due(&service).await?;
+    do_what_is_due(&service).await;
     let mut connection = service.store.pool().acquire().await?;
     let row = find(&mut connection, &session.account, BY_APPLICATION, &id).await?;
     Ok(Json(row.application()?))
@@ -169,7 +169,7 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Json<ApplicationAnswer>, Refusal> {
     let now = service.now_unix();
-    do_what_is_due(&service).await?;
+    do_what_is_due(&service).await;
     let mut tx = service.store.begin().await?;
     let row = find(&mut tx, &session.account, BY_APPLICATION, &id).await?;
     let moved = transition(&mut tx, &id, row.state()?, Event::ApplicationCancelled).await?;
@@ -178,9 +178,9 @@ pub(super) async fn cancel(
     let event = Event::ApplicationCancelled;
     let entry = Entry { actor: &actor, device: None, event, object: &id, result: "ok", detail: None };
     audit::append(&mut tx, entry, now).await?;
-    let row = find(&mut tx, &session.account, BY_APPLICATION, &id).await?;
+    let answer = find(&mut tx, &session.account, BY_APPLICATION, &id).await?.application()?;
     tx.commit().await?;
-    Ok(Json(row.application()?))
+    Ok(Json(answer))
 }
 
 /// The row of this account that `query` finds for `id`.
@@ -194,60 +194,64 @@ pub(super) async fn find(
     Ok(row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?)
 }
 
-/// Ends what has ended and executes what is due. Requests call it too, so that nobody is shown yesterday's state.
-pub(super) async fn do_what_is_due(service: &Service) -> Result<(), Refusal> {
+/// Ends what has ended and executes what is due. Requests call it too, so that nobody is shown yesterday's state. Each
+/// row has a transaction of its own: one that fails is logged, tried again at the next round, and stands in nobody's way.
+pub(super) async fn do_what_is_due(service: &Service) {
     let now = service.now_unix();
-    let due = "SELECT 1 FROM application WHERE (state = $1 AND expires_at <= $3) OR (state = $2 AND execute_at <= $3)";
-    let due = sqlx::query(due).bind(ApplicationState::Pending.as_str()).bind(ApplicationState::Queued.as_str());
-    if due.bind(now).fetch_optional(service.store.pool()).await?.is_none() {
-        return Ok(());
+    let due = "SELECT application_id FROM application WHERE (state = $1 AND expires_at <= $3) \
+               OR (state = $2 AND execute_at <= $3) ORDER BY execute_at, application_id";
+    let due = sqlx::query_scalar::<_, String>(due).bind(ApplicationState::Pending.as_str());
+    let due = due.bind(ApplicationState::Queued.as_str()).bind(now).fetch_all(service.store.pool()).await;
+    let due = due.unwrap_or_else(|error| {
+        tracing::error!(%error, "due work cannot be looked for");
+        Vec::new()
+    });
+    for application in due {
+        if let Err(refusal) = do_one(service, &application, now).await {
+            tracing::error!(code = refusal.code.as_str(), application, "due work failed");
+        }
     }
+}
+
+/// Ends or executes one application. One that was approved and cannot be read any more has failed, for good.
+async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Refusal> {
     let mut tx = service.store.begin().await?;
-    expire(service, &mut tx, now).await?;
-    execute(service, &mut tx, now).await?;
-    tx.commit().await?;
-    Ok(())
-}
-
-/// Ends approvals whose time is over.
-pub(super) async fn expire(service: &Service, tx: &mut Tx, now: NumericDate) -> Result<(), Refusal> {
-    let query = sqlx::query_as::<_, Row>(select!("WHERE state = $1 AND expires_at <= $2"))
-        .bind(ApplicationState::Pending.as_str());
-    for row in query.bind(now).fetch_all(&mut **tx).await? {
-        finish(service, tx, &row, Event::ApplicationExpired, now).await?;
-    }
-    Ok(())
-}
-
-/// Carries out approved applications whose time has come: the account gets the new value.
-async fn execute(service: &Service, tx: &mut Tx, now: NumericDate) -> Result<(), Refusal> {
-    let query = select!("WHERE state = $1 AND execute_at <= $2 ORDER BY execute_at, application_id");
-    let query = sqlx::query_as::<_, Row>(query).bind(ApplicationState::Queued.as_str());
-    for row in query.bind(now).fetch_all(&mut **tx).await? {
-        let document = FrozenDocument::from_bytes(row.document.clone()).read()?;
-        let (update, value) = match &document.change {
-            Change::Address(change) => ("UPDATE account SET address = $2 WHERE account_id = $1", to_json(&change.new)?),
-            Change::Bank(change) => {
-                ("UPDATE account SET bank_account = $2 WHERE account_id = $1", to_json(&change.new)?)
+    let row = sqlx::query_as::<_, Row>(BY_APPLICATION).bind(id).fetch_one(&mut *tx).await?;
+    let (event, result) = match row.state()? {
+        ApplicationState::Pending if row.expires_at <= now => (Event::ApplicationExpired, "ok"),
+        ApplicationState::Queued if row.execute_at.is_some_and(|at| at <= now) => {
+            match FrozenDocument::from_bytes(row.document.clone()).read() {
+                Ok(document) => {
+                    change_account(&mut tx, row.account_id, &document.change).await?;
+                    (Event::ApplicationExecuted, "ok")
+                }
+                Err(_) => {
+                    tracing::error!(application = id, "a document that was approved cannot be read any more");
+                    (Event::ApplicationFailed, Code::ApplicationInvalid.as_str())
+                }
             }
-        };
-        sqlx::query(update).bind(row.account_id).bind(value).execute(&mut **tx).await?;
-        finish(service, tx, &row, Event::ApplicationExecuted, now).await?;
-    }
-    Ok(())
+        }
+        _ => return Ok(()), // somebody else was quicker
+    };
+    transition(&mut tx, id, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
+    let detail = Some(service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr));
+    let entry = Entry { actor: "service", device: None, event, object: id, result, detail };
+    audit::append(&mut tx, entry, now).await?;
+    Ok(tx.commit().await?)
 }
 
-/// Moves an application by something the service does itself.
-async fn finish(service: &Service, tx: &mut Tx, row: &Row, event: Event, now: NumericDate) -> Result<(), Refusal> {
-    transition(tx, &row.application_id, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
-    let account = Account::by_id(tx, row.account_id).await?;
-    let detail = Some(service.keys.pseudonym(&account.kvnr));
-    let entry = Entry { actor: "service", device: None, event, object: &row.application_id, result: "ok", detail };
-    audit::append(tx, entry, now).await
+/// Carries out a change: the account gets the new value.
+async fn change_account(tx: &mut Tx, account_id: i64, change: &Change) -> Result<(), Refusal> {
+    let (update, value) = match change {
+        Change::Address(change) => ("UPDATE account SET address = $2 WHERE account_id = $1", to_json(&change.new)?),
+        Change::Bank(change) => ("UPDATE account SET bank_account = $2 WHERE account_id = $1", to_json(&change.new)?),
+    };
+    sqlx::query(update).bind(account_id).bind(value).execute(&mut **tx).await?;
+    Ok(())
 }
 
 impl From<ApplicationError> for Refusal {
     fn from(error: ApplicationError) -> Self {
-        Self::new(Code::ApplicationInvalid).with_detail(error.to_string())
+        Self::new(Code::ApplicationInvalid).with_detail(error.code())
     }
 }

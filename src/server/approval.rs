@@ -3,26 +3,25 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::account::Account;
-use super::application::{BY_APPROVAL, Row, do_what_is_due, expire, find, select};
+use super::application::{BY_APPROVAL, Row, do_what_is_due, find, select};
 use super::audit::{self, Entry};
-use super::device::parse_level;
-use super::http::{Body, Code, Refusal};
+use super::http::{Body, Code, Path, Refusal};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, random};
 use crate::protocol::api::{
-    ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
+    ApplicationAnswer, ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
 use crate::protocol::approval::{
     DecisionError, ExpectedDecision, FrozenDocument, MatchCode, Verdict, VerifiedDecision,
 };
 use crate::protocol::evidence::ApprovalEvidence;
-use crate::protocol::service::{Receipt, ReceiptSubject};
-use crate::protocol::{Challenge, DeviceId, NumericDate, VERSION};
+use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
+use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, VERSION};
 
 /// Wrong match codes that deny an approval.
 const MAX_WRONG_CODES: i64 = 3;
@@ -33,7 +32,7 @@ pub(super) async fn list(
     State(service): State<Arc<Service>>,
     session: Session,
 ) -> Result<Json<ApprovalsAnswer>, Refusal> {
-    do_what_is_due(&service).await?;
+    do_what_is_due(&service).await;
     let query = select!("WHERE account_id = $1 ORDER BY created DESC, application_id LIMIT 100");
     let query = sqlx::query_as::<_, Row>(query).bind(session.account.id);
     let rows = query.fetch_all(service.store.pool()).await?;
@@ -49,7 +48,7 @@ pub(super) async fn show(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<Json<ApprovalAnswer>, Refusal> {
-    do_what_is_due(&service).await?;
+    do_what_is_due(&service).await;
     let mut connection = service.store.pool().acquire().await?;
     let row = find(&mut connection, &session.account, BY_APPROVAL, &id).await?;
     let challenge = match row.state()? {
@@ -77,30 +76,39 @@ pub(super) async fn decide(
 ) -> Result<Json<DecisionAnswer>, Refusal> {
     let now = service.now_unix();
     let account = session.account;
+    do_what_is_due(&service).await;
     let mut tx = service.store.begin().await?;
-    expire(&service, &mut tx, now).await?;
     let row = find(&mut tx, &account, BY_APPROVAL, &id).await?;
     match row.state()? {
-        ApplicationState::Pending => {}
-        ApplicationState::Expired => {
-            tx.commit().await?; // it may have expired just now
-            return Err(Code::ApprovalExpired.into());
-        }
+        ApplicationState::Pending if now < row.expires_at => {}
+        ApplicationState::Pending | ApplicationState::Expired => return Err(Code::ApprovalExpired.into()),
         _ => return Err(Code::AlreadyDecided.into()),
     }
     let decision = check_decision(&service, &mut tx, &account, &row, &request, now).await?;
     let verdict = decision.verdict();
     if verdict == Verdict::Approve && !is_match(&row, &decision)? {
-        count_wrong_code(&service, &mut tx, &account, &row, request.device_id, now).await?;
+        let refusal = count_wrong_code(&service, &mut tx, &account, &row, request.device_id, now).await?;
         tx.commit().await?;
-        return Err(Code::MatchCodeWrong.into());
+        return Err(refusal);
     }
     let receipt = take_decision(&service, &mut tx, &account, &row, &request, &decision, now).await?;
+    let application = find(&mut tx, &account, BY_APPROVAL, &id).await?.application()?;
     tx.commit().await?;
-    do_what_is_due(&service).await?;
-    let mut connection = service.store.pool().acquire().await?;
-    let application = find(&mut connection, &account, BY_APPROVAL, &id).await?.application()?;
+    // The decision is taken. What follows from it at once is told where it can be, and is done later where it cannot.
+    let application = follow_up(&service, &account, &id).await.unwrap_or(application);
     Ok(Json(DecisionAnswer { verdict, receipt, application }))
+}
+
+/// Executes what is due now, and how far the application is then; `None` when that fails, which is logged.
+async fn follow_up(service: &Service, account: &Account, id: &str) -> Option<ApplicationAnswer> {
+    let done = async {
+        do_what_is_due(service).await;
+        let mut connection = service.store.pool().acquire().await?;
+        find(&mut connection, account, BY_APPROVAL, id).await?.application()
+    };
+    let failed =
+        |refusal: &Refusal| tracing::error!(code = refusal.code.as_str(), "a decision's follow-up work failed");
+    done.await.inspect_err(failed).ok()
 }
 
 /// The device is active and strong enough, and its key signed this very document with this challenge, now.
@@ -117,7 +125,8 @@ async fn check_decision(
     );
     let query = query.bind(request.device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
     let (jwk, level) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
-    if parse_level(&level)? < row.kind()?.least_level() {
+    let level: BindingLevel = level.parse().map_err(|_| Refusal::internal())?;
+    if level < row.kind()?.least_level() {
         return Err(Code::LevelTooLow.into());
     }
     let expected = ExpectedDecision {
@@ -134,7 +143,8 @@ fn is_match(row: &Row, decision: &VerifiedDecision) -> Result<bool, Refusal> {
     Ok(decision.match_code() == Some(&code))
 }
 
-/// Counts a wrong code; the third denies. The challenge changes, so that the same decision is never taken again.
+/// Counts a wrong code; the third denies. The challenge changes, so that the same decision is never taken again. Gives
+/// what the person is to learn.
 async fn count_wrong_code(
     service: &Service,
     tx: &mut Tx,
@@ -142,18 +152,24 @@ async fn count_wrong_code(
     row: &Row,
     device: DeviceId,
     now: NumericDate,
-) -> Result<(), Refusal> {
+) -> Result<Refusal, Refusal> {
     let wrong_codes = row.wrong_codes + 1;
-    let event = if wrong_codes >= MAX_WRONG_CODES { Event::ApplicationDenied } else { Event::MatchCodeWrong };
+    let (event, refusal) = match MAX_WRONG_CODES - wrong_codes {
+        tries_left @ 1.. => {
+            (Event::MatchCodeWrong, Refusal::new(Code::MatchCodeWrong).with_detail(tries_left.to_string()))
+        }
+        _ => (Event::ApplicationDenied, Code::MatchCodeDenied.into()),
+    };
     let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
     moved.ok_or(Code::AlreadyDecided)?;
     let update = "UPDATE application SET wrong_codes = $2, challenge = $3 WHERE application_id = $1";
     let update = sqlx::query(update).bind(&row.application_id).bind(wrong_codes);
     update.bind(Challenge::random(&mut random()).to_string()).execute(&mut **tx).await?;
     let actor = service.keys.pseudonym(&account.kvnr);
-    let result = Code::MatchCodeWrong.as_str();
+    let result = refusal.code.as_str();
     let entry = Entry { actor: &actor, device: Some(device), event, object: &row.application_id, result, detail: None };
-    audit::append(tx, entry, now).await
+    audit::append(tx, entry, now).await?;
+    Ok(refusal)
 }
 
 /// The decision, its receipt, the order to execute it and the audit entry: all in one transaction.
@@ -180,7 +196,7 @@ async fn take_decision(
         id: row.approval_id.clone(),
         sha256: decision.sha256(),
         at: now,
-        amr: vec!["swk".to_owned()],
+        amr: vec![AMR_SOFTWARE_KEY.to_owned()],
         audit_head,
     })?;
     let evidence = ApprovalEvidence {
@@ -207,7 +223,7 @@ async fn take_decision(
 
 fn summary(row: &Row) -> Result<ApprovalSummary, Refusal> {
     let state = match row.state()? {
-        ApplicationState::Queued | ApplicationState::Executed => "approved",
+        ApplicationState::Queued | ApplicationState::Executed | ApplicationState::Failed => "approved",
         other => other.as_str(),
     };
     Ok(ApprovalSummary {

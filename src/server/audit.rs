@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use sqlx::sqlite::SqliteConnection;
+use thiserror::Error;
 
 use super::http::Refusal;
 use super::states::Event;
@@ -37,11 +38,34 @@ struct Bytes<'a> {
     detail: Option<String>,
 }
 
+/// The audit cannot be read or written.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// The database refused.
+    #[error("the database refuses")]
+    Database(#[from] sqlx::Error),
+    /// The last entry's hash is none, or an entry has no JSON form.
+    #[error("the audit is damaged")]
+    Damaged,
+}
+
+impl From<AuditError> for Refusal {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Database(error) => error.into(),
+            AuditError::Damaged => {
+                tracing::error!("the audit is damaged");
+                Self::internal()
+            }
+        }
+    }
+}
+
 /// The hash of the last entry; of nothing before the first.
-pub(super) async fn head(connection: &mut SqliteConnection) -> Result<(i64, Sha256Hash), Refusal> {
+pub(super) async fn head(connection: &mut SqliteConnection) -> Result<(i64, Sha256Hash), AuditError> {
     let last = sqlx::query_as::<_, (i64, String)>("SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1");
     match last.fetch_optional(connection).await? {
-        Some((seq, sha256)) => Ok((seq, sha256.parse().map_err(|_| Refusal::internal())?)),
+        Some((seq, sha256)) => Ok((seq, sha256.parse().map_err(|_| AuditError::Damaged)?)),
         None => Ok((0, Sha256Hash::of(&[]))),
     }
 }
@@ -51,7 +75,7 @@ pub(super) async fn append(
     connection: &mut SqliteConnection,
     entry: Entry<'_>,
     now: NumericDate,
-) -> Result<(), Refusal> {
+) -> Result<(), AuditError> {
     let (last, prev_sha256) = head(&mut *connection).await?;
     let seq = last + 1;
     let bytes = json::canonical(&Bytes {
@@ -64,7 +88,8 @@ pub(super) async fn append(
         object: entry.object,
         result: entry.result,
         detail: entry.detail,
-    })?;
+    })
+    .map_err(|_| AuditError::Damaged)?;
     let sha256 = Sha256Hash::of(&bytes).to_string();
     let insert = sqlx::query("INSERT INTO audit (seq, entry, sha256) VALUES ($1, $2, $3)");
     insert.bind(seq).bind(bytes).bind(sha256).execute(connection).await?;

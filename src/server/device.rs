@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
+use sqlx::sqlite::SqliteConnection;
 
 use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Code, Refusal};
+use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::states::{DeviceState, Event, States as _, transition};
 use super::store::from_json;
-use crate::protocol::BindingLevel;
 use crate::protocol::api::{DeviceAnswer, DevicesAnswer, Problem};
 use crate::protocol::evidence::BindingEvidence;
 
@@ -76,13 +76,13 @@ pub(super) async fn revoke(
 
 /// A device of this account, and what its binding rests on.
 pub(super) async fn find(
-    service: &Service,
+    connection: &mut SqliteConnection,
     account: &Account,
     id: &str,
 ) -> Result<(DeviceAnswer, BindingEvidence), Refusal> {
     let query = select!("WHERE device_id = $1 AND account_id = $2");
     let query = sqlx::query_as::<_, Row>(query).bind(id).bind(account.id);
-    let row = query.fetch_optional(service.store.pool()).await?.ok_or(Code::NotFound)?;
+    let row = query.fetch_optional(connection).await?.ok_or(Code::NotFound)?;
     let evidence = from_json(&row.evidence)?;
     Ok((answer(row)?, evidence))
 }
@@ -92,13 +92,9 @@ fn answer(row: Row) -> Result<DeviceAnswer, Refusal> {
         device_id: row.device_id.parse().map_err(|_| Refusal::internal())?,
         name: row.name,
         state: row.state,
-        method: from_json(&format!("\"{}\"", row.method))?,
-        binding_level: parse_level(&row.binding_level)?,
+        method: row.method.parse().map_err(|_| Refusal::internal())?,
+        binding_level: row.binding_level.parse().map_err(|_| Refusal::internal())?,
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
         active_from: row.active_from,
     })
-}
-
-pub(super) fn parse_level(text: &str) -> Result<BindingLevel, Refusal> {
-    from_json(&format!("\"{text}\""))
 }

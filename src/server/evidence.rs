@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 use super::Service;
-use super::http::{Code, Refusal};
+use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::store::from_json;
 use crate::protocol::VERSION;

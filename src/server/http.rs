@@ -1,19 +1,18 @@
-//! What all endpoints share: errors (RFC 9457), strict bodies, logs without personal data, the OpenAPI document.
+//! What all endpoints share: errors (RFC 9457), strict bodies, logs without personal data.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{DefaultBodyLimit, FromRequest, MatchedPath, Request, State};
+use axum::extract::{self, DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::de::DeserializeOwned;
-use utoipa::OpenApi as _;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{Service, random};
+use super::{Service, openapi, random};
 use crate::jose::json::{self, JsonError};
 use crate::protocol::VERSION;
 use crate::protocol::api::{ConfigurationAnswer, Problem};
@@ -68,6 +67,7 @@ codes! {
     RegistrationEnded = 410 "registration_ended", "The registration has expired or was completed.";
     ChallengeEnded = 410 "challenge_ended", "The challenge is unknown, used or expired.";
     ApprovalExpired = 410 "approval_expired", "The approval has expired.";
+    BodyTooLarge = 413 "body_too_large", "The body is longer than 128 KiB.";
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
     DeviceInformationInvalid = 422 "device_information_invalid", "The device information is not plain text of version 1.0.";
     CertificateMalformed = 422 "certificate_malformed", "The certificate does not name exactly one person and insurer.";
@@ -89,7 +89,8 @@ codes! {
     ApplicationInvalid = 422 "application_invalid", "The application's data break a rule.";
     DocumentMismatch = 422 "document_mismatch", "The signed document is not the one that was frozen.";
     DecisionInvalid = 422 "decision_invalid", "The decision is wrong.";
-    MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong.";
+    MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong; the detail is how many tries are left.";
+    MatchCodeDenied = 422 "match_code_denied", "The match code was wrong too often: the approval is denied.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
     Internal = 500 "internal", "The service failed; nothing was changed.";
@@ -160,8 +161,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let bytes = axum::body::Bytes::from_request(request, state).await.map_err(|_| Code::MalformedRequest)?;
+        let bytes = axum::body::Bytes::from_request(request, state).await;
+        let bytes = bytes.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+            _ => Code::MalformedRequest,
+        })?;
         json::read(&bytes).map(Self).map_err(|_| Code::MalformedRequest.into())
+    }
+}
+
+/// The variable part of a path. What is no text is refused like every other request that is not understood.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = extract::Path::from_request_parts(parts, state).await;
+        path.map(|extract::Path(value)| Self(value)).map_err(|_| Code::MalformedRequest.into())
     }
 }
 
@@ -186,25 +203,12 @@ pub(super) async fn configuration(State(service): State<Arc<Service>>) -> Result
     Ok(Json(ConfigurationAnswer { configuration }))
 }
 
-#[derive(utoipa::OpenApi)]
-#[openapi(
-    info(title = "Kartenbund account service", description = "Devices bound by the health card, and approvals they sign."),
-    components(schemas(Problem)),
-    security(("access_token" = []))
-)]
-struct Description;
-
 /// Adds what every endpoint has: the OpenAPI document, size limit, errors as problem+json, logs.
 pub(super) fn finish(
     router: axum::Router<Arc<Service>>,
     paths: utoipa::openapi::OpenApi,
 ) -> axum::Router<Arc<Service>> {
-    let mut openapi = Description::openapi();
-    openapi.merge(paths);
-    if let Some(components) = &mut openapi.components {
-        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        components.add_security_scheme("access_token", bearer);
-    }
+    let openapi = openapi::describe(paths);
     router
         .route("/openapi.json", get(async move || Json(openapi)))
         .fallback(async || Refusal::new(Code::NotFound))

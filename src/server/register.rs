@@ -6,7 +6,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::account::{self, parse_date};
-use super::audit::{self, Entry};
+use super::audit::{self, AuditError, Entry};
 use super::states::Event;
 use super::{Service, random};
 use crate::identity::kvnr::{Kvnr, KvnrError};
@@ -14,7 +14,21 @@ use crate::identity::vsd::Address;
 use crate::protocol::application::{Change, OldNew};
 use crate::secret::SecretText;
 
-/// One row: the header line of the file names these columns.
+/// What the header line names, in any order and beside others: the members of [`Row`].
+const COLUMNS: [&str; 10] = [
+    "kvnr",
+    "given_name",
+    "family_name",
+    "birth_date",
+    "street",
+    "house_number",
+    "postal_code",
+    "city",
+    "country",
+    "membership_start",
+];
+
+/// One row.
 #[derive(Deserialize)]
 struct Row {
     kvnr: String,
@@ -32,8 +46,8 @@ struct Row {
 /// Why a row is not taken.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Rejected {
-    /// The row does not have the columns of the header.
-    #[error("the row does not fit the header")]
+    /// The row does not have the columns of the header, or is no text.
+    #[error("the row does not fit the header, or is not UTF-8")]
     Columns,
     /// The insurance number.
     #[error("kvnr: {0}")]
@@ -61,15 +75,21 @@ pub struct ImportReport {
 /// The import stopped.
 #[derive(Debug, Error)]
 pub enum ImportError {
-    /// The file cannot be read, or its header lacks a column.
-    #[error(
-        "the file is not CSV with the columns kvnr, given_name, family_name, birth_date, street, house_number, \
-             postal_code, city, country, membership_start"
-    )]
+    /// The file cannot be read, or its header is no CSV.
+    #[error("the file cannot be read as CSV")]
     File(#[source] csv::Error),
+    /// The header does not name this column, or names it twice.
+    #[error("the header does not name {0} once; the columns are {columns}", columns = COLUMNS.join(", "))]
+    Header(&'static str),
     /// The database refused; rows before this one are imported.
     #[error("the database refused")]
-    Database,
+    Database(#[from] sqlx::Error),
+    /// The audit entry could not be written; rows before this one are imported.
+    #[error("the audit entry could not be written")]
+    Audit(#[from] AuditError),
+    /// The hash of the password needs 64 MiB of memory.
+    #[error("the initial password could not be hashed: memory is short")]
+    Hash,
     /// The initial password could not be handed out; its account was not made.
     #[error("the initial password could not be written")]
     Output(#[source] std::io::Error),
@@ -89,6 +109,11 @@ impl Service {
         let mut report = ImportReport::default();
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
         let headers = reader.headers().map_err(ImportError::File)?.clone();
+        for column in COLUMNS {
+            if headers.iter().filter(|name| *name == column).count() != 1 {
+                return Err(ImportError::Header(column));
+            }
+        }
         for record in reader.records() {
             let (line, row) = match record {
                 Ok(record) => {
@@ -98,10 +123,6 @@ impl Service {
                 Err(error) => (error.position().map_or(0, csv::Position::line), Err(error)),
             };
             match row {
-                // A header without one of the columns fails every row: say so once.
-                Err(error) if report.imported == 0 && report.rejected.is_empty() => {
-                    return Err(ImportError::File(error));
-                }
                 Err(_) => report.rejected.push((line, Rejected::Columns)),
                 Ok(row) => match self.import_row(row, &mut hand_out).await? {
                     Ok(()) => report.imported += 1,
@@ -121,13 +142,13 @@ impl Service {
             Ok(checked) => checked,
             Err(rejected) => return Ok(Err(rejected)),
         };
-        let mut tx = self.store.begin().await.map_err(|_| ImportError::Database)?;
+        let mut tx = self.store.begin().await?;
         let exists = sqlx::query("SELECT 1 FROM account WHERE kvnr = $1").bind(kvnr.as_str());
-        if exists.fetch_optional(&mut *tx).await.map_err(|_| ImportError::Database)?.is_some() {
+        if exists.fetch_optional(&mut *tx).await?.is_some() {
             return Ok(Err(Rejected::Exists));
         }
         let password = account::initial_password(&mut random());
-        let hash = account::hash(&password).ok_or(ImportError::Database)?;
+        let hash = account::hash(&password).ok_or(ImportError::Hash)?;
         let now = self.now_unix();
         let insert = sqlx::query(
             "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, password_hash, \
@@ -135,13 +156,13 @@ impl Service {
         );
         let insert = insert.bind(kvnr.as_str()).bind(row.given_name).bind(row.family_name).bind(row.birth_date);
         let insert = insert.bind(address).bind(row.membership_start).bind(hash).bind(now);
-        insert.execute(&mut *tx).await.map_err(|_| ImportError::Database)?;
+        insert.execute(&mut *tx).await?;
         let object = self.keys.pseudonym(&kvnr);
         let event = Event::AccountImported;
         let entry = Entry { actor: "operator", device: None, event, object: &object, result: "ok", detail: None };
-        audit::append(&mut tx, entry, now).await.map_err(|_| ImportError::Database)?;
+        audit::append(&mut tx, entry, now).await?;
         hand_out(&kvnr, &password).map_err(ImportError::Output)?;
-        tx.commit().await.map_err(|_| ImportError::Database)?;
+        tx.commit().await?;
         Ok(Ok(()))
     }
 }

@@ -3,28 +3,28 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use sqlx::sqlite::SqliteConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::device;
-use super::http::{Body, Code, Refusal};
+use super::http::{Body, Code, Path, Refusal};
 use super::session::Session;
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, random};
 use crate::pki::{self, PkiError};
 use crate::protocol::api::{
-    ChallengeAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
+    ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
 };
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::registration::{
     AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, Membership, Method, RegistrationError,
 };
-use crate::protocol::service::{Receipt, ReceiptSubject, RegistrationChallenge};
+use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{Challenge, DeviceId, NumericDate, RegistrationId, Sha256Hash, VERSION};
 
 /// Life of a registration and of its challenge, in seconds.
@@ -34,9 +34,6 @@ const CHALLENGE_LIFE: i64 = 180;
 const MAX_A_DAY: i64 = 10;
 const MAX_DEVICES: i64 = 5;
 const DAY: i64 = 24 * 60 * 60;
-
-/// Binding by the card rests on a key in software; the service saw nothing more.
-const AMR_SOFTWARE_KEY: &str = "swk";
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -60,7 +57,7 @@ struct FreshChallenge {
 
 /// Announces a device key.
 #[utoipa::path(post, path = "/v1/registrations", request_body = RegistrationRequest, responses(
-    (status = 201, body = RegistrationOffer), (status = 401, body = Problem), (status = 422, body = Problem),
+    (status = 201, body = RegistrationOffer), (status = 409, body = Problem), (status = 422, body = Problem),
     (status = 429, body = Problem)))]
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
@@ -78,15 +75,16 @@ pub(super) async fn open(
     if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
         return Err(Code::TooManyRegistrations.into());
     }
+    // It is checked again when a device is bound; here it spares the person the card PIN.
+    check_device_limit(&mut tx, &account).await?;
     let registration_id = RegistrationId::random(&mut random());
     let expires_at = now + REGISTRATION_LIFE;
     let insert = sqlx::query(
         "INSERT INTO registration (registration_id, account_id, state, method, jkt, commitment, device_information, \
          created, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     );
-    let Method::Card = request.method;
     let insert = insert.bind(registration_id.to_string()).bind(account.id).bind(RegistrationState::Open.as_str());
-    let insert = insert.bind("card").bind(request.jkt.to_string()).bind(request.commit.to_string());
+    let insert = insert.bind(request.method.as_str()).bind(request.jkt.to_string()).bind(request.commit.to_string());
     let insert = insert.bind(to_json(&request.device_information)?).bind(now).bind(expires_at);
     insert.execute(&mut *tx).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationOpened, Ok(None)).await?;
@@ -117,7 +115,6 @@ pub(super) async fn challenge(
     let update = "UPDATE registration SET challenge = $2, challenge_expires_at = $3 WHERE registration_id = $1";
     sqlx::query(update).bind(&id).bind(challenge.to_string()).bind(exp).execute(&mut *tx).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationChallenged, Ok(None)).await?;
-    tx.commit().await?;
     let message = RegistrationChallenge {
         v: VERSION,
         aud: service.settings.issuer.clone(),
@@ -128,7 +125,9 @@ pub(super) async fn challenge(
         iat: now,
         exp,
     };
-    Ok(Json(ChallengeAnswer { challenge: service.keys.sign(&message)? }))
+    let answer = ChallengeAnswer { challenge: service.keys.sign(&message)? };
+    tx.commit().await?;
+    Ok(Json(answer))
 }
 
 /// Hands in the evidence. All of it is checked before anything changes; the challenge is used up in any case.
@@ -158,11 +157,9 @@ pub(super) async fn evidence(
         Err(refusal) => Err(refusal),
     };
     match bound {
-        Ok((device_id, receipt)) => {
-            tx.commit().await?;
-            let (device, _) = device::find(&service, &account, &device_id.to_string()).await?;
-            let state = RegistrationState::Bound.as_str().to_owned();
-            Ok(Json(RegistrationAnswer { state, device: Some(device), receipt: Some(receipt) }))
+        Ok(answer) => {
+            tx.commit().await?; // nothing after it can fail: what is bound is never answered with an error
+            Ok(Json(answer))
         }
         Err(refusal) if refusal.code == Code::Internal => Err(refusal), // rolled back whole
         Err(refusal) => {
@@ -186,12 +183,30 @@ pub(super) async fn state(
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
     let mut connection = service.store.pool().acquire().await?;
     let (_, row, state) = find(&mut connection, &session.account, &id).await?;
-    let state = state.as_str().to_owned();
     let Some(device_id) = row.device_id else {
-        return Ok(Json(RegistrationAnswer { state, device: None, receipt: None }));
+        return Ok(Json(RegistrationAnswer {
+            state: state.as_str().to_owned(),
+            device_id: None,
+            binding_level: None,
+            active_from: None,
+            device: None,
+            receipt: None,
+        }));
     };
-    let (device, evidence) = device::find(&service, &session.account, &device_id).await?;
-    Ok(Json(RegistrationAnswer { state, device: Some(device), receipt: Some(evidence.receipt) }))
+    let (device, evidence) = device::find(&mut connection, &session.account, &device_id).await?;
+    Ok(Json(bound(device, evidence.receipt)))
+}
+
+/// The answer for a registration that has bound a device.
+fn bound(device: DeviceAnswer, receipt: String) -> RegistrationAnswer {
+    RegistrationAnswer {
+        state: device.state.clone(),
+        device_id: Some(device.device_id),
+        binding_level: Some(device.binding_level),
+        active_from: Some(device.active_from),
+        device: Some(device),
+        receipt: Some(receipt),
+    }
 }
 
 /// Takes the challenge back, so that it is never taken again; `None` when there is none that is alive.
@@ -254,7 +269,8 @@ fn check(
     Ok(Proofs { challenge, nonce, evidence: Evidence::Card(certificate, membership, card), device, expected })
 }
 
-/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence.
+/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. The answer is made
+/// here, within the transaction.
 async fn bind(
     service: &Service,
     tx: &mut Tx,
@@ -263,27 +279,22 @@ async fn bind(
     proofs: Proofs,
     request: EvidenceRequest,
     now: NumericDate,
-) -> Result<(DeviceId, String), Refusal> {
+) -> Result<RegistrationAnswer, Refusal> {
     let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, expected } = proofs;
-    let level = evidence.level();
-    let Evidence::Card(certificate, Membership { .. }, card) = evidence;
-
-    // The proofs belong together: one registration, one key.
-    let registrations = [challenge.registration_id, card.registration_id(), device.registration_id()];
-    if registrations != [expected.registration_id; 3] || card.device_key() != device.device_key() {
+    // The proofs belong together: one card, one account, one registration, one key.
+    let is_of_this = challenge.registration_id == expected.registration_id && expected.kvnr == account.kvnr;
+    if !is_of_this || !evidence.belongs_together(&device, &expected) {
         return Err(Refusal::internal());
     }
+    let level = evidence.level();
+    let Evidence::Card(certificate, Membership { .. }, card) = evidence;
     // The key and its identifier were never used before; revoked devices count.
     let used = "SELECT 1 FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)";
     let used = sqlx::query(used).bind(&row.jkt).bind(account.id).bind(card.key_identifier().to_string());
     if used.fetch_optional(&mut **tx).await?.is_some() {
         return Err(Code::KeyInUse.into());
     }
-    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state = $2");
-    let active = active.bind(account.id).bind(DeviceState::Active.as_str());
-    if active.fetch_one(&mut **tx).await? >= MAX_DEVICES {
-        return Err(Code::TooManyDevices.into());
-    }
+    check_device_limit(tx, account).await?;
 
     let device_id = DeviceId::random(&mut random());
     let pop_sha256 = Sha256Hash::of(request.pop.as_bytes());
@@ -314,7 +325,7 @@ async fn bind(
          key_identifier, active_from, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     );
     let insert = insert.bind(device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
-    let insert = insert.bind(information.name).bind("card").bind(level.to_string()).bind(&row.jkt);
+    let insert = insert.bind(information.name).bind(Method::Card.as_str()).bind(level.to_string()).bind(&row.jkt);
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
     let insert = insert.bind(card.key_identifier().to_string()).bind(now).bind(to_json(&evidence)?);
     insert.execute(&mut **tx).await?;
@@ -334,7 +345,15 @@ async fn bind(
         detail: Some(pop_sha256.to_string()),
     };
     audit::append(tx, entry, now).await?;
-    Ok((device_id, receipt))
+    let (device, _) = device::find(tx, account, &device_id.to_string()).await?;
+    Ok(bound(device, receipt))
+}
+
+/// The account has room for one more active device.
+async fn check_device_limit(connection: &mut SqliteConnection, account: &Account) -> Result<(), Refusal> {
+    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state = $2");
+    let active = active.bind(account.id).bind(DeviceState::Active.as_str()).fetch_one(connection).await?;
+    if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
 async fn find(
@@ -370,7 +389,7 @@ async fn audit_event(
         Err(refusal) => (refusal.code.as_str(), refusal.detail().map(str::to_owned)),
     };
     let entry = Entry { actor: &actor, device: None, event, object: &object, result, detail };
-    audit::append(tx, entry, service.now_unix()).await
+    Ok(audit::append(tx, entry, service.now_unix()).await?)
 }
 
 impl From<PkiError> for Refusal {

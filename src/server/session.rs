@@ -17,6 +17,7 @@ use crate::identity::kvnr::Kvnr;
 use crate::jose::base64url;
 use crate::protocol::Sha256Hash;
 use crate::protocol::api::{LoginAnswer, LoginRequest, Problem};
+use crate::secret::SecretText;
 
 /// Life of a token, in seconds.
 const LIFE: i64 = 15 * 60;
@@ -70,8 +71,8 @@ pub(super) async fn login(
     };
     let mut token = [0; 32];
     rand_core::Rng::fill_bytes(&mut random(), &mut token);
-    let access_token = base64url::encode(&token);
-    let token_sha256 = Sha256Hash::of(access_token.as_bytes()).to_string();
+    let access_token = SecretText::new(base64url::encode(&token));
+    let token_sha256 = Sha256Hash::of(access_token.expose().as_bytes()).to_string();
     let insert = "INSERT INTO session (token_sha256, account_id, created, expires_at) VALUES ($1, $2, $3, $4)";
     let insert = sqlx::query(insert).bind(token_sha256).bind(account.id).bind(now).bind(now + LIFE);
     insert.execute(&mut *tx).await?;

@@ -80,6 +80,7 @@ names! {
         ApplicationExpired = "application.expired",
         ApplicationCancelled = "application.cancelled",
         ApplicationExecuted = "application.executed",
+        ApplicationFailed = "application.failed",
     }
 }
 
@@ -106,7 +107,8 @@ names! {
 }
 
 names! {
-    /// An application with its approval: approved ones are queued first, then executed.
+    /// An application with its approval: approved ones are queued first, then executed; or they failed,
+    /// when what was approved cannot be read any more.
     ApplicationState {
         Pending = "pending",
         Denied = "denied",
@@ -114,6 +116,7 @@ names! {
         Cancelled = "cancelled",
         Queued = "queued",
         Executed = "executed",
+        Failed = "failed",
     }
 }
 
@@ -151,6 +154,7 @@ impl States for ApplicationState {
         row(Self::Pending, Event::ApplicationExpired, Self::Expired),
         row(Self::Pending, Event::ApplicationCancelled, Self::Cancelled),
         row(Self::Queued, Event::ApplicationExecuted, Self::Executed),
+        row(Self::Queued, Event::ApplicationFailed, Self::Failed),
         row(Self::Queued, Event::ApplicationCancelled, Self::Cancelled),
     ];
     const UPDATE: &'static str = "UPDATE application SET state = $3 WHERE application_id = $1 AND state = $2";
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn what_is_decided_is_decided() {
         use ApplicationState::*;
-        for done in [Denied, Expired, Cancelled, Executed] {
+        for done in [Denied, Expired, Cancelled, Executed, Failed] {
             assert!(ApplicationState::TABLE.iter().all(|row| row.from != done), "{done:?}");
         }
         assert_eq!(Queued.after(Event::ApplicationApproved), None);

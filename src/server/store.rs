@@ -8,6 +8,7 @@ use sqlx::{Sqlite, SqlitePool, Transaction};
 
 use super::ServerError;
 use super::http::Refusal;
+use crate::disk;
 
 /// A transaction that may write. It takes its place in the queue of writers at once, so that it never fails half way.
 pub(super) type Tx = Transaction<'static, Sqlite>;
@@ -16,14 +17,23 @@ pub(super) type Tx = Transaction<'static, Sqlite>;
 const BUSY: Duration = Duration::from_secs(10);
 const CONNECTIONS: u32 = 8;
 
+const FILE: &str = "kartenbund.sqlite";
+
 pub(super) struct Store(SqlitePool);
 
 impl Store {
+    /// Whether there is a database already.
+    pub(super) fn exists(folder: &Path) -> std::io::Result<bool> {
+        folder.join(FILE).try_exists()
+    }
+
     /// Opens the database and runs the migrations that are missing.
     pub(super) async fn open(folder: &Path) -> Result<Self, ServerError> {
+        let path = folder.join(FILE);
+        // SQLite would make it readable for everyone; its journals get the rights of the file they belong to.
+        disk::make_private_file(&path)?;
         let options = SqliteConnectOptions::new()
-            .filename(folder.join("kartenbund.sqlite"))
-            .create_if_missing(true)
+            .filename(path)
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full) // what was committed survives the loss of power

@@ -188,6 +188,18 @@ mod tests {
     }
 
     #[test]
+    fn an_invalid_application_is_told_in_a_sentence_for_each_member() {
+        let members = ["street", "house_number", "supplement", "city", "country", "postal_code", "iban"];
+        for language in [Language::De, Language::En] {
+            let texts = Texts::new(language);
+            let cause = |detail: &str| texts.cause(&Kind::ApplicationInvalid.failure().text("detail", detail));
+            let causes: BTreeSet<_> = members.into_iter().chain(["account_holder", "new_one"]).map(cause).collect();
+            assert_eq!(causes.len(), members.len() + 2, "{language:?}: each has its own");
+            assert!(causes.iter().all(|cause| cause.ends_with('.') && !cause.contains('_')), "{causes:?}");
+        }
+    }
+
+    #[test]
     fn numbers_have_their_plural() {
         let tries = |language, n| {
             let failure = Kind::CardPinWrong.failure().number("tries", n);

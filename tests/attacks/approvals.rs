@@ -17,26 +17,8 @@ impl Forgery {
 
     fn on(computer: Computer) -> Self {
         let accepted = computer.apply(&new_address());
-        let path = format!("/v1/approvals/{}", accepted.approval_id);
-        let answer: ApprovalAnswer = computer.here.service.get(&path).unwrap();
-        let file = computer.here.home.device().unwrap();
-        let pin = kartenbund::secret::DevicePin::parse(&typed(DEVICE_PIN)).unwrap();
-        let (pending, _) = file.key.lock().begin(&pin).unwrap();
-        let opened = pending.finish(kartenbund::device_key::Evaluated::Nothing).unwrap();
-        let kartenbund::device_key::PinAnswer::Open(key) = opened else { panic!("the PIN is right") };
-        let iat = computer.clock.now();
-        let decision = Decision {
-            v: VERSION,
-            aud: computer.here.profile.service.clone(),
-            approval_id: accepted.approval_id,
-            document: answer.document,
-            challenge: answer.challenge.unwrap(),
-            decision: Verdict::Approve,
-            match_code: Some(accepted.match_code.clone()),
-            iat,
-            exp: iat + 60,
-            jti: MessageId::random(&mut rng()),
-        };
+        let key = open_key(&computer);
+        let decision = honest_decision(&computer, &accepted);
         Self { computer, accepted, decision, key }
     }
 
@@ -54,6 +36,43 @@ impl Forgery {
         let path = format!("/v1/approvals/{}", self.accepted.approval_id);
         self.computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state == "pending"
     }
+}
+
+/// The device key, opened as its owner does.
+fn open_key(computer: &Computer) -> kartenbund::device_key::OpenKey {
+    let file = computer.here.home.device().unwrap();
+    let pin = kartenbund::secret::DevicePin::parse(&typed(DEVICE_PIN)).unwrap();
+    let (pending, _) = file.key.lock().begin(&pin).unwrap();
+    let opened = pending.finish(kartenbund::device_key::Evaluated::Nothing).unwrap();
+    let kartenbund::device_key::PinAnswer::Open(key) = opened else { panic!("the PIN is right") };
+    key
+}
+
+/// The decision that the program would make of an approval.
+fn honest_decision(computer: &Computer, accepted: &ApplicationAccepted) -> Decision {
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    let answer: ApprovalAnswer = computer.here.service.get(&path).unwrap();
+    let iat = computer.clock.now();
+    Decision {
+        v: VERSION,
+        aud: computer.here.profile.service.clone(),
+        approval_id: accepted.approval_id,
+        document: answer.document,
+        challenge: answer.challenge.unwrap(),
+        decision: Verdict::Approve,
+        reason: None,
+        match_code: Some(accepted.match_code.clone()),
+        iat,
+        exp: iat + 60,
+        jti: MessageId::random(&mut rng()),
+    }
+}
+
+/// A decision ready to be sent.
+pub(crate) fn decision_on(computer: &Computer, accepted: &ApplicationAccepted, verdict: Verdict) -> DecisionRequest {
+    let decision = Decision { decision: verdict, ..honest_decision(computer, accepted) };
+    let decision = sign(&decision, &open_key(computer)).unwrap();
+    DecisionRequest { device_id: computer.here.home.device().unwrap().device_id().unwrap(), decision }
 }
 
 #[test]
@@ -83,11 +102,15 @@ fn every_claim_of_a_decision_is_checked() {
     let world = World::new();
     let mut forgery = Forgery::new(&world);
     type Forge = fn(&mut Decision);
-    let forgeries: [(&str, Forge); 9] = [
+    let forgeries: [(&str, Forge); 13] = [
         ("v", |d| d.v = 2),
         ("aud", |d| d.aud = "https://stranger.example".to_owned()),
         ("approval_id", |d| d.approval_id = [7; 16].into()),
         ("challenge", |d| d.challenge = [7; 32].into()),
+        ("reason", |d| d.reason = Some(String::new())),
+        ("reason", |d| d.reason = Some("not me\u{202E}".to_owned())),
+        ("reason", |d| d.reason = Some("a\nb".to_owned())),
+        ("reason", |d| d.reason = Some("x".repeat(101))),
         ("iat", |d| (d.iat, d.exp) = (d.iat + 121, d.exp + 121)),
         ("exp", |d| (d.iat, d.exp) = (d.iat - 300, d.iat - 121)),
         ("exp", |d| d.exp = d.iat + 301),
@@ -102,6 +125,21 @@ fn every_claim_of_a_decision_is_checked() {
     }
     assert!(forgery.is_pending());
     assert!(forgery.send(forgery.signed()).is_ok(), "the honest one is taken");
+}
+
+#[test]
+fn a_decision_may_say_why() {
+    let world = World::new();
+    let mut forgery = Forgery::new(&world);
+    forgery.decision.decision = Verdict::Deny;
+    forgery.decision.match_code = None;
+    forgery.decision.reason = Some("Das war ich nicht.".to_owned());
+    let taken = forgery.send(forgery.signed()).unwrap();
+    assert_eq!((&taken["verdict"], &taken["application"]["state"]), (&json!("deny"), &json!("denied")));
+    let path = format!("/v1/evidence/{}", forgery.accepted.approval_id);
+    let bundle: Bundle = forgery.computer.here.service.get(&path).unwrap();
+    let report = bundle.verify(&anchors_of(&[&ca()]), None);
+    assert!(report.findings.is_some(), "{report:?}");
 }
 
 #[test]
@@ -174,7 +212,7 @@ fn a_guessed_match_code_for_one_approval_leaves_another_alone() {
     let answer = || guessed.computer.here.service.get::<ApprovalAnswer>(&path).unwrap();
     let before = answer().challenge;
     guessed.decision.match_code = None;
-    assert_eq!(refusal(guessed.send(guessed.signed())), code("match_code_wrong"));
+    assert_eq!(refusal(guessed.send(guessed.signed())), part("match_code_wrong", "2"));
     assert_eq!(answer().challenge, before);
     assert_eq!(world.column("SELECT CAST(wrong_codes AS TEXT) FROM application ORDER BY wrong_codes"), ["0", "1"]);
 }
@@ -186,14 +224,22 @@ fn a_guessed_match_code_does_not_approve_and_uses_up_the_challenge() {
     let right = String::from(forgery.accepted.match_code.clone());
     let wrong = MatchCode::try_from(if right == "00" { "01" } else { "00" }.to_owned()).unwrap();
     forgery.decision.match_code = None;
-    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_wrong"), "none is wrong");
+    assert_eq!(refusal(forgery.send(forgery.signed())), part("match_code_wrong", "2"), "none is wrong");
     assert_eq!(refusal(forgery.send(forgery.signed())), part("decision_invalid", "challenge"));
     forgery.decision.match_code = Some(wrong);
     let path = format!("/v1/approvals/{}", forgery.accepted.approval_id);
     let answer: ApprovalAnswer = forgery.computer.here.service.get(&path).unwrap();
     forgery.decision.challenge = answer.challenge.unwrap();
-    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_wrong"));
+    assert_eq!(refusal(forgery.send(forgery.signed())), part("match_code_wrong", "1"));
     assert!(forgery.is_pending());
+
+    // The third denies, and says so.
+    let answer: ApprovalAnswer = forgery.computer.here.service.get(&path).unwrap();
+    forgery.decision.challenge = answer.challenge.unwrap();
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("match_code_denied"));
+    assert_eq!(forgery.computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state, "denied");
+    assert_eq!(refusal(forgery.send(forgery.signed())), code("already_decided"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM audit WHERE entry LIKE '%match_code_denied%'"), 1);
 }
 
 #[test]

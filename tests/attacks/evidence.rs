@@ -36,7 +36,7 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         ("challenge", |b| b.binding.challenge = [7; 32].into(), LinkName::CardSignature),
         ("proof", |b| b.binding.pop = flipped(&b.binding.pop, 2), LinkName::CardSignature),
         ("device", |b| b.binding.device_id = [7; 16].into(), LinkName::BindingReceipt),
-        ("level", |b| b.binding.binding_level = kartenbund::protocol::BindingLevel::B1, LinkName::BindingReceipt),
+        ("level", |b| b.binding.binding_level = BindingLevel::B1, LinkName::BindingReceipt),
         ("receipt", |b| b.binding.receipt = flipped(&b.binding.receipt, 2), LinkName::Certificate),
         ("approval", |b| b.approval.as_mut().unwrap().approval_id = [7; 16].into(), LinkName::Document),
         (

@@ -11,8 +11,14 @@ mod approvals;
 mod cards;
 mod certificates;
 mod claims;
+mod debug;
 mod evidence;
+mod faults;
+mod folder;
+mod http;
+mod parallel;
 mod profiles;
+mod proofs;
 mod registration;
 mod service;
 mod texts;
@@ -28,8 +34,8 @@ use kartenbund::jose::jws::{self, JwsError, sign, sign_with_jwk, sign_with_x5c};
 use kartenbund::jose::{P256Jwk, base64url};
 use kartenbund::pki::{self, AnchorError, PkiError, ProductionAnchors};
 use kartenbund::protocol::api::{
-    ApplicationAccepted, ApprovalAnswer, ChallengeAnswer, DecisionRequest, EvidenceRequest, RegistrationAnswer,
-    RegistrationOffer, RegistrationRequest,
+    ApplicationAccepted, ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, ChallengeAnswer, DecisionRequest,
+    EvidenceRequest, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
 };
 use kartenbund::protocol::application::{ApplicationError, Change};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
@@ -37,7 +43,7 @@ use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult, Report};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
 use kartenbund::protocol::service::{Configuration, Receipt, ReceiptSubject, RegistrationChallenge};
-use kartenbund::protocol::{DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
+use kartenbund::protocol::{BindingLevel, DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, CertificateType, TestCa};
 use p256::ecdsa::SigningKey;

@@ -8,7 +8,16 @@ fn the_honest_attempt_is_accepted() {
     let world = World::new();
     let mut attempt = Attempt::honest(&world);
     let request = attempt.signed();
-    assert_eq!(attempt.submit(&request).unwrap().state, "bound");
+    let answer = attempt.submit(&request).unwrap();
+    let now = world.clock.now();
+    assert_eq!((answer.state.as_str(), answer.active_from), ("active", Some(now)));
+    let device = answer.device.unwrap();
+    assert_eq!((answer.device_id, answer.binding_level), (Some(device.device_id), Some(BindingLevel::B3)));
+    let path = format!("/v1/registrations/{}", attempt.challenge.registration_id);
+    let again: serde_json::Value = attempt.computer.here.service.get(&path).unwrap();
+    assert_eq!(again["state"], "active");
+    assert_eq!(again["device_id"], device.device_id.to_string());
+    assert_eq!(again["receipt"], answer.receipt.unwrap());
 }
 
 #[test]
@@ -130,7 +139,8 @@ fn a_device_key_is_bound_once_and_never_again() {
     // The same key, after it was revoked.
     let mut attempt = Attempt::with(computer, card);
     let path = format!("/v1/registrations/{}", attempt.challenge.registration_id);
-    assert_eq!(attempt.computer.here.service.get::<RegistrationAnswer>(&path).unwrap().state, "open");
+    let open: RegistrationAnswer = attempt.computer.here.service.get(&path).unwrap();
+    assert_eq!((open.state.as_str(), open.device_id, open.binding_level), ("open", None, None));
     let request = RegistrationRequest {
         method: BindingMethod::Card,
         jkt: jwk(&device_key).thumbprint(),
@@ -236,7 +246,7 @@ fn what_happens_to_one_registration_leaves_another_alone() {
     wrong.nonce_d = DeviceNonce::random(&mut rng());
     assert_eq!(max.refused_with(&wrong), code("nonce_mismatch"));
     let request = erika.signed();
-    assert_eq!(erika.submit(&request).unwrap().state, "bound", "her challenge is neither his nor used up with his");
+    assert_eq!(erika.submit(&request).unwrap().state, "active", "her challenge is neither his nor used up with his");
     let path = format!("/v1/registrations/{}", max.challenge.registration_id);
     let his = max.computer.here.service.get::<RegistrationAnswer>(&path).unwrap();
     assert!(his.state == "open" && his.device.is_none(), "nothing of his is bound");
@@ -246,7 +256,7 @@ fn what_happens_to_one_registration_leaves_another_alone() {
     max.challenge = challenge(&max.computer, &max.challenge.registration_id.to_string());
     (max.statement.challenge, max.proof.challenge) = (max.challenge.challenge, max.challenge.challenge);
     let request = max.signed();
-    assert_eq!(max.submit(&request).unwrap().state, "bound");
+    assert_eq!(max.submit(&request).unwrap().state, "active");
 }
 
 #[test]
@@ -259,5 +269,34 @@ fn a_service_that_fails_half_way_leaves_the_registration_as_it_was() {
         .unwrap();
     assert_eq!(attempt.refused_with(&request), code("internal"));
     world.sql("DROP TRIGGER full").unwrap();
-    assert_eq!(attempt.submit(&request).unwrap().state, "bound", "nothing was used up");
+    assert_eq!(attempt.submit(&request).unwrap().state, "active", "nothing was used up");
+}
+
+#[test]
+fn the_limit_of_devices_holds_for_registrations_begun_before_it_was_reached() {
+    let world = World::new();
+    let mut first = Attempt::honest(&world);
+    let request = first.signed();
+    first.submit(&request).unwrap();
+    let mut second = Attempt::with(first.computer, first.card);
+    world
+        .sql(
+            "INSERT INTO device SELECT device_id || n, account_id, state, name, method, binding_level, jkt || n, jwk, \
+             transport_jwk, key_identifier || n, active_from, evidence FROM device, \
+             (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)",
+        )
+        .unwrap();
+    let request = second.signed();
+    assert_eq!(refusal(second.submit(&request)), code("too_many_devices"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM device"), 5);
+    let announced = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: jwk(&new_key()).thumbprint(),
+        commit: second.nonce.commitment(),
+        device_information: information(),
+    };
+    let service = &second.computer.here.service;
+    let third = service.call::<_, RegistrationOffer>(Method::POST, "/v1/registrations", &announced);
+    assert_eq!(refusal(third), code("too_many_devices"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM registration"), 2);
 }

@@ -160,14 +160,20 @@ fn three_wrong_match_codes_deny_the_application() {
     let accepted = computer.apply(&new_address());
     let right = String::from(accepted.match_code.clone());
     let wrong = if right == "00" { "01" } else { "00" };
+    let mut said = Vec::new();
     for _ in 0..3 {
         let code = kartenbund::protocol::approval::MatchCode::try_from(wrong.to_owned()).unwrap();
         let mut script = Script::with_code(&code);
         let refused =
             computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
         let Err(ApproveError::Service(error)) = refused else { panic!("{refused:?}") };
-        assert!(error.is_refused_with("match_code_wrong"));
+        said.push(match error {
+            ServiceError::Refused { code, detail, .. } => (code, detail),
+            other => panic!("the service must refuse, but: {other:?}"),
+        });
     }
+    let wrong = |tries_left: &str| ("match_code_wrong".to_owned(), Some(tries_left.to_owned()));
+    assert_eq!(said, [wrong("2"), wrong("1"), ("match_code_denied".to_owned(), None)]);
     let path = format!("/v1/approvals/{}", accepted.approval_id);
     assert_eq!(computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state, "denied");
     let mut script = Script::with_code(&accepted.match_code);
@@ -299,13 +305,19 @@ fn applications_that_break_a_rule_are_refused() {
         change(&mut application["data"]);
         computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &application)
     };
-    assert_eq!(refusal(address(|data| data["postal_code"] = json!("0410"))), "application_invalid");
-    assert_eq!(refusal(address(|data| data["city"] = json!("Leip\u{202E}zig"))), "application_invalid");
-    assert_eq!(refusal(address(|data| data["city"] = json!(""))), "application_invalid");
+    let invalid = |answer: Result<serde_json::Value, ServiceError>| match answer {
+        Err(ServiceError::Refused { code, detail, .. }) if code == "application_invalid" => detail.unwrap(),
+        other => panic!("the service must refuse, but: {other:?}"),
+    };
+    assert_eq!(invalid(address(|data| data["postal_code"] = json!("0410"))), "postal_code");
+    assert_eq!(invalid(address(|data| data["city"] = json!("Leip\u{202E}zig"))), "city");
+    assert_eq!(invalid(address(|data| data["city"] = json!(""))), "city");
+    assert_eq!(invalid(address(|data| data["house_number"] = json!("7 "))), "house_number");
+    assert_eq!(invalid(address(|data| data["country"] = json!("Germany"))), "country");
     assert_eq!(refusal(address(|data| data["planet"] = json!("Mars"))), "malformed_request");
     let bank = json!({"type": "bank.change", "data": {"iban": "DE89370400440532013001", "account_holder": "E M"}});
     let bank = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &bank);
-    assert_eq!(refusal(bank), "application_invalid");
+    assert_eq!(invalid(bank), "iban");
     let unknown = json!({"type": "name.change", "data": {}});
     let unknown = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &unknown);
     assert_eq!(refusal(unknown), "malformed_request");

@@ -334,8 +334,10 @@ fn five_devices_are_enough() {
         world.try_log_in(&folder, ERIKA, &password).unwrap().register(&mut card).unwrap();
     }
     let sixth = world.try_log_in(&world.folder.path().join("sixth"), ERIKA, &password).unwrap();
-    let Err(RegisterError::Service(error)) = sixth.register(&mut card) else { panic!("five are the limit") };
+    let mut watched = Watched::new(&mut card);
+    let Err(RegisterError::Service(error)) = sixth.register(&mut watched) else { panic!("five are the limit") };
     assert!(error.is_refused_with("too_many_devices"));
+    assert_eq!(watched.verifies(), 0, "it is said before the card sees its PIN");
     assert!(sixth.here.home.pending_device().unwrap().is_none());
     let max = world.log_in(MAX, &world.member(MAX));
     max.register(&mut crate::card(MAX)).unwrap();

@@ -154,8 +154,22 @@ error-too-many = Es sind schon so viele, wie erlaubt sind ({ $code }).
         [too_many_pending] Entscheiden Sie zuerst über die offenen Anträge: „kartenbund approvals“.
        *[other] Versuchen Sie es morgen noch einmal.
     }
-error-application-invalid = Der Antrag enthält etwas Ungültiges: { $detail }.
-    .remedy = Prüfen Sie Postleitzahl, IBAN und ob Sonderzeichen enthalten sind, die man nicht sieht.
+error-application-invalid = { $detail ->
+        [street] Die Straße ist leer, zu lang oder enthält Zeichen, die man nicht sieht.
+        [house_number] Die Hausnummer ist leer, zu lang oder enthält Zeichen, die man nicht sieht.
+        [supplement] Der Adresszusatz ist leer, zu lang oder enthält Zeichen, die man nicht sieht.
+        [city] Der Ort ist leer, zu lang oder enthält Zeichen, die man nicht sieht.
+        [country] Das Land ist kein Länderkennzeichen wie „D“ oder „A“.
+        [postal_code] Die Postleitzahl ist falsch; in Deutschland hat sie fünf Ziffern.
+        [iban] Die IBAN ist falsch.
+        [account_holder] Der Name des Kontoinhabers ist leer, zu lang oder enthält Zeichen, die man nicht sieht.
+       *[other] Der Antrag enthält etwas Ungültiges.
+    }
+    .remedy = { $detail ->
+        [iban] Vergleichen Sie sie mit Ihrer Bankkarte oder einem Kontoauszug.
+        [country] Geben Sie das Kennzeichen in Großbuchstaben an.
+       *[other] Prüfen Sie die Angaben und stellen Sie den Antrag noch einmal.
+    }
 
 error-evidence-invalid = Der Nachweis hält der Prüfung nicht stand.
     .remedy = Verlassen Sie sich nicht darauf; lassen Sie sich den Nachweis neu geben und prüfen Sie, ob der Vertrauensanker (--anchor) passt.
@@ -295,6 +309,7 @@ state-expired = abgelaufen
 state-cancelled = zurückgezogen
 state-queued = freigegeben, wird ausgeführt am { $at }
 state-executed = ausgeführt
+state-failed = fehlgeschlagen
 state-active = aktiv
 state-revoked = entfernt
 

@@ -154,8 +154,22 @@ error-too-many = There are as many already as are allowed ({ $code }).
         [too_many_pending] Decide on the open applications first: "kartenbund approvals".
        *[other] Try again tomorrow.
     }
-error-application-invalid = The application holds something invalid: { $detail }.
-    .remedy = Check postal code, IBAN, and whether there are special characters one cannot see.
+error-application-invalid = { $detail ->
+        [street] The street is empty, too long, or holds characters one cannot see.
+        [house_number] The house number is empty, too long, or holds characters one cannot see.
+        [supplement] The supplement to the address is empty, too long, or holds characters one cannot see.
+        [city] The town is empty, too long, or holds characters one cannot see.
+        [country] The country is no code as on number plates, like "D" or "A".
+        [postal_code] The postal code is wrong; in Germany it has five digits.
+        [iban] The IBAN is wrong.
+        [account_holder] The account holder's name is empty, too long, or holds characters one cannot see.
+       *[other] The application holds something invalid.
+    }
+    .remedy = { $detail ->
+        [iban] Compare it with your bank card or a statement.
+        [country] Give the code in capital letters.
+       *[other] Check what you entered and submit the application again.
+    }
 
 error-evidence-invalid = The evidence does not stand up.
     .remedy = Do not rely on it; ask for the evidence anew, and check whether the trust anchor (--anchor) fits.
@@ -295,6 +309,7 @@ state-expired = expired
 state-cancelled = cancelled
 state-queued = approved, is executed on { $at }
 state-executed = executed
+state-failed = failed
 state-active = active
 state-revoked = removed
 

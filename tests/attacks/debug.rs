@@ -1,0 +1,103 @@
+//! What is printed while somebody looks for an error: no secret, and nothing about a person.
+
+use std::fmt::Debug;
+
+use kartenbund::protocol::api::{LoginAnswer, LoginRequest};
+use kartenbund::protocol::application::Application;
+use kartenbund::protocol::registration::Expected;
+
+use super::*;
+
+#[test]
+fn no_message_prints_what_is_in_it() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let request = attempt.signed();
+    let answer = attempt.submit(&request).unwrap();
+    let accepted = attempt.computer.apply(&new_bank_account());
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    let approval: ApprovalAnswer = attempt.computer.here.service.get(&path).unwrap();
+    let path = format!("/v1/evidence/{}", answer.device.as_ref().unwrap().device_id);
+    let bundle: Bundle = attempt.computer.here.service.get(&path).unwrap();
+    let document = approval.document.read().unwrap();
+    let decision = Decision {
+        v: VERSION,
+        aud: "https://konto.kasse.example".to_owned(),
+        approval_id: accepted.approval_id,
+        document: approval.document.clone(),
+        challenge: approval.challenge.unwrap(),
+        decision: Verdict::Approve,
+        reason: Some("Das war ich nicht".to_owned()),
+        match_code: Some(accepted.match_code.clone()),
+        iat: 1,
+        exp: 2,
+        jti: MessageId::random(&mut rng()),
+    };
+    let expected = Expected {
+        aud: attempt.challenge.aud.clone(),
+        registration_id: attempt.challenge.registration_id,
+        challenge: attempt.challenge.challenge,
+        jkt: attempt.challenge.jkt,
+        kvnr: kvnr(ERIKA),
+    };
+    let token = base64url::encode(&[7; 32]);
+    let login = LoginRequest { kvnr: ERIKA.to_owned(), password: typed("geheim-und-lang") };
+    let logged_in = LoginAnswer { access_token: typed(&token), token_type: "Bearer".to_owned(), expires_in: 900 };
+    let announced = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: attempt.challenge.jkt,
+        commit: attempt.nonce.commitment(),
+        device_information: DeviceInformation { name: "Computer der Erika".to_owned(), ..information() },
+    };
+    let decided = DecisionRequest { device_id: [1; 16].into(), decision: request.pop.clone() };
+    let signed = ChallengeAnswer { challenge: request.pop.clone() };
+    let all: [&dyn Debug; 24] = [
+        &login,
+        &logged_in,
+        &announced,
+        &answer,
+        &answer.device,
+        &request,
+        &request.evidence,
+        &signed,
+        &attempt.pairing,
+        &attempt.statement,
+        &attempt.proof,
+        &attempt.challenge,
+        &expected,
+        &attempt.certificate,
+        &new_address(),
+        &new_bank_account(),
+        &accepted,
+        &approval,
+        &document,
+        &document.change.rows(),
+        &decision,
+        &decided,
+        &bundle,
+        &bundle.binding,
+    ];
+    let shown = all.map(|value| format!("{value:?}\n{value:#?}")).join("\n");
+
+    let (Application::Bank(bank), Application::Address(address)) = (new_bank_account(), new_address()) else {
+        panic!("the fixtures")
+    };
+    let serial = attempt.certificate.serial.clone();
+    let texts =
+        [ERIKA, "Das war", "geheim", &token, "Erika", "stermann", "Attacker", "Mustermann", "Musterkasse", &serial];
+    let applied = [&bank.iban, &bank.account_holder, &address.city, address.street.as_ref().unwrap()];
+    for text in texts.into_iter().chain(applied.map(String::as_str)) {
+        assert!(!shown.contains(text), "{text}");
+    }
+    for jws in [&request.pop, &request.evidence.card_jws, &request.evidence.signed_pairing_data] {
+        for part in jws.split('.').skip(1) {
+            assert!(!shown.contains(part), "a part of a signed message");
+        }
+    }
+    let code = String::from(accepted.match_code.clone());
+    assert!(!shown.contains(&format!("\"{code}\"")) && !shown.contains(&format!("MatchCode({code}")));
+    // The certificate as numbers: its first three bytes.
+    let der: Vec<_> = request.evidence.auth_cert.iter().take(3).map(u8::to_string).collect();
+    assert!(!shown.contains(&der.join(", ")), "bytes of a certificate");
+    assert!(!shown.contains(&der.join(",\n")), "bytes of a certificate");
+}

@@ -1,0 +1,102 @@
+//! The same request twice at the same moment: one is taken, the other is refused.
+
+use std::sync::Barrier;
+
+use super::approvals::decision_on;
+use super::*;
+
+/// How often each race is run: the order of the two is chance.
+const ROUNDS: i32 = 4;
+
+/// Does the same work twice, beginning at the same moment.
+fn at_once<T: Send>(work: impl Fn() -> T + Sync) -> [T; 2] {
+    let start = Barrier::new(2);
+    let run = || {
+        start.wait();
+        work()
+    };
+    std::thread::scope(|scope| [scope.spawn(run), scope.spawn(run)].map(|thread| thread.join().unwrap()))
+}
+
+/// The code the loser got; exactly one must have won.
+fn loser<T: std::fmt::Debug>(answers: [Result<T, ServiceError>; 2]) -> String {
+    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    assert_eq!((won.len(), lost.len()), (1, 1), "{won:?} {lost:?}");
+    refusal(lost.into_iter().next().unwrap()).0
+}
+
+#[test]
+fn evidence_that_comes_twice_at_once_binds_one_device() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    for round in 1..=i64::from(ROUNDS - 1) {
+        let request = attempt.signed();
+        let path = format!("/v1/registrations/{}/evidence", attempt.challenge.registration_id);
+        let service = &attempt.computer.here.service;
+        let answers = at_once(|| service.call::<_, RegistrationAnswer>(Method::PUT, &path, &request));
+        assert_eq!(loser(answers), "registration_ended");
+        assert_eq!(world.count("SELECT COUNT(*) FROM device"), round);
+        assert_eq!(world.count("SELECT COUNT(*) FROM audit WHERE entry LIKE '%device.bound%'"), round);
+        attempt = Attempt::with(attempt.computer, attempt.card);
+    }
+}
+
+#[test]
+fn a_challenge_renewed_while_its_evidence_comes_is_taken_or_void() {
+    let world = World::new();
+    let mut first = Attempt::honest(&world);
+    let request = first.signed();
+    let path = format!("/v1/registrations/{}/evidence", first.challenge.registration_id);
+    let service = &first.computer.here.service;
+    let renew = format!("/v1/registrations/{}/challenge", first.challenge.registration_id);
+    let (bound, renewed) = std::thread::scope(|scope| {
+        let bound = scope.spawn(|| service.call::<_, RegistrationAnswer>(Method::PUT, &path, &request));
+        let renewed = scope.spawn(|| service.call::<_, ChallengeAnswer>(Method::POST, &renew, &json!({})));
+        (bound.join().unwrap(), renewed.join().unwrap())
+    });
+    match (bound, renewed) {
+        (Ok(_), Err(error)) => assert!(error.is_refused_with("registration_ended")),
+        (Err(error), Ok(_)) => assert!(matches!(error, ServiceError::Refused { .. })),
+        both => panic!("{both:?}"),
+    }
+}
+
+#[test]
+fn a_decision_that_comes_twice_at_once_is_taken_once() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    for round in 1..=i64::from(ROUNDS) {
+        let accepted = computer.apply(&new_address());
+        let request = decision_on(&computer, &accepted, Verdict::Approve);
+        let path = format!("/v1/approvals/{}/decision", accepted.approval_id);
+        let service = &computer.here.service;
+        let answers = at_once(|| service.call::<_, serde_json::Value>(Method::POST, &path, &request));
+        assert_eq!(loser(answers), "already_decided");
+        for event in [
+            "SELECT COUNT(*) FROM audit WHERE entry LIKE '%application.approved%'",
+            "SELECT COUNT(*) FROM audit WHERE entry LIKE '%application.executed%'",
+        ] {
+            assert_eq!(world.count(event), round, "{event}");
+        }
+    }
+}
+
+#[test]
+fn yes_and_no_at_once_are_one_of_them() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_bank_account());
+    let requests = [Verdict::Approve, Verdict::Deny].map(|verdict| decision_on(&computer, &accepted, verdict));
+    let path = format!("/v1/approvals/{}/decision", accepted.approval_id);
+    let service = &computer.here.service;
+    let [yes, no] = std::thread::scope(|scope| {
+        let path = &path;
+        let [yes, no] = requests
+            .each_ref()
+            .map(|request| scope.spawn(move || service.call::<_, serde_json::Value>(Method::POST, path, request)));
+        [yes.join().unwrap(), no.join().unwrap()]
+    });
+    let state = if yes.is_ok() { "queued" } else { "denied" };
+    assert_eq!(loser([yes, no]), "already_decided");
+    assert_eq!(world.column("SELECT state FROM application"), [state]);
+}
