@@ -12,7 +12,7 @@ use crate::disk;
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::{P256Jwk, json};
 use crate::protocol::{ApprovalId, DeviceId, NumericDate, RegistrationId};
-use crate::secret::SecretText;
+use crate::secret::{SecretText, masked};
 
 const MAX_FILE: usize = 64 * 1024;
 const PROFILE: &str = "profile.json";
@@ -54,7 +54,7 @@ pub enum HomeError {
 }
 
 /// Which service and account this computer belongs to.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
     /// The service's URL, and its name in all signed messages.
@@ -90,7 +90,7 @@ pub struct Device {
 }
 
 /// How far the registration of a device is.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Binding {
     /// The evidence was sent and no answer has come yet.
@@ -110,6 +110,8 @@ pub enum Binding {
         receipt: String,
     },
 }
+
+masked!(Profile, Binding);
 
 impl Device {
     /// The device, once the service has bound it.

@@ -144,7 +144,11 @@ error-not-pending = Der Antrag ist schon entschieden, abgelaufen oder ausgeführ
     .remedy = „kartenbund approvals“ zeigt den Stand; stellen Sie den Antrag sonst neu.
 error-document-refused = Das Dokument lässt sich nicht so anzeigen, wie es gemeint ist; deshalb kann es nicht freigegeben werden.
     .remedy = Prüfen Sie, ob es eine neuere Version dieses Programms gibt, und fragen Sie Ihre Krankenkasse.
-error-match-code-wrong = Der Vergleichscode ist falsch.
+error-match-code-wrong = { $detail ->
+        [1] Der Vergleichscode ist falsch; es ist noch ein Versuch übrig.
+        [2] Der Vergleichscode ist falsch; es sind noch 2 Versuche übrig.
+       *[other] Der Vergleichscode ist falsch.
+    }
     .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt, lehnen Sie ab: „kartenbund approvals deny NUMMER“.
 error-match-code-denied = Der Vergleichscode war dreimal falsch; der Antrag ist abgelehnt.
     .remedy = Haben Sie ihn selbst gestellt, stellen Sie ihn noch einmal. Wenn nicht, ändern Sie Ihr Passwort und rufen Sie Ihre Krankenkasse an.

@@ -144,7 +144,11 @@ error-not-pending = The application was decided, has expired or was executed.
     .remedy = "kartenbund approvals" shows its state; else submit it anew.
 error-document-refused = The document cannot be shown as it is meant; that is why it cannot be approved.
     .remedy = Check whether there is a newer version of this program, and ask your insurer.
-error-match-code-wrong = The match code is wrong.
+error-match-code-wrong = { $detail ->
+        [1] The match code is wrong; one try is left.
+        [2] The match code is wrong; 2 tries are left.
+       *[other] The match code is wrong.
+    }
     .remedy = It is shown where the application was submitted. If you did not submit one, deny it: "kartenbund approvals deny NUMBER".
 error-match-code-denied = The match code was wrong three times; the application is denied.
     .remedy = If it is yours, submit it again. If not, change your password and call your insurer.
