@@ -137,6 +137,25 @@ impl DevicePin {
     }
 }
 
+/// The card access number, six digits printed on the front of the card. It opens the contactless interface and nothing
+/// else (gemSpec_COS, PACE).
+pub struct Can(Zeroizing<Box<[u8]>>);
+
+impl Can {
+    /// Checks that `text` is exactly six digits.
+    ///
+    /// # Errors
+    /// [`DigitsError`] says which rule is broken.
+    pub fn parse(text: &SecretText) -> Result<Self, DigitsError> {
+        digits(text, 6, 6).map(Self)
+    }
+
+    /// The digits as ASCII.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 macro_rules! masked {
     ($($type:ty),*) => {$(
         impl fmt::Debug for $type {
@@ -146,7 +165,7 @@ macro_rules! masked {
         }
     )*};
 }
-masked!(SecretText, Pin, DevicePin);
+masked!(SecretText, Pin, DevicePin, Can);
 
 impl<const N: usize> fmt::Debug for SecretBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -179,12 +198,13 @@ mod tests {
     fn secrets_do_not_print() {
         let pin = Pin::parse(&text("271828")).unwrap();
         let device_pin = DevicePin::parse(&text("314159")).unwrap();
+        let can = Can::parse(&text("123123")).unwrap();
         let bytes = SecretBytes::<4>::filled(|b| {
             *b = [0x42; 4];
             Ok::<_, ()>(())
         })
         .unwrap();
-        let shown = format!("{pin:?} {device_pin:?} {:?} {bytes:?}", text("geheim"));
-        assert_eq!(shown, "*** *** *** ***");
+        let shown = format!("{pin:?} {device_pin:?} {can:?} {:?} {bytes:?}", text("geheim"));
+        assert_eq!(shown, "*** *** *** *** ***");
     }
 }
