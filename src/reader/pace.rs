@@ -8,7 +8,8 @@ use aes::Aes128;
 use aes::cipher::BlockCipherDecrypt as _;
 use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::sec1::ToSec1Point as _;
-use bp256::elliptic_curve::{PublicKey, SecretKey, Group as _};
+use bp256::elliptic_curve::point::AffineCoordinates as _;
+use bp256::elliptic_curve::{Generate as _, Group as _, PublicKey, SecretKey};
 use bp256::r1::{ProjectivePoint, Scalar};
 use cmac::KeyInit as _;
 use rand_core::CryptoRng;
@@ -233,9 +234,9 @@ pub fn public_key(generator: &ProjectivePoint, own: &SecretKey<BrainpoolP256r1>)
 
 /// The session keys both agreement keys agree on: from the x coordinate of the shared point, with all its leading zeros.
 pub fn agree(own: &SecretKey<BrainpoolP256r1>, other: &PublicKey<BrainpoolP256r1>) -> SessionKeys {
-    let shared = bp256::elliptic_curve::ecdh::diffie_hellman(own.to_nonzero_scalar(), other.as_affine());
-    let x = shared.raw_secret_bytes();
-    SessionKeys::new(derive(x, 1), derive(x, 2))
+    let shared = ProjectivePoint::from(*other.as_affine()) * *own.to_nonzero_scalar();
+    let x = Zeroizing::new(<[u8; 32]>::from(shared.to_affine().x()));
+    SessionKeys::new(derive(&*x, 1), derive(&*x, 2))
 }
 
 /// The token over the other side's public key, which proves that the keys are the same (BSI TR-03110-3, A.2.4).

@@ -148,8 +148,62 @@ impl SecureMessaging {
         Ok(ResponseApdu::new(data, inside))
     }
 
+    /// Checks and opens a command, as the card does; and whether its data were encrypted, or it had none.
+    ///
+    /// # Errors
+    /// [`SecureMessagingError`]; the card ends the session then.
+    pub fn open_command(&mut self, command: &CommandApdu) -> Result<(CommandApdu, bool), SecureMessagingError> {
+        use SecureMessagingError::{Malformed, WrongMac};
+        self.counter = self.counter.wrapping_add(1);
+        let header = command.header();
+        let [cla, ins, p1, p2] = header;
+        if cla & SECURED != SECURED {
+            return Err(Malformed);
+        }
+        let body = command.data();
+        let mut plain = CommandApdu::new(cla & !SECURED, ins, p1, p2);
+        let mut rest = body;
+        let mut is_encrypted = true;
+        if let Some((tag @ (PLAIN | CRYPTOGRAM), value, behind)) = object(rest) {
+            is_encrypted = tag == CRYPTOGRAM;
+            let data = if is_encrypted { self.open(value).ok_or(Malformed)? } else { value.to_vec() };
+            plain = plain.with_data(data);
+            rest = behind;
+        }
+        if let Some((EXPECTED_LENGTH, value, behind)) = object(rest) {
+            let ne = match *value {
+                [0] => NE_SHORT,
+                [0, 0] => NE_EXTENDED,
+                [ne] => u32::from(ne),
+                [hi, lo] => u32::from(u16::from_be_bytes([hi, lo])),
+                _ => return Err(Malformed),
+            };
+            plain = plain.with_ne(ne);
+            rest = behind;
+        }
+        let sealed = body.get(..body.len() - rest.len()).ok_or(Malformed)?;
+        let Some((SEAL, mac, [])) = object(rest) else { return Err(Malformed) };
+        if !bool::from(self.seal(&header, sealed).as_slice().ct_eq(mac)) {
+            return Err(WrongMac);
+        }
+        Ok((plain, is_encrypted))
+    }
+
+    /// Protects the answer to it, as the card does.
+    pub fn protect_answer(&mut self, answer: &ResponseApdu) -> ResponseApdu {
+        self.counter = self.counter.wrapping_add(1);
+        let mut body = Vec::new();
+        if !answer.data().is_empty() {
+            body = self.cryptogram(answer.data());
+        }
+        push(&mut body, STATUS, &answer.status().0.to_be_bytes());
+        let mac = self.seal(&[], &body);
+        push(&mut body, SEAL, &mac);
+        ResponseApdu::new(body, answer.status())
+    }
+
     /// The data object with `data` encrypted.
-    pub fn cryptogram(&self, data: &[u8]) -> Vec<u8> {
+    fn cryptogram(&self, data: &[u8]) -> Vec<u8> {
         let encryptor = cbc::Encryptor::<Aes128>::new(self.keys.encryption.expose().into(), &self.initialisation_vector());
         let mut value = vec![PADDED];
         value.extend(encryptor.encrypt_padded_vec::<Iso7816>(data));
@@ -159,19 +213,20 @@ impl SecureMessaging {
     }
 
     /// What is in the value of a cryptogram.
-    pub fn open(&self, cryptogram: &[u8]) -> Option<Vec<u8>> {
+    fn open(&self, cryptogram: &[u8]) -> Option<Vec<u8>> {
         let encrypted = cryptogram.strip_prefix(&[PADDED])?;
         let decryptor = cbc::Decryptor::<Aes128>::new(self.keys.encryption.expose().into(), &self.initialisation_vector());
         decryptor.decrypt_padded_vec::<Iso7816>(encrypted).ok()
     }
 
     /// The seal over the counter, a padded `header` (none in answers) and padded data `objects` (none in some commands).
-    pub fn seal(&self, header: &[u8], objects: &[u8]) -> [u8; MAC] {
+    fn seal(&self, header: &[u8], objects: &[u8]) -> [u8; MAC] {
         let padded = |bytes: &[u8]| {
             let mut padded = Zeroizing::new(bytes.to_vec());
             if !bytes.is_empty() {
                 padded.push(0x80);
-                padded.resize(padded.len().next_multiple_of(BLOCK), 0);
+                let length = padded.len().next_multiple_of(BLOCK);
+                padded.resize(length, 0);
             }
             padded
         };
@@ -249,7 +304,7 @@ impl<C: CardChannel> CardChannel for SecureChannel<C> {
 /// Writes a data object with a one-byte tag.
 fn push(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
     out.push(tag);
-    match *value.len().to_be_bytes() {
+    match value.len().to_be_bytes() {
         [.., 0, length @ 0..=0x7F] => out.push(length),
         [.., 0, length] => out.extend([0x81, length]),
         [.., hi, lo] => out.extend([0x82, hi, lo]),
@@ -258,7 +313,7 @@ fn push(out: &mut Vec<u8>, tag: u8, value: &[u8]) {
 }
 
 /// Reads a data object with a one-byte tag: the tag, the value, and what is behind it.
-pub fn object(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+fn object(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (tag, length, rest) = match bytes {
         [tag, length @ 0..=0x7F, rest @ ..] => (*tag, usize::from(*length), rest),
         [tag, 0x81, length, rest @ ..] => (*tag, usize::from(*length), rest),
@@ -273,4 +328,178 @@ pub fn object(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
 fn expected_length(ne: u32) -> Vec<u8> {
     let [_, _, hi, lo] = ne.to_be_bytes();
     if ne > NE_SHORT { vec![EXPECTED_LENGTH, 2, hi, lo] } else { vec![EXPECTED_LENGTH, 1, lo] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys() -> SessionKeys {
+        let key = |byte| SecretBytes::filled(|key| Ok::<_, ()>(*key = [byte; 16])).unwrap();
+        SessionKeys::new(key(0x11), key(0x22))
+    }
+
+    /// A card at the end of the line that answers every command with `answer`, and whatever `tamper` makes of that.
+    struct Card<F> {
+        session: SecureMessaging,
+        seen: Vec<CommandApdu>,
+        answer: ResponseApdu,
+        tamper: F,
+    }
+
+    impl<F: FnMut(ResponseApdu) -> ResponseApdu> CardChannel for Card<F> {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            let (plain, _) = self.session.open_command(command)?;
+            self.seen.push(plain);
+            Ok((self.tamper)(self.session.protect_answer(&self.answer)))
+        }
+
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            Ok(())
+        }
+    }
+
+    fn secured<F: FnMut(ResponseApdu) -> ResponseApdu>(answer: ResponseApdu, tamper: F) -> SecureChannel<Card<F>> {
+        let card = Card { session: SecureMessaging::new(keys()), seen: Vec::new(), answer, tamper };
+        let mut channel = SecureChannel::new(card);
+        channel.begin(keys());
+        channel
+    }
+
+    fn read() -> CommandApdu {
+        CommandApdu::new(0x00, 0xB0, 0x84, 0x00).with_ne(NE_SHORT_SECURE)
+    }
+
+    #[test]
+    fn commands_and_answers_arrive_as_they_were() {
+        let commands = [
+            CommandApdu::new(0x00, 0xA4, 0x04, 0x0C),
+            CommandApdu::new(0x80, 0x20, 0x00, 0x02),
+            CommandApdu::new(0x00, 0xA4, 0x04, 0x0C).with_data([0xD2; 16]),
+            CommandApdu::new(0x00, 0xB0, 0x84, 0x00).with_ne(NE_SHORT),
+            CommandApdu::new(0x00, 0xB0, 0x84, 0x00).with_ne(NE_EXTENDED),
+            CommandApdu::new(0x00, 0xB0, 0x84, 0x00).with_ne(600),
+            CommandApdu::new(0x00, 0x2A, 0x9E, 0x9A).with_data([7; 32]).with_ne(NE_SHORT),
+            CommandApdu::new(0x00, 0xD6, 0x00, 0x00).with_data([7; 300]),
+        ];
+        for length in [0, 1, 15, 16, 17, 223, 1900] {
+            let answer = ResponseApdu::new(vec![0xA5; length], StatusWord(0x6282));
+            let mut channel = secured(answer.clone(), |answer| answer);
+            for command in &commands {
+                assert_eq!(channel.transmit(command).unwrap(), answer);
+            }
+            assert_eq!(channel.into_inner().seen, commands);
+        }
+    }
+
+    #[test]
+    fn a_short_answer_holds_223_bytes_and_not_one_more() {
+        let length = |data: usize| {
+            let mut session = SecureMessaging::new(keys());
+            session.protect_answer(&ResponseApdu::new(vec![0; data], StatusWord::OK)).data().len()
+        };
+        assert_eq!((length(NE_SHORT_SECURE as usize), length(NE_SHORT_SECURE as usize + 1)), (242, 258));
+    }
+
+    /// Every doubt ends the session: nothing is sent any more, whatever the card says next.
+    #[test]
+    fn whatever_is_not_protected_as_it_must_be_ends_the_session() {
+        use SecureMessagingError::{Ended, Malformed, StatusDiffers, Unprotected, WrongMac};
+        type Tamper = fn(ResponseApdu) -> ResponseApdu;
+        fn at(answer: &ResponseApdu, index: usize, value: u8) -> ResponseApdu {
+            let mut data = answer.data().to_vec();
+            data[index] = value;
+            ResponseApdu::new(data, answer.status())
+        }
+        let cases: [(&str, Tamper, SecureMessagingError); 12] = [
+            ("a bare success", |_| ResponseApdu::new([], StatusWord::OK), Unprotected(StatusWord::OK)),
+            ("a bare refusal", |_| ResponseApdu::new([], StatusWord(0x6982)), Unprotected(StatusWord(0x6982))),
+            ("plain data", |_| ResponseApdu::new([0x5A, 1, 7], StatusWord::OK), Malformed),
+            ("a flipped seal", |a| at(&a, a.data().len() - 1, !a.data()[a.data().len() - 1]), WrongMac),
+            ("a flipped cryptogram", |a| at(&a, 5, !a.data()[5]), WrongMac),
+            ("another status inside", |a| at(&a, a.data().len() - 11, 0x01), WrongMac),
+            (
+                "another status outside",
+                |a| ResponseApdu::new(a.data(), StatusWord(0x6A82)),
+                StatusDiffers { inside: StatusWord::OK, outside: StatusWord(0x6A82) },
+            ),
+            ("no status inside", |a| ResponseApdu::new([&a.data()[..19], &a.data()[23..]].concat(), a.status()), Malformed),
+            ("no seal", |a| ResponseApdu::new(&a.data()[..23], a.status()), Malformed),
+            ("no data", |a| ResponseApdu::new(&a.data()[19..], a.status()), WrongMac),
+            ("something behind", |a| ResponseApdu::new([a.data(), &[0x99, 0x00]].concat(), a.status()), Malformed),
+            ("half of it", |a| ResponseApdu::new(&a.data()[..a.data().len() / 2], a.status()), Malformed),
+        ];
+        for (what, tamper, expected) in cases {
+            let mut channel = secured(ResponseApdu::new([0xA5; 9], StatusWord::OK), tamper);
+            let failed = |result| match result {
+                Err(ChannelError::Unprotected(error)) => error,
+                other => panic!("{what}: {other:?}"),
+            };
+            assert_eq!(failed(channel.transmit(&read())), expected, "{what}");
+            assert!(!channel.is_secured(), "{what}");
+            assert_eq!(failed(channel.transmit(&read())), Ended, "{what}");
+            assert_eq!(channel.channel.seen.len(), 1, "{what}: nothing was sent any more");
+            channel.reset().unwrap();
+            assert!(matches!(channel.state, State::Plain), "{what}");
+        }
+    }
+
+    #[test]
+    fn an_old_answer_again_ends_the_session() {
+        let mut kept = None;
+        let mut channel = secured(ResponseApdu::new([0xA5; 9], StatusWord::OK), move |answer| {
+            kept.get_or_insert(answer).clone()
+        });
+        channel.transmit(&read()).unwrap();
+        let again = channel.transmit(&read());
+        assert!(matches!(again, Err(ChannelError::Unprotected(SecureMessagingError::WrongMac))), "{again:?}");
+    }
+
+    #[test]
+    fn a_broken_line_ends_the_session() {
+        struct Broken;
+        impl CardChannel for Broken {
+            fn transmit(&mut self, _: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+                Err(ChannelError::Removed)
+            }
+            fn reset(&mut self) -> Result<(), ChannelError> {
+                Err(ChannelError::Removed)
+            }
+        }
+        let mut channel = SecureChannel::new(Broken);
+        channel.begin(keys());
+        assert!(matches!(channel.transmit(&read()), Err(ChannelError::Removed)));
+        assert!(channel.reset().is_err());
+        let ended = channel.transmit(&read());
+        assert!(matches!(ended, Err(ChannelError::Unprotected(SecureMessagingError::Ended))), "{ended:?}");
+    }
+
+    /// DO 81: sealed and not encrypted. A real card answers SELECT with file control parameters so.
+    #[test]
+    fn plain_data_under_the_seal_are_taken() {
+        let mut reader = SecureMessaging::new(keys());
+        let mut card = SecureMessaging::new(keys());
+        card.open_command(&reader.protect(&read())).unwrap();
+        card.counter += 1;
+        let mut body = vec![0x81, 3, 0x62, 1, 7, 0x99, 2, 0x90, 0x00];
+        let mac = card.seal(&[], &body);
+        push(&mut body, SEAL, &mac);
+        let answer = reader.unprotect(&ResponseApdu::new(body, StatusWord::OK)).unwrap();
+        assert_eq!(answer.data(), [0x62, 1, 7]);
+    }
+
+    #[test]
+    fn no_answer_makes_it_panic() {
+        let mut seed = 1_u32;
+        for length in 0..400_usize {
+            let bytes: Vec<u8> = (0..length)
+                .map(|_| {
+                    seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    [0x87, 0x81, 0x99, 0x8E, 0x02, 0x00, 0x82, seed.to_be_bytes()[0]][seed as usize >> 28 & 7]
+                })
+                .collect();
+            let _ = SecureMessaging::new(keys()).unprotect(&ResponseApdu::new(bytes.clone(), StatusWord::OK));
+            let _ = SecureMessaging::new(keys()).open_command(&CommandApdu::new(0x0C, 0xB0, 0, 0).with_data(bytes));
+        }
+    }
 }

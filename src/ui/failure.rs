@@ -179,7 +179,7 @@ impl From<ChannelError> for Failure {
             ChannelError::SeveralCards => Kind::SeveralCards,
             ChannelError::InUse => Kind::CardInUse,
             ChannelError::Removed => Kind::CardRemoved,
-            ChannelError::Interrupted(_) | ChannelError::Malformed => Kind::Transmission,
+            ChannelError::Interrupted(_) | ChannelError::Malformed | ChannelError::Unprotected(_) => Kind::Transmission,
             ChannelError::Session(mismatch) => return session(mismatch),
         };
         kind.failure().because(&error)
