@@ -4,11 +4,13 @@
 //! What is computed is the same on both sides; the functions for it are shared with the virtual card. The randomness
 //! comes in as [`EphemeralKeys`].
 
+use std::convert::Infallible;
+
 use aes::Aes128;
-use aes::cipher::BlockCipherDecrypt as _;
+use aes::cipher::{BlockCipherDecrypt as _, BlockCipherEncrypt as _};
 use bp256::BrainpoolP256r1;
-use bp256::elliptic_curve::sec1::ToSec1Point as _;
 use bp256::elliptic_curve::point::AffineCoordinates as _;
+use bp256::elliptic_curve::sec1::ToSec1Point as _;
 use bp256::elliptic_curve::{Generate as _, Group as _, PublicKey, SecretKey};
 use bp256::r1::{ProjectivePoint, Scalar};
 use cmac::KeyInit as _;
@@ -32,8 +34,10 @@ const EF_CARD_ACCESS: Sfi = Sfi(0x1C);
 /// 0.4.0.127.0.7.2.2.4.2.2, id-PACE-ECDH-GM-AES-CBC-CMAC-128 (BSI TR-03110-3, A.1.1.1).
 pub const OID: [u8; 10] = [0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x04, 0x02, 0x02];
 /// PACEInfo in EF.CardAccess: this protocol, version 2, domain parameters 13 (brainpoolP256r1).
-const PACE_INFO: [u8; 20] =
-    [0x30, 0x12, 0x06, 0x0A, 0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x04, 0x02, 0x02, 0x02, 0x01, 0x02, 0x02, 0x01, 0x0D];
+const PACE_INFO: [u8; 20] = [
+    0x30, 0x12, 0x06, 0x0A, 0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x04, 0x02, 0x02, 0x02, 0x01, 0x02, 0x02, 0x01,
+    0x0D,
+];
 
 /// Bytes of the nonce, and of a point on the line: `04`, then both coordinates.
 const NONCE: usize = 16;
@@ -185,12 +189,11 @@ pub fn encode(key: &PublicKey<BrainpoolP256r1>) -> Vec<u8> {
 
 /// The first 16 bytes of SHA-1 over the secret and a counter (BSI TR-03110-3, A.2.3.1).
 fn derive(secret: &[u8], counter: u8) -> SecretBytes<16> {
-    let hash: Zeroizing<[u8; 20]> = Zeroizing::new(
-        Sha1::new().chain_update(secret).chain_update([0, 0, 0, counter]).finalize().into(),
-    );
+    let hash: Zeroizing<[u8; 20]> =
+        Zeroizing::new(Sha1::new().chain_update(secret).chain_update([0, 0, 0, counter]).finalize().into());
     let Ok(key) = SecretBytes::filled(|key: &mut [u8; 16]| {
         key.iter_mut().zip(hash.iter()).for_each(|(to, from)| *to = *from);
-        Ok::<_, std::convert::Infallible>(())
+        Ok::<_, Infallible>(())
     });
     key
 }
@@ -208,9 +211,29 @@ fn open_nonce(can: &Can, cryptogram: &[u8]) -> Option<SecretBytes<NONCE>> {
         let mut block = cryptogram.into();
         cipher.decrypt_block(&mut block);
         *nonce = block.into();
-        Ok::<_, std::convert::Infallible>(())
+        Ok::<_, Infallible>(())
     })
     .ok()
+}
+
+/// A nonce, and how it is sent.
+#[derive(Debug)]
+pub struct EncryptedNonce {
+    /// What the other side must find.
+    pub nonce: SecretBytes<NONCE>,
+    /// What is sent.
+    pub cryptogram: [u8; NONCE],
+}
+
+/// Takes a nonce from the first half of `random`, and encrypts it as the card does.
+pub fn encrypt_nonce(can: &Can, random: &SecretBytes<32>) -> EncryptedNonce {
+    let Ok(nonce) = SecretBytes::filled(|nonce: &mut [u8; NONCE]| {
+        nonce.iter_mut().zip(random.expose()).for_each(|(to, from)| *to = *from);
+        Ok::<_, Infallible>(())
+    });
+    let mut block = (*nonce.expose()).into();
+    Aes128::new(password_key(can).expose().into()).encrypt_block(&mut block);
+    EncryptedNonce { nonce, cryptogram: block.into() }
 }
 
 /// Generic mapping: s·G + H, where H is what both mapping keys agree on. `None` where that is infinity.
@@ -221,7 +244,9 @@ pub fn map(
 ) -> Option<ProjectivePoint> {
     let mut wide = Zeroizing::new([0; 32]);
     wide.iter_mut().skip(32 - NONCE).zip(nonce.expose()).for_each(|(to, from)| *to = *from);
-    let s = Zeroizing::new(SecretKey::<BrainpoolP256r1>::from_slice(&*wide).map_or(Scalar::ZERO, |s| *s.to_nonzero_scalar()));
+    let s = Zeroizing::new(
+        SecretKey::<BrainpoolP256r1>::from_slice(&*wide).map_or(Scalar::ZERO, |s| *s.to_nonzero_scalar()),
+    );
     let shared = ProjectivePoint::from(*other.as_affine()) * *own.to_nonzero_scalar();
     let generator = ProjectivePoint::GENERATOR * *s + shared;
     (!bool::from(generator.is_identity())).then_some(generator)

@@ -204,7 +204,8 @@ impl SecureMessaging {
 
     /// The data object with `data` encrypted.
     fn cryptogram(&self, data: &[u8]) -> Vec<u8> {
-        let encryptor = cbc::Encryptor::<Aes128>::new(self.keys.encryption.expose().into(), &self.initialisation_vector());
+        let encryptor =
+            cbc::Encryptor::<Aes128>::new(self.keys.encryption.expose().into(), &self.initialisation_vector());
         let mut value = vec![PADDED];
         value.extend(encryptor.encrypt_padded_vec::<Iso7816>(data));
         let mut out = Vec::with_capacity(value.len() + 4);
@@ -215,7 +216,8 @@ impl SecureMessaging {
     /// What is in the value of a cryptogram.
     fn open(&self, cryptogram: &[u8]) -> Option<Vec<u8>> {
         let encrypted = cryptogram.strip_prefix(&[PADDED])?;
-        let decryptor = cbc::Decryptor::<Aes128>::new(self.keys.encryption.expose().into(), &self.initialisation_vector());
+        let decryptor =
+            cbc::Decryptor::<Aes128>::new(self.keys.encryption.expose().into(), &self.initialisation_vector());
         decryptor.decrypt_padded_vec::<Iso7816>(encrypted).ok()
     }
 
@@ -423,7 +425,11 @@ mod tests {
                 |a| ResponseApdu::new(a.data(), StatusWord(0x6A82)),
                 StatusDiffers { inside: StatusWord::OK, outside: StatusWord(0x6A82) },
             ),
-            ("no status inside", |a| ResponseApdu::new([&a.data()[..19], &a.data()[23..]].concat(), a.status()), Malformed),
+            (
+                "no status inside",
+                |a| ResponseApdu::new([&a.data()[..19], &a.data()[23..]].concat(), a.status()),
+                Malformed,
+            ),
             ("no seal", |a| ResponseApdu::new(&a.data()[..23], a.status()), Malformed),
             ("no data", |a| ResponseApdu::new(&a.data()[19..], a.status()), WrongMac),
             ("something behind", |a| ResponseApdu::new([a.data(), &[0x99, 0x00]].concat(), a.status()), Malformed),
@@ -447,9 +453,8 @@ mod tests {
     #[test]
     fn an_old_answer_again_ends_the_session() {
         let mut kept = None;
-        let mut channel = secured(ResponseApdu::new([0xA5; 9], StatusWord::OK), move |answer| {
-            kept.get_or_insert(answer).clone()
-        });
+        let mut channel =
+            secured(ResponseApdu::new([0xA5; 9], StatusWord::OK), move |answer| kept.get_or_insert(answer).clone());
         channel.transmit(&read()).unwrap();
         let again = channel.transmit(&read());
         assert!(matches!(again, Err(ChannelError::Unprotected(SecureMessagingError::WrongMac))), "{again:?}");
