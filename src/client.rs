@@ -9,9 +9,12 @@ pub mod service;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+use crate::egk::{Egk, EgkError};
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
-use crate::secret::{DevicePin, DigitsError, Pin, SecretText};
+use crate::reader::CardChannel;
+use crate::reader::pace::PaceError;
+use crate::secret::{Can, DevicePin, DigitsError, Pin, SecretText};
 
 /// A named step of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub enum Step {
     LogIn,
     /// The card is identified and its certificate read.
     ReadCard,
+    /// The line to a card on a reader without contacts is secured with the card access number.
+    OpenContactless,
     /// The card is asked how many PIN tries are left.
     ReadPinStatus,
     /// The device key is made and locked by the device PIN.
@@ -79,6 +84,9 @@ pub enum AskError {
     /// What was typed is no PIN.
     #[error(transparent)]
     Digits(#[from] DigitsError),
+    /// What was typed is no card access number.
+    #[error("a card access number has six digits")]
+    Can(#[source] DigitsError),
     /// The two entries of a new PIN differ.
     #[error("the two entries differ")]
     EntriesDiffer,
@@ -97,6 +105,12 @@ pub trait Ui {
 
     /// Tells something that happened.
     fn notice(&mut self, notice: Notice);
+
+    /// Asks for the card access number; `again` that the one before was another card's.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn can(&mut self, again: bool) -> Result<Can, AskError>;
 
     /// Asks for the card PIN. `tries_left` is what the card said just before; `again` that a PIN was wrong before.
     ///
@@ -150,6 +164,40 @@ pub struct Surroundings<'a> {
     pub rng: &'a mut dyn CryptoRng,
     /// Seconds since 1970, as this computer has it.
     pub clock: &'a dyn Fn() -> NumericDate,
+}
+
+/// Why the line to a card on a reader without contacts was not secured.
+#[derive(Debug, Error)]
+pub enum ContactlessError {
+    /// The card.
+    #[error(transparent)]
+    Card(#[from] EgkError),
+    /// The person.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+/// Asks for the card access number until the card accepts it, and gives it back for the next reset. No try is limited.
+///
+/// # Errors
+/// [`ContactlessError`]; the card's own [`PaceError::WrongCan`] where there is nobody to ask again.
+pub fn open_contactless<C: CardChannel>(
+    egk: &mut Egk<C>,
+    around: &mut Surroundings<'_>,
+) -> Result<Can, ContactlessError> {
+    let mut again = None;
+    loop {
+        let can = match (around.ui.can(again.is_some()), again.take()) {
+            (Err(AskError::NobodyThere), Some(wrong)) => return Err(EgkError::Pace(wrong).into()),
+            (can, _) => can?,
+        };
+        around.ui.step(Step::OpenContactless);
+        match egk.open_contactless(&can, around.rng) {
+            Ok(()) => return Ok(can),
+            Err(EgkError::Pace(wrong @ PaceError::WrongCan)) => again = Some(wrong),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }
 
 /// How far the service's clock is ahead of ours, in seconds. The service's clock decides: what is signed carries its time.

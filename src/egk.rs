@@ -6,12 +6,16 @@ mod pin;
 
 use std::fmt;
 
+use rand_core::CryptoRng;
 use thiserror::Error;
 
 use crate::apdu::commands::{self, Aid, Sfi};
 use crate::apdu::tlv::DataObject;
 use crate::apdu::{CommandApdu, NE_EXTENDED, NE_SHORT, ResponseApdu, StatusWord};
+use crate::reader::pace::{self, EphemeralKeys, PaceError};
+use crate::reader::secure::{NE_SHORT_SECURE, SecureChannel};
 use crate::reader::{CardChannel, ChannelError};
+use crate::secret::Can;
 
 pub use files::{CardFiles, EfCChAut};
 pub use key::AuthKey;
@@ -54,6 +58,9 @@ pub enum EgkError {
     /// The card lies on a contactless reader and wants PACE first.
     #[error("the card is used without contacts")]
     Contactless,
+    /// The card and this program have not agreed on a secured line.
+    #[error(transparent)]
+    Pace(PaceError),
     /// The insurer has switched off the application with the insurance data.
     #[error("DF.HCA is deactivated")]
     Deactivated,
@@ -74,6 +81,33 @@ pub enum EgkError {
     /// The card has no certificate to identify its holder with.
     #[error("the card holds no C.CH.AUT")]
     NoCertificate,
+}
+
+impl From<PaceError> for EgkError {
+    fn from(error: PaceError) -> Self {
+        match error {
+            PaceError::Channel(error) => Self::Channel(error),
+            error => Self::Pace(error),
+        }
+    }
+}
+
+/// How the card is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interface {
+    /// With contacts.
+    Contact,
+    /// Without, inside the secured line that the card access number opens.
+    Contactless,
+}
+
+impl fmt::Display for Interface {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Contact => "contact",
+            Self::Contactless => "contactless",
+        })
+    }
 }
 
 /// Version of the object system, from EF.Version2 (gemSpec_Karten_Fach_TIP, 2.3).
@@ -168,7 +202,7 @@ impl ApduLength {
 /// A health card at the end of a line, identified by its application and EF.Version2.
 #[allow(missing_debug_implementations, reason = "the channel decides, and most have nothing to show")]
 pub struct Egk<C> {
-    channel: C,
+    channel: SecureChannel<C>,
     length: ApduLength,
     selected: Option<Aid>,
     key_selected: bool,
@@ -183,7 +217,7 @@ impl<C: CardChannel> Egk<C> {
     /// Another card, a health card that is too old, or one that must be reached with PACE.
     pub fn open(channel: C, length: ApduLength) -> Result<Self, EgkError> {
         let mut egk = Self {
-            channel,
+            channel: SecureChannel::new(channel),
             length,
             selected: None,
             key_selected: false,
@@ -213,7 +247,34 @@ impl<C: CardChannel> Egk<C> {
 
     /// Gives the line back, for what comes after the card.
     pub fn into_channel(self) -> C {
-        self.channel
+        self.channel.into_inner()
+    }
+
+    /// How the card is reached: contactless once [`open_contactless`](Self::open_contactless) has secured the line.
+    pub fn interface(&self) -> Interface {
+        if self.channel.is_secured() { Interface::Contactless } else { Interface::Contact }
+    }
+
+    /// Secures the line to a card on a reader without contacts, until the card is reset. A refusal is tried once more
+    /// with fresh keys before it counts, for it may come from a card or reader that drops leading zeros.
+    ///
+    /// # Errors
+    /// [`PaceError::WrongCan`] when the card does not accept the number; the next one may be tried at once.
+    pub fn open_contactless(&mut self, can: &Can, rng: &mut dyn CryptoRng) -> Result<(), EgkError> {
+        self.select(AID_EGK)?;
+        let mut establish = || pace::establish(&mut self.channel, can, &EphemeralKeys::random(rng));
+        match establish() {
+            Err(PaceError::WrongCan) => Ok(establish()?),
+            other => Ok(other?),
+        }
+    }
+
+    /// Most bytes to ask for in one command.
+    fn ne(&self) -> u32 {
+        match self.length {
+            ApduLength::Short | ApduLength::Short255 if self.channel.is_secured() => NE_SHORT_SECURE,
+            length => length.ne(),
+        }
     }
 
     /// Reads the card number (EF.GDO).

@@ -1,13 +1,16 @@
 //! A line to one card, whatever is at the far end: a real reader, a recorded session, a card in software.
 
+pub mod pace;
 pub mod pcsc;
 pub mod record;
 pub mod replay;
+pub mod secure;
 
 use thiserror::Error;
 
 use crate::apdu::{CommandApdu, ResponseApdu};
 use replay::ReplayMismatch;
+use secure::SecureMessagingError;
 
 /// A line to one card. One command out, one response back.
 pub trait CardChannel {
@@ -77,6 +80,9 @@ pub enum ChannelError {
     /// The answer is shorter than a status word or longer than any card's.
     #[error("the answer is no response APDU")]
     Malformed,
+    /// An answer was not protected as it must be; the session with the card has ended.
+    #[error(transparent)]
+    Unprotected(#[from] SecureMessagingError),
     /// A recorded session does not fit what is sent, cannot be read, or cannot be written.
     #[error(transparent)]
     Session(#[from] ReplayMismatch),

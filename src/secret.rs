@@ -49,6 +49,13 @@ impl<const N: usize> SecretBytes<N> {
     }
 
     /// Secret bytes that `fill` writes in place, so that no copy is left on the way.
+    pub fn written(fill: impl FnOnce(&mut [u8; N])) -> Self {
+        let mut bytes = Zeroizing::new([0; N]);
+        fill(&mut bytes);
+        Self(bytes)
+    }
+
+    /// The same for what may fail.
     ///
     /// # Errors
     /// Whatever `fill` returns.
@@ -137,6 +144,25 @@ impl DevicePin {
     }
 }
 
+/// The card access number, six digits printed on the front of the card. It opens the contactless interface and nothing
+/// else (gemSpec_COS, PACE).
+pub struct Can(Zeroizing<Box<[u8]>>);
+
+impl Can {
+    /// Checks that `text` is exactly six digits.
+    ///
+    /// # Errors
+    /// [`DigitsError`] says which rule is broken.
+    pub fn parse(text: &SecretText) -> Result<Self, DigitsError> {
+        digits(text, 6, 6).map(Self)
+    }
+
+    /// The digits as ASCII.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// `Debug` that shows the name of a type and nothing of what is in it: for secrets, and for what tells about a person.
 macro_rules! masked {
     ($($type:ident),*) => {$(
@@ -148,7 +174,7 @@ macro_rules! masked {
     )*};
 }
 pub(crate) use masked;
-masked!(SecretText, Pin, DevicePin);
+masked!(SecretText, Pin, DevicePin, Can);
 
 impl<const N: usize> fmt::Debug for SecretBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -181,12 +207,13 @@ mod tests {
     fn secrets_do_not_print() {
         let pin = Pin::parse(&text("271828")).unwrap();
         let device_pin = DevicePin::parse(&text("314159")).unwrap();
+        let can = Can::parse(&text("123123")).unwrap();
         let bytes = SecretBytes::<4>::filled(|b| {
             *b = [0x42; 4];
             Ok::<_, ()>(())
         })
         .unwrap();
-        let shown = format!("{pin:?} {device_pin:?} {:?} {bytes:?}", text("geheim"));
-        assert_eq!(shown, "Pin(***) DevicePin(***) SecretText(***) SecretBytes(***)");
+        let shown = format!("{pin:?} {device_pin:?} {can:?} {:?} {bytes:?}", text("geheim"));
+        assert_eq!(shown, "Pin(***) DevicePin(***) Can(***) SecretText(***) SecretBytes(***)");
     }
 }

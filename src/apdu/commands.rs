@@ -70,6 +70,20 @@ pub fn pso_compute_digital_signature(message: &[u8]) -> CommandApdu {
     CommandApdu::new(0x00, 0x2A, 0x9E, 0x9A).with_data(Sha256::digest(message).as_slice()).with_ne(NE_SHORT)
 }
 
+/// MANAGE SECURITY ENVIRONMENT, SET AT: which key and protocol GENERAL AUTHENTICATE is to use (gemSpec_COS, 14.9.9.7).
+pub fn mse_set_pace(oid: &[u8], key: KeyRef) -> CommandApdu {
+    let length = u8::try_from(oid.len()).unwrap_or(u8::MAX);
+    let data = [&[0x80, length], oid, &[0x83, 0x01, key.0]].concat();
+    CommandApdu::new(0x00, 0x22, 0xC1, 0xA4).with_data(data)
+}
+
+/// GENERAL AUTHENTICATE with the data objects of one step; all steps but the last are chained (gemSpec_COS, 14.7.2.1).
+pub fn general_authenticate(objects: &[u8], is_last: bool) -> CommandApdu {
+    let length = u8::try_from(objects.len()).unwrap_or(u8::MAX);
+    let cla = if is_last { 0x00 } else { 0x10 };
+    CommandApdu::new(cla, 0x86, 0x00, 0x00).with_data([&[0x7C, length], objects].concat()).with_ne(NE_SHORT)
+}
+
 /// The PIN as the card wants it: nibbles `2`, length, digits, then `F` (ISO 9564-1, format 2).
 fn format2_block(pin: &Pin) -> Zeroizing<[u8; 8]> {
     let digits = pin.expose();
@@ -109,6 +123,10 @@ mod tests {
         assert_eq!(hex_of(&verify(PasswordRef(2), &pin("1234567"))), "0020000208271234567FFFFFFF");
         assert_eq!(hex_of(&verify(PasswordRef(2), &pin("12345678"))), "00200002082812345678FFFFFF");
         assert_eq!(hex_of(&mse_set_signature_key(KeyRef(0x84), AlgorithmId::SIGN_ECDSA)), "002241B606840184800100");
+        let pace = hex::decode("04007F00070202040202").unwrap();
+        assert_eq!(hex_of(&mse_set_pace(&pace, KeyRef(0x02))), "0022C1A40F800A04007F00070202040202830102");
+        assert_eq!(hex_of(&general_authenticate(&[], false)), "10860000027C0000");
+        assert_eq!(hex_of(&general_authenticate(&[0x85, 1, 0xFF], true)), "00860000057C038501FF00");
         // SHA-256("abc"), FIPS 180-2, B.1.
         assert_eq!(
             hex_of(&pso_compute_digital_signature(b"abc")),

@@ -19,6 +19,8 @@ impl StatusWord {
     pub const EMPTY_PIN: Self = Self(0x62C7);
     /// `62D0`: the PIN is switched off.
     pub const PIN_DISABLED: Self = Self(0x62D0);
+    /// `6300`: the card does not accept what was to prove something.
+    pub const AUTHENTICATION_FAILED: Self = Self(0x6300);
     /// `6700`: a length in the command is wrong or not supported.
     pub const WRONG_LENGTH: Self = Self(0x6700);
     /// `6981`: the command does not fit the type of the file.

@@ -45,6 +45,12 @@ impl DataObject {
         primitive(child).ok_or(TlvError::Missing(tag))
     }
 
+    /// Whether an object encoded as `object` is directly inside this one.
+    pub fn holds(&self, object: &[u8]) -> bool {
+        let Value::Constructed(children) = self.0.value() else { return false };
+        children.iter().any(|child| child.to_vec() == object)
+    }
+
     /// The value of this object, when it is primitive.
     ///
     /// # Errors

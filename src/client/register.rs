@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
-use super::{AskError, Notice, Step, Surroundings, skew};
+use super::{AskError, ContactlessError, Notice, Step, Surroundings, open_contactless, skew};
 use crate::device_key::{DeviceKeyError, NewKey};
 use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, PinAnswer, PinStatus};
 use crate::identity::certificate::{Certificate, CertificateError, PublicKey};
@@ -23,7 +23,7 @@ use crate::protocol::{
     CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION,
 };
 use crate::reader::{CardChannel, ChannelError};
-use crate::secret::Pin;
+use crate::secret::{Can, Pin};
 
 /// Product name in gematik's pairing data.
 const PRODUCT: &str = "Kartenbund";
@@ -60,6 +60,15 @@ pub enum RegisterError {
     /// A message could not be put together: it never happens.
     #[error("a message could not be put together")]
     Message,
+}
+
+impl From<ContactlessError> for RegisterError {
+    fn from(error: ContactlessError) -> Self {
+        match error {
+            ContactlessError::Card(error) => error.into(),
+            ContactlessError::Ask(error) => error.into(),
+        }
+    }
 }
 
 /// Why the card cannot register this computer, found before any PIN is asked for.
@@ -151,9 +160,16 @@ pub fn register(
 
     around.ui.step(Step::ReadCard);
     let mut egk = Egk::open(channel, wish.length)?;
-    let certificate = usable_certificate(&mut egk, profile, (around.clock)())?;
+    let mut can = None;
+    let certificate = match usable_certificate(&mut egk, profile, (around.clock)()) {
+        Err(RegisterError::Card(EgkError::Contactless)) => {
+            can = Some(open_contactless(&mut egk, around)?);
+            usable_certificate(&mut egk, profile, (around.clock)())?
+        }
+        certificate => certificate?,
+    };
     around.ui.step(Step::ReadPinStatus);
-    let (attempt, tries_left) = leave_to_verify(&mut egk, around)?;
+    let (attempt, tries_left) = leave_to_verify(&mut egk, can.as_ref(), around)?;
     let pin = around.ui.card_pin(tries_left, false)?;
     let device_pin = around.ui.new_device_pin()?;
 
@@ -345,12 +361,16 @@ fn usable_certificate<C: CardChannel>(
 /// Asks the card how many tries are left, and the person where it is the last one.
 fn leave_to_verify<C: CardChannel>(
     egk: &mut Egk<C>,
+    can: Option<&Can>,
     around: &mut Surroundings<'_>,
 ) -> Result<(Attempt, u8), RegisterError> {
     let mut status = egk.pin_status()?;
     if status == PinStatus::AlreadyVerified {
         // Somebody's PIN was verified before; only this person's counts.
         egk.reset()?;
+        if let Some(can) = can {
+            egk.open_contactless(can, around.rng)?;
+        }
         status = egk.pin_status()?;
     }
     let tries = match status {

@@ -102,7 +102,7 @@ impl<C: CardChannel> Egk<C> {
         while content.len() < length {
             let offset = u16::try_from(content.len()).map_err(|_| malformed())?;
             let missing = u32::try_from(length - content.len()).map_err(|_| malformed())?;
-            let next = self.transmit(&commands::read_binary(offset, missing.min(self.length.ne())))?;
+            let next = self.transmit(&commands::read_binary(offset, missing.min(self.ne())))?;
             check_read(&next)?;
             if next.data().is_empty() {
                 return Err(malformed()); // the file ends before its content does
@@ -117,12 +117,15 @@ impl<C: CardChannel> Egk<C> {
     /// that follows is sent in the shorter form.
     pub(super) fn read_first(&mut self, sfi: Sfi) -> Result<ResponseApdu, EgkError> {
         loop {
-            match self.channel.transmit(&commands::read_binary_sfi(sfi, self.length.ne())) {
+            match self.channel.transmit(&commands::read_binary_sfi(sfi, self.ne())) {
                 Ok(answer) if answer.status() == StatusWord::WRONG_LENGTH => match self.length.shorter() {
                     Some(shorter) => self.length = shorter,
                     None => return Ok(answer),
                 },
-                Err(ChannelError::Interrupted(_)) if self.length == ApduLength::Extended => {
+                // A secured line does not survive the reset; what fails in it has failed.
+                Err(ChannelError::Interrupted(_))
+                    if self.length == ApduLength::Extended && !self.channel.is_secured() =>
+                {
                     self.length = ApduLength::Short;
                     let application = self.selected.unwrap_or(AID_EGK);
                     self.reset()?;

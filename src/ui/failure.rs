@@ -1,12 +1,12 @@
 //! Every failure a person can meet: a stable code, an exit code, and what its sentence needs to know. The sentences are
 //! in the texts under `error-` and the code; `docs/exit-codes.md` is the same table for readers.
 
-use crate::client::AskError;
 use crate::client::approve::ApproveError;
 use crate::client::home::HomeError;
 use crate::client::login::LoginError;
 use crate::client::register::{CardRefusal, PinRefusal, RegisterError};
 use crate::client::service::ServiceError;
+use crate::client::{AskError, ContactlessError};
 use crate::device_key::DeviceKeyError;
 use crate::egk::{EgkError, OtherCard};
 use crate::identity::kvnr::KvnrError;
@@ -14,6 +14,7 @@ use crate::identity::{IdentityError, certificate::CertificateError};
 use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
 use crate::reader::ChannelError;
+use crate::reader::pace::PaceError;
 use crate::reader::replay::ReplayMismatch;
 use crate::secret::DigitsError;
 use crate::virtual_card::ImageError;
@@ -58,6 +59,7 @@ kinds! {
     CardInUse = 15 "card_in_use";
     CardRemoved = 16 "card_removed";
     Transmission = 17 "transmission";
+    SecureLine = 18 "secure_line";
     NotAnEgk = 20 "not_an_egk";
     CardTooOld = 21 "card_too_old";
     CardContactless = 22 "card_contactless";
@@ -71,6 +73,7 @@ kinds! {
     CardLastTry = 32 "card_last_try";
     CardTransportPin = 33 "card_transport_pin";
     CardNoPin = 34 "card_no_pin";
+    CanWrong = 35 "can_wrong";
     CertificateRefused = 40 "certificate_refused";
     CertificateExpired = 41 "certificate_expired";
     CardRsaOnly = 42 "card_rsa_only";
@@ -180,6 +183,7 @@ impl From<ChannelError> for Failure {
             ChannelError::InUse => Kind::CardInUse,
             ChannelError::Removed => Kind::CardRemoved,
             ChannelError::Interrupted(_) | ChannelError::Malformed => Kind::Transmission,
+            ChannelError::Unprotected(_) => Kind::SecureLine,
             ChannelError::Session(mismatch) => return session(mismatch),
         };
         kind.failure().because(&error)
@@ -230,9 +234,20 @@ impl From<EgkError> for Failure {
             EgkError::Malformed { .. } | EgkError::NoCertificate => Kind::CardData,
             EgkError::TooOld(_) => Kind::CardTooOld,
             EgkError::Contactless => Kind::CardContactless,
+            EgkError::Pace(PaceError::WrongCan) => Kind::CanWrong,
+            EgkError::Pace(_) => Kind::SecureLine,
             EgkError::Deactivated => Kind::CardDeactivated,
         };
         kind.failure().because(&error)
+    }
+}
+
+impl From<ContactlessError> for Failure {
+    fn from(error: ContactlessError) -> Self {
+        match error {
+            ContactlessError::Card(error) => error.into(),
+            ContactlessError::Ask(error) => error.into(),
+        }
     }
 }
 
@@ -266,6 +281,7 @@ impl From<AskError> for Failure {
             AskError::NobodyThere => return Kind::NobodyThere.failure(),
             AskError::Terminal(_) => return Kind::NobodyThere.failure().because(&error),
             AskError::Digits(DigitsError::NotDigits) => "not_digits",
+            AskError::Can(_) => "can_shape",
             AskError::Digits(DigitsError::Length { min: 6, max: 6 }) => "device_pin_length",
             AskError::Digits(DigitsError::Length { .. }) => "card_pin_length",
             AskError::EntriesDiffer => "entries_differ",

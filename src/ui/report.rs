@@ -4,7 +4,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::text::Texts;
-use crate::egk::{Generation, Iccsn, ObjectSystem};
+use crate::egk::{Generation, Iccsn, Interface, ObjectSystem};
 use crate::identity::vsd::{Address, InsuranceData, PersonalData};
 use crate::identity::{Identity, Warning};
 
@@ -23,7 +23,7 @@ struct Card {
     iccsn: String,
     generation: String,
     object_system: String,
-    interface: &'static str,
+    interface: String,
 }
 
 impl std::fmt::Debug for Card {
@@ -60,6 +60,7 @@ impl<'a> CardReport<'a> {
         iccsn: &Iccsn,
         generation: Generation,
         object_system: ObjectSystem,
+        interface: Interface,
         identity: &'a Identity,
         now: OffsetDateTime,
     ) -> Self {
@@ -69,7 +70,7 @@ impl<'a> CardReport<'a> {
                 iccsn: iccsn.to_string(),
                 generation: generation.to_string(),
                 object_system: object_system.to_string(),
-                interface: "contact",
+                interface: interface.to_string(),
             },
             person: &identity.person,
             insurance: &identity.insurance,

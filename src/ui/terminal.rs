@@ -14,7 +14,7 @@ use super::text::Texts;
 use crate::client::{AskError, Notice, Step, Ui};
 use crate::protocol::NumericDate;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
-use crate::secret::{DevicePin, DigitsError, Pin, SecretText};
+use crate::secret::{Can, DevicePin, DigitsError, Pin, SecretText};
 
 /// Longest line read from a file descriptor.
 const MAX_LINE: usize = 1024;
@@ -26,6 +26,8 @@ pub struct Answers {
     pub pins: Option<Lines>,
     /// Where the password comes from instead of the terminal.
     pub password: Option<Lines>,
+    /// The card access number, where it was given on the command line.
+    pub can: Option<SecretText>,
     /// The match code, where it was given on the command line.
     pub match_code: Option<String>,
     /// Whether the last try of the card PIN may be spent without asking.
@@ -118,7 +120,7 @@ impl<'a> Terminal<'a> {
     /// Says why something typed will not do, where it is worth another try.
     fn ask_again(&self, error: AskError) -> Result<(), AskError> {
         match error {
-            AskError::Digits(_) | AskError::EntriesDiffer | AskError::MatchCode => {
+            AskError::Can(_) | AskError::Digits(_) | AskError::EntriesDiffer | AskError::MatchCode => {
                 tell(&format!("! {}", self.texts.cause(&error.into())));
                 Ok(())
             }
@@ -164,6 +166,22 @@ impl Ui for Terminal<'_> {
             Notice::ClockSkew { seconds } => ("notice-clock-skew", number("seconds", seconds)),
         };
         tell(&format!("! {}", self.texts.with(id, &values)));
+    }
+
+    fn can(&mut self, again: bool) -> Result<Can, AskError> {
+        let parse = |typed: &SecretText| Can::parse(typed).map_err(AskError::Can);
+        if let Some(can) = self.answers.can.take() {
+            return parse(&can);
+        }
+        is_terminal()?;
+        let explained = if again { "ask-can-again" } else { "ask-can-where" };
+        tell(&self.texts.get(explained));
+        loop {
+            match parse(&SecretText::new(self.visible(&self.texts.get("ask-can"))?)) {
+                Err(error) => self.ask_again(error)?,
+                can => return can,
+            }
+        }
     }
 
     fn card_pin(&mut self, tries_left: u8, again: bool) -> Result<Pin, AskError> {
@@ -288,6 +306,7 @@ pub fn step_text(step: Step) -> &'static str {
         Step::CheckService => "step-check-service",
         Step::LogIn => "step-log-in",
         Step::ReadCard => "step-read-card",
+        Step::OpenContactless => "step-open-contactless",
         Step::ReadPinStatus => "step-read-pin-status",
         Step::MakeDeviceKey => "step-make-device-key",
         Step::OpenRegistration => "step-open-registration",

@@ -52,6 +52,12 @@ impl LifeCycle {
 pub(super) trait SecurityState {
     /// Whether the password with this reference is verified, or needs no verification.
     fn is_verified(&self, password: u8) -> bool;
+
+    /// Whether the command came secured under keys that the key with this reference has agreed on.
+    fn is_secured_by(&self, key: u8) -> bool;
+
+    /// Whether the command's data came encrypted, or it has none.
+    fn is_encrypted(&self) -> bool;
 }
 
 /// The access rules of one object.
@@ -84,6 +90,12 @@ struct Pattern {
 enum Condition {
     Always,
     Password(u8),
+    /// `SMMAC`: secured under the keys of this key.
+    SecuredBy(u8),
+    /// `SMCMDENC`: the command's data are encrypted.
+    CommandEncrypted,
+    /// `SMRSPENC`: the answer's data go out encrypted, as this card always does in a secured session.
+    AnswerEncrypted,
     And(Vec<Condition>),
     Or(Vec<Condition>),
     /// A condition this card cannot evaluate.
@@ -144,6 +156,8 @@ impl Condition {
         match self {
             Self::Always => Some(Vec::new()),
             Self::Password(reference) => state.is_verified(*reference).then(|| vec![*reference]),
+            Self::SecuredBy(key) => state.is_secured_by(*key).then(Vec::new),
+            Self::CommandEncrypted | Self::AnswerEncrypted => state.is_encrypted().then(Vec::new),
             Self::And(parts) if parts.is_empty() => None,
             Self::And(parts) => {
                 let all: Option<Vec<_>> = parts.iter().map(|part| part.fulfilled(state)).collect();
@@ -219,17 +233,18 @@ impl<'a> Parser<'a> {
             let end = self.0.iter().position(|byte| *byte == b')')?;
             let argument = self.take(end);
             self.expect(b')')?;
-            return Some(match (name, argument) {
-                (b"PWD", argument) => {
-                    let reference = std::str::from_utf8(argument).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
-                    reference.map_or(Condition::Never, Condition::Password)
-                }
+            let reference = std::str::from_utf8(argument).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+            return Some(match (name, reference) {
+                (b"PWD", Some(reference)) => Condition::Password(reference),
+                (b"SMMAC", Some(reference)) => Condition::SecuredBy(reference),
                 _ => Condition::Never,
             });
         }
         match name {
             b"" => None,
             b"ALW" => Some(Condition::Always),
+            b"SMCMDENC" => Some(Condition::CommandEncrypted),
+            b"SMRSPENC" => Some(Condition::AnswerEncrypted),
             _ => Some(Condition::Never),
         }
     }
@@ -289,6 +304,31 @@ mod tests {
     impl SecurityState for Verified {
         fn is_verified(&self, password: u8) -> bool {
             self.0.contains(&password)
+        }
+
+        fn is_secured_by(&self, _: u8) -> bool {
+            false
+        }
+
+        fn is_encrypted(&self) -> bool {
+            false
+        }
+    }
+
+    /// Secured under the keys of key 2, with data that are encrypted or not.
+    struct Secured(bool);
+
+    impl SecurityState for Secured {
+        fn is_verified(&self, _: u8) -> bool {
+            false
+        }
+
+        fn is_secured_by(&self, key: u8) -> bool {
+            key == 2
+        }
+
+        fn is_encrypted(&self) -> bool {
+            self.0
         }
     }
 
@@ -382,6 +422,30 @@ mod tests {
         assert_eq!(on(Interface::Contact, &[]), Some(vec![]));
         assert_eq!(on(Interface::Contactless, &[]), None);
         assert_eq!(on(Interface::Contactless, &[2]), Some(vec![2]));
+    }
+
+    #[test]
+    fn what_comes_secured_and_encrypted_is_told_apart() {
+        let rules =
+            |condition: &str| AccessRules::parse(&format!("CL{{[ACTIVATED,1,{{({{00||b0||??||??}},{condition})}}]}}"));
+        let permits = |condition, encrypted| {
+            rules(condition).permit(Interface::Contactless, Activated, 1, READ, &Secured(encrypted)).is_some()
+        };
+        for (condition, plain, encrypted) in [
+            ("SMMAC(02)", true, true),
+            ("SMMAC(13)", false, false),
+            ("SMMAC(cvc_FlagList_CMS:00800000000000)", false, false),
+            ("SMCMDENC", false, true),
+            ("AND{SMMAC(02),SMCMDENC,SMRSPENC}", false, true),
+            ("AND{SMMAC(13),SMCMDENC,SMRSPENC}", false, false),
+            ("OR{SMMAC(13),AND{SMMAC(02),SMRSPENC}}", false, true),
+            ("AND{SMMAC(02),PWD(02)}", false, false),
+        ] {
+            assert_eq!((permits(condition, false), permits(condition, true)), (plain, encrypted), "{condition}");
+        }
+        let state = &Secured(true);
+        let contact = AccessRules::parse("CB{[ACTIVATED,1,{({00||b0||??||??},SMMAC(02))}]}");
+        assert!(contact.permit(Interface::Contactless, Activated, 1, READ, state).is_none());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! of the object, data.
 
 mod files;
+mod pace;
 mod pin;
 mod select;
 mod sign;
@@ -11,6 +12,7 @@ mod sign;
 use super::access::{Interface, SecurityState};
 use super::image::{FolderId, Guard, Image, MAX_FILE, PasswordId, Uses};
 use crate::apdu::{CommandApdu, NE_EXTENDED, NE_SHORT, ResponseApdu, StatusWord};
+use crate::secret::SecretBytes;
 
 /// What a command comes to. A warning brings data and is no refusal.
 type Answer = Result<ResponseApdu, StatusWord>;
@@ -20,6 +22,8 @@ const ENVIRONMENT: u8 = 1;
 
 /// What the card forgets at a reset.
 pub(super) struct Session {
+    interface: Interface,
+    pace: pace::Pace,
     folder: FolderId,
     /// Which file of `folder` is the current one.
     file: Option<usize>,
@@ -29,9 +33,17 @@ pub(super) struct Session {
     verified: Vec<(PasswordId, Uses)>,
 }
 
-impl Default for Session {
-    fn default() -> Self {
-        Self { folder: FolderId::ROOT, file: None, key: None, verified: Vec::new() }
+impl Session {
+    /// A session that begins with the power.
+    pub(super) fn new(interface: Interface) -> Self {
+        Self {
+            interface,
+            pace: pace::Pace::default(),
+            folder: FolderId::ROOT,
+            file: None,
+            key: None,
+            verified: Vec::new(),
+        }
     }
 }
 
@@ -74,13 +86,26 @@ impl Command {
 }
 
 impl Session {
-    /// Carries out one command.
-    pub(super) fn execute(&mut self, image: &mut Image, command: &[u8]) -> ResponseApdu {
-        self.dispatch(image, command).unwrap_or_else(|status| ResponseApdu::new([], status))
+    /// Carries out one command, secured or plain. `random` gives 32 fresh bytes.
+    pub(super) fn execute(&mut self, image: &mut Image, command: &[u8], random: &mut Random<'_>) -> ResponseApdu {
+        let refusal = |status| ResponseApdu::new([], status);
+        match self.pace.open(command) {
+            Ok(Some(plain)) => {
+                let answer = self.dispatch(image, &plain, random).unwrap_or_else(refusal);
+                self.pace.protect(&answer)
+            }
+            Ok(None) => self.dispatch(image, command, random).unwrap_or_else(refusal),
+            Err(status) => refusal(status),
+        }
     }
 
-    fn dispatch(&mut self, image: &mut Image, bytes: &[u8]) -> Answer {
+    fn dispatch(&mut self, image: &mut Image, bytes: &[u8], random: &mut Random<'_>) -> Answer {
         let header = *bytes.first_chunk::<4>().ok_or(StatusWord::WRONG_LENGTH)?;
+        match header {
+            [0x00, 0x22, 0xC1, 0xA4] => return self.mse_set_pace(image, bytes),
+            [0x00 | 0x10, 0x86, ..] => return self.general_authenticate(image, header, bytes, random),
+            _ => self.pace.forget_step(), // the steps of PACE follow one another
+        }
         match header {
             [0x00, 0xA4, ..] => self.select(image, header, bytes),
             [0x00, 0xB0, ..] => self.read_binary(image, header, bytes),
@@ -89,7 +114,7 @@ impl Session {
             [0x00, 0x22, ..] => self.mse_set(image, header, bytes),
             [0x00, 0x2A, ..] => self.pso_compute_digital_signature(image, header, bytes),
             [0x00 | 0x80, ..] => Err(StatusWord::INS_NOT_SUPPORTED),
-            // Logical channels, command chaining and secure messaging change the class; none of them is open here.
+            // Logical channels, command chaining and secure messaging change the class; none of them is open for these.
             _ => Err(StatusWord::CLA_NOT_SUPPORTED),
         }
     }
@@ -98,7 +123,7 @@ impl Session {
     /// once.
     fn authorise(&mut self, image: &Image, folder: FolderId, guard: &Guard, header: [u8; 4]) -> Result<(), StatusWord> {
         let state = Shown { session: self, image, folder };
-        let passwords = guard.rules.permit(Interface::Contact, guard.life_cycle, ENVIRONMENT, header, &state);
+        let passwords = guard.rules.permit(self.interface, guard.life_cycle, ENVIRONMENT, header, &state);
         let passwords = passwords.ok_or(StatusWord::SECURITY_STATUS_NOT_SATISFIED)?;
         for id in passwords.into_iter().filter_map(|reference| image.find_password(folder, reference)) {
             let shown = self.verified.iter_mut().find(|(verified, _)| *verified == id);
@@ -128,7 +153,18 @@ impl SecurityState for Shown<'_> {
         let is_open = self.image.password(id).is_some_and(|password| !password.enabled);
         is_open || self.session.is_verified(id)
     }
+
+    fn is_secured_by(&self, key: u8) -> bool {
+        self.session.pace.is_secured_by(key)
+    }
+
+    fn is_encrypted(&self) -> bool {
+        self.session.pace.is_encrypted()
+    }
 }
+
+/// Where a card has its randomness from.
+pub(super) type Random<'a> = dyn FnMut() -> SecretBytes<32> + 'a;
 
 fn done() -> Answer {
     Ok(ResponseApdu::new([], StatusWord::OK))

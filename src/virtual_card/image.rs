@@ -5,7 +5,7 @@ mod xml;
 use thiserror::Error;
 
 use super::access::{AccessRules, LifeCycle};
-use crate::secret::SecretBytes;
+use crate::secret::{Can, SecretBytes};
 
 /// Most data a file holds, in bytes: with its status word it still fits the line (`virtual_card::vpcd`).
 pub(super) const MAX_FILE: usize = 65_533;
@@ -72,6 +72,7 @@ pub(super) struct Folder {
     pub(super) files: Vec<File>,
     pub(super) passwords: Vec<Password>,
     pub(super) keys: Vec<PrivateKey>,
+    pub(super) connection_keys: Vec<ConnectionKey>,
 }
 
 /// What every object in a folder has.
@@ -155,6 +156,14 @@ pub(super) struct PrivateKey {
     pub(super) algorithms: Vec<(u8, String)>,
     /// Big endian. `None` where the key is not there or no key of this curve.
     pub(super) d: Option<SecretBytes<32>>,
+}
+
+/// A key for PACE, derived from the card access number.
+pub(super) struct ConnectionKey {
+    pub(super) guard: Guard,
+    pub(super) identifier: u8,
+    /// `None` where the image holds no six digits.
+    pub(super) can: Option<Can>,
 }
 
 impl Image {

@@ -16,6 +16,7 @@ mod evidence;
 mod faults;
 mod folder;
 mod http;
+mod pace;
 mod parallel;
 mod profiles;
 mod proofs;

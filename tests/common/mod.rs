@@ -22,7 +22,7 @@ use kartenbund::protocol::api::{ApplicationAccepted, DeviceAnswer, DevicesAnswer
 use kartenbund::protocol::application::{Application, BankAccount};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::reader::CardChannel;
-use kartenbund::secret::{DevicePin, Pin, SecretText};
+use kartenbund::secret::{Can, DevicePin, Pin, SecretText};
 use kartenbund::server::{ImportError, ImportReport, Service, Settings};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
@@ -316,6 +316,8 @@ pub struct Script {
     /// Card PINs in the order they are typed.
     pub card_pins: VecDeque<&'static str>,
     pub device_pin: &'static str,
+    /// Card access numbers in the order they are typed.
+    pub cans: VecDeque<&'static str>,
     pub may_spend_last_try: bool,
     pub match_code: Option<MatchCode>,
     pub steps: Vec<Step>,
@@ -332,6 +334,7 @@ impl Default for Script {
             password: None,
             card_pins: [CARD_PIN].into(),
             device_pin: DEVICE_PIN,
+            cans: VecDeque::new(),
             may_spend_last_try: false,
             match_code: None,
             steps: Vec::new(),
@@ -364,6 +367,11 @@ impl Ui for Script {
 
     fn notice(&mut self, notice: Notice) {
         self.notices.push(notice);
+    }
+
+    fn can(&mut self, _: bool) -> Result<Can, AskError> {
+        let can = self.cans.pop_front().ok_or(AskError::NobodyThere)?;
+        Can::parse(&typed(can)).map_err(AskError::Can)
     }
 
     fn card_pin(&mut self, tries_left: u8, _: bool) -> Result<Pin, AskError> {

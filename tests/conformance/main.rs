@@ -8,6 +8,7 @@ mod common;
 
 mod cards;
 mod certificates;
+mod contactless;
 mod registration;
 
 use std::path::PathBuf;

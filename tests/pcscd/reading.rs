@@ -3,11 +3,13 @@
 use std::fs;
 
 use kartenbund::virtual_card::VirtualCard;
+use rand_core::UnwrapErr;
 use serde_json::Value;
 
 use crate::card::{InReader, card, erika, image};
 use crate::computer::Computer;
 use crate::pcscd::{Pcscd, Reader};
+use crate::terminal::Terminal;
 
 #[test]
 fn a_card_is_the_same_in_a_reader_and_as_an_image() {
@@ -107,4 +109,36 @@ fn several_programs_read_at_the_same_time() {
     for program in others {
         assert!(program.wait().success().contains("SW1=0x63, SW2=0xC3"));
     }
+}
+
+#[test]
+fn a_card_that_lies_on_a_reader_without_contacts() {
+    let service = Pcscd::start();
+    let computer = Computer::at(&service);
+    let card = VirtualCard::load_contactless(&image(&erika()), &mut UnwrapErr(getrandom::SysRng)).unwrap();
+    let _inserted = InReader::insert(&service, Reader::First, card);
+    assert_eq!(computer.readers()[0].1, "egk_contactless");
+    for words in [&["read", "--json", "--can", "123123"][..], &["read", "--json", "--can", "123123", "--short-apdus"]] {
+        let report = computer.run(words).json();
+        assert_eq!(report["card"]["interface"], "contactless");
+        assert_eq!(report["person"]["family_name"], "Müstermann");
+    }
+    computer.run(&["read", "--can", "123124"]).fails_with(35, "can_wrong");
+    computer.run(&["read", "--can", "12312"]).fails_with(5, "input_invalid");
+    computer.run(&["read"]).fails_with(4, "nobody_there");
+    let mut terminal = Terminal::start(&computer, "read");
+    for (time, number) in [(1, "1231"), (2, "654321"), (3, "123123")] {
+        terminal.wait_for("Card access number (6 digits):", time);
+        terminal.type_line(number);
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    for told in [
+        "six digits on the front of the card",
+        "! The card access number (CAN) has six digits.",
+        "nothing gets blocked",
+    ] {
+        assert!(screen.contains(told), "{told}: {screen}");
+    }
+    assert!(screen.contains("Müstermann"));
 }

@@ -8,17 +8,18 @@ mod common;
 mod account;
 mod approvals;
 mod broken;
+mod contactless;
 mod registering;
 
 pub(crate) use common::*;
-use kartenbund::apdu::{CommandApdu, ResponseApdu};
+use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};
 use kartenbund::client::approve::{ApproveError, decide};
 use kartenbund::client::home::{Binding, Device, Home, HomeError};
 use kartenbund::client::login::{self, LoginError};
 use kartenbund::client::register::{CardRefusal, PinRefusal, RegisterError, Wish};
 use kartenbund::client::service::{Service as Remote, ServiceError};
 use kartenbund::client::{Notice, Step};
-use kartenbund::egk::EgkError;
+use kartenbund::egk::{ApduLength, EgkError};
 use kartenbund::protocol::BindingLevel;
 use kartenbund::protocol::api::{
     ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, DecisionAnswer, LoginAnswer, LoginRequest,
@@ -26,6 +27,7 @@ use kartenbund::protocol::api::{
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{Bundle, LinkResult, RestsOn};
 use kartenbund::reader::{CardChannel, ChannelError};
+use kartenbund::secret::Can;
 use kartenbund::server::ImportError;
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::Blueprint;
@@ -45,7 +47,7 @@ impl<'a> Watched<'a> {
     }
 
     pub(crate) fn verifies(&self) -> usize {
-        self.sent.iter().filter(|header| header[..2] == [0x00, 0x20]).count()
+        self.sent.iter().filter(|header| (header[0] & 0xF3, header[1]) == (0x00, 0x20)).count()
     }
 }
 

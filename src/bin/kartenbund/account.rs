@@ -27,7 +27,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::args::{ApplyCommand, ApprovalsCommand, BindingMethod, DevicesCommand, LoginArgs, PinArgs, RegisterArgs};
-use crate::cards::{length, with_card};
+use crate::cards::{can, length, with_card};
 use crate::output::Output;
 
 /// The folder of this computer's files.
@@ -49,7 +49,7 @@ fn now() -> NumericDate {
 }
 
 /// Does `work` with a terminal that takes `answers`.
-fn with_person<T>(
+pub(crate) fn with_person<T>(
     output: &Output,
     answers: Answers,
     work: impl FnOnce(&mut Surroundings<'_>) -> Result<T, Failure>,
@@ -113,7 +113,7 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     }
     let here = login::resume(home, now())?;
     let wish = Wish { name, replace: args.replace, length: length(&args.card) };
-    let answers = Answers { allow_last_try: args.allow_last_try, ..pins(&args.pin)? };
+    let answers = Answers { allow_last_try: args.allow_last_try, can: can(&args.card), ..pins(&args.pin)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
         Some(device) => Ok(device),
         None => {

@@ -67,6 +67,10 @@ pub(crate) struct CardArgs {
     pub(crate) reader: Option<String>,
     #[arg(long, value_name = "IMAGE", conflicts_with = "reader")]
     pub(crate) virtual_card: Option<PathBuf>,
+    #[arg(long, requires = "virtual_card")]
+    pub(crate) contactless: bool,
+    #[arg(long, value_name = "CAN")]
+    pub(crate) can: Option<String>,
     #[arg(long)]
     pub(crate) short_apdus: bool,
 }
@@ -84,6 +88,8 @@ pub(crate) enum VirtualCardCommand {
     Run {
         #[arg(value_name = "IMAGE")]
         image: PathBuf,
+        #[arg(long)]
+        contactless: bool,
         #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_VPCD)]
         vpcd: String,
     },

@@ -2,20 +2,25 @@
 
 use std::path::Path;
 
+use kartenbund::client;
 use kartenbund::disk;
-use kartenbund::egk::{ApduLength, Egk, EgkError, Generation, Iccsn, ObjectSystem, OtherCard};
+use kartenbund::egk::{ApduLength, Egk, EgkError, Generation, Iccsn, Interface, ObjectSystem, OtherCard};
 use kartenbund::identity::Identity;
 use kartenbund::reader::pcsc::{Service, Sharing, Slot};
 use kartenbund::reader::record::Recorder;
 use kartenbund::reader::replay::Replay;
 use kartenbund::reader::{CardChannel, ChannelError};
+use kartenbund::secret::SecretText;
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::report::CardReport;
+use kartenbund::ui::terminal::Answers;
 use kartenbund::virtual_card::VirtualCard;
+use rand_core::UnwrapErr;
 use serde::Serialize;
 use serde_json::json;
 use time::OffsetDateTime;
 
+use crate::account::with_person;
 use crate::args::CardArgs;
 use crate::output::{Output, file_failure, read_file};
 
@@ -30,7 +35,7 @@ pub(crate) fn with_card<T>(
     work: impl FnOnce(&mut dyn CardChannel) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     if let Some(image) = &args.virtual_card {
-        return work(&mut load(image)?);
+        return work(&mut load(image, args.contactless)?);
     }
     let service = Service::connect()?;
     let reader = service.choose(args.reader.as_deref())?;
@@ -48,11 +53,19 @@ fn looks_pulled(kind: Kind) -> bool {
     matches!(kind, Kind::Transmission | Kind::NoCard | Kind::MuteCard)
 }
 
-/// Loads a card image.
-pub(crate) fn load(image: &Path) -> Result<VirtualCard, Failure> {
+/// Loads a card image, to be used with contacts or without.
+pub(crate) fn load(image: &Path, contactless: bool) -> Result<VirtualCard, Failure> {
     let xml = read_file(image, MAX_IMAGE)?;
     let xml = String::from_utf8(xml).map_err(|error| Kind::CardImage.failure().because(&error))?;
-    Ok(VirtualCard::load(&xml)?)
+    Ok(match contactless {
+        true => VirtualCard::load_contactless(&xml, &mut UnwrapErr(getrandom::SysRng))?,
+        false => VirtualCard::load(&xml)?,
+    })
+}
+
+/// The card access number that was given on the command line.
+pub(crate) fn can(args: &CardArgs) -> Option<SecretText> {
+    args.can.clone().map(SecretText::new)
 }
 
 pub(crate) fn length(args: &CardArgs) -> ApduLength {
@@ -71,7 +84,7 @@ struct ReaderReport {
 pub(crate) fn readers(args: &CardArgs, output: &Output) -> Result<(), Failure> {
     let mut reports = Vec::new();
     if let Some(image) = &args.virtual_card {
-        reports.push(identify(image.display().to_string(), args, &mut load(image)?));
+        reports.push(identify(image.display().to_string(), args, &mut load(image, args.contactless)?));
     } else {
         let service = Service::connect()?;
         let wanted = |name: &str| args.reader.as_deref().is_none_or(|wanted| wanted == name);
@@ -141,7 +154,20 @@ fn reader_line(report: &ReaderReport, output: &Output) -> String {
 }
 
 pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
-    with_card(args, Sharing::Shared, |channel| CardContent::read(channel, length(args)))?.print(output)
+    let answers = Answers { can: can(args), ..Answers::default() };
+    let content = with_person(output, answers, |around| {
+        with_card(args, Sharing::Shared, |channel| {
+            let mut egk = Egk::open(channel, length(args))?;
+            match CardContent::read(&mut egk) {
+                Err(error) if error.kind == Kind::CardContactless => {
+                    client::open_contactless(&mut egk, around)?;
+                    CardContent::read(&mut egk)
+                }
+                content => content,
+            }
+        })
+    })?;
+    content.print(output)
 }
 
 /// Everything a card tells without PIN.
@@ -149,21 +175,22 @@ struct CardContent {
     iccsn: Iccsn,
     generation: Generation,
     object_system: ObjectSystem,
+    interface: Interface,
     identity: Identity,
 }
 
 impl CardContent {
-    fn read(channel: impl CardChannel, length: ApduLength) -> Result<Self, Failure> {
-        let mut egk = Egk::open(channel, length)?;
+    fn read<C: CardChannel>(egk: &mut Egk<C>) -> Result<Self, Failure> {
         let files = egk.read_files()?;
         let identity = Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der())?;
-        let (generation, object_system) = (egk.generation(), egk.object_system());
-        Ok(Self { iccsn: files.iccsn, generation, object_system, identity })
+        let (generation, object_system, interface) = (egk.generation(), egk.object_system(), egk.interface());
+        Ok(Self { iccsn: files.iccsn, generation, object_system, interface, identity })
     }
 
     fn print(&self, output: &Output) -> Result<(), Failure> {
         let now = OffsetDateTime::now_utc();
-        let report = CardReport::new(&self.iccsn, self.generation, self.object_system, &self.identity, now);
+        let Self { iccsn, generation, object_system, interface, identity } = self;
+        let report = CardReport::new(iccsn, *generation, *object_system, *interface, identity, now);
         output.result(&report, report.lines(&output.texts))
     }
 }
@@ -172,7 +199,8 @@ pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(),
     let content = with_card(args, Sharing::Shared, |channel| {
         let length = length(args);
         let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended)?;
-        let content = CardContent::read(&mut recorder, length);
+        let content = Egk::open(&mut recorder, length).map_err(Failure::from);
+        let content = content.and_then(|mut egk| CardContent::read(&mut egk));
         // What passed is kept in any case: a session that failed is the one that is looked into.
         disk::write(out, &recorder.finish()?).map_err(file_failure(out))?;
         content
@@ -192,7 +220,7 @@ pub(crate) fn replay(file: &Path, args: &CardArgs, output: &Output) -> Result<()
         return output.result(&json!({ "same": true }), [output.texts.get("done-compared")]);
     }
     let length = if replay.extended_length() { ApduLength::Extended } else { ApduLength::Short };
-    let content = CardContent::read(&mut replay, length)?;
+    let content = CardContent::read(&mut Egk::open(&mut replay, length)?)?;
     replay.finish()?;
     content.print(output)?;
     output.remark("done-replay", &[]);

@@ -25,7 +25,7 @@ use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::protocol::evidence::{Bundle, LinkResult};
 use kartenbund::reader::CardChannel;
 use kartenbund::reader::pcsc::{Reader, Service as PcscService, Sharing, Slot};
-use kartenbund::secret::{DevicePin, Pin, SecretText};
+use kartenbund::secret::{Can, DevicePin, Pin, SecretText};
 use kartenbund::server::{Service, Settings};
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::{Terminal, step_text};
@@ -352,6 +352,10 @@ impl Ui for Scripted<'_> {
     }
 
     fn notice(&mut self, _: Notice) {}
+
+    fn can(&mut self, _: bool) -> Result<Can, AskError> {
+        Err(AskError::NobodyThere) // her card is used with contacts
+    }
 
     fn card_pin(&mut self, _: u8, again: bool) -> Result<Pin, AskError> {
         if again { Err(AskError::NobodyThere) } else { Ok(Pin::parse(&Self::typed(CARD_PIN))?) }

@@ -21,7 +21,7 @@ use crate::output::{Output, file_failure};
 pub(crate) fn run(command: VirtualCardCommand, output: &Output) -> Result<(), Failure> {
     match command {
         VirtualCardCommand::New(args) => new(&args, output),
-        VirtualCardCommand::Run { image, vpcd } => plug(&image, &vpcd, output),
+        VirtualCardCommand::Run { image, contactless, vpcd } => plug(&image, contactless, &vpcd, output),
     }
 }
 
@@ -71,8 +71,8 @@ fn date(text: &str) -> Result<Date, Failure> {
         .map_err(|_| Kind::InputInvalid.failure().text("input", "date"))
 }
 
-fn plug(image: &Path, address: &str, output: &Output) -> Result<(), Failure> {
-    let mut card = load(image)?;
+fn plug(image: &Path, contactless: bool, address: &str, output: &Output) -> Result<(), Failure> {
+    let mut card = load(image, contactless)?;
     let unreachable = |error: std::io::Error| Kind::ReaderPort.failure().because(&error);
     let address = address.to_socket_addrs().map_err(unreachable)?.next();
     let address = address.ok_or_else(|| unreachable(std::io::ErrorKind::AddrNotAvailable.into()))?;

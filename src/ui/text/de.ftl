@@ -7,7 +7,7 @@ error-usage = Der Aufruf ist nicht vollständig oder passt nicht zusammen.
 error-cancelled = Abgebrochen.
     .remedy = Starten Sie den Befehl neu, wenn Sie weitermachen möchten.
 error-nobody-there = Das Programm müsste etwas fragen, aber es gibt kein Terminal.
-    .remedy = Starten Sie es in einem Terminal, oder geben Sie PIN und Passwort über --pin-fd und --password-fd an.
+    .remedy = Starten Sie es in einem Terminal, oder geben Sie PIN, Passwort und Zugangsnummer mit --pin-fd, --password-fd und --can an.
 error-input-invalid = { $input ->
         [kvnr_small_letter] Der Buchstabe der Versichertennummer ist klein geschrieben.
         [kvnr_trailing_part] Hinter der Versichertennummer steht noch etwas.
@@ -16,6 +16,7 @@ error-input-invalid = { $input ->
         [not_digits] Eine PIN besteht nur aus Ziffern.
         [device_pin_length] Die Geräte-PIN hat genau sechs Ziffern.
         [card_pin_length] Die Karten-PIN hat sechs bis acht Ziffern.
+        [can_shape] Die Zugangsnummer (CAN) hat sechs Ziffern.
         [entries_differ] Die beiden Eingaben der neuen PIN sind verschieden.
         [match_code] Der Vergleichscode hat zwei Ziffern.
         [card_name] Der Name besteht aus Vor- und Nachnamen.
@@ -62,6 +63,8 @@ error-card-removed = Die Karte oder der Leser wurde während der Arbeit entfernt
     .remedy = Stecken Sie die Karte wieder ein und starten Sie den Befehl neu; es ist nichts halb Fertiges zurückgeblieben.
 error-transmission = Die Verbindung zur Karte wurde gestört.
     .remedy = Stecken Sie die Karte neu ein; hilft das nicht, ziehen Sie den Leser für fünf Sekunden ab.
+error-secure-line = Die geschützte Verbindung zur Karte kam nicht zustande oder brach ab.
+    .remedy = Legen Sie die Karte noch einmal ruhig auf den Leser. Hilft das nicht, benutzen Sie einen Leser, in den man die Karte steckt.
 error-not-an-egk = { $card ->
         [hba] Das ist ein Heilberufsausweis, keine Gesundheitskarte.
         [smc-b] Das ist die Karte einer Praxis oder Einrichtung, keine Gesundheitskarte.
@@ -70,8 +73,8 @@ error-not-an-egk = { $card ->
     .remedy = Stecken Sie Ihre Gesundheitskarte (eGK) in den Leser.
 error-card-too-old = Diese Gesundheitskarte ist zu alt.
     .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte.
-error-card-contactless = Die Karte liegt auf einem Leser ohne Kontakte; das kann diese Version noch nicht.
-    .remedy = Stecken Sie die Karte in einen Leser mit Schlitz, mit dem goldenen Chip voran.
+error-card-contactless = Die Karte liegt auf einem Leser ohne Kontakte; dafür wird hier die Zugangsnummer (CAN) gebraucht.
+    .remedy = Geben Sie die sechs Ziffern vorn auf der Karte mit --can an. Wo es das nicht gibt, stecken Sie die Karte in einen Leser mit Schlitz.
 error-card-deactivated = Die Krankenkasse hat die Anwendung auf dieser Karte abgeschaltet.
     .remedy = Fragen Sie Ihre Krankenkasse; vielleicht haben Sie schon eine neuere Karte.
 error-card-answer = Die Karte hat einen Befehl abgelehnt ({ $command }: { $status }).
@@ -96,6 +99,9 @@ error-card-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brie
     .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN; Ihre Krankenkasse sagt Ihnen, wo das geht.
 error-card-no-pin = Die PIN dieser Karte lässt sich nicht benutzen.
     .remedy = Bitten Sie Ihre Krankenkasse um eine PIN für Ihre Gesundheitskarte.
+
+error-can-wrong = Das ist nicht die Zugangsnummer (CAN) dieser Karte.
+    .remedy = Sie steht vorn auf der Gesundheitskarte: sechs Ziffern, meist oben rechts. Es ist weder die PIN noch die Versichertennummer.
 
 error-certificate-refused = Das Zertifikat der Karte wird nicht anerkannt.
     .remedy = Prüfen Sie, ob es die Karte Ihrer jetzigen Krankenkasse ist; sonst fragen Sie dort nach.
@@ -198,6 +204,7 @@ error-reader-port = Der virtuelle Leser ist unter dieser Adresse nicht zu erreic
 step-check-service = Der Dienst weist sich aus
 step-log-in = Anmeldung
 step-read-card = Karte lesen und Zertifikat prüfen
+step-open-contactless = Verbindung zur Karte mit der Zugangsnummer schützen
 step-read-pin-status = PIN-Versuche bei der Karte erfragen
 step-make-device-key = Schlüssel für diesen Computer erzeugen
 step-open-registration = Registrierung beim Dienst beginnen
@@ -223,6 +230,9 @@ notice-clock-skew = Die Uhr dieses Computers geht um { $seconds } Sekunden ander
 
 ## Fragen
 
+ask-can-where = Die Karte liegt auf einem Leser ohne Kontakte. Er braucht die Zugangsnummer (CAN): sechs Ziffern vorn auf der Karte, meist oben rechts.
+ask-can-again = Das ist nicht die Zugangsnummer dieser Karte. Es ist weder die PIN noch die Versichertennummer; versuchen Sie es noch einmal, gesperrt wird dabei nichts.
+ask-can = Zugangsnummer (6 Ziffern):
 ask-card-pin = PIN der Gesundheitskarte (6 bis 8 Ziffern, { $tries ->
         [one] letzter Versuch
        *[other] noch { $tries } Versuche
@@ -395,6 +405,8 @@ arg-lang = Sprache: de oder en
 arg-home = Ordner für die Dateien dieses Computers
 arg-reader = Name des Kartenlesers, wie „kartenbund readers“ ihn zeigt
 arg-virtual-card = Kartenabbild anstelle eines Lesers
+arg-can = Zugangsnummer vorn auf der Karte, für Leser ohne Kontakte
+arg-contactless = Das Kartenabbild so benutzen, als läge die Karte auf einem Leser ohne Kontakte
 arg-short-apdus = Nur kurze Befehle an die Karte senden
 arg-out = Datei, die geschrieben wird
 arg-file = Datei, die gelesen wird

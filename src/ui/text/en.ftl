@@ -16,6 +16,7 @@ error-input-invalid = { $input ->
         [not_digits] A PIN has digits only.
         [device_pin_length] The device PIN has exactly six digits.
         [card_pin_length] The card PIN has six to eight digits.
+        [can_shape] The card access number (CAN) has six digits.
         [entries_differ] The two entries of the new PIN differ.
         [match_code] The match code has two digits.
         [card_name] The name consists of given name and family name.
@@ -62,6 +63,8 @@ error-card-removed = The card or the reader was removed while it was used.
     .remedy = Put the card in again and start the command anew; nothing was left half done.
 error-transmission = The line to the card was disturbed.
     .remedy = Put the card in again; if that does not help, unplug the reader for five seconds.
+error-secure-line = The protected line to the card did not come about, or broke off.
+    .remedy = Lay the card on the reader once more and leave it there. If that does not help, use a reader into which the card is put.
 error-not-an-egk = { $card ->
         [hba] This is a health professional's card, not a health card.
         [smc-b] This is the card of a practice or institution, not a health card.
@@ -70,8 +73,8 @@ error-not-an-egk = { $card ->
     .remedy = Put your health card (eGK) into the reader.
 error-card-too-old = This health card is too old.
     .remedy = Ask your insurer for a new card.
-error-card-contactless = The card lies on a reader without contacts; this version cannot use it yet.
-    .remedy = Put the card into a reader with a slot, with the golden chip first.
+error-card-contactless = The card lies on a reader without contacts; its card access number (CAN) is needed for that.
+    .remedy = Give the six digits on the front of the card with --can. Where that is not offered, put the card into a reader with a slot.
 error-card-deactivated = The insurer has switched off the application on this card.
     .remedy = Ask your insurer; you may have a newer card already.
 error-card-answer = The card refused a command ({ $command }: { $status }).
@@ -96,6 +99,9 @@ error-card-transport-pin = The card still has the transport PIN of the PIN lette
     .remedy = Replace it by a PIN of your own first; your insurer tells you where.
 error-card-no-pin = The PIN of this card cannot be used.
     .remedy = Ask your insurer for a PIN for your health card.
+
+error-can-wrong = That is not the card access number (CAN) of this card.
+    .remedy = It is on the front of the health card: six digits, mostly top right. It is neither the PIN nor the insurance number.
 
 error-certificate-refused = The certificate of the card is not accepted.
     .remedy = Check whether it is the card of your present insurer; else ask there.
@@ -198,6 +204,7 @@ error-reader-port = The virtual reader cannot be reached at this address.
 step-check-service = The service shows who it is
 step-log-in = Logging in
 step-read-card = Reading the card and checking its certificate
+step-open-contactless = Protecting the line to the card with its access number
 step-read-pin-status = Asking the card how many PIN tries are left
 step-make-device-key = Making the key of this computer
 step-open-registration = Opening the registration at the service
@@ -223,6 +230,9 @@ notice-clock-skew = The clock of this computer differs from the service's by { $
 
 ## Questions
 
+ask-can-where = The card lies on a reader without contacts, which needs the card access number (CAN): six digits on the front of the card, mostly top right.
+ask-can-again = That is not the access number of this card. It is neither the PIN nor the insurance number; try again, nothing gets blocked.
+ask-can = Card access number (6 digits):
 ask-card-pin = PIN of the health card (6 to 8 digits, { $tries ->
         [one] last try
        *[other] { $tries } tries left
@@ -395,6 +405,8 @@ arg-lang = Language: de or en
 arg-home = Folder for the files of this computer
 arg-reader = Name of the card reader, as "kartenbund readers" shows it
 arg-virtual-card = Card image in place of a reader
+arg-can = Card access number on the front of the card, for readers without contacts
+arg-contactless = Use the card image as if the card lay on a reader without contacts
 arg-short-apdus = Send short commands to the card only
 arg-out = File to write
 arg-file = File to read

@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 
 use super::super::access::{AccessRules, LifeCycle};
 use super::{
-    File, FileKind, Folder, FolderId, Guard, Image, ImageError, MAX_FILE, Password, PasswordSecret, PrivateKey,
-    ReferenceData, TransportStatus, Uses,
+    ConnectionKey, File, FileKind, Folder, FolderId, Guard, Image, ImageError, MAX_FILE, Password, PasswordSecret,
+    PrivateKey, ReferenceData, TransportStatus, Uses,
 };
-use crate::secret::SecretBytes;
+use crate::secret::{Can, SecretBytes, SecretText};
 
 /// Longest image in bytes; the known ones have 240,000.
 const MAX_TEXT: usize = 8 * 1024 * 1024;
@@ -131,6 +131,7 @@ impl<'a, 'xml> Object<'a, 'xml> {
             files: Vec::new(),
             passwords: Vec::new(),
             keys: Vec::new(),
+            connection_keys: Vec::new(),
         };
         for object in self.children() {
             let transparent = || object.content().map(FileKind::Transparent);
@@ -145,6 +146,7 @@ impl<'a, 'xml> Object<'a, 'xml> {
                     let other = object.number("passwordReference")?.map(PasswordSecret::OfPassword);
                     folder.passwords.extend(object.password(life_cycle, other)?);
                 }
+                "SymmetricConnectionKey" => folder.connection_keys.extend(object.connection_key(life_cycle)?),
                 "PrivateElcKey" => folder.keys.extend(object.private_key(life_cycle)?),
                 _ => {}
             }
@@ -233,6 +235,16 @@ impl<'a, 'xml> Object<'a, 'xml> {
                 _ => TransportStatus::TransportPin,
             },
         }))
+    }
+
+    /// The number is written as a PIN block: `26`, six digits, `F` to the end.
+    fn connection_key(&self, of_folder: LifeCycle) -> Result<Option<ConnectionKey>, ImageError> {
+        let Some(identifier) = self.number("keyIdentifier")? else { return Ok(None) };
+        let digits = self.text("can").and_then(|block| {
+            let digits = block.strip_prefix("26")?.trim_end_matches(['F', 'f']);
+            Can::parse(&SecretText::new(digits.to_owned())).ok()
+        });
+        Ok(Some(ConnectionKey { guard: self.guard(of_folder), identifier, can: digits }))
     }
 
     fn private_key(&self, of_folder: LifeCycle) -> Result<Option<PrivateKey>, ImageError> {

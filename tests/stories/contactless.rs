@@ -1,0 +1,219 @@
+//! A card on a reader without contacts: the card access number first, then everything as ever.
+
+use kartenbund::client::{ContactlessError, open_contactless};
+use kartenbund::egk::{Egk, Interface};
+use kartenbund::reader::pace::PaceError;
+use kartenbund::reader::secure::SecureMessagingError;
+
+use super::*;
+
+/// The number on the fictional cards.
+const CAN: &str = "123123";
+
+fn contactless(person: &str) -> VirtualCard {
+    VirtualCard::load_contactless(&image_by(&ca(), &blueprint(person)), &mut rng()).unwrap()
+}
+
+fn typing(cans: &[&'static str]) -> Script {
+    Script { cans: cans.iter().copied().collect(), ..Script::default() }
+}
+
+/// Tries left, asked on a secured line that is made for it.
+fn tries_left_contactless(card: &mut VirtualCard) -> String {
+    CardChannel::reset(card).unwrap();
+    let mut egk = Egk::open(card, ApduLength::Extended).unwrap();
+    egk.open_contactless(&Can::parse(&typed(CAN)).unwrap(), &mut rng()).unwrap();
+    format!("{:?}", egk.pin_status().unwrap())
+}
+
+#[test]
+fn a_person_registers_with_the_card_lying_on_the_reader() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = contactless(ERIKA);
+    let mut script = typing(&[CAN]);
+    let mut watched = Watched::new(&mut card);
+    let device = computer.register_as(&mut watched, &mut script, &wish()).unwrap();
+    assert_eq!(device.binding_level, BindingLevel::B3);
+    assert!(script.steps.contains(&Step::OpenContactless));
+    let plain = |header: &&[u8; 4]| header[0] & 0x0C == 0;
+    let before = watched.sent.iter().take_while(plain).count();
+    assert!(watched.sent[before..].iter().all(|header| !plain(&header)), "nothing goes out plain once it is secured");
+    let secured: Vec<_> = watched.sent[before..].iter().map(|header| header[1]).collect();
+    assert_eq!(secured, [0xA4, 0xB0, 0x20, 0x20, 0x22, 0x2A, 0x2A], "certificate, status, PIN, two signatures");
+    let accepted = computer.apply(&new_address());
+    approve(&computer, &accepted);
+    assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "the PIN does not stay verified");
+}
+
+#[test]
+fn a_wrong_access_number_is_asked_for_again_and_blocks_nothing() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = contactless(ERIKA);
+    let mut script = typing(&["123124", "654321", "000000", "111111", CAN]);
+    computer.register_as(&mut card, &mut script, &wish()).unwrap();
+    assert_eq!(script.tries_told, [3]);
+
+    let mut script = typing(&["123124"]);
+    let mut egk = Egk::open(contactless(MAX), ApduLength::Extended).unwrap();
+    let told = computer.with(&mut script, |around| open_contactless(&mut egk, around).map(drop));
+    assert!(matches!(told, Err(ContactlessError::Card(EgkError::Pace(PaceError::WrongCan)))), "{told:?}");
+}
+
+#[test]
+fn a_card_taken_off_at_any_step_leaves_nothing_half_done_and_the_next_try_works() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = contactless(ERIKA);
+    let mut pull_at = 0;
+    loop {
+        world.sql("DELETE FROM registration WHERE state = 'open'").unwrap(); // ten a day are allowed
+        let mut watched = Watched { card: &mut card, sent: Vec::new(), pull_at: Some(pull_at) };
+        match computer.register_as(&mut watched, &mut typing(&[CAN]), &wish()) {
+            Ok(_) => break,
+            Err(RegisterError::Card(EgkError::Channel(ChannelError::Removed))) => {}
+            Err(other) => panic!("command {pull_at}: {other:?}"),
+        }
+        assert!(watched.verifies() <= 1, "command {pull_at}");
+        assert!(computer.devices().is_empty(), "command {pull_at}: half bound");
+        assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "command {pull_at}: a try was spent");
+        pull_at += 1;
+    }
+    assert!(pull_at > 15, "{pull_at}");
+    assert_eq!(computer.devices().len(), 1);
+}
+
+/// The line between reader and card is the air: somebody changes, repeats or swallows what the card says.
+struct Air<'a> {
+    card: &'a mut VirtualCard,
+    /// Which answer is touched, counted from the first secured one.
+    at: usize,
+    touch: fn(ResponseApdu, &ResponseApdu) -> ResponseApdu,
+    before: ResponseApdu,
+    secured: usize,
+    sent_after: usize,
+}
+
+impl CardChannel for Air<'_> {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        let answer = self.card.transmit(command)?;
+        if command.header()[0] & 0x0C == 0 {
+            return Ok(answer);
+        }
+        self.secured += 1;
+        if self.secured > self.at {
+            self.sent_after += usize::from(self.secured > self.at + 1);
+            return Ok((self.touch)(answer, &self.before));
+        }
+        self.before = answer.clone();
+        Ok(answer)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        CardChannel::reset(self.card)
+    }
+}
+
+#[test]
+fn whoever_touches_an_answer_on_the_air_ends_the_session_and_nothing_more_is_sent() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    type Touch = fn(ResponseApdu, &ResponseApdu) -> ResponseApdu;
+    let flip: Touch = |answer, _| {
+        let mut data = answer.data().to_vec();
+        if let Some(last) = data.last_mut() {
+            *last ^= 1;
+        }
+        ResponseApdu::new(data, answer.status())
+    };
+    let bare: Touch = |_, _| ResponseApdu::new([], StatusWord::OK);
+    let refusal: Touch = |_, _| ResponseApdu::new([], StatusWord(0x6982));
+    let old: Touch = |_, before| before.clone();
+    let mut card = contactless(ERIKA);
+    for at in 0..7 {
+        for touch in [flip, bare, refusal, old] {
+            world.sql("DELETE FROM registration WHERE state = 'open'").unwrap();
+            CardChannel::reset(&mut card).unwrap();
+            let before = ResponseApdu::new([0x99, 0x02, 0x90, 0x00, 0x8E, 8, 1, 2, 3, 4, 5, 6, 7, 8], StatusWord::OK);
+            let mut air = Air { card: &mut card, at, touch, before, secured: 0, sent_after: 0 };
+            let refused = computer.register_as(&mut air, &mut typing(&[CAN]), &wish());
+            let Err(RegisterError::Card(EgkError::Channel(ChannelError::Unprotected(error)))) = refused else {
+                panic!("answer {at}: {refused:?}")
+            };
+            assert!(
+                !matches!(error, SecureMessagingError::Ended),
+                "answer {at}: the first doubt is the one that is told"
+            );
+            assert_eq!(air.sent_after, 0, "answer {at}");
+            assert!(computer.devices().is_empty(), "answer {at}");
+        }
+    }
+    assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))");
+}
+
+#[test]
+fn a_refusal_that_comes_once_is_tried_again_with_fresh_keys_before_it_is_told() {
+    /// A card or reader that drops a leading zero now and then: the last step fails once.
+    struct Sloppy {
+        card: VirtualCard,
+        failures: usize,
+        points: Vec<Vec<u8>>,
+    }
+    impl CardChannel for Sloppy {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            let answer = self.card.transmit(command)?;
+            match command.header() {
+                [0x10, 0x86, ..] => self.points.push(command.data().to_vec()),
+                [0x00, 0x86, ..] if self.failures > 0 => {
+                    self.failures -= 1;
+                    return Ok(ResponseApdu::new([], StatusWord(0x6300)));
+                }
+                _ => {}
+            }
+            Ok(answer)
+        }
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            CardChannel::reset(&mut self.card)
+        }
+    }
+    let can = Can::parse(&typed(CAN)).unwrap();
+    for (failures, opens) in [(0, true), (1, true), (2, false)] {
+        let sloppy = Sloppy { card: contactless(ERIKA), failures, points: Vec::new() };
+        let mut egk = Egk::open(sloppy, ApduLength::Extended).unwrap();
+        assert_eq!(egk.open_contactless(&can, &mut rng()).is_ok(), opens, "{failures}");
+        let sloppy = egk.into_channel();
+        let mut points = sloppy.points.clone();
+        points.retain(|data| data.len() > 2);
+        points.sort();
+        points.dedup();
+        assert_eq!(points.len(), 2 * sloppy.points.len() / 3, "no key is used twice");
+    }
+}
+
+#[test]
+fn files_come_whole_in_short_and_extended_commands() {
+    let image = image_by(&ca(), &blueprint(ERIKA));
+    let mut contact = Egk::open(VirtualCard::load(&image).unwrap(), ApduLength::Extended).unwrap();
+    let expected = contact.read_files().unwrap();
+    assert_eq!(contact.interface(), Interface::Contact);
+    for length in [ApduLength::Extended, ApduLength::Short] {
+        let mut card = VirtualCard::load_contactless(&image, &mut rng()).unwrap();
+        let mut watched = Watched::new(&mut card);
+        let mut egk = Egk::open(&mut watched, length).unwrap();
+        assert!(matches!(egk.iccsn(), Err(EgkError::Contactless)));
+        egk.open_contactless(&Can::parse(&typed(CAN)).unwrap(), &mut rng()).unwrap();
+        assert_eq!(egk.interface(), Interface::Contactless);
+        let files = egk.read_files().unwrap();
+        assert_eq!(
+            (files.pd, files.vd, files.status_vd),
+            (expected.pd.clone(), expected.vd.clone(), expected.status_vd.clone())
+        );
+        assert_eq!(files.certificate, expected.certificate);
+        let pace = watched.sent.iter().filter(|header| matches!(header[1], 0x86 | 0x22)).count();
+        assert_eq!(pace, 5, "MANAGE SECURITY ENVIRONMENT and four steps");
+        if length == ApduLength::Extended {
+            assert_eq!(watched.sent.len(), 3 + 6 + 7, "identification, PACE, seven commands for everything");
+        }
+    }
+}
