@@ -1,6 +1,7 @@
 //! The person's side: talks to a service, to the card and to the device key, and asks the person through [`Ui`].
 
 pub mod approve;
+pub mod card_pin;
 pub mod home;
 pub mod login;
 pub mod register;
@@ -14,7 +15,7 @@ use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
 use crate::reader::CardChannel;
 use crate::reader::pace::PaceError;
-use crate::secret::{Can, DevicePin, DigitsError, Pin, SecretText};
+use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
 
 /// A named step of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Step {
     CheckService,
     /// Insurance number and password are sent.
     LogIn,
+    /// The card is identified.
+    IdentifyCard,
     /// The card is identified and its certificate read.
     ReadCard,
     /// The line to a card on a reader without contacts is secured with the card access number.
@@ -33,6 +36,10 @@ pub enum Step {
     MakeDeviceKey,
     /// The registration is opened at the service.
     OpenRegistration,
+    /// The card takes a new PIN for the old one.
+    ChangePin,
+    /// The card takes the PUK.
+    UnblockPin,
     /// The card checks its PIN.
     VerifyPin,
     /// The service's challenge is fetched and its signature checked.
@@ -118,7 +125,25 @@ pub trait Ui {
     /// [`AskError`].
     fn card_pin(&mut self, tries_left: u8, again: bool) -> Result<Pin, AskError>;
 
-    /// Asks whether the last try may be spent. The default is no.
+    /// Asks for the transport PIN of the letter.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn transport_pin(&mut self) -> Result<TransportPin, AskError>;
+
+    /// Asks for a new PIN for the card, twice.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn new_card_pin(&mut self) -> Result<Pin, AskError>;
+
+    /// Asks for the PUK.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn puk(&mut self) -> Result<Puk, AskError>;
+
+    /// Asks whether the last try may be spent, or one that may be the last. The default is no.
     ///
     /// # Errors
     /// [`AskError`].

@@ -19,7 +19,7 @@ use crate::secret::Can;
 
 pub use files::{CardFiles, EfCChAut};
 pub use key::AuthKey;
-pub use pin::{Attempt, LastTry, PinAnswer, PinStatus, Tries};
+pub use pin::{Attempt, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer, Tries};
 
 /// MF of the eGK.
 const AID_EGK: Aid = Aid(&[0xD2, 0x76, 0x00, 0x01, 0x44, 0x80, 0x00]);

@@ -121,6 +121,42 @@ impl Pin {
     }
 }
 
+/// The PIN of the letter, five digits: it opens nothing but its own replacement (gemSpec_COS, transport status).
+pub struct TransportPin(Zeroizing<Box<[u8]>>);
+
+impl TransportPin {
+    /// Checks that `text` is exactly five digits.
+    ///
+    /// # Errors
+    /// [`DigitsError`] says which rule is broken.
+    pub fn parse(text: &SecretText) -> Result<Self, DigitsError> {
+        digits(text, 5, 5).map(Self)
+    }
+
+    /// The digits as ASCII.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// The PUK of the letter, eight digits: it unblocks the PIN (gemSpec_eGK_ObjSys_G2_1, PIN.CH).
+pub struct Puk(Zeroizing<Box<[u8]>>);
+
+impl Puk {
+    /// Checks that `text` is exactly eight digits.
+    ///
+    /// # Errors
+    /// [`DigitsError`] says which rule is broken.
+    pub fn parse(text: &SecretText) -> Result<Self, DigitsError> {
+        digits(text, 8, 8).map(Self)
+    }
+
+    /// The digits as ASCII.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// The six-digit PIN of this computer, chosen by the person; it opens the device key.
 pub struct DevicePin(Zeroizing<Box<[u8]>>);
 
@@ -174,7 +210,7 @@ macro_rules! masked {
     )*};
 }
 pub(crate) use masked;
-masked!(SecretText, Pin, DevicePin, Can);
+masked!(SecretText, Pin, TransportPin, Puk, DevicePin, Can);
 
 impl<const N: usize> fmt::Debug for SecretBytes<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -288,6 +288,30 @@ fn what_a_person_is_told_of_an_odd_card() {
 }
 
 #[test]
+fn the_pin_of_a_card_is_asked_for_and_changed_without_an_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let status = run(&["--json", "card", "pin", "status", "--virtual-card", ERIKA]);
+    assert_eq!(json_of(&status), json!({ "state": "usable", "tries_left": 3 }));
+    let told = run(&["card", "pin", "status", "--virtual-card", ERIKA, "--contactless", "--can", "123123"]);
+    assert_eq!(text(&told.stdout), "The PIN can be entered; 3 tries are left.\n");
+    let with = |words: &[&str], lines| {
+        let mut all = vec!["card", "pin"];
+        all.extend(words);
+        all.extend(["--virtual-card", ERIKA]);
+        run_with(folder.path(), &all, "--pin-fd", lines)
+    };
+    assert_eq!(json_of(&with(&["change"], "123456\n24680246\n")), json!({ "changed": true }));
+    assert_eq!(error_code(&with(&["change"], "654321\n24680246\n")), ("card_pin_wrong".to_owned(), 30));
+    assert_eq!(error_code(&with(&["change"], "123456\n12345\n")), ("input_invalid".to_owned(), 5));
+    assert_eq!(error_code(&with(&["change"], "123456\n")), ("nobody_there".to_owned(), 4));
+    assert_eq!(json_of(&with(&["unblock"], "12345678\n24680246\n")), json!({ "unblocked": true }));
+    assert_eq!(json_of(&with(&["unblock", "--keep-pin"], "12345678\n")), json!({ "unblocked": true }));
+    let wrong = with(&["unblock", "--keep-pin"], "87654321\n");
+    assert_eq!(error_code(&wrong), ("puk_wrong".to_owned(), 36));
+    assert!(json_of(&wrong)["error"]["message"].as_str().unwrap().contains("it can be used 9 more times"));
+}
+
+#[test]
 fn without_login_every_account_command_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().to_str().unwrap();

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{CommandApdu, NE_SHORT};
-use crate::secret::Pin;
+use crate::secret::{Pin, Puk};
 
 /// An application identifier (ISO/IEC 7816-4, 8.2.1.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,32 @@ pub fn get_pin_status(password: PasswordRef) -> CommandApdu {
 
 /// VERIFY: presents a PIN. A wrong one costs a try (gemSpec_COS, 14.6.6).
 pub fn verify(password: PasswordRef, pin: &Pin) -> CommandApdu {
-    CommandApdu::new(0x00, 0x20, 0x00, password.0).with_data(format2_block(pin).to_vec())
+    CommandApdu::new(0x00, 0x20, 0x00, password.0).with_data(format2_block(pin.expose()).to_vec())
+}
+
+/// CHANGE REFERENCE DATA: puts a new PIN in the place of the old one, whose digits cost a try when they are wrong
+/// (gemSpec_COS, 14.6.1.1).
+pub fn change_reference_data(password: PasswordRef, old: &[u8], new: &Pin) -> CommandApdu {
+    let blocks = Zeroizing::new([*format2_block(old), *format2_block(new.expose())].concat());
+    CommandApdu::new(0x00, 0x24, 0x00, password.0).with_data(blocks.as_slice())
+}
+
+/// CHANGE REFERENCE DATA for a PIN that was never set (gemSpec_COS, 14.6.1.2).
+pub fn set_reference_data(password: PasswordRef, new: &Pin) -> CommandApdu {
+    CommandApdu::new(0x00, 0x24, 0x01, password.0).with_data(format2_block(new.expose()).to_vec())
+}
+
+/// RESET RETRY COUNTER: gives back all tries for the PUK, and a new PIN where one is given. Each use of the PUK counts,
+/// also a right one (gemSpec_COS, 14.6.5).
+pub fn reset_retry_counter(password: PasswordRef, puk: &Puk, new: Option<&Pin>) -> CommandApdu {
+    let puk = format2_block(puk.expose());
+    match new {
+        None => CommandApdu::new(0x00, 0x2C, 0x01, password.0).with_data(puk.to_vec()),
+        Some(new) => {
+            let blocks = Zeroizing::new([*puk, *format2_block(new.expose())].concat());
+            CommandApdu::new(0x00, 0x2C, 0x00, password.0).with_data(blocks.as_slice())
+        }
+    }
 }
 
 /// MANAGE SECURITY ENVIRONMENT, SET DST: which key signs, and how (gemSpec_COS, 14.9.9.9).
@@ -84,11 +109,10 @@ pub fn general_authenticate(objects: &[u8], is_last: bool) -> CommandApdu {
     CommandApdu::new(cla, 0x86, 0x00, 0x00).with_data([&[0x7C, length], objects].concat()).with_ne(NE_SHORT)
 }
 
-/// The PIN as the card wants it: nibbles `2`, length, digits, then `F` (ISO 9564-1, format 2).
-fn format2_block(pin: &Pin) -> Zeroizing<[u8; 8]> {
-    let digits = pin.expose();
+/// A PIN or PUK as the card wants it: nibbles `2`, length, digits (at most 12), then `F` (ISO 9564-1, format 2).
+fn format2_block(digits: &[u8]) -> Zeroizing<[u8; 8]> {
     let mut block = Zeroizing::new([0xFF; 8]);
-    #[expect(clippy::cast_possible_truncation, reason = "a PIN has at most 8 digits")]
+    #[expect(clippy::cast_possible_truncation, reason = "a PIN or PUK has at most 8 digits")]
     let nibbles = [2, digits.len() as u8 & 0x0F].into_iter().chain(digits.iter().map(|d| d & 0x0F));
     for (i, nibble) in nibbles.enumerate() {
         if let Some(byte) = block.get_mut(i / 2) {
@@ -122,6 +146,17 @@ mod tests {
         assert_eq!(hex_of(&verify(PasswordRef(2), &pin("123456"))), "002000020826123456FFFFFFFF");
         assert_eq!(hex_of(&verify(PasswordRef(2), &pin("1234567"))), "0020000208271234567FFFFFFF");
         assert_eq!(hex_of(&verify(PasswordRef(2), &pin("12345678"))), "00200002082812345678FFFFFF");
+        let puk = Puk::parse(&SecretText::new("12345678".to_owned())).unwrap();
+        assert_eq!(
+            hex_of(&change_reference_data(PasswordRef(2), b"54321", &pin("123456"))),
+            "00240002102554321FFFFFFFFF26123456FFFFFFFF"
+        );
+        assert_eq!(hex_of(&set_reference_data(PasswordRef(2), &pin("123456"))), "002401020826123456FFFFFFFF");
+        assert_eq!(hex_of(&reset_retry_counter(PasswordRef(2), &puk, None)), "002C0102082812345678FFFFFF");
+        assert_eq!(
+            hex_of(&reset_retry_counter(PasswordRef(2), &puk, Some(&pin("123456")))),
+            "002C0002102812345678FFFFFF26123456FFFFFFFF"
+        );
         assert_eq!(hex_of(&mse_set_signature_key(KeyRef(0x84), AlgorithmId::SIGN_ECDSA)), "002241B606840184800100");
         let pace = hex::decode("04007F00070202040202").unwrap();
         assert_eq!(hex_of(&mse_set_pace(&pace, KeyRef(0x02))), "0022C1A40F800A04007F00070202040202830102");

@@ -4,12 +4,13 @@ use reqwest::Method;
 use thiserror::Error;
 use time::OffsetDateTime;
 
+use super::card_pin::{PinError, PinRefusal, leave_to_verify, verify_pin};
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
 use super::{AskError, ContactlessError, Notice, Step, Surroundings, open_contactless, skew};
 use crate::device_key::{DeviceKeyError, NewKey};
-use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, PinAnswer, PinStatus};
+use crate::egk::{ApduLength, Egk, EgkError};
 use crate::identity::certificate::{Certificate, CertificateError, PublicKey};
 use crate::jose::jws::{self, SignError};
 use crate::protocol::api::{
@@ -23,7 +24,6 @@ use crate::protocol::{
     CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION,
 };
 use crate::reader::{CardChannel, ChannelError};
-use crate::secret::{Can, Pin};
 
 /// Product name in gematik's pairing data.
 const PRODUCT: &str = "Kartenbund";
@@ -53,7 +53,7 @@ pub enum RegisterError {
     Certificate(#[from] CardRefusal),
     /// The card PIN cannot be used as it is.
     #[error("the card PIN cannot be used")]
-    Pin(#[from] PinRefusal),
+    Pin(#[source] PinRefusal),
     /// This computer is registered already.
     #[error("this computer is registered already")]
     AlreadyRegistered,
@@ -62,12 +62,19 @@ pub enum RegisterError {
     Message,
 }
 
+impl From<PinError> for RegisterError {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::Card(error) => error.into(),
+            PinError::Ask(error) => error.into(),
+            PinError::Refused(refusal) => Self::Pin(refusal),
+        }
+    }
+}
+
 impl From<ContactlessError> for RegisterError {
     fn from(error: ContactlessError) -> Self {
-        match error {
-            ContactlessError::Card(error) => error.into(),
-            ContactlessError::Ask(error) => error.into(),
-        }
+        PinError::from(error).into()
     }
 }
 
@@ -92,35 +99,6 @@ pub enum CardRefusal {
     /// The card has RSA keys only.
     #[error("the card has no key on an elliptic curve")]
     RsaOnly,
-}
-
-/// Why no PIN was sent, or the PIN did not open the card.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum PinRefusal {
-    /// The PIN is wrong; what is left.
-    #[error("the PIN is wrong, {tries_left} tries left")]
-    Wrong {
-        /// Tries left, at least one.
-        tries_left: u8,
-    },
-    /// The PIN is blocked.
-    #[error("the PIN is blocked")]
-    Blocked,
-    /// One try is left and the person did not agree to spend it.
-    #[error("the last try was not spent")]
-    LastTry,
-    /// The card still has its transport PIN.
-    #[error("the card has its transport PIN")]
-    TransportPin,
-    /// The card has no PIN.
-    #[error("the card has no PIN")]
-    NoPin,
-    /// The PIN of the card is switched off, which a health card does not know for this PIN.
-    #[error("the PIN is switched off")]
-    Disabled,
-    /// The card says that the PIN is verified although it was reset: it is none to trust.
-    #[error("the card does not forget its PIN")]
-    StillVerified,
 }
 
 /// What the person wants.
@@ -356,65 +334,6 @@ fn usable_certificate<C: CardChannel>(
         return Ok(certificate);
     };
     Err(refusal.into())
-}
-
-/// Asks the card how many tries are left, and the person where it is the last one.
-fn leave_to_verify<C: CardChannel>(
-    egk: &mut Egk<C>,
-    can: Option<&Can>,
-    around: &mut Surroundings<'_>,
-) -> Result<(Attempt, u8), RegisterError> {
-    let mut status = egk.pin_status()?;
-    if status == PinStatus::AlreadyVerified {
-        // Somebody's PIN was verified before; only this person's counts.
-        egk.reset()?;
-        if let Some(can) = can {
-            egk.open_contactless(can, around.rng)?;
-        }
-        status = egk.pin_status()?;
-    }
-    let tries = match status {
-        PinStatus::Usable(tries) => tries,
-        PinStatus::Blocked => return Err(PinRefusal::Blocked.into()),
-        PinStatus::TransportPin => return Err(PinRefusal::TransportPin.into()),
-        PinStatus::EmptyPin => return Err(PinRefusal::NoPin.into()),
-        PinStatus::Disabled => return Err(PinRefusal::Disabled.into()),
-        PinStatus::AlreadyVerified => return Err(PinRefusal::StillVerified.into()),
-    };
-    let left = tries.left();
-    let last = if left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
-    Ok((tries.attempt(last).ok_or(PinRefusal::LastTry)?, left))
-}
-
-/// Shows the card the PIN. A wrong one is asked for again, as long as tries are left and the person goes on; none that
-/// was wrong is ever sent twice.
-fn verify_pin<C: CardChannel>(
-    egk: &mut Egk<C>,
-    mut attempt: Attempt,
-    mut pin: Pin,
-    around: &mut Surroundings<'_>,
-) -> Result<(), RegisterError> {
-    let mut wrong: Vec<Pin> = Vec::new();
-    loop {
-        let tries = match egk.verify_pin(attempt, &pin)? {
-            PinAnswer::Accepted => return Ok(()),
-            PinAnswer::Blocked => return Err(PinRefusal::Blocked.into()),
-            PinAnswer::Wrong(tries) => tries,
-        };
-        let tries_left = tries.left();
-        around.ui.notice(Notice::WrongCardPin { tries_left });
-        let last = if tries_left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
-        attempt = tries.attempt(last).ok_or(PinRefusal::Wrong { tries_left })?;
-        wrong.push(pin);
-        pin = loop {
-            match around.ui.card_pin(tries_left, true) {
-                Ok(next) if wrong.iter().any(|wrong| next.matches(wrong)) => around.ui.notice(Notice::SameWrongPin),
-                Ok(next) => break next,
-                Err(AskError::NobodyThere) => return Err(PinRefusal::Wrong { tries_left }.into()),
-                Err(error) => return Err(error.into()),
-            }
-        };
-    }
 }
 
 /// Fetches the challenge and lets the card sign, once everything that is signed was checked.

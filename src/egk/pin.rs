@@ -2,10 +2,10 @@
 //! answer that tries are left, and from the person's consent where it would be the last one.
 
 use super::{AID_EGK, Egk, EgkError};
-use crate::apdu::StatusWord;
 use crate::apdu::commands::{self, PasswordRef};
+use crate::apdu::{CommandApdu, StatusWord};
 use crate::reader::CardChannel;
-use crate::secret::Pin;
+use crate::secret::{Pin, Puk, TransportPin};
 
 /// MRPIN.home: the PIN the signature key asks for. It shares digits and counter with PIN.CH (reference 01), but only
 /// this reference opens the key (gemSpec_eGK_ObjSys_G2_1, MRPIN.home).
@@ -58,6 +58,38 @@ impl Tries {
     }
 }
 
+impl Attempt {
+    /// Leave to spend a try of a PIN whose tries the card does not tell: only where the person agreed, for it may be the
+    /// last.
+    pub fn of_unknown(last: LastTry) -> Option<Self> {
+        (last == LastTry::Allowed).then_some(Self(()))
+    }
+}
+
+/// The PIN that is replaced.
+#[derive(Debug)]
+pub enum OldPin {
+    /// The holder's own.
+    Own(Pin),
+    /// That of the letter.
+    Transport(TransportPin),
+}
+
+/// What the card said to a PUK.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PukAnswer {
+    /// The PIN has all its tries again.
+    Accepted,
+    /// Wrong; how often it can still be used (0 to 15).
+    Wrong {
+        /// Uses left.
+        uses_left: u8,
+    },
+    /// It was used as often as it can be.
+    UsedUp,
+}
+
 /// What the card said to a PIN. A wrong PIN is an answer, not an error.
 #[must_use]
 #[derive(Debug, PartialEq, Eq)]
@@ -98,12 +130,55 @@ impl<C: CardChannel> Egk<C> {
     /// The line is gone (then the card may or may not have counted the try), or the answer is none for a PIN.
     pub fn verify_pin(&mut self, attempt: Attempt, pin: &Pin) -> Result<PinAnswer, EgkError> {
         let Attempt(()) = attempt;
-        let status = self.transmit(&commands::verify(MRPIN_HOME, pin))?.status();
+        self.show_pin("VERIFY", &commands::verify(MRPIN_HOME, pin))
+    }
+
+    /// Puts a new PIN in the place of the old one. Uses up the leave to do so.
+    ///
+    /// # Errors
+    /// As for [`verify_pin`](Self::verify_pin).
+    pub fn change_pin(&mut self, attempt: Attempt, old: &OldPin, new: &Pin) -> Result<PinAnswer, EgkError> {
+        let Attempt(()) = attempt;
+        let old = match old {
+            OldPin::Own(pin) => pin.expose(),
+            OldPin::Transport(pin) => pin.expose(),
+        };
+        self.show_pin("CHANGE REFERENCE DATA", &commands::change_reference_data(MRPIN_HOME, old, new))
+    }
+
+    /// Sets the PIN of a card that has none yet. Costs no try.
+    ///
+    /// # Errors
+    /// The line is gone, or the card does not allow it.
+    pub fn set_first_pin(&mut self, new: &Pin) -> Result<(), EgkError> {
+        match self.transmit(&commands::set_reference_data(MRPIN_HOME, new))?.status() {
+            StatusWord::OK => Ok(()),
+            status => Err(EgkError::UnexpectedStatus { command: "CHANGE REFERENCE DATA", status }),
+        }
+    }
+
+    /// Gives the PIN all its tries again, and its holder a new PIN where one is given. Each call is a use of the PUK, of
+    /// which a card allows ten (from memory of the specification, also for right ones).
+    ///
+    /// # Errors
+    /// The line is gone, or the answer is none for a PUK.
+    pub fn unblock_pin(&mut self, puk: &Puk, new: Option<&Pin>) -> Result<PukAnswer, EgkError> {
+        let status = self.transmit(&commands::reset_retry_counter(MRPIN_HOME, puk, new))?.status();
+        match (status, status.tries_left()) {
+            (StatusWord::OK, _) => Ok(PukAnswer::Accepted),
+            (StatusWord::BLOCKED, _) => Ok(PukAnswer::UsedUp),
+            (_, Some(uses_left)) => Ok(PukAnswer::Wrong { uses_left }),
+            _ => Err(EgkError::UnexpectedStatus { command: "RESET RETRY COUNTER", status }),
+        }
+    }
+
+    fn show_pin(&mut self, name: &'static str, command: &CommandApdu) -> Result<PinAnswer, EgkError> {
+        let status = self.transmit(command)?.status();
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => Ok(PinAnswer::Accepted),
             (_, Some(0)) | (StatusWord::BLOCKED, _) => Ok(PinAnswer::Blocked),
             (_, Some(left)) => Ok(PinAnswer::Wrong(Tries(left))),
-            _ => Err(EgkError::UnexpectedStatus { command: "VERIFY", status }),
+            _ => Err(EgkError::UnexpectedStatus { command: name, status }),
         }
     }
 }

@@ -2,9 +2,10 @@
 //! in the texts under `error-` and the code; `docs/exit-codes.md` is the same table for readers.
 
 use crate::client::approve::ApproveError;
+use crate::client::card_pin::{PinError, PinRefusal, UnblockError};
 use crate::client::home::HomeError;
 use crate::client::login::LoginError;
-use crate::client::register::{CardRefusal, PinRefusal, RegisterError};
+use crate::client::register::{CardRefusal, RegisterError};
 use crate::client::service::ServiceError;
 use crate::client::{AskError, ContactlessError};
 use crate::device_key::DeviceKeyError;
@@ -74,6 +75,8 @@ kinds! {
     CardTransportPin = 33 "card_transport_pin";
     CardNoPin = 34 "card_no_pin";
     CanWrong = 35 "can_wrong";
+    PukWrong = 36 "puk_wrong";
+    PukUsedUp = 37 "puk_used_up";
     CertificateRefused = 40 "certificate_refused";
     CertificateExpired = 41 "certificate_expired";
     CardRsaOnly = 42 "card_rsa_only";
@@ -283,6 +286,8 @@ impl From<AskError> for Failure {
             AskError::Digits(DigitsError::NotDigits) => "not_digits",
             AskError::Can(_) => "can_shape",
             AskError::Digits(DigitsError::Length { min: 6, max: 6 }) => "device_pin_length",
+            AskError::Digits(DigitsError::Length { min: 5, max: 5 }) => "transport_pin_length",
+            AskError::Digits(DigitsError::Length { min: 8, max: 8 }) => "puk_length",
             AskError::Digits(DigitsError::Length { .. }) => "card_pin_length",
             AskError::EntriesDiffer => "entries_differ",
             AskError::MatchCode => "match_code",
@@ -366,6 +371,41 @@ impl From<LoginError> for Failure {
     }
 }
 
+impl From<PinRefusal> for Failure {
+    fn from(refusal: PinRefusal) -> Self {
+        let kind = match refusal {
+            PinRefusal::Wrong { tries_left } => {
+                return Kind::CardPinWrong.failure().number("tries", i64::from(tries_left));
+            }
+            PinRefusal::Blocked => Kind::CardPinBlocked,
+            PinRefusal::LastTry => Kind::CardLastTry,
+            PinRefusal::TransportPin => Kind::CardTransportPin,
+            PinRefusal::NoPin | PinRefusal::Disabled | PinRefusal::StillVerified => Kind::CardNoPin,
+        };
+        kind.failure().because(&refusal)
+    }
+}
+
+impl From<PinError> for Failure {
+    fn from(error: PinError) -> Self {
+        match error {
+            PinError::Card(error) => error.into(),
+            PinError::Ask(error) => error.into(),
+            PinError::Refused(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<UnblockError> for Failure {
+    fn from(error: UnblockError) -> Self {
+        match error {
+            UnblockError::Pin(error) => error.into(),
+            UnblockError::WrongPuk { uses_left } => Kind::PukWrong.failure().number("uses", i64::from(uses_left)),
+            UnblockError::PukUsedUp => Kind::PukUsedUp.failure(),
+        }
+    }
+}
+
 impl From<RegisterError> for Failure {
     fn from(error: RegisterError) -> Self {
         let kind = match error {
@@ -375,19 +415,13 @@ impl From<RegisterError> for Failure {
             RegisterError::Ask(error) => return error.into(),
             RegisterError::DeviceKey(error) => return error.into(),
             RegisterError::Certificate(CardRefusal::Malformed(error)) => return error.into(),
-            RegisterError::Pin(PinRefusal::Wrong { tries_left }) => {
-                return Kind::CardPinWrong.failure().number("tries", i64::from(tries_left));
-            }
+            RegisterError::Pin(refusal) => return refusal.into(),
             RegisterError::Certificate(CardRefusal::OtherInsurer { insurer }) => {
                 return Kind::OtherInsurer.failure().text("detail", insurer.as_deref().unwrap_or(NONE));
             }
             RegisterError::Certificate(CardRefusal::OtherPerson) => Kind::OtherPerson,
             RegisterError::Certificate(CardRefusal::Expired) => Kind::CertificateExpired,
             RegisterError::Certificate(CardRefusal::RsaOnly) => Kind::CardRsaOnly,
-            RegisterError::Pin(PinRefusal::Blocked) => Kind::CardPinBlocked,
-            RegisterError::Pin(PinRefusal::LastTry) => Kind::CardLastTry,
-            RegisterError::Pin(PinRefusal::TransportPin) => Kind::CardTransportPin,
-            RegisterError::Pin(PinRefusal::NoPin | PinRefusal::Disabled | PinRefusal::StillVerified) => Kind::CardNoPin,
             RegisterError::AlreadyRegistered => Kind::AlreadyRegistered,
             RegisterError::Message => Kind::Internal,
         };

@@ -14,7 +14,7 @@ use super::text::Texts;
 use crate::client::{AskError, Notice, Step, Ui};
 use crate::protocol::NumericDate;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
-use crate::secret::{Can, DevicePin, DigitsError, Pin, SecretText};
+use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
 
 /// Longest line read from a file descriptor.
 const MAX_LINE: usize = 1024;
@@ -117,6 +117,14 @@ impl<'a> Terminal<'a> {
         }
     }
 
+    /// Lets the person type a new PIN once more; a script is believed.
+    fn repeated(&self, question: &str, is_same: impl Fn(&SecretText) -> bool) -> Result<(), AskError> {
+        match self.answers.pins.is_some() || is_same(&self.hidden(&self.texts.get(question))?) {
+            true => Ok(()),
+            false => Err(AskError::EntriesDiffer),
+        }
+    }
+
     /// Says why something typed will not do, where it is worth another try.
     fn ask_again(&self, error: AskError) -> Result<(), AskError> {
         match error {
@@ -205,16 +213,36 @@ impl Ui for Terminal<'_> {
         Ok(answer.eq_ignore_ascii_case(&self.texts.get("ask-yes")))
     }
 
+    fn transport_pin(&mut self) -> Result<TransportPin, AskError> {
+        let question = self.texts.get("ask-transport-pin");
+        self.pin(&question, |_, typed| Ok(TransportPin::parse(typed)?))
+    }
+
+    fn new_card_pin(&mut self) -> Result<Pin, AskError> {
+        let question = self.texts.get("ask-new-card-pin");
+        self.pin(&question, |ui, typed| {
+            let pin = Pin::parse(typed)?;
+            ui.repeated("ask-repeat-card-pin", |again| Pin::parse(again).is_ok_and(|again| again.matches(&pin)))?;
+            Ok(pin)
+        })
+    }
+
+    fn puk(&mut self) -> Result<Puk, AskError> {
+        if self.answers.pins.is_none() {
+            is_terminal()?;
+            tell(&self.texts.get("ask-puk-what"));
+        }
+        let question = self.texts.get("ask-puk");
+        self.pin(&question, |_, typed| Ok(Puk::parse(typed)?))
+    }
+
     fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
         let question = self.texts.get("ask-new-device-pin");
         self.pin(&question, |ui, typed| {
             let pin = DevicePin::parse(typed)?;
-            if ui.answers.pins.is_none() {
-                let again = ui.hidden(&ui.texts.get("ask-repeat-device-pin"))?;
-                if !DevicePin::parse(&again).is_ok_and(|again| again.matches(&pin)) {
-                    return Err(AskError::EntriesDiffer);
-                }
-            }
+            ui.repeated("ask-repeat-device-pin", |again| {
+                DevicePin::parse(again).is_ok_and(|again| again.matches(&pin))
+            })?;
             Ok(pin)
         })
     }
@@ -305,6 +333,9 @@ pub fn step_text(step: Step) -> &'static str {
     match step {
         Step::CheckService => "step-check-service",
         Step::LogIn => "step-log-in",
+        Step::IdentifyCard => "step-identify-card",
+        Step::ChangePin => "step-change-pin",
+        Step::UnblockPin => "step-unblock-pin",
         Step::ReadCard => "step-read-card",
         Step::OpenContactless => "step-open-contactless",
         Step::ReadPinStatus => "step-read-pin-status",

@@ -111,6 +111,8 @@ impl Session {
             [0x00, 0xB0, ..] => self.read_binary(image, header, bytes),
             [0x80, 0x20, ..] => self.get_pin_status(image, header, bytes),
             [0x00, 0x20, ..] => self.verify(image, header, bytes),
+            [0x00, 0x24, ..] => self.change_reference_data(image, header, bytes),
+            [0x00, 0x2C, ..] => self.reset_retry_counter(image, header, bytes),
             [0x00, 0x22, ..] => self.mse_set(image, header, bytes),
             [0x00, 0x2A, ..] => self.pso_compute_digital_signature(image, header, bytes),
             [0x00 | 0x80, ..] => Err(StatusWord::INS_NOT_SUPPORTED),

@@ -136,6 +136,10 @@ pub(super) struct ReferenceData {
     pub(super) tries: u8,
     pub(super) start_tries: u8,
     pub(super) transport: TransportStatus,
+    /// The PUK's block; `None` where there is none.
+    pub(super) puk: Option<SecretBytes<8>>,
+    /// How often the PUK can still be used.
+    pub(super) puk_uses: u8,
 }
 
 /// Whether a password was set by its owner yet.

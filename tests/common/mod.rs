@@ -22,7 +22,7 @@ use kartenbund::protocol::api::{ApplicationAccepted, DeviceAnswer, DevicesAnswer
 use kartenbund::protocol::application::{Application, BankAccount};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::reader::CardChannel;
-use kartenbund::secret::{Can, DevicePin, Pin, SecretText};
+use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
 use kartenbund::server::{ImportError, ImportReport, Service, Settings};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
@@ -318,6 +318,8 @@ pub struct Script {
     pub device_pin: &'static str,
     /// Card access numbers in the order they are typed.
     pub cans: VecDeque<&'static str>,
+    /// What else is typed for the card: transport PIN, new PIN, PUK, in the order they are asked for.
+    pub card_numbers: VecDeque<&'static str>,
     pub may_spend_last_try: bool,
     pub match_code: Option<MatchCode>,
     pub steps: Vec<Step>,
@@ -335,6 +337,7 @@ impl Default for Script {
             card_pins: [CARD_PIN].into(),
             device_pin: DEVICE_PIN,
             cans: VecDeque::new(),
+            card_numbers: VecDeque::new(),
             may_spend_last_try: false,
             match_code: None,
             steps: Vec::new(),
@@ -349,6 +352,10 @@ impl Default for Script {
 impl Script {
     pub fn typing(card_pins: &[&'static str]) -> Self {
         Self { card_pins: card_pins.iter().copied().collect(), ..Self::default() }
+    }
+
+    fn card_number(&mut self) -> Result<SecretText, AskError> {
+        Ok(typed(self.card_numbers.pop_front().ok_or(AskError::Cancelled)?))
     }
 
     pub fn with_code(code: &MatchCode) -> Self {
@@ -383,6 +390,18 @@ impl Ui for Script {
     fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
         self.asked_for_last_try += 1;
         Ok(self.may_spend_last_try)
+    }
+
+    fn transport_pin(&mut self) -> Result<TransportPin, AskError> {
+        Ok(TransportPin::parse(&self.card_number()?)?)
+    }
+
+    fn new_card_pin(&mut self) -> Result<Pin, AskError> {
+        Ok(Pin::parse(&self.card_number()?)?)
+    }
+
+    fn puk(&mut self) -> Result<Puk, AskError> {
+        Ok(Puk::parse(&self.card_number()?)?)
     }
 
     fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {

@@ -8,15 +8,17 @@ mod common;
 mod account;
 mod approvals;
 mod broken;
+mod card_pin;
 mod contactless;
 mod registering;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};
 use kartenbund::client::approve::{ApproveError, decide};
+use kartenbund::client::card_pin::PinRefusal;
 use kartenbund::client::home::{Binding, Device, Home, HomeError};
 use kartenbund::client::login::{self, LoginError};
-use kartenbund::client::register::{CardRefusal, PinRefusal, RegisterError, Wish};
+use kartenbund::client::register::{CardRefusal, RegisterError, Wish};
 use kartenbund::client::service::{Service as Remote, ServiceError};
 use kartenbund::client::{Notice, Step};
 use kartenbund::egk::{ApduLength, EgkError};

@@ -244,3 +244,62 @@ fn a_channel_that_is_reset_is_a_card_that_is_reset() {
     assert_eq!(card.transmit(&commands::get_pin_status(commands::PasswordRef(2))).unwrap().status().0, 0x63C3);
     assert_eq!(format!("{card:?}"), "VirtualCard(***)");
 }
+
+#[test]
+fn a_pin_is_changed_by_who_knows_the_old_one() {
+    play(
+        &mut card(),
+        &[
+            ("00240002 10 26654321FFFFFFFF 2824680246FFFFFF", "63C2"),
+            ("00240002 10 26123456FFFFFFFF 2512345FFFFFFFFF", "6985"), // too short, and no try is spent
+            ("00240002 10 26123456FFFFFFFF 26123FFFFFFFFFFF", "6985"),
+            ("00240002 08 26123456FFFFFFFF", "6700"),
+            ("00240002", "6700"),
+            ("00240202 10 26123456FFFFFFFF 2824680246FFFFFF", "6A86"),
+            ("00240102 08 2824680246FFFFFF", "6982"), // the rules of a health card allow none without the old one
+            ("00240006 10 26123456FFFFFFFF 2824680246FFFFFF", "6A88"),
+            ("80200002", "63C2"),
+            ("00240002 10 26123456FFFFFFFF 2824680246FFFFFF", "9000"),
+            ("80200002", "63C3"), // a change verifies nothing
+            ("00200002 08 26123456FFFFFFFF", "63C2"),
+            ("00200002 08 2824680246FFFFFF", "9000"),
+            ("00240002 10 26654321FFFFFFFF 26123456FFFFFFFF", "63C2"), // and a wrong one takes it back
+            ("80200002", "63C2"),
+            ("00240001 10 26654321FFFFFFFF 26123456FFFFFFFF", "63C1"), // the same counter under both references
+            ("00240002 10 26654321FFFFFFFF 26123456FFFFFFFF", "63C0"),
+            ("00240002 10 2824680246FFFFFF 26123456FFFFFFFF", "6983"),
+        ],
+    );
+}
+
+#[test]
+fn the_puk_unblocks_ten_times_and_no_more() {
+    let mut card = card();
+    let blocked = [
+        ("00200002 08 26654321FFFFFFFF", "63C2"),
+        ("00200002 08 26654321FFFFFFFF", "63C1"),
+        ("00200002 08 26654321FFFFFFFF", "63C0"),
+        ("00200002 08 26123456FFFFFFFF", "6983"),
+    ];
+    play(&mut card, &blocked);
+    play(
+        &mut card,
+        &[
+            ("002C0102 10 2812345678FFFFFF 2824680246FFFFFF", "6700"),
+            ("002C0002 08 2812345678FFFFFF", "6700"),
+            ("002C0302 08 2812345678FFFFFF", "6A86"),
+            ("002C0002 10 2812345678FFFFFF 2512345FFFFFFFFF", "6985"),
+            ("002C0102 08 2887654321FFFFFF", "63C9"),
+            ("002C0102 08 2812345678FFFFFF", "9000"),
+            ("80200002", "63C3"),
+            ("00200002 08 26123456FFFFFFFF", "9000"),
+            ("002C0002 10 2812345678FFFFFF 2824680246FFFFFF", "9000"),
+            ("80200002", "63C3"), // the PIN is not verified any more
+            ("00200002 08 2824680246FFFFFF", "9000"),
+        ],
+    );
+    for left in (0..7).rev() {
+        assert_eq!(send(&mut card, "002C0102 08 2887654321FFFFFF"), format!("63C{left}"));
+    }
+    play(&mut card, &[("002C0102 08 2812345678FFFFFF", "6983")]);
+}

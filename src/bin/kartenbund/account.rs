@@ -64,7 +64,7 @@ fn lines(descriptor: Option<u32>) -> Result<Option<Lines>, Failure> {
     descriptor.map(Lines::of_descriptor).transpose().map_err(|error: std::io::Error| unreadable(error))
 }
 
-fn pins(args: &PinArgs) -> Result<Answers, Failure> {
+pub(crate) fn pins(args: &PinArgs) -> Result<Answers, Failure> {
     Ok(Answers { pins: lines(args.pin_fd)?, ..Answers::default() })
 }
 

@@ -40,6 +40,8 @@ pub(crate) enum Command {
         card: CardArgs,
     },
     #[command(subcommand)]
+    Card(CardCommand),
+    #[command(subcommand)]
     VirtualCard(VirtualCardCommand),
     Login(LoginArgs),
     Logout,
@@ -80,6 +82,33 @@ pub(crate) struct CardArgs {
 pub(crate) struct PinArgs {
     #[arg(long, value_name = "N")]
     pub(crate) pin_fd: Option<u32>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CardCommand {
+    #[command(subcommand)]
+    Pin(PinCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PinCommand {
+    Status(CardArgs),
+    Change {
+        #[command(flatten)]
+        card: CardArgs,
+        #[command(flatten)]
+        pin: PinArgs,
+        #[arg(long)]
+        allow_last_try: bool,
+    },
+    Unblock {
+        #[command(flatten)]
+        card: CardArgs,
+        #[command(flatten)]
+        pin: PinArgs,
+        #[arg(long)]
+        keep_pin: bool,
+    },
 }
 
 #[derive(Subcommand)]

@@ -25,7 +25,7 @@ use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::protocol::evidence::{Bundle, LinkResult};
 use kartenbund::reader::CardChannel;
 use kartenbund::reader::pcsc::{Reader, Service as PcscService, Sharing, Slot};
-use kartenbund::secret::{Can, DevicePin, Pin, SecretText};
+use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
 use kartenbund::server::{Service, Settings};
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::{Terminal, step_text};
@@ -363,6 +363,18 @@ impl Ui for Scripted<'_> {
 
     fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
         Ok(false)
+    }
+
+    fn transport_pin(&mut self) -> Result<TransportPin, AskError> {
+        Err(AskError::NobodyThere)
+    }
+
+    fn new_card_pin(&mut self) -> Result<Pin, AskError> {
+        Err(AskError::NobodyThere)
+    }
+
+    fn puk(&mut self) -> Result<Puk, AskError> {
+        Err(AskError::NobodyThere)
     }
 
     fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {

@@ -2,6 +2,7 @@
 
 mod account;
 mod args;
+mod card_pin;
 mod cards;
 #[cfg(feature = "server")]
 mod demo;
@@ -11,7 +12,7 @@ mod virtual_card;
 
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{CardCommand, Cli, Command};
 use kartenbund::ui::failure::Failure;
 use output::Output;
 
@@ -37,6 +38,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Read(card) => cards::read(&card, output),
         Command::Record { card, out } => cards::record(&card, &out, output),
         Command::Replay { file, card } => cards::replay(&file, &card, output),
+        Command::Card(CardCommand::Pin(command)) => card_pin::run(command, output),
         Command::VirtualCard(command) => virtual_card::run(command, output),
         Command::Login(login) => account::login(home()?, login, output),
         Command::Logout => account::logout(home()?, output),

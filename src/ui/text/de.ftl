@@ -17,6 +17,8 @@ error-input-invalid = { $input ->
         [device_pin_length] Die Geräte-PIN hat genau sechs Ziffern.
         [card_pin_length] Die Karten-PIN hat sechs bis acht Ziffern.
         [can_shape] Die Zugangsnummer (CAN) hat sechs Ziffern.
+        [transport_pin_length] Die Transport-PIN hat fünf Ziffern.
+        [puk_length] Die PUK hat acht Ziffern.
         [entries_differ] Die beiden Eingaben der neuen PIN sind verschieden.
         [match_code] Der Vergleichscode hat zwei Ziffern.
         [card_name] Der Name besteht aus Vor- und Nachnamen.
@@ -92,16 +94,25 @@ error-card-pin-wrong = Die Karten-PIN ist falsch; { $tries ->
     }.
     .remedy = Sehen Sie im PIN-Brief Ihrer Krankenkasse nach. Gemeint ist die PIN der Gesundheitskarte, nicht die Geräte-PIN.
 error-card-pin-blocked = Die Karten-PIN ist gesperrt.
-    .remedy = Entsperren Sie sie mit der PUK aus dem PIN-Brief, oder bitten Sie Ihre Krankenkasse um Hilfe.
+    .remedy = Entsperren Sie sie mit der PUK aus dem PIN-Brief („kartenbund card pin unblock“), oder bitten Sie Ihre Krankenkasse um Hilfe.
 error-card-last-try = Es ist nur noch ein Versuch für die Karten-PIN übrig; er wurde nicht benutzt.
     .remedy = Sehen Sie im PIN-Brief nach. Sind Sie sicher, starten Sie den Befehl mit --allow-last-try.
 error-card-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brief.
-    .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN; Ihre Krankenkasse sagt Ihnen, wo das geht.
+    .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN: „kartenbund card pin change“.
 error-card-no-pin = Die PIN dieser Karte lässt sich nicht benutzen.
     .remedy = Bitten Sie Ihre Krankenkasse um eine PIN für Ihre Gesundheitskarte.
 
 error-can-wrong = Das ist nicht die Zugangsnummer (CAN) dieser Karte.
     .remedy = Sie steht vorn auf der Gesundheitskarte: sechs Ziffern, meist oben rechts. Es ist weder die PIN noch die Versichertennummer.
+
+error-puk-wrong = Die PUK ist falsch; { $uses ->
+        [0] sie lässt sich nicht mehr benutzen
+        [one] sie lässt sich noch einmal benutzen
+       *[other] sie lässt sich noch { $uses }-mal benutzen
+    }.
+    .remedy = Sehen Sie im PIN-Brief Ihrer Krankenkasse nach: Die PUK hat acht Ziffern. Jede Eingabe zählt, auch eine richtige.
+error-puk-used-up = Die PUK dieser Karte ist aufgebraucht.
+    .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte; diese lässt sich nicht mehr entsperren.
 
 error-certificate-refused = Das Zertifikat der Karte wird nicht anerkannt.
     .remedy = Prüfen Sie, ob es die Karte Ihrer jetzigen Krankenkasse ist; sonst fragen Sie dort nach.
@@ -203,6 +214,9 @@ error-reader-port = Der virtuelle Leser ist unter dieser Adresse nicht zu erreic
 
 step-check-service = Der Dienst weist sich aus
 step-log-in = Anmeldung
+step-identify-card = Karte erkennen
+step-change-pin = Karte nimmt die neue PIN an
+step-unblock-pin = Karte prüft die PUK
 step-read-card = Karte lesen und Zertifikat prüfen
 step-open-contactless = Verbindung zur Karte mit der Zugangsnummer schützen
 step-read-pin-status = PIN-Versuche bei der Karte erfragen
@@ -240,6 +254,11 @@ ask-card-pin = PIN der Gesundheitskarte (6 bis 8 Ziffern, { $tries ->
 ask-last-try = Es ist nur noch ein Versuch übrig. Ist die PIN wieder falsch, wird sie gesperrt und Sie brauchen die PUK.
     Trotzdem eingeben? [j/N]
 ask-yes = j
+ask-transport-pin = Transport-PIN aus dem PIN-Brief (5 Ziffern):
+ask-new-card-pin = Neue PIN für die Gesundheitskarte (6 bis 8 Ziffern):
+ask-repeat-card-pin = Neue PIN der Gesundheitskarte noch einmal:
+ask-puk-what = Die PUK steht im PIN-Brief der Krankenkasse. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige.
+ask-puk = PUK (8 Ziffern):
 ask-new-device-pin = Neue Geräte-PIN für diesen Computer (genau 6 Ziffern):
 ask-repeat-device-pin = Geräte-PIN noch einmal:
 ask-device-pin = Geräte-PIN (6 Ziffern):
@@ -331,6 +350,17 @@ done-login = Angemeldet bei { $insurer }.
 done-logout = Abgemeldet.
 done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level }.
 done-register-honest = Solange die Geräte-PIN nur auf diesem Computer geprüft wird, kann sie erraten, wer die Gerätedatei stiehlt. Schützen Sie Ihr Benutzerkonto.
+done-pin-changed = Die PIN der Gesundheitskarte ist geändert.
+done-pin-unblocked = Die PIN der Gesundheitskarte ist entsperrt.
+pin-status-usable = { $tries ->
+        [one] Die PIN lässt sich eingeben; es ist noch ein Versuch übrig.
+       *[other] Die PIN lässt sich eingeben; es sind noch { $tries } Versuche übrig.
+    }
+pin-status-blocked = Die PIN ist gesperrt. Entsperren: kartenbund card pin unblock
+pin-status-verified = Ein anderes Programm hat die PIN eben eingegeben.
+pin-status-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brief. Eigene PIN wählen: kartenbund card pin change
+pin-status-empty-pin = Die Karte hat noch keine PIN. Eine wählen: kartenbund card pin change
+pin-status-disabled = Die PIN dieser Karte ist abgeschaltet.
 done-device-removed = Das Gerät ist entfernt.
 devices-none = Es ist kein Gerät registriert.
 this-computer = dieser Computer
@@ -426,6 +456,7 @@ arg-password-fd = Passwort von diesem Dateideskriptor lesen
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
 arg-method = Wie das Gerät gebunden wird
 arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll
+arg-keep-pin = Die bisherige PIN behalten und ihr nur alle Versuche zurückgeben
 arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist
 arg-allow-last-try = Auch den letzten Versuch der Karten-PIN benutzen
 arg-id = Nummer, wie die Liste sie zeigt
@@ -450,6 +481,11 @@ cmd-replay = Eine Aufzeichnung abspielen; mit --reader oder --virtual-card: ihre
 cmd-virtual-card = Gesundheitskarte in Software
 cmd-virtual-card-new = Eine erfundene Karte machen
 cmd-virtual-card-run = Eine Karte in den virtuellen Leser des PC/SC-Dienstes stecken
+cmd-card = Die Gesundheitskarte selbst
+cmd-card-pin = Die PIN der Gesundheitskarte
+cmd-card-pin-status = Zeigt, ob sie sich eingeben lässt und wie viele Versuche übrig sind
+cmd-card-pin-change = Eine neue PIN wählen, mit der alten oder der Transport-PIN
+cmd-card-pin-unblock = Mit der PUK entsperren
 cmd-login = Anmelden
 cmd-logout = Abmelden
 cmd-register = Diesen Computer registrieren

@@ -17,6 +17,8 @@ error-input-invalid = { $input ->
         [device_pin_length] The device PIN has exactly six digits.
         [card_pin_length] The card PIN has six to eight digits.
         [can_shape] The card access number (CAN) has six digits.
+        [transport_pin_length] The transport PIN has five digits.
+        [puk_length] The PUK has eight digits.
         [entries_differ] The two entries of the new PIN differ.
         [match_code] The match code has two digits.
         [card_name] The name consists of given name and family name.
@@ -92,16 +94,25 @@ error-card-pin-wrong = The card PIN is wrong; { $tries ->
     }.
     .remedy = Look it up in the PIN letter of your insurer. It is the PIN of the health card, not the device PIN.
 error-card-pin-blocked = The card PIN is blocked.
-    .remedy = Unblock it with the PUK of the PIN letter, or ask your insurer for help.
+    .remedy = Unblock it with the PUK of the PIN letter ("kartenbund card pin unblock"), or ask your insurer for help.
 error-card-last-try = Only one try is left for the card PIN; it was not used.
     .remedy = Look it up in the PIN letter. If you are sure, start the command with --allow-last-try.
 error-card-transport-pin = The card still has the transport PIN of the PIN letter.
-    .remedy = Replace it by a PIN of your own first; your insurer tells you where.
+    .remedy = Replace it by a PIN of your own first: "kartenbund card pin change".
 error-card-no-pin = The PIN of this card cannot be used.
     .remedy = Ask your insurer for a PIN for your health card.
 
 error-can-wrong = That is not the card access number (CAN) of this card.
     .remedy = It is on the front of the health card: six digits, mostly top right. It is neither the PIN nor the insurance number.
+
+error-puk-wrong = The PUK is wrong; { $uses ->
+        [0] it cannot be used any more
+        [one] it can be used once more
+       *[other] it can be used { $uses } more times
+    }.
+    .remedy = Look into the PIN letter of your insurer: the PUK has eight digits. Every entry counts, also a right one.
+error-puk-used-up = The PUK of this card is used up.
+    .remedy = Ask your insurer for a new card; this one cannot be unblocked any more.
 
 error-certificate-refused = The certificate of the card is not accepted.
     .remedy = Check whether it is the card of your present insurer; else ask there.
@@ -203,6 +214,9 @@ error-reader-port = The virtual reader cannot be reached at this address.
 
 step-check-service = The service shows who it is
 step-log-in = Logging in
+step-identify-card = Identifying the card
+step-change-pin = The card takes the new PIN
+step-unblock-pin = The card checks the PUK
 step-read-card = Reading the card and checking its certificate
 step-open-contactless = Protecting the line to the card with its access number
 step-read-pin-status = Asking the card how many PIN tries are left
@@ -240,6 +254,11 @@ ask-card-pin = PIN of the health card (6 to 8 digits, { $tries ->
 ask-last-try = Only one try is left. If the PIN is wrong again it is blocked, and you need the PUK.
     Enter it all the same? [y/N]
 ask-yes = y
+ask-transport-pin = Transport PIN from the PIN letter (5 digits):
+ask-new-card-pin = New PIN for the health card (6 to 8 digits):
+ask-repeat-card-pin = New PIN of the health card once more:
+ask-puk-what = The PUK is in the PIN letter of your insurer. It can be used ten times at most; every entry counts, also a right one.
+ask-puk = PUK (8 digits):
 ask-new-device-pin = New device PIN for this computer (exactly 6 digits):
 ask-repeat-device-pin = Device PIN once more:
 ask-device-pin = Device PIN (6 digits):
@@ -331,6 +350,17 @@ done-login = Logged in at { $insurer }.
 done-logout = Logged out.
 done-register = This computer is registered: "{ $name }", level { $level }.
 done-register-honest = As long as the device PIN is checked on this computer alone, whoever steals the device file can guess it. Protect your user account.
+done-pin-changed = The PIN of the health card is changed.
+done-pin-unblocked = The PIN of the health card is unblocked.
+pin-status-usable = { $tries ->
+        [one] The PIN can be entered; one try is left.
+       *[other] The PIN can be entered; { $tries } tries are left.
+    }
+pin-status-blocked = The PIN is blocked. Unblock it: kartenbund card pin unblock
+pin-status-verified = Another program has entered the PIN just now.
+pin-status-transport-pin = The card still has the transport PIN of the PIN letter. Choose your own: kartenbund card pin change
+pin-status-empty-pin = The card has no PIN yet. Choose one: kartenbund card pin change
+pin-status-disabled = The PIN of this card is switched off.
 done-device-removed = The device is removed.
 devices-none = No device is registered.
 this-computer = this computer
@@ -426,6 +456,7 @@ arg-password-fd = Read the password from this file descriptor
 arg-pin-fd = Read PINs from this file descriptor, one in a line
 arg-method = How the device is bound
 arg-device-name = What this computer is to be called in the list of devices
+arg-keep-pin = Keep the PIN there is, and only give it all its tries again
 arg-replace = Register anew although this computer is registered
 arg-allow-last-try = Use the last try of the card PIN, too
 arg-id = Identifier as the list shows it
@@ -450,6 +481,11 @@ cmd-replay = Play a recorded session; with --reader or --virtual-card: send its 
 cmd-virtual-card = A health card in software
 cmd-virtual-card-new = Make a fictional card
 cmd-virtual-card-run = Put a card into the virtual reader of the PC/SC service
+cmd-card = The health card itself
+cmd-card-pin = The PIN of the health card
+cmd-card-pin-status = Shows whether it can be entered, and how many tries are left
+cmd-card-pin-change = Choose a new PIN, with the old one or the transport PIN
+cmd-card-pin-unblock = Unblock it with the PUK
 cmd-login = Log in
 cmd-logout = Log out
 cmd-register = Register this computer

@@ -212,18 +212,23 @@ impl<'a, 'xml> Object<'a, 'xml> {
     }
 
     fn own_secret(&self) -> Result<PasswordSecret, ImageError> {
-        let block = self.bytes("secret")?.map(|bytes| {
-            SecretBytes::filled(|block| {
-                let bytes = <&[u8; 8]>::try_from(bytes.as_slice()).map_err(|_| self.wrong("secret"))?;
-                block.copy_from_slice(bytes);
-                Ok(())
-            })
-        });
+        let block = |attribute: &'static str| {
+            let block = self.bytes(attribute)?.map(|bytes| {
+                SecretBytes::filled(|block| {
+                    let bytes = <&[u8; 8]>::try_from(bytes.as_slice()).map_err(|_| self.wrong(attribute))?;
+                    block.copy_from_slice(bytes);
+                    Ok(())
+                })
+            });
+            block.transpose()
+        };
         let transport = self.text("transportStatus");
         let transport = transport.as_ref().map_or("", |text| text.as_str()).to_ascii_lowercase();
         let (start, now) = (self.number("startRetryCounter")?, self.number("retryCounter")?);
         Ok(PasswordSecret::Own(ReferenceData {
-            block: block.transpose()?,
+            block: block("secret")?,
+            puk: block("PUK")?,
+            puk_uses: self.number("pukUsage")?.unwrap_or_default(),
             min_length: self.number("minimumLength")?.unwrap_or(4),
             max_length: self.number("maximumLength")?.unwrap_or(12),
             // An image that names neither is of a card whose PIN cannot be used.

@@ -1,0 +1,250 @@
+//! The PIN of the card: its state, changing it, unblocking it. Every try is spent with the person's knowledge, and after
+//! each of these the card is reset, so that no verified PIN stays behind.
+
+use thiserror::Error;
+
+use super::{AskError, ContactlessError, Notice, Step, Surroundings, open_contactless};
+use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer};
+use crate::reader::CardChannel;
+use crate::secret::{Can, Pin};
+
+/// Why no PIN was sent, or the PIN did not open the card.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum PinRefusal {
+    /// The PIN is wrong; what is left.
+    #[error("the PIN is wrong, {tries_left} tries left")]
+    Wrong {
+        /// Tries left, at least one.
+        tries_left: u8,
+    },
+    /// The PIN is blocked.
+    #[error("the PIN is blocked")]
+    Blocked,
+    /// One try is left and the person did not agree to spend it.
+    #[error("the last try was not spent")]
+    LastTry,
+    /// The card still has its transport PIN.
+    #[error("the card has its transport PIN")]
+    TransportPin,
+    /// The card has no PIN.
+    #[error("the card has no PIN")]
+    NoPin,
+    /// The PIN of the card is switched off, which a health card does not know for this PIN.
+    #[error("the PIN is switched off")]
+    Disabled,
+    /// The card says that the PIN is verified although it was reset: it is none to trust.
+    #[error("the card does not forget its PIN")]
+    StillVerified,
+}
+
+/// Why nothing was done with the PIN.
+#[derive(Debug, Error)]
+pub enum PinError {
+    /// The card.
+    #[error(transparent)]
+    Card(#[from] EgkError),
+    /// The person.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// The PIN cannot be used as it is.
+    #[error("the card PIN cannot be used")]
+    Refused(#[from] PinRefusal),
+}
+
+impl From<ContactlessError> for PinError {
+    fn from(error: ContactlessError) -> Self {
+        match error {
+            ContactlessError::Card(error) => error.into(),
+            ContactlessError::Ask(error) => error.into(),
+        }
+    }
+}
+
+/// Why the PIN was not unblocked.
+#[derive(Debug, Error)]
+pub enum UnblockError {
+    /// As for any use of the PIN.
+    #[error(transparent)]
+    Pin(#[from] PinError),
+    /// The PUK is wrong; how often it can still be used.
+    #[error("the PUK is wrong, {uses_left} uses left")]
+    WrongPuk {
+        /// Uses left (0 to 15).
+        uses_left: u8,
+    },
+    /// The PUK was used as often as it can be.
+    #[error("the PUK is used up")]
+    PukUsedUp,
+}
+
+/// A card whose PIN is asked for: identified, and reached with the access number where it has to be.
+struct Reached<C> {
+    egk: Egk<C>,
+    can: Option<Can>,
+    status: PinStatus,
+}
+
+fn reach<C: CardChannel>(
+    channel: C,
+    length: ApduLength,
+    around: &mut Surroundings<'_>,
+) -> Result<Reached<C>, PinError> {
+    around.ui.step(Step::IdentifyCard);
+    let mut egk = Egk::open(channel, length)?;
+    around.ui.step(Step::ReadPinStatus);
+    let mut can = None;
+    let status = match egk.pin_status() {
+        Err(EgkError::Contactless) => {
+            can = Some(open_contactless(&mut egk, around)?);
+            egk.pin_status()?
+        }
+        status => status?,
+    };
+    Ok(Reached { egk, can, status })
+}
+
+/// What the card says of its PIN. Spends no try.
+///
+/// # Errors
+/// [`PinError`].
+pub fn status<C: CardChannel>(
+    channel: C,
+    length: ApduLength,
+    around: &mut Surroundings<'_>,
+) -> Result<PinStatus, PinError> {
+    Ok(reach(channel, length, around)?.status)
+}
+
+/// Puts a new PIN in the place of the old one, of the transport PIN, or of none. One try is spent at most; a wrong old
+/// PIN is told with what is left.
+///
+/// # Errors
+/// [`PinError`].
+pub fn change<C: CardChannel>(channel: C, length: ApduLength, around: &mut Surroundings<'_>) -> Result<(), PinError> {
+    let Reached { mut egk, can, status } = reach(channel, length, around)?;
+    let answer = match status {
+        PinStatus::EmptyPin => {
+            let new = around.ui.new_card_pin()?;
+            around.ui.step(Step::ChangePin);
+            egk.set_first_pin(&new).map(|()| PinAnswer::Accepted)
+        }
+        PinStatus::TransportPin => {
+            // How many tries are left, this card does not say.
+            let last = if around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
+            let attempt = Attempt::of_unknown(last).ok_or(PinRefusal::LastTry)?;
+            let old = OldPin::Transport(around.ui.transport_pin()?);
+            let new = around.ui.new_card_pin()?;
+            around.ui.step(Step::ChangePin);
+            egk.change_pin(attempt, &old, &new)
+        }
+        status => {
+            let (attempt, tries_left) = leave(&mut egk, status, can.as_ref(), around)?;
+            let old = OldPin::Own(around.ui.card_pin(tries_left, false)?);
+            let new = around.ui.new_card_pin()?;
+            around.ui.step(Step::ChangePin);
+            egk.change_pin(attempt, &old, &new)
+        }
+    };
+    // Whatever came of it, no verified PIN stays behind.
+    let reset = egk.reset();
+    match answer? {
+        PinAnswer::Accepted => Ok(reset?),
+        PinAnswer::Wrong(tries) => Err(PinRefusal::Wrong { tries_left: tries.left() }.into()),
+        PinAnswer::Blocked => Err(PinRefusal::Blocked.into()),
+    }
+}
+
+/// Gives the PIN all its tries again with the PUK; with a new PIN unless `keeps_pin`. One use of the PUK is spent.
+///
+/// # Errors
+/// [`UnblockError`].
+pub fn unblock<C: CardChannel>(
+    channel: C,
+    length: ApduLength,
+    keeps_pin: bool,
+    around: &mut Surroundings<'_>,
+) -> Result<(), UnblockError> {
+    let Reached { mut egk, status, .. } = reach(channel, length, around)?;
+    if let PinStatus::TransportPin | PinStatus::EmptyPin = status {
+        return Err(PinError::Refused(PinRefusal::TransportPin).into()); // there is nothing to unblock yet
+    }
+    let puk = around.ui.puk().map_err(PinError::Ask)?;
+    let new = if keeps_pin { None } else { Some(around.ui.new_card_pin().map_err(PinError::Ask)?) };
+    around.ui.step(Step::UnblockPin);
+    let answer = egk.unblock_pin(&puk, new.as_ref());
+    let reset = egk.reset();
+    match answer.map_err(PinError::Card)? {
+        PukAnswer::Accepted => Ok(reset.map_err(PinError::Card)?),
+        PukAnswer::Wrong { uses_left } => Err(UnblockError::WrongPuk { uses_left }),
+        PukAnswer::UsedUp => Err(UnblockError::PukUsedUp),
+    }
+}
+
+/// Asks the card how many tries are left, and the person where it is the last one.
+pub(super) fn leave_to_verify<C: CardChannel>(
+    egk: &mut Egk<C>,
+    can: Option<&Can>,
+    around: &mut Surroundings<'_>,
+) -> Result<(Attempt, u8), PinError> {
+    let status = egk.pin_status()?;
+    leave(egk, status, can, around)
+}
+
+/// The same where the card was asked before.
+fn leave<C: CardChannel>(
+    egk: &mut Egk<C>,
+    mut status: PinStatus,
+    can: Option<&Can>,
+    around: &mut Surroundings<'_>,
+) -> Result<(Attempt, u8), PinError> {
+    if status == PinStatus::AlreadyVerified {
+        // Somebody's PIN was verified before; only this person's counts.
+        egk.reset()?;
+        if let Some(can) = can {
+            egk.open_contactless(can, around.rng)?;
+        }
+        status = egk.pin_status()?;
+    }
+    let tries = match status {
+        PinStatus::Usable(tries) => tries,
+        PinStatus::Blocked => return Err(PinRefusal::Blocked.into()),
+        PinStatus::TransportPin => return Err(PinRefusal::TransportPin.into()),
+        PinStatus::EmptyPin => return Err(PinRefusal::NoPin.into()),
+        PinStatus::Disabled => return Err(PinRefusal::Disabled.into()),
+        PinStatus::AlreadyVerified => return Err(PinRefusal::StillVerified.into()),
+    };
+    let left = tries.left();
+    let last = if left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
+    Ok((tries.attempt(last).ok_or(PinRefusal::LastTry)?, left))
+}
+
+/// Shows the card the PIN. A wrong one is asked for again, as long as tries are left and the person goes on; none that
+/// was wrong is ever sent twice.
+pub(super) fn verify_pin<C: CardChannel>(
+    egk: &mut Egk<C>,
+    mut attempt: Attempt,
+    mut pin: Pin,
+    around: &mut Surroundings<'_>,
+) -> Result<(), PinError> {
+    let mut wrong: Vec<Pin> = Vec::new();
+    loop {
+        let tries = match egk.verify_pin(attempt, &pin)? {
+            PinAnswer::Accepted => return Ok(()),
+            PinAnswer::Blocked => return Err(PinRefusal::Blocked.into()),
+            PinAnswer::Wrong(tries) => tries,
+        };
+        let tries_left = tries.left();
+        around.ui.notice(Notice::WrongCardPin { tries_left });
+        let last = if tries_left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
+        attempt = tries.attempt(last).ok_or(PinRefusal::Wrong { tries_left })?;
+        wrong.push(pin);
+        pin = loop {
+            match around.ui.card_pin(tries_left, true) {
+                Ok(next) if wrong.iter().any(|wrong| next.matches(wrong)) => around.ui.notice(Notice::SameWrongPin),
+                Ok(next) => break next,
+                Err(AskError::NobodyThere) => return Err(PinRefusal::Wrong { tries_left }.into()),
+                Err(error) => return Err(error.into()),
+            }
+        };
+    }
+}
