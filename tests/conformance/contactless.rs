@@ -1,10 +1,12 @@
 //! PACE and secure messaging against recorded sessions of a real card, whose ephemeral keys are in the recording.
 
 use kartenbund::apdu::{CommandApdu, NE_EXTENDED, ResponseApdu};
+use kartenbund::egk::{ApduLength, Egk, EgkError, PinStatus};
 use kartenbund::reader::pace::{self, EphemeralKeys, PaceError};
 use kartenbund::reader::secure::SecureChannel;
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::secret::{Can, SecretText};
+use kartenbund::virtual_card::VirtualCard;
 use serde_json::Value;
 
 use crate::shared;
@@ -116,4 +118,38 @@ fn another_access_number_gives_other_bytes() {
         let attempt = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| session.establish().is_ok()));
         assert_eq!(attempt.unwrap_or(false), same, "{number}");
     }
+}
+
+#[test]
+fn what_is_read_contactless_is_what_is_read_with_contacts() {
+    let can = Can::parse(&SecretText::new("123123".to_owned())).unwrap();
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let mut seen = 0;
+    for entry in std::fs::read_dir(shared("data/cards")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if !name.starts_with("egk") {
+            continue;
+        }
+        let image = std::fs::read_to_string(&path).unwrap();
+        let card = VirtualCard::load_contactless(&image, &mut rng).unwrap();
+        let opened = Egk::open(card, ApduLength::Extended);
+        // Cards without a contactless interface answer nothing there.
+        if name.contains("contact-only") || name.contains("rsa") {
+            assert!(matches!(opened, Err(EgkError::Contactless)), "{name}");
+            continue;
+        }
+        let mut lying = opened.unwrap();
+        assert!(matches!(lying.iccsn(), Err(EgkError::Contactless)), "{name}");
+        lying.open_contactless(&can, &mut rng).unwrap();
+        let contactless = lying.read_files().unwrap();
+        let inserted = VirtualCard::load(&image).unwrap();
+        let contact = Egk::open(inserted, ApduLength::Extended).unwrap().read_files().unwrap();
+        assert_eq!(contactless.iccsn, contact.iccsn, "{name}");
+        assert_eq!((contactless.status_vd, contactless.pd), (contact.status_vd, contact.pd), "{name}");
+        assert_eq!((contactless.vd, contactless.certificate), (contact.vd, contact.certificate), "{name}");
+        assert!(matches!(lying.pin_status().unwrap(), PinStatus::Usable(_)), "{name}");
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
 }

@@ -114,6 +114,38 @@ fn a_slip_at_the_terminal_is_told_and_asked_for_again() {
 }
 
 #[test]
+fn a_person_who_blocked_her_pin_unblocks_it_at_the_terminal() {
+    let service = Pcscd::start();
+    let computer = Computer::at(&service);
+    let _inserted = InReader::insert(&service, Reader::First, card_after_wrong_pins(3));
+    assert!(computer.run(&["card", "pin", "status"]).success().contains("The PIN is blocked."));
+    let told = computer.run_with(&["card", "pin", "change", "--pin-fd", "0"], &[PIN, "24680246"]);
+    assert!(told.fails_with(31, "card_pin_blocked").remedy.contains("kartenbund card pin unblock"));
+    let mut terminal = Terminal::start(&computer, "card pin unblock");
+    for (question, time, answer) in [
+        ("PUK (8 digits):", 1, "1234567"),
+        ("PUK (8 digits):", 2, "12345678"),
+        ("New PIN for the health card", 1, "24680246"),
+        ("New PIN of the health card once more", 1, "24680247"),
+        ("New PIN for the health card", 2, "24680246"),
+        ("New PIN of the health card once more", 2, "24680246"),
+    ] {
+        terminal.wait_for_hidden(question, time);
+        terminal.type_line(answer);
+    }
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(
+        screen.contains("It can be used ten times at most")
+            && screen.contains("The PIN of the health card is unblocked.")
+    );
+    assert!(!screen.contains("24680246") && !screen.contains("12345678"));
+    assert_eq!(pin_status(&computer), "63C3");
+    computer.run_with(&["card", "pin", "change", "--pin-fd", "0"], &["24680246", PIN]).success();
+    assert_eq!(pin_status(&computer), "63C3", "no verified PIN stays behind");
+}
+
+#[test]
 fn the_last_try_is_spent_only_by_who_says_so() {
     let (_insurer, _service, computer, inserted) = erika_with(card_after_wrong_pins(2));
     let told = register(&computer, &[PIN, DEVICE_PIN]).fails_with(32, "card_last_try");
