@@ -143,11 +143,11 @@ pub trait Ui {
     /// [`AskError`].
     fn puk(&mut self) -> Result<Puk, AskError>;
 
-    /// Asks whether the last try may be spent, or one that may be the last. The default is no.
+    /// Asks whether the last try may be spent; where it is not `certain`, one that may be the last. The default is no.
     ///
     /// # Errors
     /// [`AskError`].
-    fn may_spend_last_try(&mut self) -> Result<bool, AskError>;
+    fn may_spend_last_try(&mut self, certain: bool) -> Result<bool, AskError>;
 
     /// Asks for a new device PIN, twice.
     ///

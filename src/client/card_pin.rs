@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{AskError, ContactlessError, Notice, Step, Surroundings, open_contactless};
 use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer};
-use crate::reader::CardChannel;
+use crate::reader::{CardChannel, ChannelError};
 use crate::secret::{Can, Pin};
 
 /// Why no PIN was sent, or the PIN did not open the card.
@@ -23,6 +23,9 @@ pub enum PinRefusal {
     /// One try is left and the person did not agree to spend it.
     #[error("the last try was not spent")]
     LastTry,
+    /// The card does not tell how many tries are left, and the person did not agree to spend what may be the last.
+    #[error("a try that may be the last was not spent")]
+    MaybeLastTry,
     /// The card still has its transport PIN.
     #[error("the card has its transport PIN")]
     TransportPin,
@@ -130,8 +133,8 @@ pub fn change<C: CardChannel>(channel: C, length: ApduLength, around: &mut Surro
         }
         PinStatus::TransportPin => {
             // How many tries are left, this card does not say.
-            let last = if around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
-            let attempt = Attempt::of_unknown(last).ok_or(PinRefusal::LastTry)?;
+            let last = if around.ui.may_spend_last_try(false)? { LastTry::Allowed } else { LastTry::Refused };
+            let attempt = Attempt::of_unknown(last).ok_or(PinRefusal::MaybeLastTry)?;
             let old = OldPin::Transport(around.ui.transport_pin()?);
             let new = around.ui.new_card_pin()?;
             around.ui.step(Step::ChangePin);
@@ -145,10 +148,9 @@ pub fn change<C: CardChannel>(channel: C, length: ApduLength, around: &mut Surro
             egk.change_pin(attempt, &old, &new)
         }
     };
-    // Whatever came of it, no verified PIN stays behind.
-    let reset = egk.reset();
+    let forgotten = forget_pin(&mut egk);
     match answer? {
-        PinAnswer::Accepted => Ok(reset?),
+        PinAnswer::Accepted => Ok(forgotten?),
         PinAnswer::Wrong(tries) => Err(PinRefusal::Wrong { tries_left: tries.left() }.into()),
         PinAnswer::Blocked => Err(PinRefusal::Blocked.into()),
     }
@@ -172,11 +174,23 @@ pub fn unblock<C: CardChannel>(
     let new = if keeps_pin { None } else { Some(around.ui.new_card_pin().map_err(PinError::Ask)?) };
     around.ui.step(Step::UnblockPin);
     let answer = egk.unblock_pin(&puk, new.as_ref());
-    let reset = egk.reset();
+    let forgotten = forget_pin(&mut egk);
     match answer.map_err(PinError::Card)? {
-        PukAnswer::Accepted => Ok(reset.map_err(PinError::Card)?),
+        PukAnswer::Accepted => Ok(forgotten.map_err(PinError::Card)?),
         PukAnswer::Wrong { uses_left } => Err(UnblockError::WrongPuk { uses_left }),
         PukAnswer::UsedUp => Err(UnblockError::PukUsedUp),
+    }
+}
+
+/// Resets the card, so that no verified PIN stays behind, whatever came of what was done. A card that is gone has
+/// forgotten it, and so has one that does not come back from its reset.
+///
+/// # Errors
+/// The line to a card that is still there.
+pub(super) fn forget_pin<C: CardChannel>(egk: &mut Egk<C>) -> Result<(), EgkError> {
+    match egk.reset() {
+        Err(EgkError::Channel(ChannelError::NoCard | ChannelError::Removed | ChannelError::MuteCard)) => Ok(()),
+        reset => reset,
     }
 }
 
@@ -214,7 +228,7 @@ fn leave<C: CardChannel>(
         PinStatus::AlreadyVerified => return Err(PinRefusal::StillVerified.into()),
     };
     let left = tries.left();
-    let last = if left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
+    let last = if left == 1 && around.ui.may_spend_last_try(true)? { LastTry::Allowed } else { LastTry::Refused };
     Ok((tries.attempt(last).ok_or(PinRefusal::LastTry)?, left))
 }
 
@@ -235,7 +249,8 @@ pub(super) fn verify_pin<C: CardChannel>(
         };
         let tries_left = tries.left();
         around.ui.notice(Notice::WrongCardPin { tries_left });
-        let last = if tries_left == 1 && around.ui.may_spend_last_try()? { LastTry::Allowed } else { LastTry::Refused };
+        let last =
+            if tries_left == 1 && around.ui.may_spend_last_try(true)? { LastTry::Allowed } else { LastTry::Refused };
         attempt = tries.attempt(last).ok_or(PinRefusal::Wrong { tries_left })?;
         wrong.push(pin);
         pin = loop {

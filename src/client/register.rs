@@ -4,7 +4,7 @@ use reqwest::Method;
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::card_pin::{PinError, PinRefusal, leave_to_verify, verify_pin};
+use super::card_pin::{PinError, PinRefusal, forget_pin, leave_to_verify, verify_pin};
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
@@ -23,7 +23,7 @@ use crate::protocol::service::{ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{
     CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION,
 };
-use crate::reader::{CardChannel, ChannelError};
+use crate::reader::CardChannel;
 
 /// Product name in gematik's pairing data.
 const PRODUCT: &str = "Kartenbund";
@@ -171,14 +171,9 @@ pub fn register(
     around.ui.step(Step::VerifyPin);
     verify_pin(&mut egk, attempt, pin, around)?;
     let signed = sign_evidence(here, &mut egk, &certificate, &device, &offer, around);
-    // Whatever came of it, no verified PIN stays behind. A card that is gone has forgotten it, and so has one that does
-    // not come back from its reset.
-    let reset = egk.reset();
+    let forgotten = forget_pin(&mut egk);
     let (evidence, challenge) = signed?;
-    match reset {
-        Err(EgkError::Channel(ChannelError::NoCard | ChannelError::Removed | ChannelError::MuteCard)) => {}
-        reset => reset?,
-    }
+    forgotten?;
 
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;

@@ -378,7 +378,8 @@ impl From<PinRefusal> for Failure {
                 return Kind::CardPinWrong.failure().number("tries", i64::from(tries_left));
             }
             PinRefusal::Blocked => Kind::CardPinBlocked,
-            PinRefusal::LastTry => Kind::CardLastTry,
+            PinRefusal::LastTry => return Kind::CardLastTry.failure().text("tries", "one"),
+            PinRefusal::MaybeLastTry => return Kind::CardLastTry.failure().text("tries", "unknown"),
             PinRefusal::TransportPin => Kind::CardTransportPin,
             PinRefusal::NoPin | PinRefusal::Disabled | PinRefusal::StillVerified => Kind::CardNoPin,
         };

@@ -202,14 +202,15 @@ impl Ui for Terminal<'_> {
         self.pin(&question, |_, typed| Ok(Pin::parse(typed)?))
     }
 
-    fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
+    fn may_spend_last_try(&mut self, certain: bool) -> Result<bool, AskError> {
         if self.answers.allow_last_try {
             return Ok(true);
         }
         if self.answers.pins.is_some() || is_terminal().is_err() {
             return Ok(false);
         }
-        let answer = self.visible(&self.texts.get("ask-last-try"))?;
+        let question = if certain { "ask-last-try" } else { "ask-maybe-last-try" };
+        let answer = self.visible(&self.texts.get(question))?;
         Ok(answer.eq_ignore_ascii_case(&self.texts.get("ask-yes")))
     }
 

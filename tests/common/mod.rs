@@ -387,7 +387,7 @@ impl Ui for Script {
         Ok(Pin::parse(&typed(pin))?)
     }
 
-    fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
+    fn may_spend_last_try(&mut self, _: bool) -> Result<bool, AskError> {
         self.asked_for_last_try += 1;
         Ok(self.may_spend_last_try)
     }

@@ -131,7 +131,7 @@ fn the_transport_pin_is_replaced_by_her_own() {
     let transport = || in_state("transportPIN", "2554321FFFFFFFFF");
     let refused = change(&mut transport(), &mut numbers(&["54321", NEW_PIN]));
     assert!(
-        matches!(refused, Err(PinError::Refused(PinRefusal::LastTry))),
+        matches!(refused, Err(PinError::Refused(PinRefusal::MaybeLastTry))),
         "how many tries are left is unknown, so it may be the last: {refused:?}"
     );
 
@@ -190,4 +190,27 @@ fn only_the_pin_that_opens_the_signature_key_is_ever_meant() {
     let references: Vec<_> = watched.sent.iter().filter(|header| matches!(header[1], 0x20 | 0x24 | 0x2C)).collect();
     assert_eq!(references.len(), 4);
     assert!(references.iter().all(|header| header[3] == 0x02), "{references:02x?}");
+}
+
+/// It has taken the new PIN, and without power it knows of no verified one.
+#[test]
+fn a_card_that_is_gone_once_its_pin_is_changed_has_done_its_part() {
+    struct Gone<'a>(&'a mut VirtualCard);
+    impl CardChannel for Gone<'_> {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            self.0.transmit(command)
+        }
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            CardChannel::reset(self.0)?;
+            Err(ChannelError::Removed)
+        }
+    }
+    let mut card = card(ERIKA);
+    change(Gone(&mut card), &mut numbers(&[NEW_PIN])).unwrap();
+    assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
+    unblock(Gone(&mut card), false, &mut numbers(&[PUK, CARD_PIN])).unwrap();
+    assert_eq!(verify(&mut card, OLD_BLOCK), "9000");
+    let refused =
+        change(Gone(&mut card), &mut Script { card_numbers: [NEW_PIN].into(), ..Script::typing(&[WRONG_PIN]) });
+    assert!(refused.is_err(), "{refused:?}");
 }

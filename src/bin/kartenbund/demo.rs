@@ -361,7 +361,7 @@ impl Ui for Scripted<'_> {
         if again { Err(AskError::NobodyThere) } else { Ok(Pin::parse(&Self::typed(CARD_PIN))?) }
     }
 
-    fn may_spend_last_try(&mut self) -> Result<bool, AskError> {
+    fn may_spend_last_try(&mut self, _: bool) -> Result<bool, AskError> {
         Ok(false)
     }
 

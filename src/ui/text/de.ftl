@@ -95,7 +95,10 @@ error-card-pin-wrong = Die Karten-PIN ist falsch; { $tries ->
     .remedy = Sehen Sie im PIN-Brief Ihrer Krankenkasse nach. Gemeint ist die PIN der Gesundheitskarte, nicht die Geräte-PIN.
 error-card-pin-blocked = Die Karten-PIN ist gesperrt.
     .remedy = Entsperren Sie sie mit der PUK aus dem PIN-Brief („kartenbund card pin unblock“), oder bitten Sie Ihre Krankenkasse um Hilfe.
-error-card-last-try = Es ist nur noch ein Versuch für die Karten-PIN übrig; er wurde nicht benutzt.
+error-card-last-try = { $tries ->
+        [unknown] Die Karte sagt nicht, wie viele Versuche die Transport-PIN noch hat; es wurde keiner benutzt.
+       *[one] Es ist nur noch ein Versuch für die Karten-PIN übrig; er wurde nicht benutzt.
+    }
     .remedy = Sehen Sie im PIN-Brief nach. Sind Sie sicher, starten Sie den Befehl mit --allow-last-try.
 error-card-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brief.
     .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN: „kartenbund card pin change“.
@@ -252,6 +255,8 @@ ask-card-pin = PIN der Gesundheitskarte (6 bis 8 Ziffern, { $tries ->
        *[other] noch { $tries } Versuche
     }):
 ask-last-try = Es ist nur noch ein Versuch übrig. Ist die PIN wieder falsch, wird sie gesperrt und Sie brauchen die PUK.
+    Trotzdem eingeben? [j/N]
+ask-maybe-last-try = Die Karte sagt nicht, wie viele Versuche die Transport-PIN noch hat; dieser könnte der letzte sein.
     Trotzdem eingeben? [j/N]
 ask-yes = j
 ask-transport-pin = Transport-PIN aus dem PIN-Brief (5 Ziffern):

@@ -95,7 +95,10 @@ error-card-pin-wrong = The card PIN is wrong; { $tries ->
     .remedy = Look it up in the PIN letter of your insurer. It is the PIN of the health card, not the device PIN.
 error-card-pin-blocked = The card PIN is blocked.
     .remedy = Unblock it with the PUK of the PIN letter ("kartenbund card pin unblock"), or ask your insurer for help.
-error-card-last-try = Only one try is left for the card PIN; it was not used.
+error-card-last-try = { $tries ->
+        [unknown] The card does not tell how many tries the transport PIN has left; none was used.
+       *[one] Only one try is left for the card PIN; it was not used.
+    }
     .remedy = Look it up in the PIN letter. If you are sure, start the command with --allow-last-try.
 error-card-transport-pin = The card still has the transport PIN of the PIN letter.
     .remedy = Replace it by a PIN of your own first: "kartenbund card pin change".
@@ -252,6 +255,8 @@ ask-card-pin = PIN of the health card (6 to 8 digits, { $tries ->
        *[other] { $tries } tries left
     }):
 ask-last-try = Only one try is left. If the PIN is wrong again it is blocked, and you need the PUK.
+    Enter it all the same? [y/N]
+ask-maybe-last-try = The card does not tell how many tries the transport PIN has left; this one may be the last.
     Enter it all the same? [y/N]
 ask-yes = y
 ask-transport-pin = Transport PIN from the PIN letter (5 digits):
