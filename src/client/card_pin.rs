@@ -1,5 +1,5 @@
 //! The PIN of the card: its state, changing it, unblocking it. Every try is spent with the person's knowledge, and after
-//! each of these the card is reset, so that no verified PIN stays behind.
+//! a change the card is reset, so that no verified PIN stays behind.
 
 use thiserror::Error;
 
@@ -52,6 +52,17 @@ pub enum PinError {
     /// The PIN cannot be used as it is.
     #[error("the card PIN cannot be used")]
     Refused(#[from] PinRefusal),
+    /// The card was told, and its answer was lost: nobody knows whether it has taken the new PIN or counted the PUK.
+    #[error("the card did not answer any more")]
+    Unanswered(#[source] ChannelError),
+}
+
+/// An answer that never came leaves open what the card has done.
+fn unanswered(error: EgkError) -> PinError {
+    match error {
+        EgkError::Channel(error) => PinError::Unanswered(error),
+        error => error.into(),
+    }
 }
 
 impl From<ContactlessError> for PinError {
@@ -72,7 +83,7 @@ pub enum UnblockError {
     /// The PUK is wrong; how often it can still be used.
     #[error("the PUK is wrong, {uses_left} uses left")]
     WrongPuk {
-        /// Uses left (0 to 15).
+        /// Uses left (1 to 15).
         uses_left: u8,
     },
     /// The PUK was used as often as it can be.
@@ -149,7 +160,7 @@ pub fn change<C: CardChannel>(channel: C, length: ApduLength, around: &mut Surro
         }
     };
     let forgotten = forget_pin(&mut egk);
-    match answer? {
+    match answer.map_err(unanswered)? {
         PinAnswer::Accepted => Ok(forgotten?),
         PinAnswer::Wrong(tries) => Err(PinRefusal::Wrong { tries_left: tries.left() }.into()),
         PinAnswer::Blocked => Err(PinRefusal::Blocked.into()),
@@ -167,15 +178,18 @@ pub fn unblock<C: CardChannel>(
     around: &mut Surroundings<'_>,
 ) -> Result<(), UnblockError> {
     let Reached { mut egk, status, .. } = reach(channel, length, around)?;
-    if let PinStatus::TransportPin | PinStatus::EmptyPin = status {
-        return Err(PinError::Refused(PinRefusal::TransportPin).into()); // there is nothing to unblock yet
+    // There is nothing to unblock yet.
+    match status {
+        PinStatus::TransportPin => return Err(PinError::Refused(PinRefusal::TransportPin).into()),
+        PinStatus::EmptyPin => return Err(PinError::Refused(PinRefusal::NoPin).into()),
+        _ => {}
     }
     let puk = around.ui.puk().map_err(PinError::Ask)?;
     let new = if keeps_pin { None } else { Some(around.ui.new_card_pin().map_err(PinError::Ask)?) };
     around.ui.step(Step::UnblockPin);
     let answer = egk.unblock_pin(&puk, new.as_ref());
     let forgotten = forget_pin(&mut egk);
-    match answer.map_err(PinError::Card)? {
+    match answer.map_err(unanswered)? {
         PukAnswer::Accepted => Ok(forgotten.map_err(PinError::Card)?),
         PukAnswer::Wrong { uses_left } => Err(UnblockError::WrongPuk { uses_left }),
         PukAnswer::UsedUp => Err(UnblockError::PukUsedUp),

@@ -68,6 +68,7 @@ impl From<PinError> for RegisterError {
             PinError::Card(error) => error.into(),
             PinError::Ask(error) => error.into(),
             PinError::Refused(refusal) => Self::Pin(refusal),
+            PinError::Unanswered(error) => EgkError::Channel(error).into(),
         }
     }
 }
@@ -169,8 +170,8 @@ pub fn register(
     let offer = Offer { registration_id: offer.registration_id, skew };
 
     around.ui.step(Step::VerifyPin);
-    verify_pin(&mut egk, attempt, pin, around)?;
-    let signed = sign_evidence(here, &mut egk, &certificate, &device, &offer, around);
+    let verified = verify_pin(&mut egk, attempt, pin, around).map_err(RegisterError::from);
+    let signed = verified.and_then(|()| sign_evidence(here, &mut egk, &certificate, &device, &offer, around));
     let forgotten = forget_pin(&mut egk);
     let (evidence, challenge) = signed?;
     forgotten?;

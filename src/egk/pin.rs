@@ -81,12 +81,12 @@ pub enum OldPin {
 pub enum PukAnswer {
     /// The PIN has all its tries again.
     Accepted,
-    /// Wrong; how often it can still be used (0 to 15).
+    /// Wrong; how often it can still be used (1 to 15).
     Wrong {
         /// Uses left.
         uses_left: u8,
     },
-    /// It was used as often as it can be.
+    /// It was used as often as it can be, this time perhaps included.
     UsedUp,
 }
 
@@ -166,7 +166,7 @@ impl<C: CardChannel> Egk<C> {
         let status = self.transmit(&commands::reset_retry_counter(MRPIN_HOME, puk, new))?.status();
         match (status, status.tries_left()) {
             (StatusWord::OK, _) => Ok(PukAnswer::Accepted),
-            (StatusWord::BLOCKED, _) => Ok(PukAnswer::UsedUp),
+            (StatusWord::BLOCKED, _) | (_, Some(0)) => Ok(PukAnswer::UsedUp),
             (_, Some(uses_left)) => Ok(PukAnswer::Wrong { uses_left }),
             _ => Err(EgkError::UnexpectedStatus { command: "RESET RETRY COUNTER", status }),
         }

@@ -111,7 +111,10 @@ pub fn establish<C: CardChannel>(
     keys: &EphemeralKeys,
 ) -> Result<(), PaceError> {
     let card_access = channel.transmit(&commands::read_binary_sfi(EF_CARD_ACCESS, NE_SHORT))?;
-    let card_access = data_of("READ BINARY", &card_access)?;
+    let card_access = match card_access.status() {
+        StatusWord::END_OF_FILE => card_access.data(), // the file is shorter than was asked for
+        _ => data_of("READ BINARY", &card_access)?,
+    };
     // DER has one way to write it, so bytes are compared and nothing is chosen by what the card says.
     let offers = DataObject::parse(card_access, 0x31).is_ok_and(|set| set.holds(&PACE_INFO));
     offers.then_some(()).ok_or(PaceError::NotOffered)?;

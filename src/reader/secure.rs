@@ -161,32 +161,51 @@ impl SecureMessaging {
             return Err(Malformed);
         }
         let body = command.data();
-        let mut plain = CommandApdu::new(cla & !SECURED, ins, p1, p2);
-        let mut rest = body;
-        let mut is_encrypted = true;
-        if let Some((tag @ (PLAIN | CRYPTOGRAM), value, behind)) = object(rest) {
-            is_encrypted = tag == CRYPTOGRAM;
-            let data = if is_encrypted { self.open(value).ok_or(Malformed)? } else { value.to_vec() };
-            plain = plain.with_data(data);
-            rest = behind;
-        }
-        if let Some((EXPECTED_LENGTH, value, behind)) = object(rest) {
-            let ne = match *value {
-                [0] => NE_SHORT,
-                [0, 0] => NE_EXTENDED,
-                [ne] => u32::from(ne),
-                [hi, lo] => u32::from(u16::from_be_bytes([hi, lo])),
-                _ => return Err(Malformed),
-            };
-            plain = plain.with_ne(ne);
-            rest = behind;
-        }
+        let (data, rest) = match object(body) {
+            Some((tag @ (PLAIN | CRYPTOGRAM), value, rest)) => (Some((tag, value)), rest),
+            _ => (None, body),
+        };
+        let (ne, rest) = match object(rest) {
+            Some((EXPECTED_LENGTH, value, rest)) => (Some(value), rest),
+            _ => (None, rest),
+        };
         let sealed = body.get(..body.len() - rest.len()).ok_or(Malformed)?;
         let Some((SEAL, mac, [])) = object(rest) else { return Err(Malformed) };
         if !bool::from(self.seal(&header, sealed).as_slice().ct_eq(mac)) {
             return Err(WrongMac);
         }
-        Ok((plain, is_encrypted))
+        let mut plain = CommandApdu::new(cla & !SECURED, ins, p1, p2);
+        match data {
+            None => {}
+            Some((PLAIN, value)) => plain = plain.with_data(value),
+            Some((_, cryptogram)) => plain = plain.with_data(self.open(cryptogram).ok_or(Malformed)?),
+        }
+        if let Some(ne) = ne {
+            plain = plain.with_ne(match *ne {
+                [0] => NE_SHORT,
+                [0, 0] => NE_EXTENDED,
+                [ne] => u32::from(ne),
+                [hi, lo] => u32::from(u16::from_be_bytes([hi, lo])),
+                _ => return Err(Malformed),
+            });
+        }
+        Ok((plain, !matches!(data, Some((PLAIN, _)))))
+    }
+
+    /// How long the answer's data become once `length` bytes are protected.
+    pub fn protected_length(length: usize) -> usize {
+        let cryptogram = match length {
+            0 => 0,
+            // The mark of the padding, and at least one byte of it.
+            _ => 1 + (length + 1).next_multiple_of(BLOCK),
+        };
+        let header = match cryptogram {
+            0 => 0,
+            1..=0x7F => 2,
+            0x80..=0xFF => 3,
+            _ => 4,
+        };
+        header + cryptogram + 4 + 2 + MAC
     }
 
     /// Protects the answer to it, as the card does.
@@ -297,6 +316,7 @@ impl<C: CardChannel> CardChannel for SecureChannel<C> {
     }
 
     fn reset(&mut self) -> Result<(), ChannelError> {
+        self.state = State::Ended; // whatever becomes of the reset, the keys are gone
         self.channel.reset()?;
         self.state = State::Plain;
         Ok(())
@@ -401,6 +421,9 @@ mod tests {
             session.protect_answer(&ResponseApdu::new(vec![0; data], StatusWord::OK)).data().len()
         };
         assert_eq!((length(NE_SHORT_SECURE as usize), length(NE_SHORT_SECURE as usize + 1)), (242, 258));
+        for data in 0..600 {
+            assert_eq!(SecureMessaging::protected_length(data), length(data), "{data}");
+        }
     }
 
     /// Every doubt ends the session: nothing is sent any more, whatever the card says next.

@@ -77,6 +77,7 @@ kinds! {
     CanWrong = 35 "can_wrong";
     PukWrong = 36 "puk_wrong";
     PukUsedUp = 37 "puk_used_up";
+    PinUnanswered = 38 "pin_unanswered";
     CertificateRefused = 40 "certificate_refused";
     CertificateExpired = 41 "certificate_expired";
     CardRsaOnly = 42 "card_rsa_only";
@@ -381,7 +382,10 @@ impl From<PinRefusal> for Failure {
             PinRefusal::LastTry => return Kind::CardLastTry.failure().text("tries", "one"),
             PinRefusal::MaybeLastTry => return Kind::CardLastTry.failure().text("tries", "unknown"),
             PinRefusal::TransportPin => Kind::CardTransportPin,
-            PinRefusal::NoPin | PinRefusal::Disabled | PinRefusal::StillVerified => Kind::CardNoPin,
+            PinRefusal::NoPin => return Kind::CardNoPin.failure().text("why", "empty"),
+            PinRefusal::Disabled | PinRefusal::StillVerified => {
+                return Kind::CardNoPin.failure().text("why", "other").because(&refusal);
+            }
         };
         kind.failure().because(&refusal)
     }
@@ -393,6 +397,7 @@ impl From<PinError> for Failure {
             PinError::Card(error) => error.into(),
             PinError::Ask(error) => error.into(),
             PinError::Refused(refusal) => refusal.into(),
+            PinError::Unanswered(_) => Kind::PinUnanswered.failure().because(&error),
         }
     }
 }

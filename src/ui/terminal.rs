@@ -92,7 +92,8 @@ impl<'a> Terminal<'a> {
     pub fn visible(&self, question: &str) -> Result<String, AskError> {
         is_terminal()?;
         write!(io::stderr(), "{question} ")?;
-        let mut line = String::new();
+        // Wiped: it may be an access number.
+        let mut line = Zeroizing::new(String::with_capacity(MAX_LINE));
         if io::stdin().lock().take(MAX_LINE as u64).read_line(&mut line)? == 0 {
             return Err(AskError::Cancelled);
         }

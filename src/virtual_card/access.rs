@@ -56,6 +56,9 @@ pub(super) trait SecurityState {
     /// Whether the command came secured under keys that the key with this reference has agreed on.
     fn is_secured_by(&self, key: u8) -> bool;
 
+    /// Whether the command came secured at all, so that its answer goes out encrypted.
+    fn is_secured(&self) -> bool;
+
     /// Whether the command's data came encrypted, or it has none.
     fn is_encrypted(&self) -> bool;
 }
@@ -157,7 +160,8 @@ impl Condition {
             Self::Always => Some(Vec::new()),
             Self::Password(reference) => state.is_verified(*reference).then(|| vec![*reference]),
             Self::SecuredBy(key) => state.is_secured_by(*key).then(Vec::new),
-            Self::CommandEncrypted | Self::AnswerEncrypted => state.is_encrypted().then(Vec::new),
+            Self::CommandEncrypted => state.is_encrypted().then(Vec::new),
+            Self::AnswerEncrypted => state.is_secured().then(Vec::new),
             Self::And(parts) if parts.is_empty() => None,
             Self::And(parts) => {
                 let all: Option<Vec<_>> = parts.iter().map(|part| part.fulfilled(state)).collect();
@@ -310,6 +314,10 @@ mod tests {
             false
         }
 
+        fn is_secured(&self) -> bool {
+            false
+        }
+
         fn is_encrypted(&self) -> bool {
             false
         }
@@ -325,6 +333,10 @@ mod tests {
 
         fn is_secured_by(&self, key: u8) -> bool {
             key == 2
+        }
+
+        fn is_secured(&self) -> bool {
+            true
         }
 
         fn is_encrypted(&self) -> bool {
@@ -436,9 +448,10 @@ mod tests {
             ("SMMAC(13)", false, false),
             ("SMMAC(cvc_FlagList_CMS:00800000000000)", false, false),
             ("SMCMDENC", false, true),
+            ("SMRSPENC", true, true),
             ("AND{SMMAC(02),SMCMDENC,SMRSPENC}", false, true),
             ("AND{SMMAC(13),SMCMDENC,SMRSPENC}", false, false),
-            ("OR{SMMAC(13),AND{SMMAC(02),SMRSPENC}}", false, true),
+            ("OR{SMMAC(13),AND{SMMAC(02),SMRSPENC}}", true, true),
             ("AND{SMMAC(02),PWD(02)}", false, false),
         ] {
             assert_eq!((permits(condition, false), permits(condition, true)), (plain, encrypted), "{condition}");

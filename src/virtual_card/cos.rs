@@ -160,6 +160,10 @@ impl SecurityState for Shown<'_> {
         self.session.pace.is_secured_by(key)
     }
 
+    fn is_secured(&self) -> bool {
+        self.session.pace.is_secured()
+    }
+
     fn is_encrypted(&self) -> bool {
         self.session.pace.is_encrypted()
     }

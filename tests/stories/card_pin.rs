@@ -171,12 +171,14 @@ fn a_puk_is_told_its_own_counter_until_it_is_used_up() {
     let mut card = card(ERIKA);
     (0..3).for_each(|_| drop(verify(&mut card, WRONG_BLOCK)));
     unblock(&mut card, true, &mut numbers(&[PUK])).unwrap();
-    for left in (0..9).rev() {
+    for left in (1..9).rev() {
         let refused = unblock(&mut card, true, &mut numbers(&["87654321"]));
         assert!(matches!(refused, Err(UnblockError::WrongPuk { uses_left }) if uses_left == left), "{refused:?}");
     }
-    let refused = unblock(&mut card, true, &mut numbers(&[PUK]));
-    assert!(matches!(refused, Err(UnblockError::PukUsedUp)), "{refused:?}");
+    for puk in ["87654321", PUK] {
+        let refused = unblock(&mut card, true, &mut numbers(&[puk]));
+        assert!(matches!(refused, Err(UnblockError::PukUsedUp)), "{refused:?}");
+    }
     let mut egk = Egk::open(&mut card, ApduLength::Extended).unwrap();
     assert!(matches!(egk.pin_status().unwrap(), PinStatus::Usable(_)), "the PIN itself is as it was");
 }
@@ -213,4 +215,28 @@ fn a_card_that_is_gone_once_its_pin_is_changed_has_done_its_part() {
     let refused =
         change(Gone(&mut card), &mut Script { card_numbers: [NEW_PIN].into(), ..Script::typing(&[WRONG_PIN]) });
     assert!(refused.is_err(), "{refused:?}");
+}
+
+/// Nobody knows then whether the card has changed its PIN, and nobody says that nothing has happened.
+#[test]
+fn an_answer_that_is_lost_leaves_open_what_the_card_has_done() {
+    struct Deaf<'a>(&'a mut VirtualCard);
+    impl CardChannel for Deaf<'_> {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            let answer = self.0.transmit(command)?;
+            if matches!(command.header()[1], 0x24 | 0x2C) { Err(ChannelError::Removed) } else { Ok(answer) }
+        }
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            CardChannel::reset(self.0)
+        }
+    }
+    let mut card = card(ERIKA);
+    let refused = change(Deaf(&mut card), &mut numbers(&[NEW_PIN]));
+    assert!(matches!(refused, Err(PinError::Unanswered(ChannelError::Removed))), "{refused:?}");
+    assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
+    let refused = unblock(Deaf(&mut card), false, &mut numbers(&[PUK, CARD_PIN]));
+    assert!(matches!(refused, Err(UnblockError::Pin(PinError::Unanswered(ChannelError::Removed)))), "{refused:?}");
+    assert_eq!(verify(&mut card, OLD_BLOCK), "9000");
+    let empty = unblock(in_state("leerPIN", "20FFFFFFFFFFFFFF"), true, &mut numbers(&[PUK]));
+    assert!(matches!(empty, Err(UnblockError::Pin(PinError::Refused(PinRefusal::NoPin)))), "{empty:?}");
 }

@@ -392,3 +392,29 @@ fn a_lost_answer_with_a_receipt_for_something_else_is_not_believed() {
     assert!(matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("receipt")))));
     assert!(matches!(home.device(), Err(HomeError::NoDevice)));
 }
+
+/// The card has taken the PIN, but that was lost on the line: the card is reset all the same.
+#[test]
+fn a_pin_whose_answer_was_lost_does_not_stay_verified() {
+    struct Deaf<'a>(&'a mut VirtualCard, bool);
+    impl CardChannel for Deaf<'_> {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            let answer = self.0.transmit(command)?;
+            match command.header() {
+                [0x00, 0x20, ..] => Err(ChannelError::Interrupted(None)),
+                _ => Ok(answer),
+            }
+        }
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            self.1 = true;
+            CardChannel::reset(self.0)
+        }
+    }
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let mut deaf = Deaf(&mut card, false);
+    assert!(computer.register(&mut deaf).is_err());
+    assert!(deaf.1, "the card was reset");
+    assert_eq!(hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02])), "63c3");
+}

@@ -154,20 +154,31 @@ fn reader_line(report: &ReaderReport, output: &Output) -> String {
 }
 
 pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
-    let answers = Answers { can: can(args), ..Answers::default() };
-    let content = with_person(output, answers, |around| {
-        with_card(args, Sharing::Shared, |channel| {
-            let mut egk = Egk::open(channel, length(args))?;
-            match CardContent::read(&mut egk) {
-                Err(error) if error.kind == Kind::CardContactless => {
-                    client::open_contactless(&mut egk, around)?;
-                    CardContent::read(&mut egk)
-                }
-                content => content,
-            }
+    let length = length(args);
+    let contact = with_card(args, Sharing::Shared, |channel| CardContent::read(&mut Egk::open(channel, length)?));
+    let content = or_contactless(contact, || {
+        let answers = Answers { can: can(args), ..Answers::default() };
+        with_person(output, answers, |around| {
+            with_card(args, Sharing::Exclusive, |channel| {
+                let mut egk = Egk::open(channel, length)?;
+                client::open_contactless(&mut egk, around)?;
+                CardContent::read(&mut egk)
+            })
         })
     })?;
     content.print(output)
+}
+
+/// Goes over to the way without contacts where the card wants it. It opens the card anew, for nobody else: a person types
+/// the access number meanwhile, and a transaction held as long would be broken or in others' way.
+pub(crate) fn or_contactless<T>(
+    contact: Result<T, Failure>,
+    contactless: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    match contact {
+        Err(failure) if failure.kind == Kind::CardContactless => contactless(),
+        other => other,
+    }
 }
 
 /// Everything a card tells without PIN.
@@ -200,7 +211,10 @@ pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(),
         let length = length(args);
         let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended)?;
         let content = Egk::open(&mut recorder, length).map_err(Failure::from);
-        let content = content.and_then(|mut egk| CardContent::read(&mut egk));
+        let content = content.and_then(|mut egk| CardContent::read(&mut egk)).map_err(|failure| match failure.kind {
+            Kind::CardContactless => failure.text("command", "record"),
+            _ => failure,
+        });
         // What passed is kept in any case: a session that failed is the one that is looked into.
         disk::write(out, &recorder.finish()?).map_err(file_failure(out))?;
         content

@@ -13,7 +13,7 @@ error-input-invalid = { $input ->
         [kvnr_trailing_part] Hinter der Versichertennummer steht noch etwas.
         [kvnr_check_digit] In der Versichertennummer ist eine Ziffer falsch.
         [kvnr_shape] Das ist keine Versichertennummer.
-        [not_digits] Eine PIN besteht nur aus Ziffern.
+        [not_digits] Hier sind nur Ziffern möglich.
         [device_pin_length] Die Geräte-PIN hat genau sechs Ziffern.
         [card_pin_length] Die Karten-PIN hat sechs bis acht Ziffern.
         [can_shape] Die Zugangsnummer (CAN) hat sechs Ziffern.
@@ -66,7 +66,7 @@ error-card-removed = Die Karte oder der Leser wurde während der Arbeit entfernt
 error-transmission = Die Verbindung zur Karte wurde gestört.
     .remedy = Stecken Sie die Karte neu ein; hilft das nicht, ziehen Sie den Leser für fünf Sekunden ab.
 error-secure-line = Die geschützte Verbindung zur Karte kam nicht zustande oder brach ab.
-    .remedy = Legen Sie die Karte noch einmal ruhig auf den Leser. Hilft das nicht, benutzen Sie einen Leser, in den man die Karte steckt.
+    .remedy = Legen Sie die Karte noch einmal ruhig auf den Leser. Hilft das nicht, versuchen Sie es mit --short-apdus, oder benutzen Sie einen Leser, in den man die Karte steckt.
 error-not-an-egk = { $card ->
         [hba] Das ist ein Heilberufsausweis, keine Gesundheitskarte.
         [smc-b] Das ist die Karte einer Praxis oder Einrichtung, keine Gesundheitskarte.
@@ -75,8 +75,14 @@ error-not-an-egk = { $card ->
     .remedy = Stecken Sie Ihre Gesundheitskarte (eGK) in den Leser.
 error-card-too-old = Diese Gesundheitskarte ist zu alt.
     .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte.
-error-card-contactless = Die Karte liegt auf einem Leser ohne Kontakte; dafür wird hier die Zugangsnummer (CAN) gebraucht.
-    .remedy = Geben Sie die sechs Ziffern vorn auf der Karte mit --can an. Wo es das nicht gibt, stecken Sie die Karte in einen Leser mit Schlitz.
+error-card-contactless = { $command ->
+        [record] Sitzungen mit Karten auf Lesern ohne Kontakte werden nicht aufgezeichnet.
+       *[other] Die Karte liegt auf einem Leser ohne Kontakte; dafür wird hier die Zugangsnummer (CAN) gebraucht.
+    }
+    .remedy = { $command ->
+        [record] Stecken Sie die Karte in einen Leser mit Schlitz.
+       *[other] Geben Sie die sechs Ziffern vorn auf der Karte mit --can an. Wo es das nicht gibt, stecken Sie die Karte in einen Leser mit Schlitz.
+    }
 error-card-deactivated = Die Krankenkasse hat die Anwendung auf dieser Karte abgeschaltet.
     .remedy = Fragen Sie Ihre Krankenkasse; vielleicht haben Sie schon eine neuere Karte.
 error-card-answer = Die Karte hat einen Befehl abgelehnt ({ $command }: { $status }).
@@ -102,20 +108,27 @@ error-card-last-try = { $tries ->
     .remedy = Sehen Sie im PIN-Brief nach. Sind Sie sicher, starten Sie den Befehl mit --allow-last-try.
 error-card-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brief.
     .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN: „kartenbund card pin change“.
-error-card-no-pin = Die PIN dieser Karte lässt sich nicht benutzen.
-    .remedy = Bitten Sie Ihre Krankenkasse um eine PIN für Ihre Gesundheitskarte.
+error-card-no-pin = { $why ->
+        [empty] Die Karte hat noch keine PIN.
+       *[other] Die PIN dieser Karte lässt sich nicht benutzen.
+    }
+    .remedy = { $why ->
+        [empty] Wählen Sie eine: „kartenbund card pin change“. Nimmt die Karte keine an, bitten Sie Ihre Krankenkasse um eine PIN.
+       *[other] Stecken Sie die Karte neu ein; bleibt es dabei, fragen Sie Ihre Krankenkasse.
+    }
 
 error-can-wrong = Das ist nicht die Zugangsnummer (CAN) dieser Karte.
     .remedy = Sie steht vorn auf der Gesundheitskarte: sechs Ziffern, meist oben rechts. Es ist weder die PIN noch die Versichertennummer.
 
 error-puk-wrong = Die PUK ist falsch; { $uses ->
-        [0] sie lässt sich nicht mehr benutzen
         [one] sie lässt sich noch einmal benutzen
        *[other] sie lässt sich noch { $uses }-mal benutzen
     }.
     .remedy = Sehen Sie im PIN-Brief Ihrer Krankenkasse nach: Die PUK hat acht Ziffern. Jede Eingabe zählt, auch eine richtige.
+error-pin-unanswered = Die Karte hat nicht mehr geantwortet; ob sie die Eingabe angenommen hat, ist nicht bekannt.
+    .remedy = „kartenbund card pin status“ zeigt den Stand. Versuchen Sie zuerst die neue PIN; eine Benutzung der PUK kann gezählt worden sein.
 error-puk-used-up = Die PUK dieser Karte ist aufgebraucht.
-    .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte; diese lässt sich nicht mehr entsperren.
+    .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte; ist die PIN dieser Karte gesperrt, lässt sie sich nicht mehr entsperren.
 
 error-certificate-refused = Das Zertifikat der Karte wird nicht anerkannt.
     .remedy = Prüfen Sie, ob es die Karte Ihrer jetzigen Krankenkasse ist; sonst fragen Sie dort nach.
@@ -362,7 +375,7 @@ pin-status-usable = { $tries ->
        *[other] Die PIN lässt sich eingeben; es sind noch { $tries } Versuche übrig.
     }
 pin-status-blocked = Die PIN ist gesperrt. Entsperren: kartenbund card pin unblock
-pin-status-verified = Ein anderes Programm hat die PIN eben eingegeben.
+pin-status-verified = Die PIN ist auf dieser Karte gerade freigeschaltet, aber nicht durch diesen Befehl.
 pin-status-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brief. Eigene PIN wählen: kartenbund card pin change
 pin-status-empty-pin = Die Karte hat noch keine PIN. Eine wählen: kartenbund card pin change
 pin-status-disabled = Die PIN dieser Karte ist abgeschaltet.

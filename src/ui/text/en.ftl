@@ -7,13 +7,13 @@ error-usage = The command is incomplete or does not fit together.
 error-cancelled = Cancelled.
     .remedy = Start the command again when you want to go on.
 error-nobody-there = The program would have to ask something, but there is no terminal.
-    .remedy = Start it in a terminal, or hand in PIN and password with --pin-fd and --password-fd.
+    .remedy = Start it in a terminal, or hand in PIN, password and access number with --pin-fd, --password-fd and --can.
 error-input-invalid = { $input ->
         [kvnr_small_letter] The letter of the insurance number is written small.
         [kvnr_trailing_part] Something follows the insurance number.
         [kvnr_check_digit] A digit of the insurance number is wrong.
         [kvnr_shape] That is not an insurance number.
-        [not_digits] A PIN has digits only.
+        [not_digits] Only digits can be typed here.
         [device_pin_length] The device PIN has exactly six digits.
         [card_pin_length] The card PIN has six to eight digits.
         [can_shape] The card access number (CAN) has six digits.
@@ -66,7 +66,7 @@ error-card-removed = The card or the reader was removed while it was used.
 error-transmission = The line to the card was disturbed.
     .remedy = Put the card in again; if that does not help, unplug the reader for five seconds.
 error-secure-line = The protected line to the card did not come about, or broke off.
-    .remedy = Lay the card on the reader once more and leave it there. If that does not help, use a reader into which the card is put.
+    .remedy = Lay the card on the reader once more and leave it there. If that does not help, try --short-apdus, or use a reader into which the card is put.
 error-not-an-egk = { $card ->
         [hba] This is a health professional's card, not a health card.
         [smc-b] This is the card of a practice or institution, not a health card.
@@ -75,8 +75,14 @@ error-not-an-egk = { $card ->
     .remedy = Put your health card (eGK) into the reader.
 error-card-too-old = This health card is too old.
     .remedy = Ask your insurer for a new card.
-error-card-contactless = The card lies on a reader without contacts; its card access number (CAN) is needed for that.
-    .remedy = Give the six digits on the front of the card with --can. Where that is not offered, put the card into a reader with a slot.
+error-card-contactless = { $command ->
+        [record] Sessions with cards on readers without contacts are not recorded.
+       *[other] The card lies on a reader without contacts; its card access number (CAN) is needed for that.
+    }
+    .remedy = { $command ->
+        [record] Put the card into a reader with a slot.
+       *[other] Give the six digits on the front of the card with --can. Where that is not offered, put the card into a reader with a slot.
+    }
 error-card-deactivated = The insurer has switched off the application on this card.
     .remedy = Ask your insurer; you may have a newer card already.
 error-card-answer = The card refused a command ({ $command }: { $status }).
@@ -102,20 +108,27 @@ error-card-last-try = { $tries ->
     .remedy = Look it up in the PIN letter. If you are sure, start the command with --allow-last-try.
 error-card-transport-pin = The card still has the transport PIN of the PIN letter.
     .remedy = Replace it by a PIN of your own first: "kartenbund card pin change".
-error-card-no-pin = The PIN of this card cannot be used.
-    .remedy = Ask your insurer for a PIN for your health card.
+error-card-no-pin = { $why ->
+        [empty] The card has no PIN yet.
+       *[other] The PIN of this card cannot be used.
+    }
+    .remedy = { $why ->
+        [empty] Choose one: "kartenbund card pin change". If the card takes none, ask your insurer for a PIN.
+       *[other] Put the card in once more; if it stays like this, ask your insurer.
+    }
 
 error-can-wrong = That is not the card access number (CAN) of this card.
     .remedy = It is on the front of the health card: six digits, mostly top right. It is neither the PIN nor the insurance number.
 
 error-puk-wrong = The PUK is wrong; { $uses ->
-        [0] it cannot be used any more
         [one] it can be used once more
        *[other] it can be used { $uses } more times
     }.
     .remedy = Look into the PIN letter of your insurer: the PUK has eight digits. Every entry counts, also a right one.
+error-pin-unanswered = The card did not answer any more; whether it has taken what was entered is not known.
+    .remedy = "kartenbund card pin status" shows how things stand. Try the new PIN first; a use of the PUK may have been counted.
 error-puk-used-up = The PUK of this card is used up.
-    .remedy = Ask your insurer for a new card; this one cannot be unblocked any more.
+    .remedy = Ask your insurer for a new card; if the PIN of this one is blocked, it cannot be unblocked any more.
 
 error-certificate-refused = The certificate of the card is not accepted.
     .remedy = Check whether it is the card of your present insurer; else ask there.
@@ -362,7 +375,7 @@ pin-status-usable = { $tries ->
        *[other] The PIN can be entered; { $tries } tries are left.
     }
 pin-status-blocked = The PIN is blocked. Unblock it: kartenbund card pin unblock
-pin-status-verified = Another program has entered the PIN just now.
+pin-status-verified = The PIN is verified on this card at present, but not by this command.
 pin-status-transport-pin = The card still has the transport PIN of the PIN letter. Choose your own: kartenbund card pin change
 pin-status-empty-pin = The card has no PIN yet. Choose one: kartenbund card pin change
 pin-status-disabled = The PIN of this card is switched off.

@@ -5,6 +5,7 @@ use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::{PublicKey, SecretKey};
 use bp256::r1::ProjectivePoint;
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 use super::super::image::Image;
 use super::{Answer, Command, FolderId, Random, Session, done};
@@ -30,8 +31,16 @@ pub(super) struct Pace {
     key: Option<u8>,
     step: Step,
     session: Option<(u8, SecureMessaging)>,
-    /// Whether the command that is carried out came secured; and if so, with its data encrypted.
-    current: Option<bool>,
+    /// The command that is carried out, where it came secured.
+    current: Option<Current>,
+}
+
+/// A command that came secured.
+struct Current {
+    /// Its data came encrypted, or it has none.
+    is_encrypted: bool,
+    /// How much the answer may hold once it is protected.
+    ne: usize,
 }
 
 /// What was computed so far.
@@ -50,7 +59,7 @@ enum Step {
 
 impl Pace {
     /// Opens a command that comes secured; `None` for one that comes plain, which ends the session.
-    pub(super) fn open(&mut self, command: &[u8]) -> Result<Option<Vec<u8>>, StatusWord> {
+    pub(super) fn open(&mut self, command: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StatusWord> {
         self.current = None;
         let is_secured = command.first().is_some_and(|cla| cla & SECURED == SECURED);
         let session = self.session.take();
@@ -61,14 +70,17 @@ impl Pace {
             _ => SECURE_OBJECT_WRONG,
         })?;
         self.session = Some((key, session));
-        self.current = Some(is_encrypted);
-        Ok(Some(plain.to_bytes().to_vec()))
+        self.current = Some(Current { is_encrypted, ne: command.ne().unwrap_or_default() as usize });
+        Ok(Some(plain.to_bytes()))
     }
 
     /// Protects the answer to the command that was opened last.
     pub(super) fn protect(&mut self, answer: &ResponseApdu) -> ResponseApdu {
+        let ne = self.current.as_ref().map_or(0, |current| current.ne);
+        let fits = SecureMessaging::protected_length(answer.data().len()) <= ne;
+        let too_long = ResponseApdu::new([], StatusWord::WRONG_LENGTH);
         match &mut self.session {
-            Some((_, session)) => session.protect_answer(answer),
+            Some((_, session)) => session.protect_answer(if fits { answer } else { &too_long }),
             None => ResponseApdu::new([], answer.status()),
         }
     }
@@ -77,8 +89,17 @@ impl Pace {
         self.current.is_some() && self.session.as_ref().is_some_and(|(own, _)| *own == key)
     }
 
+    pub(super) fn is_secured(&self) -> bool {
+        self.current.is_some()
+    }
+
     pub(super) fn is_encrypted(&self) -> bool {
-        self.current == Some(true)
+        self.current.as_ref().is_some_and(|current| current.is_encrypted)
+    }
+
+    /// No session is made inside another one.
+    fn refuse_inside(&self) -> Result<(), StatusWord> {
+        if self.is_secured() { Err(StatusWord::CONDITIONS_NOT_SATISFIED) } else { Ok(()) }
     }
 
     /// The steps follow one another, or begin anew.
@@ -90,6 +111,7 @@ impl Pace {
 impl Session {
     /// Chooses key and protocol for GENERAL AUTHENTICATE: a connection key of the MF and the only protocol there is.
     pub(super) fn mse_set_pace(&mut self, image: &Image, command: &[u8]) -> Answer {
+        self.pace.refuse_inside()?;
         let command = Command::parse(command)?;
         let (protocol, key) = match command.data_only()? {
             [0x80, 0x0A, rest @ ..] => match rest.split_at_checked(pace::OID.len()) {
@@ -120,6 +142,7 @@ impl Session {
         if (p1, p2) != (0, 0) {
             return Err(StatusWord::WRONG_P1_P2);
         }
+        self.pace.refuse_inside()?;
         let command = Command::parse(command)?;
         let identifier = self.pace.key.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let keys = &image.folder(FolderId::ROOT).connection_keys;

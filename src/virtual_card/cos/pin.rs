@@ -71,7 +71,7 @@ impl Session {
     }
 
     /// P1 says whether the old PIN comes before the new one, or there is none yet. What the status words of the second
-    /// kind are is from memory of the specification.
+    /// kind are, and that an old PIN which cannot be one costs a try here, is from memory of the specification.
     pub(super) fn change_reference_data(&mut self, image: &mut Image, header: [u8; 4], command: &[u8]) -> Answer {
         let [_, _, p1, reference] = header;
         let command = Command::parse(command)?;
