@@ -76,7 +76,7 @@ fn a_person_changes_her_pin() {
         change(&mut card, &mut script).unwrap();
         assert_eq!(script.tries_told, [3]);
         if !contactless {
-            assert_eq!(tries_left(&mut card), "63c3", "no PIN stays verified");
+            assert_eq!(tries_left(&mut card), "63c3", "no try is missing");
             assert_eq!(verify(&mut card, OLD_BLOCK), "63c2");
             assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
         }
@@ -158,7 +158,7 @@ fn a_blocked_pin_is_unblocked_with_the_puk_and_a_new_pin() {
     let refused = change(&mut card, &mut numbers(&[NEW_PIN]));
     assert!(matches!(refused, Err(PinError::Refused(PinRefusal::Blocked))), "{refused:?}");
     unblock(&mut card, false, &mut numbers(&[PUK, NEW_PIN])).unwrap();
-    assert_eq!(tries_left(&mut card), "63c3", "and no PIN is verified");
+    assert_eq!(tries_left(&mut card), "63c3", "all its tries again");
     assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
 
     (0..3).for_each(|_| drop(verify(&mut card, WRONG_BLOCK)));
@@ -239,4 +239,30 @@ fn an_answer_that_is_lost_leaves_open_what_the_card_has_done() {
     assert_eq!(verify(&mut card, OLD_BLOCK), "9000");
     let empty = unblock(in_state("leerPIN", "20FFFFFFFFFFFFFF"), true, &mut numbers(&[PUK]));
     assert!(matches!(empty, Err(UnblockError::Pin(PinError::Refused(PinRefusal::NoPin)))), "{empty:?}");
+}
+
+/// What a card keeps verified after these commands, no card has told: it is reset, whatever came of them.
+#[test]
+fn the_card_is_reset_whatever_came_of_it() {
+    struct Counted<'a>(&'a mut VirtualCard, usize);
+    impl CardChannel for Counted<'_> {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            self.0.transmit(command)
+        }
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            self.1 += 1;
+            CardChannel::reset(self.0)
+        }
+    }
+    let mut card = card(ERIKA);
+    for (old, succeeds) in [(WRONG_PIN, false), (CARD_PIN, true)] {
+        let mut counted = Counted(&mut card, 0);
+        let mut script = Script { card_numbers: [NEW_PIN].into(), ..Script::typing(&[old]) };
+        assert_eq!((change(&mut counted, &mut script).is_ok(), counted.1), (succeeds, 1), "{old}");
+    }
+    for (puk, succeeds) in [("87654321", false), (PUK, true)] {
+        let mut counted = Counted(&mut card, 0);
+        let unblocked = unblock(&mut counted, true, &mut numbers(&[puk]));
+        assert_eq!((unblocked.is_ok(), counted.1), (succeeds, 1), "{puk}");
+    }
 }

@@ -43,7 +43,7 @@ fn a_person_registers_with_the_card_lying_on_the_reader() {
     assert_eq!(secured, [0xA4, 0xB0, 0x20, 0x20, 0x22, 0x2A, 0x2A], "certificate, status, PIN, two signatures");
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
-    assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "the PIN does not stay verified");
+    assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "no try is missing");
 }
 
 #[test]
