@@ -6,7 +6,7 @@ DENY = target/tools/bin/cargo-deny
 FEATURE_SETS = "--no-default-features" "--no-default-features --features client" \
 	"--no-default-features --features server" "--all-features"
 
-.PHONY: demo test lint conformance fixtures setup
+.PHONY: demo test lint bench conformance fixtures setup
 
 ## The whole story once: card, registration, approval, evidence.
 demo: setup
@@ -28,6 +28,12 @@ lint: setup $(DENY)
 	cargo build --no-default-features --features server --bin kartenbund-server
 	! ldd target/debug/kartenbund-server | grep pcsclite
 	cargo build --bins
+
+## What passes between reader and card, and CPU time (docs/performance.md). LATENCY_MS: what an APDU takes beside its
+## bytes; EGK_TOOL: OpenSC's program, where another one is meant than that of this computer.
+bench: setup
+	cargo bench --bench apdus
+	cargo bench --bench cpu
 
 ## Against gematik's cards, certificates and trust lists, which are no part of this repository.
 conformance: setup

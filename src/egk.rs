@@ -255,6 +255,17 @@ impl<C: CardChannel> Egk<C> {
         if self.channel.is_secured() { Interface::Contactless } else { Interface::Contact }
     }
 
+    /// Whether the reader says that the card has no contact with it: it makes up an answer to reset that begins with `3B`,
+    /// `8n`, `80`, `01` (PC/SC, part 3, 3.1.3.2.3). Such a card is not asked what it would refuse.
+    fn is_contactless(&self) -> bool {
+        matches!(self.channel.atr(), [0x3B, 0x80..=0x8F, 0x80, 0x01, ..])
+    }
+
+    /// Whether files and PIN can be asked for.
+    fn reachable(&self) -> Result<(), EgkError> {
+        if self.is_contactless() && !self.channel.is_secured() { Err(EgkError::Contactless) } else { Ok(()) }
+    }
+
     /// Secures the line to a card on a reader without contacts, until the card is reset. A refusal is tried once more
     /// with fresh keys before it counts, for it may come from a card or reader that drops leading zeros.
     ///
@@ -284,8 +295,9 @@ impl<C: CardChannel> Egk<C> {
     pub fn iccsn(&mut self) -> Result<Iccsn, EgkError> {
         const GDO: &str = "EF.GDO";
         let malformed = EgkError::Malformed { file: GDO };
+        self.reachable()?;
         self.select(AID_EGK)?;
-        let answer = self.read_first(Sfi(0x02))?;
+        let answer = self.read_first(Sfi(0x02), 12)?;
         files::check_read(&answer)?;
         let gdo = DataObject::parse(answer.data(), 0x5A).map_err(|_| EgkError::Malformed { file: GDO })?;
         let number: [u8; 10] = gdo.value().ok().and_then(|v| v.try_into().ok()).ok_or(malformed)?;
@@ -295,7 +307,7 @@ impl<C: CardChannel> Egk<C> {
 
     fn read_version(&mut self) -> Result<ObjectSystem, EgkError> {
         let file = "EF.Version2";
-        let answer = self.read_first(Sfi(0x11))?;
+        let answer = self.read_first(Sfi(0x11), NE_EXTENDED)?;
         if answer.status() == StatusWord::FILE_NOT_FOUND {
             return Err(EgkError::TooOld(ObjectSystem([0; 3]))); // cards before generation 2 have no EF.Version2
         }

@@ -25,6 +25,12 @@ pub trait CardChannel {
     /// # Errors
     /// The line is gone.
     fn reset(&mut self) -> Result<(), ChannelError>;
+
+    /// The card's answer to reset (ISO/IEC 7816-3, 8), or what the reader made up for a card without contacts (PC/SC,
+    /// part 3, 3.1.3.2.3); empty where the line does not know it.
+    fn atr(&self) -> &[u8] {
+        &[]
+    }
 }
 
 impl<C: CardChannel + ?Sized> CardChannel for &mut C {
@@ -35,6 +41,10 @@ impl<C: CardChannel + ?Sized> CardChannel for &mut C {
     fn reset(&mut self) -> Result<(), ChannelError> {
         (**self).reset()
     }
+
+    fn atr(&self) -> &[u8] {
+        (**self).atr()
+    }
 }
 
 impl<C: CardChannel + ?Sized> CardChannel for Box<C> {
@@ -44,6 +54,10 @@ impl<C: CardChannel + ?Sized> CardChannel for Box<C> {
 
     fn reset(&mut self) -> Result<(), ChannelError> {
         (**self).reset()
+    }
+
+    fn atr(&self) -> &[u8] {
+        (**self).atr()
     }
 }
 

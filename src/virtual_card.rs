@@ -103,6 +103,10 @@ impl CardChannel for VirtualCard {
         Self::reset(self);
         Ok(())
     }
+
+    fn atr(&self) -> &[u8] {
+        Self::atr(self)
+    }
 }
 
 impl fmt::Debug for VirtualCard {

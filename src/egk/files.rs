@@ -2,7 +2,7 @@
 
 use super::{AID_EGK, ApduLength, DF_ESIGN, DF_HCA, Egk, EgkError, Iccsn};
 use crate::apdu::commands::{self, Aid, Sfi};
-use crate::apdu::{ResponseApdu, StatusWord};
+use crate::apdu::{NE_EXTENDED, ResponseApdu, StatusWord};
 use crate::reader::{CardChannel, ChannelError};
 
 /// A transparent file, and how its content says how long it is.
@@ -11,18 +11,28 @@ struct File {
     application: Aid,
     sfi: Sfi,
     max: usize,
+    /// What is asked for at first: everything, or the exact length where the specification fixes it, which is shorter on
+    /// the line.
+    first: u32,
     /// Length of the content in bytes, told from its first bytes; `None` when they make no sense.
     length: fn(&[u8]) -> Option<usize>,
 }
 
 const EF_STATUS_VD: File =
-    File { name: "EF.StatusVD", application: DF_HCA, sfi: Sfi(0x0C), max: 25, length: |_| Some(25) };
-const EF_PD: File = File { name: "EF.PD", application: DF_HCA, sfi: Sfi(0x01), max: 850, length: length_of_pd };
-const EF_VD: File = File { name: "EF.VD", application: DF_HCA, sfi: Sfi(0x02), max: 1250, length: length_of_vd };
-const EF_C_CH_AUT_E256: File =
-    File { name: "EF.C.CH.AUT.E256", application: DF_ESIGN, sfi: Sfi(0x04), max: 4096, length: length_of_der };
-const EF_C_CH_AUT_R2048: File =
-    File { name: "EF.C.CH.AUT.R2048", application: DF_ESIGN, sfi: Sfi(0x01), max: 4096, length: length_of_der };
+    File { name: "EF.StatusVD", application: DF_HCA, sfi: Sfi(0x0C), max: 25, first: 25, length: |_| Some(25) };
+const EF_PD: File =
+    File { name: "EF.PD", application: DF_HCA, sfi: Sfi(0x01), max: 850, first: NE_EXTENDED, length: length_of_pd };
+const EF_VD: File =
+    File { name: "EF.VD", application: DF_HCA, sfi: Sfi(0x02), max: 1250, first: NE_EXTENDED, length: length_of_vd };
+const EF_C_CH_AUT_E256: File = File {
+    name: "EF.C.CH.AUT.E256",
+    application: DF_ESIGN,
+    sfi: Sfi(0x04),
+    max: 4096,
+    first: NE_EXTENDED,
+    length: length_of_der,
+};
+const EF_C_CH_AUT_R2048: File = File { name: "EF.C.CH.AUT.R2048", sfi: Sfi(0x01), ..EF_C_CH_AUT_E256 };
 
 /// The certificate file a card has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,8 +100,9 @@ impl<C: CardChannel> Egk<C> {
     /// Reads one file up to the end of its content.
     fn read(&mut self, file: &File) -> Result<Vec<u8>, EgkError> {
         let malformed = || EgkError::Malformed { file: file.name };
+        self.reachable()?;
         self.select(file.application)?;
-        let first = self.read_first(file.sfi)?;
+        let first = self.read_first(file.sfi, file.first)?;
         check_read(&first)?;
         let mut content = first.into_data();
         let length = (file.length)(&content).filter(|length| *length <= file.max).ok_or_else(malformed)?;
@@ -113,11 +124,11 @@ impl<C: CardChannel> Egk<C> {
         Ok(content)
     }
 
-    /// Sends the first READ BINARY of a file. A reader or card that refuses the length is noticed here, once, and all
+    /// Sends the first READ BINARY of a file, for at most `most` bytes. A reader or card that refuses the length is noticed here, once, and all
     /// that follows is sent in the shorter form.
-    pub(super) fn read_first(&mut self, sfi: Sfi) -> Result<ResponseApdu, EgkError> {
+    pub(super) fn read_first(&mut self, sfi: Sfi, most: u32) -> Result<ResponseApdu, EgkError> {
         loop {
-            match self.channel.transmit(&commands::read_binary_sfi(sfi, self.ne())) {
+            match self.channel.transmit(&commands::read_binary_sfi(sfi, self.ne().min(most))) {
                 Ok(answer) if answer.status() == StatusWord::WRONG_LENGTH => match self.length.shorter() {
                     Some(shorter) => self.length = shorter,
                     None => return Ok(answer),

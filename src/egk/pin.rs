@@ -108,6 +108,7 @@ impl<C: CardChannel> Egk<C> {
     /// # Errors
     /// The line is gone, or the card has no such PIN.
     pub fn pin_status(&mut self) -> Result<PinStatus, EgkError> {
+        self.reachable()?;
         if self.selected.is_none() {
             self.select(AID_EGK)?;
         }

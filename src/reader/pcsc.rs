@@ -129,7 +129,7 @@ impl Service {
             Sharing::Exclusive => ShareMode::Exclusive,
         };
         let card = self.0.connect(&name, mode, PROTOCOLS).map_err(channel_error)?;
-        Ok(PcscCard { card: Some(card), sharing })
+        Ok(PcscCard { card: Some(card), sharing, atr: reader.atr.clone() })
     }
 }
 
@@ -147,6 +147,7 @@ pub enum Sharing {
 pub struct PcscCard {
     card: Option<Card>,
     sharing: Sharing,
+    atr: Vec<u8>,
 }
 
 impl PcscCard {
@@ -168,7 +169,7 @@ impl PcscCard {
                 Err((_, error)) => return Err(channel_error(error)),
             }),
         };
-        Ok(PcscChannel { line, buffer: Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]) })
+        Ok(PcscChannel { line, buffer: Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]), atr: &self.atr })
     }
 }
 
@@ -189,6 +190,7 @@ impl Drop for PcscCard {
 pub struct PcscChannel<'card> {
     line: Line<'card>,
     buffer: Zeroizing<Vec<u8>>,
+    atr: &'card [u8],
 }
 
 enum Line<'card> {
@@ -212,6 +214,10 @@ impl CardChannel for PcscChannel<'_> {
             Line::Shared(transaction) => transaction.reconnect(ShareMode::Shared, PROTOCOLS, Disposition::ResetCard),
         }
         .map_err(channel_error)
+    }
+
+    fn atr(&self) -> &[u8] {
+        self.atr
     }
 }
 

@@ -321,6 +321,10 @@ impl<C: CardChannel> CardChannel for SecureChannel<C> {
         self.state = State::Plain;
         Ok(())
     }
+
+    fn atr(&self) -> &[u8] {
+        self.channel.atr()
+    }
 }
 
 /// Writes a data object with a one-byte tag.

@@ -84,6 +84,45 @@ fn a_card_taken_off_at_any_step_leaves_nothing_half_done_and_the_next_try_works(
     assert_eq!(computer.devices().len(), 1);
 }
 
+/// Commands cost time on the air, and a card that lies on the reader says so itself.
+#[test]
+fn a_card_on_the_reader_is_not_asked_what_it_would_refuse() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    for (atr, refused) in [(true, 0), (false, 3)] {
+        let mut card = contactless(ERIKA);
+        let mut reader = Reader { card: &mut card, tells_atr: atr, sent: Vec::new() };
+        computer.register_as(&mut reader, &mut typing(&[CAN]), &Wish { replace: true, ..wish() }).unwrap();
+        // SELECT and EF.Version2; where nothing is told, DF.ESIGN, its file and the MF again; PACE in six; seven secured.
+        assert_eq!(reader.sent.len(), 2 + refused + 6 + 7);
+        let secured = reader.sent.iter().filter(|header| header[0] & 0x0C != 0).count();
+        assert_eq!(secured, 7);
+    }
+}
+
+/// A reader that says, or does not, how the card is reached.
+struct Reader<'a> {
+    card: &'a mut VirtualCard,
+    tells_atr: bool,
+    sent: Vec<[u8; 4]>,
+}
+
+impl CardChannel for Reader<'_> {
+    fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        self.sent.push(command.header());
+        self.card.transmit(command)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        CardChannel::reset(self.card)
+    }
+
+    fn atr(&self) -> &[u8] {
+        // PC/SC, part 3, 3.1.3.2.3: a processor card without historical bytes
+        if self.tells_atr { &[0x3B, 0x80, 0x80, 0x01, 0x01] } else { &[] }
+    }
+}
+
 /// The line between reader and card is the air: somebody changes, repeats or swallows what the card says.
 struct Air<'a> {
     card: &'a mut VirtualCard,
