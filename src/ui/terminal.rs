@@ -290,6 +290,18 @@ impl Ui for Terminal<'_> {
     }
 }
 
+/// Does `work`, which asks its argument now and then whether the person pressed Ctrl+C meanwhile.
+///
+/// # Errors
+/// The signal cannot be caught here.
+pub fn interruptible<T>(work: impl FnOnce(&dyn Fn() -> bool) -> T) -> Result<T, AskError> {
+    let pressed = Arc::new(AtomicBool::new(false));
+    let caught = signal_hook::flag::register(SIGINT, Arc::clone(&pressed))?;
+    let done = without_interrupts(|| work(&|| pressed.load(Ordering::SeqCst)));
+    signal_hook::low_level::unregister(caught);
+    done
+}
+
 /// Tells something on the way. It goes on where nobody reads it.
 fn tell(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");

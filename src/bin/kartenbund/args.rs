@@ -75,6 +75,8 @@ pub(crate) struct CardArgs {
     pub(crate) can: Option<String>,
     #[arg(long)]
     pub(crate) short_apdus: bool,
+    #[arg(long, value_name = "SECONDS", conflicts_with = "virtual_card")]
+    pub(crate) wait: Option<u32>,
 }
 
 /// Where PINs come from.

@@ -9,6 +9,7 @@ mod demo;
 mod evidence;
 mod output;
 mod virtual_card;
+mod waiting;
 
 use std::process::ExitCode;
 

@@ -246,6 +246,18 @@ step-fetch-approval = Antrag holen und prüfen
 step-open-device-key = Geräte-PIN prüfen
 step-send-decision = Entscheidung senden und Quittung prüfen
 
+wait-service = Der Dienst für Kartenleser (PC/SC) ist weg. Es wird gewartet, bis er wieder läuft.
+wait-reader = { $reader ->
+        [none] Bitte schließen Sie einen Kartenleser an.
+       *[other] Bitte schließen Sie den Kartenleser „{ $reader }“ an.
+    }
+wait-card = { $reader ->
+        [none] Bitte stecken Sie die Gesundheitskarte in den Kartenleser, den goldenen Chip voran.
+       *[other] Bitte stecken Sie die Gesundheitskarte in das Lesegerät „{ $reader }“, den goldenen Chip voran.
+    }
+wait-mute = Die Karte antwortet nicht. Ziehen Sie sie heraus, drehen Sie sie um und stecken Sie sie wieder ein.
+wait-end = Abbrechen mit Strg+C.
+
 ## Hinweise
 
 notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
@@ -456,6 +468,7 @@ arg-virtual-card = Kartenabbild anstelle eines Lesers
 arg-can = Zugangsnummer vorn auf der Karte, für Leser ohne Kontakte
 arg-contactless = Das Kartenabbild so benutzen, als läge die Karte auf einem Leser ohne Kontakte
 arg-short-apdus = Nur kurze Befehle an die Karte senden
+arg-wait = Höchstens so viele Sekunden auf Leser und Karte warten; 0: gar nicht. Sonst wartet das Programm nur in einem Terminal
 arg-out = Datei, die geschrieben wird
 arg-file = Datei, die gelesen wird
 arg-image = Kartenabbild (XML)

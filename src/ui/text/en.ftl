@@ -246,6 +246,18 @@ step-fetch-approval = Fetching and checking the application
 step-open-device-key = Checking the device PIN
 step-send-decision = Sending the decision and checking the receipt
 
+wait-service = The service for card readers (PC/SC) has gone. Waiting until it runs again.
+wait-reader = { $reader ->
+        [none] Please connect a card reader.
+       *[other] Please connect the card reader "{ $reader }".
+    }
+wait-card = { $reader ->
+        [none] Please put the health card into the card reader, golden chip first.
+       *[other] Please put the health card into the reader "{ $reader }", golden chip first.
+    }
+wait-mute = The card does not answer. Take it out, turn it over and put it in again.
+wait-end = Ctrl+C cancels.
+
 ## Notices
 
 notice-wrong-card-pin = The card PIN was wrong. { $tries ->
@@ -456,6 +468,7 @@ arg-virtual-card = Card image in place of a reader
 arg-can = Card access number on the front of the card, for readers without contacts
 arg-contactless = Use the card image as if the card lay on a reader without contacts
 arg-short-apdus = Send short commands to the card only
+arg-wait = Wait for reader and card at most so many seconds; 0: not at all. Otherwise the program waits in a terminal only
 arg-out = File to write
 arg-file = File to read
 arg-image = Card image (XML)
