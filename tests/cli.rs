@@ -578,6 +578,25 @@ fn a_service_without_tls_listens_on_this_computer_only() {
 }
 
 #[test]
+fn the_numbers_of_a_card_are_told_apart_on_a_narrow_screen() {
+    for (language, lengths) in [
+        ("de", ["6 Ziffern", "5 Ziffern", "8 Ziffern", "20 Ziffern", "9 Ziffern"]),
+        ("en", ["6 digits", "5 digits", "8 digits", "20 digits", "9 digits"]),
+    ] {
+        let said = text(&run(&["help", "numbers", "--lang", language]).stdout);
+        for told in lengths.into_iter().chain(["CAN", "PUK", "KVNR", "ICCSN", "IK", "PostIdent"]) {
+            assert!(said.contains(told), "{language}: {told}: {said}");
+        }
+        assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    }
+    let value = json_of(&run(&["help", "numbers", "--json"]));
+    let names: Vec<_> = value["numbers"].as_array().unwrap().iter().map(|number| number["name"].clone()).collect();
+    let expected =
+        ["can", "card_pin", "transport_pin", "puk", "device_pin", "insurance_number", "card_number", "payer_number"];
+    assert_eq!(names, expected);
+}
+
+#[test]
 fn help_is_there_for_every_command() {
     for arguments in
         [vec!["--help"], vec!["register", "--help"], vec!["evidence", "verify", "--help"], vec!["--version"]]

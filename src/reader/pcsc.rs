@@ -1,5 +1,7 @@
 //! Card readers of this computer, through the PC/SC service (PC/SC specification, parts 5 and 6).
 
+mod watch;
+
 use std::ffi::{CStr, CString};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, ResponseApdu};
+pub use watch::Watch;
 
 /// Health cards talk T=1; bridges to other card technologies may offer T=0.
 const PROTOCOLS: Protocols = Protocols::T0.union(Protocols::T1);
@@ -79,26 +82,7 @@ impl Service {
     /// # Errors
     /// No reader, none of that name, no card, a mute card, or several cards and no name.
     pub fn choose(&self, wanted: Option<&str>) -> Result<Reader, ChannelError> {
-        let readers = self.readers()?;
-        let no_reader = || ChannelError::NoReader { wanted: wanted.map(str::to_owned) };
-        let chosen = match wanted {
-            Some(name) => readers.into_iter().find(|reader| reader.name == name).ok_or_else(no_reader)?,
-            None if readers.is_empty() => return Err(no_reader()),
-            None => {
-                let mut holding = readers.into_iter().filter(|reader| reader.slot != Slot::Empty);
-                let first = holding.next().ok_or(ChannelError::NoCard)?;
-                if holding.next().is_some() {
-                    return Err(ChannelError::SeveralCards);
-                }
-                first
-            }
-        };
-        match chosen.slot {
-            Slot::Empty => Err(ChannelError::NoCard),
-            Slot::Mute => Err(ChannelError::MuteCard),
-            Slot::InUse => Err(ChannelError::InUse),
-            Slot::Card => Ok(chosen),
-        }
+        choose_of(self.readers()?, wanted)
     }
 
     /// Whether the card has left `reader`. A card that is pulled looks like a disturbed line at first, and the service
@@ -218,6 +202,32 @@ impl CardChannel for PcscChannel<'_> {
 
     fn atr(&self) -> &[u8] {
         self.atr
+    }
+}
+
+/// The same as [`Service::choose`], of readers that are known already.
+///
+/// # Errors
+/// As there.
+pub fn choose_of(readers: Vec<Reader>, wanted: Option<&str>) -> Result<Reader, ChannelError> {
+    let no_reader = || ChannelError::NoReader { wanted: wanted.map(str::to_owned) };
+    let chosen = match wanted {
+        Some(name) => readers.into_iter().find(|reader| reader.name == name).ok_or_else(no_reader)?,
+        None if readers.is_empty() => return Err(no_reader()),
+        None => {
+            let mut holding = readers.into_iter().filter(|reader| reader.slot != Slot::Empty);
+            let first = holding.next().ok_or(ChannelError::NoCard)?;
+            if holding.next().is_some() {
+                return Err(ChannelError::SeveralCards);
+            }
+            first
+        }
+    };
+    match chosen.slot {
+        Slot::Empty => Err(ChannelError::NoCard),
+        Slot::Mute => Err(ChannelError::MuteCard),
+        Slot::InUse => Err(ChannelError::InUse),
+        Slot::Card => Ok(chosen),
     }
 }
 

@@ -10,6 +10,7 @@ use signal_hook::consts::SIGINT;
 use zeroize::Zeroizing;
 
 use super::failure::Value;
+use super::numbers::looks_like;
 use super::text::Texts;
 use crate::client::{AskError, Notice, Step, Ui};
 use crate::protocol::NumericDate;
@@ -112,7 +113,10 @@ impl<'a> Terminal<'a> {
                 None => self.hidden(question)?,
             };
             match parse(self, &typed) {
-                Err(error) if self.answers.pins.is_none() => self.ask_again(error)?,
+                Err(error) if self.answers.pins.is_none() => {
+                    let hint = hint_of(&error, &typed);
+                    self.ask_again(error, hint)?;
+                }
                 pin => return pin,
             }
         }
@@ -127,10 +131,13 @@ impl<'a> Terminal<'a> {
     }
 
     /// Says why something typed will not do, where it is worth another try.
-    fn ask_again(&self, error: AskError) -> Result<(), AskError> {
+    fn ask_again(&self, error: AskError, hint: Option<&'static str>) -> Result<(), AskError> {
         match error {
             AskError::Can(_) | AskError::Digits(_) | AskError::EntriesDiffer | AskError::MatchCode => {
                 tell(&format!("! {}", self.texts.cause(&error.into())));
+                if let Some(hint) = hint {
+                    tell(&format!("! {}", self.texts.get(hint)));
+                }
                 Ok(())
             }
             error => Err(error),
@@ -186,8 +193,12 @@ impl Ui for Terminal<'_> {
         let explained = if again { "ask-can-again" } else { "ask-can-where" };
         tell(&self.texts.get(explained));
         loop {
-            match parse(&SecretText::new(self.visible(&self.texts.get("ask-can"))?)) {
-                Err(error) => self.ask_again(error)?,
+            let typed = SecretText::new(self.visible(&self.texts.get("ask-can"))?);
+            match parse(&typed) {
+                Err(error) => {
+                    let hint = hint_of(&error, &typed);
+                    self.ask_again(error, hint)?;
+                }
                 can => return can,
             }
         }
@@ -283,11 +294,28 @@ impl Ui for Terminal<'_> {
         }
         loop {
             match parse(self.visible(&self.texts.get("ask-match-code"))?) {
-                Err(error) => self.ask_again(error)?,
+                Err(error) => self.ask_again(error, None)?,
                 code => return code,
             }
         }
     }
+}
+
+/// Which other number was typed, where its length was wrong.
+fn hint_of(error: &AskError, typed: &SecretText) -> Option<&'static str> {
+    matches!(error, AskError::Can(_) | AskError::Digits(_)).then(|| looks_like(typed)).flatten()
+}
+
+/// Does `work`, which asks its argument now and then whether the person pressed Ctrl+C meanwhile.
+///
+/// # Errors
+/// The signal cannot be caught here.
+pub fn interruptible<T>(work: impl FnOnce(&dyn Fn() -> bool) -> T) -> Result<T, AskError> {
+    let pressed = Arc::new(AtomicBool::new(false));
+    let caught = signal_hook::flag::register(SIGINT, Arc::clone(&pressed))?;
+    let done = without_interrupts(|| work(&|| pressed.load(Ordering::SeqCst)));
+    signal_hook::low_level::unregister(caught);
+    done
 }
 
 /// Tells something on the way. It goes on where nobody reads it.

@@ -24,6 +24,7 @@ mod pulled;
 mod readers;
 mod reading;
 mod registering;
+mod waiting;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -104,6 +104,7 @@ fn a_slip_at_the_terminal_is_told_and_asked_for_again() {
     assert_eq!(code, Some(0), "{screen}");
     for told in [
         "! The card PIN has",
+        "! Five digits: so has the transport PIN",
         "! Only digits can be typed here.",
         "! The device PIN has",
         "! The two entries of the new PIN differ.",

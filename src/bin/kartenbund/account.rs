@@ -116,9 +116,9 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     let answers = Answers { allow_last_try: args.allow_last_try, can: can(&args.card), ..pins(&args.pin)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
         Some(device) => Ok(device),
-        None => {
-            with_card(&args.card, Sharing::Exclusive, |channel| Ok(register::register(&here, channel, &wish, around)?))
-        }
+        None => with_card(&args.card, output, Sharing::Exclusive, |channel| {
+            Ok(register::register(&here, channel, &wish, around)?)
+        }),
     })?;
     let values = [("name", Value::Text(device.name.clone())), ("level", Value::Text(device.binding_level.to_string()))];
     let lines = [output.texts.with("done-register", &values), output.texts.get("done-register-honest")];

@@ -11,7 +11,7 @@ use kartenbund::ui::text::{Language, Texts};
 use crate::output::Output;
 
 #[derive(Parser)]
-#[command(name = "kartenbund", version)]
+#[command(name = "kartenbund", version, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -58,6 +58,8 @@ pub(crate) enum Command {
     },
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    #[command(subcommand)]
+    Help(HelpCommand),
     #[cfg(feature = "server")]
     Demo(DemoArgs),
 }
@@ -75,6 +77,8 @@ pub(crate) struct CardArgs {
     pub(crate) can: Option<String>,
     #[arg(long)]
     pub(crate) short_apdus: bool,
+    #[arg(long, value_name = "SECONDS", conflicts_with = "virtual_card")]
+    pub(crate) wait: Option<u32>,
 }
 
 /// Where PINs come from.
@@ -249,6 +253,11 @@ pub(crate) enum ApprovalsCommand {
         #[command(flatten)]
         pin: PinArgs,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum HelpCommand {
+    Numbers,
 }
 
 #[derive(Subcommand)]

@@ -16,11 +16,14 @@ pub(crate) fn run(command: PinCommand, output: &Output) -> Result<(), Failure> {
     match command {
         PinCommand::Status(card) => {
             let length = length(&card);
-            let contact = with_card(&card, Sharing::Shared, |channel| Ok(Egk::open(channel, length)?.pin_status()?));
+            let contact =
+                with_card(&card, output, Sharing::Shared, |channel| Ok(Egk::open(channel, length)?.pin_status()?));
             let status = or_contactless(contact, || {
                 let answers = Answers { can: can(&card), ..Answers::default() };
                 with_person(output, answers, |around| {
-                    with_card(&card, Sharing::Exclusive, |channel| Ok(card_pin::status(channel, length, around)?))
+                    with_card(&card, output, Sharing::Exclusive, |channel| {
+                        Ok(card_pin::status(channel, length, around)?)
+                    })
                 })
             })?;
             let (state, tries) = match status {
@@ -38,14 +41,16 @@ pub(crate) fn run(command: PinCommand, output: &Output) -> Result<(), Failure> {
         PinCommand::Change { card, pin, allow_last_try } => {
             let answers = Answers { can: can(&card), allow_last_try, ..pins(&pin)? };
             with_person(output, answers, |around| {
-                with_card(&card, Sharing::Exclusive, |channel| Ok(card_pin::change(channel, length(&card), around)?))
+                with_card(&card, output, Sharing::Exclusive, |channel| {
+                    Ok(card_pin::change(channel, length(&card), around)?)
+                })
             })?;
             output.result(&json!({ "changed": true }), [output.texts.get("done-pin-changed")])
         }
         PinCommand::Unblock { card, pin, keep_pin } => {
             let answers = Answers { can: can(&card), ..pins(&pin)? };
             with_person(output, answers, |around| {
-                with_card(&card, Sharing::Exclusive, |channel| {
+                with_card(&card, output, Sharing::Exclusive, |channel| {
                     Ok(card_pin::unblock(channel, length(&card), keep_pin, around)?)
                 })
             })?;

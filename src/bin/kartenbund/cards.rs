@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use crate::account::with_person;
 use crate::args::CardArgs;
 use crate::output::{Output, file_failure, read_file};
+use crate::waiting;
 
 /// Longest card image and longest session that are read, in bytes.
 const MAX_IMAGE: usize = 4 * 1024 * 1024;
@@ -31,14 +32,14 @@ const MAX_SESSION: usize = 16 * 1024 * 1024;
 /// Opens the line to the card that was asked for and uses it.
 pub(crate) fn with_card<T>(
     args: &CardArgs,
+    output: &Output,
     sharing: Sharing,
     work: impl FnOnce(&mut dyn CardChannel) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     if let Some(image) = &args.virtual_card {
         return work(&mut load(image, args.contactless)?);
     }
-    let service = Service::connect()?;
-    let reader = service.choose(args.reader.as_deref())?;
+    let (service, reader) = waiting::for_card(args, output)?;
     let mut card = service.connect_card(&reader, sharing)?;
     match work(&mut card.begin()?) {
         Err(failure) if looks_pulled(failure.kind) && service.has_lost_card(&reader) => {
@@ -86,6 +87,13 @@ pub(crate) fn readers(args: &CardArgs, output: &Output) -> Result<(), Failure> {
     if let Some(image) = &args.virtual_card {
         reports.push(identify(image.display().to_string(), args, &mut load(image, args.contactless)?));
     } else {
+        if args.wait.is_some() {
+            // The list says itself what is still missing.
+            match waiting::for_card(args, output) {
+                Err(failure) if failure.kind == Kind::Cancelled => return Err(failure),
+                _ => {}
+            }
+        }
         let service = Service::connect()?;
         let wanted = |name: &str| args.reader.as_deref().is_none_or(|wanted| wanted == name);
         for reader in service.readers()?.into_iter().filter(|reader| wanted(&reader.name)) {
@@ -155,11 +163,12 @@ fn reader_line(report: &ReaderReport, output: &Output) -> String {
 
 pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
     let length = length(args);
-    let contact = with_card(args, Sharing::Shared, |channel| CardContent::read(&mut Egk::open(channel, length)?));
+    let contact =
+        with_card(args, output, Sharing::Shared, |channel| CardContent::read(&mut Egk::open(channel, length)?));
     let content = or_contactless(contact, || {
         let answers = Answers { can: can(args), ..Answers::default() };
         with_person(output, answers, |around| {
-            with_card(args, Sharing::Exclusive, |channel| {
+            with_card(args, output, Sharing::Exclusive, |channel| {
                 let mut egk = Egk::open(channel, length)?;
                 client::open_contactless(&mut egk, around)?;
                 CardContent::read(&mut egk)
@@ -207,7 +216,7 @@ impl CardContent {
 }
 
 pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(), Failure> {
-    let content = with_card(args, Sharing::Shared, |channel| {
+    let content = with_card(args, output, Sharing::Shared, |channel| {
         let length = length(args);
         let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended)?;
         let content = Egk::open(&mut recorder, length).map_err(Failure::from);
@@ -230,7 +239,7 @@ pub(crate) fn replay(file: &Path, args: &CardArgs, output: &Output) -> Result<()
         .map_err(|error| Kind::SessionFile.failure().text("line", "-").because(&error))?;
     let mut replay = Replay::parse(&text)?;
     if args.reader.is_some() || args.virtual_card.is_some() {
-        with_card(args, Sharing::Shared, |channel| Ok(replay.against(channel)?))?;
+        with_card(args, output, Sharing::Shared, |channel| Ok(replay.against(channel)?))?;
         return output.result(&json!({ "same": true }), [output.texts.get("done-compared")]);
     }
     let length = if replay.extended_length() { ApduLength::Extended } else { ApduLength::Short };

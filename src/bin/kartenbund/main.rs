@@ -9,11 +9,13 @@ mod demo;
 mod evidence;
 mod output;
 mod virtual_card;
+mod waiting;
 
 use std::process::ExitCode;
 
-use args::{CardCommand, Cli, Command};
+use args::{CardCommand, Cli, Command, HelpCommand};
 use kartenbund::ui::failure::Failure;
+use kartenbund::ui::numbers::NUMBERS;
 use output::Output;
 
 fn main() -> ExitCode {
@@ -47,7 +49,17 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Apply(application) => account::apply(home()?, application, output),
         Command::Approvals { command } => account::approvals(home()?, command, output),
         Command::Evidence(command) => evidence::run(home, command, output),
+        Command::Help(HelpCommand::Numbers) => help_numbers(output),
         #[cfg(feature = "server")]
         Command::Demo(demo) => demo::run(&demo, output),
     }
+}
+
+/// What the numbers around a health card are, where they stand, and what helps without one.
+fn help_numbers(output: &Output) -> Result<(), Failure> {
+    let texts = NUMBERS.map(|name| (name, output.texts.get(&format!("number-{name}"))));
+    let list: Vec<_> =
+        texts.iter().map(|(name, text)| serde_json::json!({ "name": name.replace('-', "_"), "text": text })).collect();
+    let lines = texts.iter().map(|(_, text)| text.replace('\n', "\n  "));
+    output.result(&serde_json::json!({ "numbers": list }), lines)
 }

@@ -246,6 +246,50 @@ step-fetch-approval = Antrag holen und prüfen
 step-open-device-key = Geräte-PIN prüfen
 step-send-decision = Entscheidung senden und Quittung prüfen
 
+wait-service = Der Dienst für Kartenleser (PC/SC) ist weg. Es wird gewartet, bis er wieder läuft.
+wait-reader = { $reader ->
+        [none] Bitte schließen Sie einen Kartenleser an.
+       *[other] Bitte schließen Sie den Kartenleser „{ $reader }“ an.
+    }
+wait-card = { $reader ->
+        [none] Bitte stecken Sie die Gesundheitskarte in den Kartenleser, den goldenen Chip voran.
+       *[other] Bitte stecken Sie die Gesundheitskarte in das Lesegerät „{ $reader }“, den goldenen Chip voran.
+    }
+wait-mute = Die Karte antwortet nicht. Ziehen Sie sie heraus, drehen Sie sie um und stecken Sie sie wieder ein.
+wait-end = Abbrechen mit Strg+C.
+
+## Nummern, die man verwechselt
+
+number-can = Zugangsnummer (CAN), 6 Ziffern
+      Vorn auf der Gesundheitskarte, meist oben rechts. Nur für Leser ohne Kontakte.
+      Keine CAN auf einer alten Karte: Sie kann nicht kontaktlos. Nehmen Sie einen
+      Leser mit Schlitz, oder bitten Sie Ihre Krankenkasse um eine neue Karte.
+number-card-pin = PIN der Gesundheitskarte, 6 bis 8 Ziffern
+      Im PIN-Brief der Krankenkasse, oder selbst gewählt; nie auf der Karte.
+      Kein PIN-Brief: Fragen Sie Ihre Krankenkasse. Sie prüft vorher, wer Sie sind,
+      zum Beispiel in der Geschäftsstelle, mit PostIdent oder dem Personalausweis.
+number-transport-pin = Transport-PIN, 5 Ziffern
+      In manchen PIN-Briefen. Sie wird einmal durch eine eigene PIN ersetzt:
+      kartenbund card pin change
+number-puk = PUK, 8 Ziffern
+      Im PIN-Brief. Sie entsperrt die PIN: kartenbund card pin unblock
+      Verloren: Fragen Sie Ihre Krankenkasse; manche geben dann eine neue Karte aus.
+number-device-pin = Geräte-PIN, 6 Ziffern
+      Bei „kartenbund register“ selbst gewählt, gilt nur für diesen Computer.
+      Vergessen: kartenbund register --replace
+number-insurance-number = Versichertennummer (KVNR), ein Großbuchstabe und 9 Ziffern
+      Vorn auf der Karte; für die Anmeldung. Sie ist keine PIN.
+number-card-number = Kennnummer der Karte (ICCSN), 20 Ziffern
+      Auf der Rückseite, beginnt mit 80276. Dieses Programm fragt nie danach.
+number-payer-number = Kennnummer des Trägers (IK), 9 Ziffern
+      Auf der Karte bei der Krankenkasse. Dieses Programm fragt nie danach.
+looks-like-can = Sechs Ziffern hat die Zugangsnummer (CAN) vorn auf der Karte, und auch die Geräte-PIN. Mehr: kartenbund help numbers
+looks-like-puk = Acht Ziffern hat die PUK aus dem PIN-Brief. Mehr: kartenbund help numbers
+looks-like-transport-pin = Fünf Ziffern hat die Transport-PIN; eine eigene wählen: kartenbund card pin change
+looks-like-card-number = Zwanzig Ziffern hat die Kennnummer auf der Rückseite der Karte; sie ist hier nicht gemeint. Mehr: kartenbund help numbers
+looks-like-payer-number = Neun Ziffern hat die Kennnummer der Krankenkasse; sie ist hier nicht gemeint. Mehr: kartenbund help numbers
+looks-like-insurance-number = Ein Buchstabe und neun Ziffern, das ist die Versichertennummer; sie ist hier nicht gemeint. Mehr: kartenbund help numbers
+
 ## Hinweise
 
 notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
@@ -456,6 +500,7 @@ arg-virtual-card = Kartenabbild anstelle eines Lesers
 arg-can = Zugangsnummer vorn auf der Karte, für Leser ohne Kontakte
 arg-contactless = Das Kartenabbild so benutzen, als läge die Karte auf einem Leser ohne Kontakte
 arg-short-apdus = Nur kurze Befehle an die Karte senden
+arg-wait = Höchstens so viele Sekunden auf Leser und Karte warten; 0: gar nicht. Sonst wartet das Programm nur in einem Terminal
 arg-out = Datei, die geschrieben wird
 arg-file = Datei, die gelesen wird
 arg-image = Kartenabbild (XML)
@@ -519,6 +564,8 @@ cmd-approvals-list = Alle Anträge zeigen
 cmd-approvals-show = Einen Antrag zeigen
 cmd-approvals-approve = Freigeben
 cmd-approvals-deny = Ablehnen
+cmd-help = Erklärungen
+cmd-help-numbers = CAN, Karten-PIN, PUK, Geräte-PIN und Kennnummern auseinanderhalten, und was ohne sie hilft
 cmd-evidence = Nachweise
 cmd-evidence-export = Einen Nachweis als Datei ausgeben
 cmd-evidence-verify = Einen Nachweis prüfen, ohne Netz und ohne Dienst

@@ -246,6 +246,50 @@ step-fetch-approval = Fetching and checking the application
 step-open-device-key = Checking the device PIN
 step-send-decision = Sending the decision and checking the receipt
 
+wait-service = The service for card readers (PC/SC) has gone. Waiting until it runs again.
+wait-reader = { $reader ->
+        [none] Please connect a card reader.
+       *[other] Please connect the card reader "{ $reader }".
+    }
+wait-card = { $reader ->
+        [none] Please put the health card into the card reader, golden chip first.
+       *[other] Please put the health card into the reader "{ $reader }", golden chip first.
+    }
+wait-mute = The card does not answer. Take it out, turn it over and put it in again.
+wait-end = Ctrl+C cancels.
+
+## Numbers that are mixed up
+
+number-can = Card access number (CAN), 6 digits
+      On the front of the health card, mostly at the top right. For readers without
+      contacts only. No CAN on an old card: it cannot be used that way. Take a
+      reader with a slot, or ask your insurer for a new card.
+number-card-pin = PIN of the health card, 6 to 8 digits
+      In the PIN letter of the insurer, or chosen by you; never on the card.
+      No PIN letter: ask your insurer. It will check who you are, for example in an
+      office, with PostIdent or with the identity card.
+number-transport-pin = Transport PIN, 5 digits
+      In some PIN letters. It is replaced once by a PIN of your own:
+      kartenbund card pin change
+number-puk = PUK, 8 digits
+      In the PIN letter. It unblocks the PIN: kartenbund card pin unblock
+      Lost: ask your insurer; some issue a new card then.
+number-device-pin = Device PIN, 6 digits
+      Chosen by you at "kartenbund register", for this computer only.
+      Forgotten: kartenbund register --replace
+number-insurance-number = Insurance number (KVNR), a capital letter and 9 digits
+      On the front of the card; for logging in. It is no PIN.
+number-card-number = Number of the card (ICCSN, "Kennnummer der Karte"), 20 digits
+      On the back, begins with 80276. This program never asks for it.
+number-payer-number = Number of the insurer (IK, "Kennnummer des Trägers"), 9 digits
+      On the card, beside the name of the insurer. Never asked for.
+looks-like-can = Six digits: so has the access number (CAN) on the front of the card, and the device PIN. More: kartenbund help numbers
+looks-like-puk = Eight digits: so has the PUK of the PIN letter. More: kartenbund help numbers
+looks-like-transport-pin = Five digits: so has the transport PIN; to choose one of your own: kartenbund card pin change
+looks-like-card-number = Twenty digits: that is the number on the back of the card, which is not meant here. More: kartenbund help numbers
+looks-like-payer-number = Nine digits: that is the number of the insurer, which is not meant here. More: kartenbund help numbers
+looks-like-insurance-number = A letter and nine digits: that is the insurance number, which is not meant here. More: kartenbund help numbers
+
 ## Notices
 
 notice-wrong-card-pin = The card PIN was wrong. { $tries ->
@@ -456,6 +500,7 @@ arg-virtual-card = Card image in place of a reader
 arg-can = Card access number on the front of the card, for readers without contacts
 arg-contactless = Use the card image as if the card lay on a reader without contacts
 arg-short-apdus = Send short commands to the card only
+arg-wait = Wait for reader and card at most so many seconds; 0: not at all. Otherwise the program waits in a terminal only
 arg-out = File to write
 arg-file = File to read
 arg-image = Card image (XML)
@@ -519,6 +564,8 @@ cmd-approvals-list = Show all applications
 cmd-approvals-show = Show one application
 cmd-approvals-approve = Approve
 cmd-approvals-deny = Deny
+cmd-help = Explanations
+cmd-help-numbers = Tell CAN, card PIN, PUK, device PIN and other numbers apart, and what helps without one
 cmd-evidence = Evidence
 cmd-evidence-export = Export evidence as a file
 cmd-evidence-verify = Verify evidence, without network and without service
