@@ -75,7 +75,11 @@ impl OpenKey {
 impl Signer<Es256> for &OpenKey {
     type Error = std::convert::Infallible;
 
-    fn sign(&mut self, signing_input: &[u8]) -> Result<[u8; 64], Self::Error> {
+    fn name(&self) -> &'static str {
+        Signer::<Es256>::name(&&self.key)
+    }
+
+    fn sign(&mut self, signing_input: &[u8]) -> Result<Vec<u8>, Self::Error> {
         Signer::<Es256>::sign(&mut &self.key, signing_input)
     }
 }

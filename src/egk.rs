@@ -206,6 +206,8 @@ pub struct Egk<C> {
     length: ApduLength,
     selected: Option<Aid>,
     key_selected: bool,
+    /// The key of the certificate that was read: RSA only where the card has nothing better.
+    key: key::Kind,
     object_system: ObjectSystem,
     generation: Generation,
 }
@@ -221,6 +223,7 @@ impl<C: CardChannel> Egk<C> {
             length,
             selected: None,
             key_selected: false,
+            key: key::Kind::E256,
             object_system: ObjectSystem([0; 3]),
             generation: Generation::G2,
         };

@@ -5,23 +5,22 @@
 //! not looked at yet: anchors are pinned certificates of eGK CAs, and whoever relies on a proof is told so.
 
 mod anchors;
+mod key;
 
-use ecdsa::VerifyingKey;
-use ecdsa::signature::Verifier as _;
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use crate::identity::certificate::{Certificate, CertificateError, Holder, PublicKey, oid};
+use crate::identity::certificate::{Certificate, CertificateError, Holder, oid};
 pub use anchors::{AnchorError, Anchors, Issuer, ProductionAnchors, TestAnchors};
+pub use key::{CardKey, RsaKey};
 
 /// The curve of the card's keys (RFC 5639, 3.4).
 pub type BrainpoolP256r1 = bp256::BrainpoolP256r1;
 
 /// Bits of KeyUsage (RFC 5280, 4.2.1.3), counted as x509-parser does.
 const DIGITAL_SIGNATURE: u16 = 1;
+const KEY_ENCIPHERMENT: u16 = 1 << 2;
 const KEY_CERT_SIGN: u16 = 1 << 5;
-/// AlgorithmIdentifier of `ecdsa-with-SHA256`, 1.2.840.10045.4.3.2, without parameters (RFC 5758, 3.2; DER).
-const ECDSA_WITH_SHA256: &[u8] = &[0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
 /// Extensions that must be critical, and the only ones that may: KeyUsage and BasicConstraints.
 const CRITICAL: [&str; 2] = ["2.5.29.15", "2.5.29.19"];
 /// The insurer of gematik's test cards for the production environment; it insures nobody.
@@ -45,7 +44,7 @@ pub enum PkiError {
     /// The issuer did not sign this.
     #[error("the issuer's signature is wrong")]
     Signature,
-    /// Not on brainpoolP256r1: cards with RSA alone are not supported yet.
+    /// Neither a point on brainpoolP256r1 nor RSA with 2048 to 4096 bits and an exponent from 65537 on.
     #[error("the certificate's key is not supported")]
     UnsupportedKey,
     /// KeyUsage, ExtendedKeyUsage, BasicConstraints or the critical extensions are not those of C.CH.AUT.
@@ -68,7 +67,7 @@ pub enum PkiError {
 pub struct VerifiedCertificate {
     certificate: Certificate,
     holder: Holder,
-    key: VerifyingKey<BrainpoolP256r1>,
+    key: CardKey,
     issuer_der: Vec<u8>,
 }
 
@@ -83,8 +82,8 @@ impl VerifiedCertificate {
         &self.holder
     }
 
-    /// Its public key, a point on brainpoolP256r1.
-    pub fn key(&self) -> &VerifyingKey<BrainpoolP256r1> {
+    /// Its public key; what the card signs is verified as the key's kind says.
+    pub fn key(&self) -> &CardKey {
         &self.key
     }
 
@@ -110,15 +109,22 @@ pub fn verify(der: &[u8], anchors: &dyn Anchors, at: OffsetDateTime) -> Result<V
         return Err(PkiError::Expired);
     }
 
-    // SE_1024: the issuer signed these bytes, with the one algorithm of these cards.
-    check_signature(&certificate, &issuer.key)?;
+    // SE_1024: the issuer signed these bytes, with the one algorithm of its kind of key.
+    let Certificate { tbs, signature_algorithm, signature, .. } = &certificate;
+    if !issuer.key.signed_certificate(tbs, signature_algorithm, signature) {
+        return Err(PkiError::Signature);
+    }
 
-    let PublicKey::BrainpoolP256r1(point) = &certificate.public_key else { return Err(PkiError::UnsupportedKey) };
-    let key = VerifyingKey::from_sec1_bytes(point).map_err(|_| PkiError::UnsupportedKey)?;
+    let key = CardKey::of(&certificate.public_key).ok_or(PkiError::UnsupportedKey)?;
 
     // SE_1016 and SE_1017, profile C.CH.AUT: what the key is for.
     let extensions = &certificate.extensions;
-    let usage_fits = extensions.key_usage == Some(DIGITAL_SIGNATURE)
+    // With RSA, keyEncipherment may stand beside it: the profile has it, the cards that were seen do not.
+    let usage = match key {
+        CardKey::E256(_) => extensions.key_usage,
+        CardKey::Rsa(_) => extensions.key_usage.map(|usage| usage & !KEY_ENCIPHERMENT),
+    };
+    let usage_fits = usage == Some(DIGITAL_SIGNATURE)
         && extensions.is_ca == Some(false)
         && extensions.extended_key_usage.as_ref().is_none_or(|usages| usages.iter().any(|u| u == oid::CLIENT_AUTH))
         && extensions.critical == CRITICAL;
@@ -153,13 +159,4 @@ fn issuer_of<'a>(certificate: &Certificate, anchors: &'a dyn Anchors) -> Result<
                 && issuer.certificate.extensions.subject_key_id.as_ref() == key_id
         })
         .ok_or(PkiError::UnknownIssuer)
-}
-
-fn check_signature(certificate: &Certificate, key: &VerifyingKey<BrainpoolP256r1>) -> Result<(), PkiError> {
-    if certificate.signature_algorithm != ECDSA_WITH_SHA256 {
-        return Err(PkiError::Signature);
-    }
-    let signature = ecdsa::der::Signature::<BrainpoolP256r1>::from_bytes(&certificate.signature);
-    let signature = signature.map_err(|_| PkiError::Signature)?;
-    key.verify(&certificate.tbs, &signature).map_err(|_| PkiError::Signature)
 }

@@ -30,6 +30,8 @@ pub struct AlgorithmId(pub u8);
 impl AlgorithmId {
     /// `signECDSA`: the card signs the 32 bytes it is given.
     pub const SIGN_ECDSA: Self = Self(0x00);
+    /// `signPSS`: RSASSA-PSS over the SHA-256 it is given.
+    pub const SIGN_PSS: Self = Self(0x05);
 }
 
 /// SELECT by application identifier, without an answer (gemSpec_COS, 14.2.6.5).
@@ -158,6 +160,7 @@ mod tests {
             "002C0002102812345678FFFFFF26123456FFFFFFFF"
         );
         assert_eq!(hex_of(&mse_set_signature_key(KeyRef(0x84), AlgorithmId::SIGN_ECDSA)), "002241B606840184800100");
+        assert_eq!(hex_of(&mse_set_signature_key(KeyRef(0x82), AlgorithmId::SIGN_PSS)), "002241B606840182800105");
         let pace = hex::decode("04007F00070202040202").unwrap();
         assert_eq!(hex_of(&mse_set_pace(&pace, KeyRef(0x02))), "0022C1A40F800A04007F00070202040202830102");
         assert_eq!(hex_of(&general_authenticate(&[], false)), "10860000027C0000");

@@ -11,8 +11,9 @@ use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
 use super::{AskError, ContactlessError, Notice, Step, Surroundings, open_contactless, skew};
 use crate::device_key::{DeviceKeyError, NewKey};
 use crate::egk::{ApduLength, Egk, EgkError};
-use crate::identity::certificate::{Certificate, CertificateError, PublicKey};
+use crate::identity::certificate::{Certificate, CertificateError};
 use crate::jose::jws::{self, SignError};
+use crate::pki::CardKey;
 use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer,
     RegistrationRequest,
@@ -97,9 +98,9 @@ pub enum CardRefusal {
     /// The certificate has run out.
     #[error("the certificate has expired")]
     Expired,
-    /// The card has RSA keys only.
-    #[error("the card has no key on an elliptic curve")]
-    RsaOnly,
+    /// The card's key is none that can be verified.
+    #[error("the card's key is not supported")]
+    Key,
 }
 
 /// What the person wants.
@@ -322,8 +323,8 @@ fn usable_certificate<C: CardChannel>(
         CardRefusal::OtherPerson
     } else if !profile.payer_iks.contains(&holder.payer_ik) {
         CardRefusal::OtherInsurer { insurer: holder.organization.clone() }
-    } else if !matches!(certificate.public_key, PublicKey::BrainpoolP256r1(_)) {
-        CardRefusal::RsaOnly
+    } else if CardKey::of(&certificate.public_key).is_none() {
+        CardRefusal::Key
     } else if now > certificate.not_after {
         CardRefusal::Expired
     } else {

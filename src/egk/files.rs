@@ -1,5 +1,6 @@
 //! Reading files in as few commands as the way to the card allows.
 
+use super::key::Kind;
 use super::{AID_EGK, ApduLength, DF_ESIGN, DF_HCA, Egk, EgkError, Iccsn};
 use crate::apdu::commands::{self, Aid, Sfi};
 use crate::apdu::{NE_EXTENDED, ResponseApdu, StatusWord};
@@ -87,14 +88,20 @@ impl<C: CardChannel> Egk<C> {
     /// # Errors
     /// [`EgkError::NoCertificate`] when the card has neither.
     pub fn read_certificate(&mut self) -> Result<EfCChAut, EgkError> {
+        self.set_key(Kind::E256);
         match self.read(&EF_C_CH_AUT_E256) {
-            Err(error) if is_missing(&error) => {}
+            Err(error) if is_missing(&error) => self.set_key(Kind::R2048),
             other => return other.map(EfCChAut::E256),
         }
         match self.read(&EF_C_CH_AUT_R2048) {
             Err(error) if is_missing(&error) => Err(EgkError::NoCertificate),
             other => other.map(EfCChAut::R2048),
         }
+    }
+
+    fn set_key(&mut self, key: Kind) {
+        self.key_selected &= self.key == key;
+        self.key = key;
     }
 
     /// Reads one file up to the end of its content.

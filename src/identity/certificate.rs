@@ -56,8 +56,8 @@ pub enum CertificateError {
 pub enum PublicKey {
     /// A point on brainpoolP256r1: `04`‖X‖Y, not yet known to lie on the curve.
     BrainpoolP256r1(Vec<u8>),
-    /// RSA.
-    Rsa,
+    /// RSA: an RSAPublicKey (DER; RFC 8017, A.1.1), not yet known to be one.
+    Rsa(Vec<u8>),
     /// Anything else.
     Other,
 }
@@ -163,7 +163,7 @@ impl Certificate {
             (oid::EC_PUBLIC_KEY, Some(curve)) if curve.to_id_string() == oid::BRAINPOOL_P256R1 => {
                 PublicKey::BrainpoolP256r1(spki.subject_public_key.data.to_vec())
             }
-            (oid::RSA_ENCRYPTION, _) => PublicKey::Rsa,
+            (oid::RSA_ENCRYPTION, _) => PublicKey::Rsa(spki.subject_public_key.data.to_vec()),
             _ => PublicKey::Other,
         };
         let subject = certificate.subject();
@@ -213,7 +213,7 @@ impl Certificate {
     pub fn jws_algorithm(&self) -> Option<&'static str> {
         match self.public_key {
             PublicKey::BrainpoolP256r1(_) => Some("BP256R1"),
-            PublicKey::Rsa => Some("PS256"),
+            PublicKey::Rsa(_) => Some("PS256"),
             PublicKey::Other => None,
         }
     }

@@ -7,45 +7,52 @@ use thiserror::Error;
 
 use super::jwk::P256Jwk;
 use super::{base64url, json};
-use crate::pki::BrainpoolP256r1;
+use crate::pki::CardKey;
 
 /// Longest JWS read.
 const MAX_LENGTH: usize = 64 * 1024;
+const ES256: &str = "ES256";
 
-/// A signature algorithm of JOSE. Signatures are R‖S, 64 bytes, big endian.
+/// How a kind of message is signed. The name in `alg` follows from the verifier's key, never from the message.
 pub trait Algorithm {
-    /// Its name in `alg`.
-    const NAME: &'static str;
     /// The key that verifies.
     type VerifyingKey;
+    /// The name in `alg` of what is signed with this key.
+    fn name(key: &Self::VerifyingKey) -> &'static str;
     /// Whether `signature` over `signing_input` is by `key`.
     fn verify(key: &Self::VerifyingKey, signing_input: &[u8], signature: &[u8]) -> bool;
 }
 
-/// ECDSA with SHA-256 on P-256 (RFC 7518, 3.4).
+/// ECDSA with SHA-256 on P-256 (RFC 7518, 3.4): R‖S, 64 bytes, big endian.
 #[derive(Debug)]
 pub enum Es256 {}
 
-/// ECDSA with SHA-256 on brainpoolP256r1 (gemSpec_IDP_Dienst).
+/// As the card's key is: `BP256R1`, ECDSA with SHA-256 on brainpoolP256r1 (gemSpec_IDP_Dienst), R‖S of 64 bytes; or
+/// `PS256`, RSASSA-PSS with SHA-256 (RFC 7518, 3.5), on cards with RSA keys only.
 #[derive(Debug)]
-pub enum Bp256r1 {}
+pub enum ByCard {}
 
 impl Algorithm for Es256 {
-    const NAME: &'static str = "ES256";
     type VerifyingKey = p256::ecdsa::VerifyingKey;
+
+    fn name(_: &Self::VerifyingKey) -> &'static str {
+        ES256
+    }
 
     fn verify(key: &Self::VerifyingKey, signing_input: &[u8], signature: &[u8]) -> bool {
         p256::ecdsa::Signature::from_slice(signature).is_ok_and(|s| key.verify(signing_input, &s).is_ok())
     }
 }
 
-impl Algorithm for Bp256r1 {
-    const NAME: &'static str = "BP256R1";
-    type VerifyingKey = ecdsa::VerifyingKey<BrainpoolP256r1>;
+impl Algorithm for ByCard {
+    type VerifyingKey = CardKey;
+
+    fn name(key: &Self::VerifyingKey) -> &'static str {
+        key.jws_algorithm()
+    }
 
     fn verify(key: &Self::VerifyingKey, signing_input: &[u8], signature: &[u8]) -> bool {
-        let signature = ecdsa::Signature::<BrainpoolP256r1>::from_slice(signature);
-        signature.is_ok_and(|s| key.verify(signing_input, &s).is_ok())
+        key.verify(signing_input, signature)
     }
 }
 
@@ -54,19 +61,26 @@ pub trait Signer<A: Algorithm> {
     /// Why it could not sign.
     type Error;
 
-    /// R‖S over `signing_input`, 64 bytes, big endian. The signer makes the hash.
+    /// The name in `alg` of what it signs.
+    fn name(&self) -> &'static str;
+
+    /// Signature over `signing_input`, as the algorithm has it. The signer makes the hash.
     ///
     /// # Errors
     /// The signer's own.
-    fn sign(&mut self, signing_input: &[u8]) -> Result<[u8; 64], Self::Error>;
+    fn sign(&mut self, signing_input: &[u8]) -> Result<Vec<u8>, Self::Error>;
 }
 
 impl Signer<Es256> for &p256::ecdsa::SigningKey {
     type Error = std::convert::Infallible;
 
-    fn sign(&mut self, signing_input: &[u8]) -> Result<[u8; 64], Self::Error> {
+    fn name(&self) -> &'static str {
+        ES256
+    }
+
+    fn sign(&mut self, signing_input: &[u8]) -> Result<Vec<u8>, Self::Error> {
         let signature: p256::ecdsa::Signature = p256::ecdsa::SigningKey::sign(self, signing_input);
-        Ok(signature.to_bytes().into())
+        Ok(signature.to_bytes().to_vec())
     }
 }
 
@@ -134,7 +148,7 @@ fn sign_with<M: Message, S: Signer<M::Algorithm>>(
     jwk: Option<P256Jwk>,
     mut signer: S,
 ) -> Result<String, SignError<S::Error>> {
-    let header = Header { alg: M::Algorithm::NAME.to_owned(), typ: M::TYP.to_owned(), x5c, jwk };
+    let header = Header { alg: signer.name().to_owned(), typ: M::TYP.to_owned(), x5c, jwk };
     let part = |bytes: Vec<u8>| base64url::encode(&bytes);
     let signing_input = format!("{}.{}", part(json::canonical(&header)?), part(json::canonical(message)?));
     let signature = signer.sign(signing_input.as_bytes()).map_err(SignError::Key)?;
@@ -241,15 +255,17 @@ impl<'a> Parts<'a> {
             (None, Some(_)) => KeyHint::Jwk,
             (Some(_), Some(_)) => return Err(JwsError::Header),
         };
-        let expected = header.alg == M::Algorithm::NAME && header.typ == M::TYP;
-        if !expected || carries != hint || M::KEY_HINT != hint {
+        if header.typ != M::TYP || carries != hint || M::KEY_HINT != hint {
             return Err(JwsError::Header);
         }
         Ok(Self { header, signing_input, payload, signature })
     }
 
-    /// The payload is looked into only after the signature was right.
+    /// The payload is looked into only after the signature was right, and by the algorithm of the key.
     fn verify<M: Message>(self, key: &<M::Algorithm as Algorithm>::VerifyingKey) -> Result<M, JwsError> {
+        if self.header.alg != M::Algorithm::name(key) {
+            return Err(JwsError::Header);
+        }
         if !M::Algorithm::verify(key, self.signing_input.as_bytes(), &self.signature) {
             return Err(JwsError::Signature);
         }

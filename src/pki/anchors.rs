@@ -3,12 +3,11 @@
 
 use std::fmt::Debug;
 
-use ecdsa::VerifyingKey;
 use thiserror::Error;
 use x509_parser::pem::Pem;
 
-use super::{BrainpoolP256r1, KEY_CERT_SIGN};
-use crate::identity::certificate::{Certificate, PublicKey};
+use super::{CardKey, KEY_CERT_SIGN};
+use crate::identity::certificate::Certificate;
 
 /// How test CAs of gematik, and ours, mark their names.
 const TEST_MARKS: [&str; 2] = ["TEST-ONLY", "NOT-VALID"];
@@ -19,7 +18,7 @@ pub enum AnchorError {
     /// The file is not PEM, or holds something else than certificates, or nothing.
     #[error("the file holds no certificate in PEM")]
     Pem,
-    /// The certificate is not one of a CA on brainpoolP256r1.
+    /// The certificate is not one of a CA with a key on brainpoolP256r1 or RSA.
     #[error("the certificate is not one of an eGK CA")]
     NotACa,
     /// A test CA was given where a production one is needed.
@@ -31,19 +30,18 @@ pub enum AnchorError {
 #[derive(Debug)]
 pub struct Issuer {
     pub(super) certificate: Certificate,
-    pub(super) key: VerifyingKey<BrainpoolP256r1>,
+    pub(super) key: CardKey,
 }
 
 impl Issuer {
     /// Reads a CA certificate (DER).
     ///
     /// # Errors
-    /// [`AnchorError::NotACa`] when it is none on brainpoolP256r1.
+    /// [`AnchorError::NotACa`] when it is none, or its key is none that can be used.
     pub fn from_der(der: &[u8]) -> Result<Self, AnchorError> {
         let certificate = Certificate::parse(der).map_err(|_| AnchorError::NotACa)?;
         let signs = certificate.extensions.key_usage.is_some_and(|usage| usage & KEY_CERT_SIGN != 0);
-        let PublicKey::BrainpoolP256r1(point) = &certificate.public_key else { return Err(AnchorError::NotACa) };
-        let key = VerifyingKey::from_sec1_bytes(point).map_err(|_| AnchorError::NotACa)?;
+        let key = CardKey::of(&certificate.public_key).ok_or(AnchorError::NotACa)?;
         let identified = certificate.extensions.subject_key_id.is_some();
         if certificate.extensions.is_ca == Some(true) && signs && identified {
             Ok(Self { certificate, key })

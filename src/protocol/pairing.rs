@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::KeyIdentifier;
 use crate::identity::certificate::Certificate;
-use crate::jose::{Bp256r1, Message, P256Jwk, base64url};
+use crate::jose::{ByCard, Message, P256Jwk, base64url};
 use crate::secret::masked;
 
 /// Version of every structure in gematik's pairing.
@@ -41,7 +41,7 @@ masked!(PairingData, DeviceInformation);
 
 impl Message for PairingData {
     const TYP: &'static str = "JWT";
-    type Algorithm = Bp256r1;
+    type Algorithm = ByCard;
 }
 
 /// A claim of the pairing data is not what the certificate, or the format, says.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::jws::{self, KeyHint};
-use crate::jose::{Bp256r1, Es256, Message, P256Jwk, Thumbprint, base64url};
+use crate::jose::{ByCard, Es256, Message, P256Jwk, Thumbprint, base64url};
 use crate::pki::VerifiedCertificate;
 use crate::secret::masked;
 
@@ -72,7 +72,7 @@ pub struct CardStatement {
 impl Message for CardStatement {
     const TYP: &'static str = "kartenbund-card+jws";
     const KEY_HINT: KeyHint = KeyHint::X5c;
-    type Algorithm = Bp256r1;
+    type Algorithm = ByCard;
 }
 
 /// What the card gives.

@@ -75,7 +75,7 @@ codes! {
     CertificateNotYetValid = 422 "certificate_not_yet_valid", "The certificate is not valid yet.";
     CertificateExpired = 422 "certificate_expired", "The certificate has expired.";
     CertificateSignature = 422 "certificate_signature", "The issuer did not sign the certificate.";
-    CertificateKey = 422 "certificate_key", "The certificate's key is not on brainpoolP256r1.";
+    CertificateKey = 422 "certificate_key", "The certificate's key is neither on brainpoolP256r1 nor RSA with 2048 to 4096 bits.";
     CertificateUsage = 422 "certificate_usage", "The certificate is not one to authenticate with.";
     CertificateType = 422 "certificate_type", "The certificate is not a C.CH.AUT.";
     CertificateRole = 422 "certificate_role", "The certificate is not one of an insured person.";

@@ -80,7 +80,7 @@ kinds! {
     PinUnanswered = 38 "pin_unanswered";
     CertificateRefused = 40 "certificate_refused";
     CertificateExpired = 41 "certificate_expired";
-    CardRsaOnly = 42 "card_rsa_only";
+    CardKeyUnsupported = 42 "card_key_unsupported";
     OtherPerson = 43 "other_person";
     OtherInsurer = 44 "other_insurer";
     ServiceUnreachable = 50 "service_unreachable";
@@ -350,7 +350,7 @@ fn refused(code: &str) -> Kind {
         "other_person" => Kind::OtherPerson,
         "other_insurer" => Kind::OtherInsurer,
         "certificate_expired" => Kind::CertificateExpired,
-        "certificate_key" => Kind::CardRsaOnly,
+        "certificate_key" => Kind::CardKeyUnsupported,
         code if code.starts_with("certificate_") => Kind::CertificateRefused,
         "already_decided" | "approval_expired" | "not_cancellable" => Kind::NotPending,
         "match_code_wrong" => Kind::MatchCodeWrong,
@@ -427,7 +427,7 @@ impl From<RegisterError> for Failure {
             }
             RegisterError::Certificate(CardRefusal::OtherPerson) => Kind::OtherPerson,
             RegisterError::Certificate(CardRefusal::Expired) => Kind::CertificateExpired,
-            RegisterError::Certificate(CardRefusal::RsaOnly) => Kind::CardRsaOnly,
+            RegisterError::Certificate(CardRefusal::Key) => Kind::CardKeyUnsupported,
             RegisterError::AlreadyRegistered => Kind::AlreadyRegistered,
             RegisterError::Message => Kind::Internal,
         };

@@ -27,8 +27,8 @@ pub(super) struct Session {
     folder: FolderId,
     /// Which file of `folder` is the current one.
     file: Option<usize>,
-    /// Which key signs, and the folder it lies in.
-    key: Option<(FolderId, usize)>,
+    /// Which key signs, the folder it lies in, and its algorithm.
+    key: Option<(FolderId, usize, u8)>,
     /// Verified passwords, and how often each still counts.
     verified: Vec<(PasswordId, Uses)>,
 }
@@ -114,7 +114,7 @@ impl Session {
             [0x00, 0x24, ..] => self.change_reference_data(image, header, bytes),
             [0x00, 0x2C, ..] => self.reset_retry_counter(image, header, bytes),
             [0x00, 0x22, ..] => self.mse_set(image, header, bytes),
-            [0x00, 0x2A, ..] => self.pso_compute_digital_signature(image, header, bytes),
+            [0x00, 0x2A, ..] => self.pso_compute_digital_signature(image, header, bytes, random),
             [0x00 | 0x80, ..] => Err(StatusWord::INS_NOT_SUPPORTED),
             // Logical channels, command chaining and secure messaging change the class; none of them is open for these.
             _ => Err(StatusWord::CLA_NOT_SUPPORTED),

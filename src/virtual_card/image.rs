@@ -152,14 +152,22 @@ pub(super) enum TransportStatus {
     EmptyPin,
 }
 
-/// A private key on brainpoolP256r1.
+/// A private key on brainpoolP256r1, or RSA.
 pub(super) struct PrivateKey {
     pub(super) guard: Guard,
     pub(super) identifier: u8,
     /// For each security environment, the algorithms the key serves.
     pub(super) algorithms: Vec<(u8, String)>,
-    /// Big endian. `None` where the key is not there or no key of this curve.
-    pub(super) d: Option<SecretBytes<32>>,
+    /// `None` where the key is not there, or is none of a kind this card reckons with.
+    pub(super) secret: Option<KeySecret>,
+}
+
+/// What is secret of a private key.
+pub(super) enum KeySecret {
+    /// The scalar on brainpoolP256r1, big endian.
+    E256(SecretBytes<32>),
+    /// RSA; wiped on drop.
+    Rsa(Box<rsa::PrivateKey>),
 }
 
 /// A key for PACE, derived from the card access number.

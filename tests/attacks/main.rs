@@ -21,6 +21,7 @@ mod parallel;
 mod profiles;
 mod proofs;
 mod registration;
+mod rsa;
 mod service;
 mod texts;
 

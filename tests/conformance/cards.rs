@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use kartenbund::apdu::{CommandApdu, ResponseApdu};
-use kartenbund::egk::{ApduLength, CardFiles, Egk, EgkError, LastTry, OtherCard, PinAnswer, PinStatus};
+use kartenbund::egk::{ApduLength, CardFiles, EfCChAut, Egk, EgkError, LastTry, OtherCard, PinAnswer, PinStatus};
 use kartenbund::identity::Identity;
 use kartenbund::identity::vsd::{InsuranceData, PersonalData};
 use kartenbund::reader::{CardChannel, ChannelError};
@@ -13,7 +13,10 @@ use kartenbund::secret::{Pin, SecretText};
 use kartenbund::virtual_card::VirtualCard;
 use openssl::bn::BigNum;
 use openssl::ecdsa::EcdsaSig;
+use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
+use openssl::rsa::Padding;
+use openssl::sign::{RsaPssSaltlen, Verifier};
 use openssl::x509::X509;
 use sha2::{Digest as _, Sha256};
 
@@ -206,13 +209,22 @@ fn a_card_with_a_key_signs_for_its_certificate_once_the_pin_is_right() {
         let leave = attempt(&mut egk);
         assert!(matches!(egk.verify_pin(leave, &pin("654321")).unwrap(), PinAnswer::Wrong(tries) if tries.left() == 2));
         let leave = attempt(&mut egk);
-        if !image.files.contains_key("EF.C.CH.AUT.E256") {
-            assert_eq!(egk.verify_pin(leave, &pin("123456")).unwrap(), PinAnswer::Accepted);
-            continue;
-        }
+        let is_rsa = matches!(egk.read_certificate().unwrap(), EfCChAut::R2048(_));
+        assert_eq!(is_rsa, !image.files.contains_key("EF.C.CH.AUT.E256"), "{}: the better key is chosen", image.name);
         assert!(egk.auth_key().sign(b"too early").is_err());
         assert_eq!(egk.verify_pin(leave, &pin("123456")).unwrap(), PinAnswer::Accepted);
         let signature = egk.auth_key().sign(b"now").unwrap();
+        if is_rsa {
+            let certificate = X509::from_der(&image.files["EF.C.CH.AUT.R2048"]).unwrap();
+            let key = certificate.public_key().unwrap();
+            let mut verifier = Verifier::new(MessageDigest::sha256(), &key).unwrap();
+            verifier.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+            verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(32)).unwrap();
+            assert!(verifier.verify_oneshot(&signature, b"now").unwrap(), "{}", image.name);
+            egk.reset().unwrap();
+            assert!(egk.auth_key().sign(b"too late").is_err());
+            continue;
+        }
         let certificate = X509::from_der(&image.files["EF.C.CH.AUT.E256"]).unwrap();
         let key = certificate.public_key().unwrap().ec_key().unwrap();
         let [r, s] = [0, 32].map(|at| BigNum::from_slice(&signature[at..at + 32]).unwrap());

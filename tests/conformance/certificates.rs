@@ -14,9 +14,11 @@ use super::shared;
 
 /// The certificates of the trust list whose common name is one of `names`, cut out of the XML.
 pub(crate) fn cas_of_trust_list(names: &[&str]) -> BTreeMap<String, Vec<u8>> {
-    let xml = std::fs::read_to_string(shared("data/pki/tsl/TSL_default.xml")).unwrap();
-    let document = roxmltree::Document::parse(&xml).unwrap();
-    let certificates = document.descendants().filter(|node| node.tag_name().name() == "X509Certificate");
+    let lists = ["TSL_default.xml", "rsa-TSL_default.xml"];
+    let xml = lists.map(|list| std::fs::read_to_string(shared("data/pki/tsl").join(list)).unwrap());
+    let documents = xml.each_ref().map(|xml| roxmltree::Document::parse(xml).unwrap());
+    let nodes = documents.iter().flat_map(|document| document.descendants());
+    let certificates = nodes.filter(|node| node.tag_name().name() == "X509Certificate");
     let mut found = BTreeMap::new();
     for node in certificates {
         let text: String = node.text().unwrap_or_default().split_whitespace().collect();

@@ -1,18 +1,24 @@
 //! MANAGE SECURITY ENVIRONMENT, SET for signatures (gemSpec_COS, 14.9.9.9) and PSO COMPUTE DIGITAL SIGNATURE (14.8.2).
 
+use std::convert::Infallible;
+
 use bp256::BrainpoolP256r1;
 use ecdsa::signature::hazmat::PrehashSigner as _;
 use ecdsa::{Signature, SigningKey};
+use rand_core::{TryCryptoRng, TryRng};
+use rsa::sha2::Sha256;
+use rsa::{PrivateKey, Pss};
 
-use super::super::image::{Image, referenced_folder};
-use super::{Answer, Command, ENVIRONMENT, Session, done};
+use super::super::image::{Image, KeySecret, referenced_folder};
+use super::{Answer, Command, ENVIRONMENT, Random, Session, done};
 use crate::apdu::{ResponseApdu, StatusWord};
 
 /// Algorithm identifiers of signatures this card computes (gemSpec_COS, 16.1), and their names in images.
-const ALGORITHMS: [(u8, &str); 1] = [(0x00, "signECDSA")];
-/// Bytes that are signed, and bytes of the signature R‖S.
+const ALGORITHMS: [(u8, &str); 2] = [(SIGN_ECDSA, "signECDSA"), (SIGN_PSS, "signPSS")];
+const SIGN_ECDSA: u8 = 0x00;
+const SIGN_PSS: u8 = 0x05;
+/// Bytes that are signed, which are also those of the salt.
 const HASH: usize = 32;
-const SIGNATURE: usize = 64;
 /// `6400`: the key is there in name only.
 const KEY_INVALID: StatusWord = StatusWord(0x6400);
 
@@ -39,27 +45,76 @@ impl Session {
         if !is_served {
             return Err(StatusWord::FUNCTION_NOT_SUPPORTED);
         }
-        self.key = Some((folder, index));
+        self.key = Some((folder, index, algorithm));
         done()
     }
 
-    /// ECDSA over the 32 bytes as they are: R‖S. The nonce comes from key and message (RFC 6979).
-    pub(super) fn pso_compute_digital_signature(&mut self, image: &Image, header: [u8; 4], command: &[u8]) -> Answer {
+    /// Over the 32 bytes as they are: ECDSA gives R‖S with a nonce from key and message (RFC 6979), RSA gives RSASSA-PSS
+    /// with MGF1-SHA-256 and as much salt as hash (RFC 8017, 8.1; the length is from memory of the specification).
+    pub(super) fn pso_compute_digital_signature(
+        &mut self,
+        image: &Image,
+        header: [u8; 4],
+        command: &[u8],
+        random: &mut Random<'_>,
+    ) -> Answer {
         let [_, _, p1, p2] = header;
         if (p1, p2) != (0x9E, 0x9A) {
             return Err(StatusWord::WRONG_P1_P2);
         }
         let command = Command::parse(command)?;
         let hash: &[u8; HASH] = command.apdu.data().try_into().map_err(|_| StatusWord::WRONG_LENGTH)?;
-        if command.ne()? < SIGNATURE {
-            return Err(StatusWord::WRONG_LENGTH);
-        }
-        let (folder, index) = self.key.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
+        let ne = command.ne()?;
+        let (folder, index, algorithm) = self.key.ok_or(StatusWord::CONDITIONS_NOT_SATISFIED)?;
         let key = image.folder(folder).keys.get(index).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
         self.authorise(image, folder, &key.guard, header)?;
-        let d = key.d.as_ref().ok_or(KEY_INVALID)?;
-        let key = SigningKey::<BrainpoolP256r1>::from_slice(d.expose()).map_err(|_| KEY_INVALID)?;
-        let signature: Signature<BrainpoolP256r1> = key.sign_prehash(hash).map_err(|_| KEY_INVALID)?;
-        Ok(ResponseApdu::new(signature.to_bytes().to_vec(), StatusWord::OK))
+        let signature = match (key.secret.as_ref().ok_or(KEY_INVALID)?, algorithm) {
+            (KeySecret::E256(d), SIGN_ECDSA) => {
+                let key = SigningKey::<BrainpoolP256r1>::from_slice(d.expose()).map_err(|_| KEY_INVALID)?;
+                let signature: Signature<BrainpoolP256r1> = key.sign_prehash(hash).map_err(|_| KEY_INVALID)?;
+                signature.to_bytes().to_vec()
+            }
+            (KeySecret::Rsa(key), SIGN_PSS) => sign_pss(key, hash, random)?,
+            _ => return Err(KEY_INVALID),
+        };
+        if ne < signature.len() {
+            return Err(StatusWord::WRONG_LENGTH);
+        }
+        Ok(ResponseApdu::new(signature, StatusWord::OK))
     }
 }
+
+/// Salt and blinding come from the card's randomness.
+fn sign_pss(key: &PrivateKey, hash: &[u8; HASH], random: &mut Random<'_>) -> Result<Vec<u8>, StatusWord> {
+    let padding = Pss::<Sha256>::new_with_salt(HASH);
+    key.sign_with_rng(&mut Stream(random), padding, hash).map_err(|_| KEY_INVALID)
+}
+
+/// The card's randomness as a generator.
+struct Stream<'a, 'b>(&'a mut Random<'b>);
+
+impl TryRng for Stream<'_, '_> {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_be_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_be_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, to: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in to.chunks_mut(32) {
+            let bytes = (self.0)();
+            chunk.iter_mut().zip(bytes.expose()).for_each(|(to, from)| *to = *from);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Stream<'_, '_> {}

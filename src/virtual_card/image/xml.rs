@@ -4,12 +4,13 @@
 use std::collections::VecDeque;
 
 use roxmltree::{Document, Node, ParsingOptions};
+use rsa::BoxedUint;
 use zeroize::Zeroizing;
 
 use super::super::access::{AccessRules, LifeCycle};
 use super::{
-    ConnectionKey, File, FileKind, Folder, FolderId, Guard, Image, ImageError, MAX_FILE, Password, PasswordSecret,
-    PrivateKey, ReferenceData, TransportStatus, Uses,
+    ConnectionKey, File, FileKind, Folder, FolderId, Guard, Image, ImageError, KeySecret, MAX_FILE, Password,
+    PasswordSecret, PrivateKey, ReferenceData, TransportStatus, Uses,
 };
 use crate::secret::{Can, SecretBytes, SecretText};
 
@@ -19,6 +20,8 @@ const MAX_TEXT: usize = 8 * 1024 * 1024;
 const MAX_NODES: u32 = 200_000;
 /// Deepest nesting of folders; the known images have three.
 const MAX_DEPTH: usize = 8;
+/// Bytes of the longest RSA modulus.
+const MAX_MODULUS: usize = 512;
 /// Longest answer to reset (ISO/IEC 7816-3, 8.2).
 const MAX_ATR: usize = 33;
 /// What a card answers to a reset when its image does not say: T=1 and nothing else, as all health cards.
@@ -148,6 +151,7 @@ impl<'a, 'xml> Object<'a, 'xml> {
                 }
                 "SymmetricConnectionKey" => folder.connection_keys.extend(object.connection_key(life_cycle)?),
                 "PrivateElcKey" => folder.keys.extend(object.private_key(life_cycle)?),
+                "PrivateRsaKey" => folder.keys.extend(object.rsa_key(life_cycle)?),
                 _ => {}
             }
         }
@@ -263,7 +267,29 @@ impl<'a, 'xml> Object<'a, 'xml> {
             guard: self.guard(of_folder),
             identifier,
             algorithms: self.algorithms(),
-            d: d.map(|d| scalar(&d).ok_or_else(|| self.wrong("privateKey"))).transpose()?,
+            secret: d.map(|d| scalar(&d).map(KeySecret::E256).ok_or_else(|| self.wrong("privateKey"))).transpose()?,
+        }))
+    }
+
+    /// An RSA key whose numbers are absent or do not belong together is there in name only.
+    fn rsa_key(&self, of_folder: LifeCycle) -> Result<Option<PrivateKey>, ImageError> {
+        let Some(identifier) = self.number("keyIdentifier")? else { return Ok(None) };
+        let is_available = self.text("keyAvailable").is_none_or(|flag| flag.eq_ignore_ascii_case("TRUE"));
+        let number = |attribute| -> Result<Option<BoxedUint>, ImageError> {
+            let bytes = self.bytes(attribute)?.filter(|bytes| bytes.len() <= MAX_MODULUS);
+            Ok(bytes.map(|bytes| BoxedUint::from_be_slice_vartime(&bytes)))
+        };
+        let key = match (number("n")?, number("e")?, number("d")?, number("p")?, number("q")?) {
+            (Some(n), Some(e), Some(d), Some(p), Some(q)) if is_available => {
+                rsa::PrivateKey::from_components(n, e, d, vec![p, q]).ok()
+            }
+            _ => None,
+        };
+        Ok(Some(PrivateKey {
+            guard: self.guard(of_folder),
+            identifier,
+            algorithms: self.algorithms(),
+            secret: key.map(|key| KeySecret::Rsa(Box::new(key))),
         }))
     }
 
