@@ -93,9 +93,7 @@ fn row(flow: Flow, way: Way, content: &Content, latency: f64) {
     let above = 100.0 * ((up + down) as f64 / (least_up + least_down) as f64 - 1.0);
     let lines = LINES.iter().filter(|line| (line.name != "T=1") == way.is_contactless());
     let times: Vec<_> = lines
-        .map(|line| {
-            format!("{}: {:.0} ({:.0})", line.name, line.time(&real, latency), line.time(&least, latency))
-        })
+        .map(|line| format!("{}: {:.0} ({:.0})", line.name, line.time(&real, latency), line.time(&least, latency)))
         .collect();
     println!(
         "| {flow} | {way} | {} ({}) | {up} ({least_up}) | {down} ({least_down}) | {above:.1} % | {} |",
