@@ -153,6 +153,26 @@ fn what_the_card_refuses_is_neither_selected_nor_signed() {
     }
 }
 
+/// gemSpec_COS, 14.8.2.3: as many bytes as the modulus has. DF.ESIGN is selected when C.CH.AUT.R2048 was found.
+#[test]
+fn a_signature_of_an_rsa_card_has_256_bytes() {
+    let sign = |length| {
+        let signature = "11".repeat(length);
+        let rsa = [OK, ("", 0x6A82), ("3003020101", 0x9000), OK, (&*signature, 0x9000)];
+        let mut card = identified(&rsa);
+        let mut egk = open(&mut card).unwrap();
+        assert_eq!(egk.read_certificate().unwrap(), EfCChAut::R2048(vec![0x30, 0x03, 0x02, 0x01, 0x01]));
+        let signed = egk.auth_key().sign(b"message");
+        drop(egk);
+        assert_eq!(card.sent[5], "002241B606840182800105");
+        signed
+    };
+    assert_eq!(sign(256).unwrap(), [0x11; 256]);
+    for length in [0, 64, 255, 257] {
+        assert!(sign(length).is_err(), "{length}");
+    }
+}
+
 #[test]
 fn a_certificate_file_that_makes_no_sense_is_not_read_on_and_on() {
     let read = |answers: &[(&str, u16)]| {

@@ -10,6 +10,7 @@ mod approvals;
 mod broken;
 mod card_pin;
 mod contactless;
+mod hostile_reader;
 mod registering;
 
 pub(crate) use common::*;
