@@ -1,5 +1,6 @@
 //! A line to one card, whatever is at the far end: a real reader, a recorded session, a card in software.
 
+pub mod explain;
 pub mod pace;
 pub mod pcsc;
 pub mod record;

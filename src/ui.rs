@@ -3,5 +3,6 @@
 pub mod failure;
 pub mod numbers;
 pub mod report;
+pub mod session;
 pub mod terminal;
 pub mod text;

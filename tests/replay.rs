@@ -233,3 +233,158 @@ fn a_session_file_sends_nothing_but_what_reads() {
         assert_eq!(hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02])), "63c3", "{command}");
     }
 }
+
+/// The ephemeral keys of every session without contacts that these tests make.
+const KEYS: [[u8; 32]; 2] = [[0x33; 32], [0x44; 32]];
+
+/// Writes down what is said.
+struct Writer {
+    card: VirtualCard,
+    lines: Vec<(String, String)>,
+}
+
+impl CardChannel for Writer {
+    fn transmit(
+        &mut self,
+        command: &kartenbund::apdu::CommandApdu,
+    ) -> Result<kartenbund::apdu::ResponseApdu, ChannelError> {
+        let answer = self.card.transmit(command)?;
+        self.lines.push((hex::encode(&*command.to_bytes()), hex::encode(answer.to_bytes())));
+        Ok(answer)
+    }
+
+    fn reset(&mut self) -> Result<(), ChannelError> {
+        unreachable!("nothing resets the card")
+    }
+}
+
+/// PACE, then GET PIN STATUS, VERIFY with a wrong PIN, and two files, as JSON lines without their header.
+fn contactless_session() -> Vec<String> {
+    use kartenbund::egk::{LastTry, PinStatus};
+    use kartenbund::reader::pace::{self, EphemeralKeys};
+    use kartenbund::reader::secure::SecureChannel;
+
+    let image = fixture("cards/erika.xml");
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let card = VirtualCard::load_contactless(&image, &mut rng).unwrap();
+    let mut channel = SecureChannel::new(Writer { card, lines: Vec::new() });
+    let keys = EphemeralKeys::from_bytes(&KEYS[0], &KEYS[1]).unwrap();
+    let text = |text: &str| kartenbund::secret::SecretText::new(text.to_owned());
+    pace::establish(&mut channel, &kartenbund::secret::Can::parse(&text("123123")).unwrap(), &keys).unwrap();
+    let mut egk = Egk::open(&mut channel, ApduLength::Extended).unwrap();
+    let Ok(PinStatus::Usable(tries)) = egk.pin_status() else { panic!("three tries") };
+    let pin = kartenbund::secret::Pin::parse(&text("654321")).unwrap();
+    let _ = egk.verify_pin(tries.attempt(LastTry::Refused).unwrap(), &pin).unwrap();
+    egk.iccsn().unwrap();
+    drop(egk);
+    let line = |(tx, rx)| format!(r#"{{"type":"exchange","tx":"{tx}","rx":"{rx}"}}"#);
+    channel.into_inner().lines.into_iter().map(line).collect()
+}
+
+fn header(keys: Option<[&str; 2]>, can: Option<&str>) -> String {
+    serde_json::json!({
+        "type": "header", "version": 1, "supports_extended_length": true, "keys": keys, "can": can,
+    })
+    .to_string()
+}
+
+fn explained(header: &str, lines: &[String]) -> kartenbund::reader::explain::Explanation {
+    Replay::parse(&(header.to_owned() + "\n" + &lines.join("\n"))).unwrap().explain()
+}
+
+/// Headers and status words as ISO/IEC 7816-4 and gemSpec_COS have them.
+#[test]
+fn a_session_without_contacts_is_explained_to_the_last_line() {
+    use kartenbund::reader::explain::Protection::{Pace, Plain, Secured, Unreadable};
+    let keys = KEYS.map(hex::encode);
+    let header = |can| header(Some([&keys[0], &keys[1]]), Some(can));
+    let lines = contactless_session();
+    let shown = |header: &str| {
+        let explanation = explained(header, &lines);
+        assert_eq!(explanation.fault, None);
+        let each = explanation.commands.into_iter();
+        each.map(|it| (hex::encode_upper(it.header), it.lc, it.answer.unwrap(), it.protection)).collect::<Vec<_>>()
+    };
+    let word = kartenbund::apdu::StatusWord;
+    let line =
+        |header: &str, lc, length, status, protection| (header.to_owned(), lc, (length, word(status)), protection);
+    let pace = [
+        line("00B09C00", 0, 22, 0x9000, Plain),
+        line("0022C1A4", 15, 0, 0x9000, Plain),
+        line("10860000", 2, 20, 0x9000, Pace),
+        line("10860000", 69, 69, 0x9000, Pace),
+        line("10860000", 69, 69, 0x9000, Pace),
+        line("00860000", 12, 12, 0x9000, Pace),
+    ];
+    let secured = [
+        line("00A4040C", 7, 0, 0x9000, Secured),
+        line("00B09100", 0, 45, 0x9000, Secured),
+        line("80200002", 0, 0, 0x63C3, Secured),
+        line("00200002", 8, 0, 0x63C2, Secured),
+        line("00B08200", 0, 12, 0x9000, Secured),
+    ];
+    assert_eq!(shown(&header("123123")), [&pace[..], &secured[..]].concat());
+
+    // Without keys nothing is decrypted, and nothing is said to have been checked.
+    let closed = shown(&self::header(None, None));
+    assert!(closed[..6].iter().all(|line| line.3 == Plain));
+    assert!(
+        closed[6..].iter().all(|line| line.3 == Unreadable && line.0.starts_with(['0', '8']) && &line.0[1..2] == "C")
+    );
+}
+
+#[test]
+fn whatever_is_changed_in_a_session_without_contacts_is_named_with_its_line() {
+    use kartenbund::reader::explain::Fault;
+    let keys = KEYS.map(hex::encode);
+    let header = header(Some([&keys[0], &keys[1]]), Some("123123"));
+    let lines = contactless_session();
+    let flip = |number: usize, is_answer: bool, at: usize| {
+        let mut lines = lines.clone();
+        let mut line: serde_json::Value = serde_json::from_str(&lines[number]).unwrap();
+        let member = if is_answer { "rx" } else { "tx" };
+        let mut bytes = hex::decode(line[member].as_str().unwrap()).unwrap();
+        let at = if at == 0 { bytes.len() - if is_answer { 3 } else { 2 } } else { at };
+        bytes[at] ^= 1;
+        line[member] = hex::encode(bytes).into();
+        lines[number] = line.to_string();
+        let explanation = explained(&header, &lines);
+        let (line, fault) = explanation.fault.expect("a fault");
+        assert_eq!(explanation.commands.len(), line - 2, "everything before it, and nothing after");
+        (line - 2, fault)
+    };
+    // The last byte of what is sealed or proven: of the answer's seal, and of the command's before its Le.
+    assert_eq!(flip(3, false, 0), (3, Fault::Step { step: 2 }), "the reader's point for the mapping");
+    assert_eq!(flip(4, false, 0), (4, Fault::Step { step: 3 }), "the reader's point for the agreement");
+    assert_eq!(flip(3, true, 0), (3, Fault::Step { step: 2 }), "the card's point, which is none");
+    assert_eq!(flip(4, true, 0), (4, Fault::Step { step: 3 }));
+    assert_eq!(flip(2, true, 0), (4, Fault::Step { step: 3 }), "another nonce makes another generator");
+    assert_eq!(flip(5, false, 0), (5, Fault::ReaderToken));
+    assert_eq!(flip(5, true, 0), (5, Fault::CardToken));
+    for number in 6..lines.len() {
+        assert!(matches!(flip(number, true, 0), (line, Fault::Answer(_)) if line == number), "{number}");
+        // The first byte behind CLA that counts is INS: the header is sealed as well.
+        assert!(matches!(flip(number, false, 1), (line, Fault::Command(_)) if line == number), "{number}");
+        assert!(matches!(flip(number, false, 3), (line, Fault::Command(_)) if line == number), "{number}");
+    }
+
+    // An answer that comes again, and one that is a bare status word.
+    for (number, rx) in [(8, None), (9, Some("9000")), (10, Some("6982"))] {
+        let mut changed = lines.clone();
+        let mut line: serde_json::Value = serde_json::from_str(&changed[number]).unwrap();
+        let before: serde_json::Value = serde_json::from_str(&changed[number - 1]).unwrap();
+        line["rx"] = rx.map_or_else(|| before["rx"].clone(), Into::into);
+        changed[number] = line.to_string();
+        assert!(matches!(explained(&header, &changed).fault, Some((at, Fault::Answer(_))) if at == number + 2));
+    }
+
+    // Another card access number than was used; other keys; keys that are none.
+    let with = |keys: [&str; 2], can| self::header(Some(keys), Some(can));
+    let (mapping, agreement) = (keys[0].as_str(), keys[1].as_str());
+    assert_eq!(explained(&with([mapping, agreement], "123124"), &lines).fault, Some((6, Fault::Step { step: 3 })));
+    assert_eq!(explained(&with([agreement, agreement], "123123"), &lines).fault, Some((5, Fault::Step { step: 2 })));
+    assert_eq!(explained(&with([mapping, mapping], "123123"), &lines).fault, Some((6, Fault::Step { step: 3 })));
+    for (keys, can) in [(["00", agreement], "123123"), ([mapping, "zz"], "123123"), ([mapping, agreement], "12312")] {
+        assert!(matches!(Replay::parse(&with(keys, can)), Err(ReplayMismatch::Malformed { line: 1 })));
+    }
+}

@@ -34,6 +34,29 @@ impl AlgorithmId {
     pub const SIGN_PSS: Self = Self(0x05);
 }
 
+/// The name of a command in gemSpec_COS, chapter 14, from its header without protection; `None` for those that are not
+/// known here.
+pub fn name([cla, ins, p1, _]: [u8; 4]) -> Option<&'static str> {
+    Some(match (cla & !0x10, ins) {
+        (0x00, 0xA4) => "SELECT",
+        (0x00, 0xB0) => "READ BINARY",
+        (0x00, 0xB2) => "READ RECORD",
+        (0x80, 0x20) => "GET PIN STATUS",
+        (0x00, 0x20) => "VERIFY",
+        (0x00, 0x24) => "CHANGE REFERENCE DATA",
+        (0x00, 0x2C) => "RESET RETRY COUNTER",
+        (0x00, 0x22) => "MANAGE SECURITY ENVIRONMENT",
+        (0x00, 0x86) => "GENERAL AUTHENTICATE",
+        (0x00, 0x88) => "INTERNAL AUTHENTICATE",
+        (0x00, 0x84) => "GET CHALLENGE",
+        (0x80, 0x84) => "GET RANDOM",
+        (0x80, 0xCA) => "LIST PUBLIC KEY",
+        (0x00, 0x2A) if p1 == 0x9E => "PSO COMPUTE DIGITAL SIGNATURE",
+        (0x00, 0x2A) if p1 == 0x00 => "PSO VERIFY CERTIFICATE",
+        _ => return None,
+    })
+}
+
 /// SELECT by application identifier, without an answer (gemSpec_COS, 14.2.6.5).
 pub fn select_application(aid: Aid) -> CommandApdu {
     CommandApdu::new(0x00, 0xA4, 0x04, 0x0C).with_data(aid.0)

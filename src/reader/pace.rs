@@ -77,8 +77,8 @@ pub enum PaceError {
 
 /// The two ephemeral keys of one run: for the mapping of the nonce, and for the key agreement.
 pub struct EphemeralKeys {
-    mapping: SecretKey<BrainpoolP256r1>,
-    agreement: SecretKey<BrainpoolP256r1>,
+    pub(super) mapping: SecretKey<BrainpoolP256r1>,
+    pub(super) agreement: SecretKey<BrainpoolP256r1>,
 }
 
 impl EphemeralKeys {
@@ -201,7 +201,7 @@ pub fn password_key(can: &Can) -> SecretBytes<16> {
 }
 
 /// Decrypts the nonce: one block, so that CBC with an initialisation vector of zeros is the block cipher itself.
-fn open_nonce(can: &Can, cryptogram: &[u8]) -> Option<SecretBytes<NONCE>> {
+pub(super) fn open_nonce(can: &Can, cryptogram: &[u8]) -> Option<SecretBytes<NONCE>> {
     let cryptogram: [u8; NONCE] = cryptogram.try_into().ok()?;
     let cipher = Aes128::new(password_key(can).expose().into());
     Some(SecretBytes::written(|nonce| {

@@ -7,8 +7,11 @@ use std::io;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::explain::{Explanation, Follower, SessionSecrets};
+use super::pace::EphemeralKeys;
 use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
+use crate::secret::{Can, SecretText};
 
 /// Version of the file format that is read and written.
 pub const FORMAT_VERSION: u32 = 1;
@@ -128,10 +131,11 @@ enum Line {
     Header {
         version: u32,
         supports_extended_length: bool,
-        #[serde(default, rename = "keys")]
-        _keys: Option<Vec<String>>,
-        #[serde(default, rename = "can")]
-        _can: Option<String>,
+        /// The ephemeral keys of PACE: for the mapping, and for the agreement.
+        #[serde(default)]
+        keys: Option<[String; 2]>,
+        #[serde(default)]
+        can: Option<String>,
     },
     Exchange {
         tx: String,
@@ -157,6 +161,7 @@ pub struct Replay {
     exchanges: VecDeque<Exchange>,
     last_line: usize,
     extended_length: bool,
+    secrets: Option<SessionSecrets>,
 }
 
 impl Replay {
@@ -168,8 +173,13 @@ impl Replay {
         let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
         let malformed = |line| ReplayMismatch::Malformed { line };
         let (_, first) = lines.next().ok_or(malformed(1))?;
-        let Some(Line::Header { version: FORMAT_VERSION, supports_extended_length, .. }) = read_line(first) else {
+        let Some(Line::Header { version: FORMAT_VERSION, supports_extended_length, keys, can }) = read_line(first)
+        else {
             return Err(malformed(1));
+        };
+        let secrets = match (keys, can) {
+            (Some(keys), Some(can)) => Some(session_secrets(&keys, can).ok_or(malformed(1))?),
+            _ => None,
         };
         let mut exchanges = VecDeque::new();
         for (line, text) in lines.filter(|(_, text)| !text.trim().is_empty()) {
@@ -190,7 +200,7 @@ impl Replay {
             exchanges.push_back(Exchange { line, command, answer });
         }
         let last_line = exchanges.back().map_or(1, |last| last.line);
-        Ok(Self { exchanges, last_line, extended_length: supports_extended_length })
+        Ok(Self { exchanges, last_line, extended_length: supports_extended_length, secrets })
     }
 
     /// Whether the session was recorded with extended-length APDUs.
@@ -219,6 +229,22 @@ impl Replay {
         Ok(())
     }
 
+    /// Takes the protection off, as far as the file brings keys, and checks every step of PACE and every seal.
+    pub fn explain(self) -> Explanation {
+        let mut follower = Follower::new(self.secrets);
+        let mut explanation = Explanation::default();
+        for Exchange { line, command, answer } in self.exchanges {
+            match follower.follow(line, &command, answer.as_ref()) {
+                Ok(explained) => explanation.commands.push(explained),
+                Err(fault) => {
+                    explanation.fault = Some((line, fault));
+                    break;
+                }
+            }
+        }
+        explanation
+    }
+
     /// Ends the session: it must have been played to its last line.
     ///
     /// # Errors
@@ -229,6 +255,12 @@ impl Replay {
             None => Ok(()),
         }
     }
+}
+
+fn session_secrets(keys: &[String; 2], can: String) -> Option<SessionSecrets> {
+    let [mapping, agreement] = keys.each_ref().map(|key| hex::decode(key).ok()?.try_into().ok());
+    let keys = EphemeralKeys::from_bytes(&mapping?, &agreement?)?;
+    Some(SessionSecrets { keys, can: Can::parse(&SecretText::new(can)).ok()? })
 }
 
 fn read_line(text: &str) -> Option<Line> {

@@ -110,6 +110,7 @@ kinds! {
     SessionFile = 81 "session_file";
     CardImage = 82 "card_image";
     ReaderPort = 83 "reader_port";
+    SessionForged = 84 "session_forged";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.

@@ -153,3 +153,30 @@ fn what_is_read_contactless_is_what_is_read_with_contacts() {
     }
     assert_eq!(seen, 3);
 }
+
+/// What OpenHealth-Core recorded, decrypted: header without protection and status word.
+#[test]
+fn the_recorded_sessions_are_explained_and_every_seal_fits() {
+    use kartenbund::reader::explain::Protection;
+    use kartenbund::reader::replay::Replay;
+    let secured = |name: &str| {
+        let explanation =
+            Replay::parse(&std::fs::read_to_string(shared("data/traces").join(name)).unwrap()).unwrap().explain();
+        assert_eq!(explanation.fault, None, "{name}");
+        let steps = explanation.commands.iter().filter(|command| command.protection == Protection::Pace).count();
+        assert_eq!(steps, 4, "{name}");
+        let secured = explanation.commands.into_iter().filter(|command| command.protection == Protection::Secured);
+        secured
+            .map(|command| {
+                let (length, status) = command.answer.unwrap();
+                format!("{} {length} {status}", hex::encode_upper(command.header))
+            })
+            .collect::<Vec<_>>()
+    };
+    assert!(secured("establish-secure-channel.jsonl").is_empty());
+    let pin = secured("verify-pin.jsonl");
+    assert_eq!(pin[1..], ["80200002 0 63C3", "00200002 0 9000"]);
+    let data = secured("read-vsd.jsonl");
+    assert_eq!(data[3..], ["00B00000 560 9000", "00B00230 0 6B00"]);
+    assert!(data[..3].iter().all(|line| line.starts_with("00A4")), "{data:?}");
+}

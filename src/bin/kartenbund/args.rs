@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Replay {
         #[arg(value_name = "FILE")]
         file: PathBuf,
+        #[arg(long, conflicts_with_all = ["reader", "virtual_card"])]
+        explain: bool,
         #[command(flatten)]
         card: CardArgs,
     },

@@ -6,6 +6,7 @@ use kartenbund::client;
 use kartenbund::disk;
 use kartenbund::egk::{ApduLength, Egk, EgkError, Generation, Iccsn, Interface, ObjectSystem, OtherCard};
 use kartenbund::identity::Identity;
+use kartenbund::reader::explain::{Fault, Protection};
 use kartenbund::reader::pcsc::{Service, Sharing, Slot};
 use kartenbund::reader::record::Recorder;
 use kartenbund::reader::replay::Replay;
@@ -13,6 +14,7 @@ use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::secret::SecretText;
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::report::CardReport;
+use kartenbund::ui::session::SessionReport;
 use kartenbund::ui::terminal::Answers;
 use kartenbund::virtual_card::VirtualCard;
 use rand_core::UnwrapErr;
@@ -22,7 +24,7 @@ use time::OffsetDateTime;
 
 use crate::account::with_person;
 use crate::args::CardArgs;
-use crate::output::{Output, file_failure, read_file};
+use crate::output::{Output, file_failure, print_line, read_file};
 use crate::waiting;
 
 /// Longest card image and longest session that are read, in bytes.
@@ -235,9 +237,7 @@ pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(),
 
 /// Plays a session in place of a card; where a card is named, sends it the session's commands and compares.
 pub(crate) fn replay(file: &Path, args: &CardArgs, output: &Output) -> Result<(), Failure> {
-    let text = String::from_utf8(read_file(file, MAX_SESSION)?)
-        .map_err(|error| Kind::SessionFile.failure().text("line", "-").because(&error))?;
-    let mut replay = Replay::parse(&text)?;
+    let mut replay = read_session(file)?;
     if args.reader.is_some() || args.virtual_card.is_some() {
         with_card(args, output, Sharing::Shared, |channel| Ok(replay.against(channel)?))?;
         return output.result(&json!({ "same": true }), [output.texts.get("done-compared")]);
@@ -248,4 +248,36 @@ pub(crate) fn replay(file: &Path, args: &CardArgs, output: &Output) -> Result<()
     content.print(output)?;
     output.remark("done-replay", &[]);
     Ok(())
+}
+
+fn read_session(file: &Path) -> Result<Replay, Failure> {
+    let text = String::from_utf8(read_file(file, MAX_SESSION)?)
+        .map_err(|error| Kind::SessionFile.failure().text("line", "-").because(&error))?;
+    Ok(Replay::parse(&text)?)
+}
+
+/// Shows what was said in a session, with the protection taken off.
+pub(crate) fn explain(file: &Path, output: &Output) -> Result<(), Failure> {
+    let explanation = read_session(file)?.explain();
+    let (report, lines) = (SessionReport::new(&explanation), SessionReport::lines(&explanation, &output.texts));
+    let Some((line, fault)) = explanation.fault else {
+        output.result(&report, lines)?;
+        if explanation.commands.iter().any(|command| command.protection == Protection::Unreadable) {
+            output.remark("explain-no-keys", &[]);
+        }
+        return Ok(());
+    };
+    if !output.json {
+        lines.iter().try_for_each(|line| print_line(line))?;
+    }
+    let what = match fault {
+        Fault::Step { .. } => "step",
+        Fault::ReaderToken => "reader-token",
+        Fault::CardToken => "card-token",
+        Fault::Command(_) => "command",
+        Fault::Answer(_) => "answer",
+    };
+    let mut failure = Kind::SessionForged.failure().text("line", line.to_string()).text("what", what).because(&fault);
+    failure.report = serde_json::to_value(&report).ok();
+    Err(failure)
 }

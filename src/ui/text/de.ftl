@@ -225,6 +225,14 @@ error-card-image = Das Kartenabbild lässt sich nicht laden.
     .remedy = Geben Sie ein Abbild im XML-Format der gematik an, oder machen Sie eines: „kartenbund virtual-card new“.
 error-reader-port = Der virtuelle Leser ist unter dieser Adresse nicht zu erreichen.
     .remedy = Installieren Sie vsmartcard-vpcd, starten Sie pcscd, und prüfen Sie die Adresse hinter --vpcd.
+error-session-forged = Zeile { $line } der Aufzeichnung stimmt nicht: { $what ->
+        [step] dieser Schritt von PACE passt nicht zu den Schlüsseln und der Zugangsnummer (CAN) in der Datei
+        [reader-token] der Beweis des Lesers passt nicht zu den Schlüsseln und der Zugangsnummer (CAN) in der Datei
+        [card-token] der Beweis der Karte ist falsch
+        [command] der Befehl ist nicht so gesichert, wie er sein muss
+       *[answer] die Antwort ist nicht so gesichert, wie sie sein muss
+    }. Nichts dahinter ist zu glauben.
+    .remedy = Nehmen Sie eine unveränderte Aufzeichnung; stimmt auch die nicht, haben Karte oder Leser sich nicht an das Protokoll gehalten.
 
 ## Schritte
 
@@ -436,6 +444,39 @@ done-deny = Abgelehnt.
 done-record = Aufgezeichnet: { $path }
 done-compared = Die Karte antwortet auf jeden Befehl der Aufzeichnung wie damals.
 done-replay = Die Aufzeichnung wurde bis zur letzten Zeile abgespielt.
+explain-plain = offen
+explain-pace = PACE
+explain-secured = gesichert
+explain-unreadable = verschlüsselt
+explain-unknown = unbekannter Befehl
+explain-no-answer = keine Antwort
+explain-no-keys = Ein Teil ist verschlüsselt, und die Datei enthält die Schlüssel nicht.
+explain-bytes = { $count ->
+        [one] ein Byte
+       *[other] { $count } Bytes
+    }
+status-ok = erledigt
+status-corrupt = gelesen, aber die Prüfsumme stimmt nicht
+status-end = gelesen bis zum Ende der Datei
+status-deactivated = gewählt, aber abgeschaltet
+status-transport-pin = die Transport-PIN muss erst ersetzt werden
+status-empty-pin = es ist noch keine PIN gesetzt
+status-pin-disabled = die PIN ist abgeschaltet
+status-authentication = der Beweis gilt der Karte nicht
+status-length = falsche Länge
+status-not-allowed = nicht erlaubt, solange PIN oder PACE fehlen
+status-blocked = gesperrt
+status-conditions = geht jetzt nicht
+status-no-file = nicht vorhanden
+status-no-key = kein solcher Schlüssel und keine solche PIN
+status-offset = hinter dem Ende der Datei
+status-unsupported = die Karte kennt den Befehl nicht
+status-other = anderes
+status-tries = { $tries ->
+        [0] kein Versuch übrig
+        [one] noch ein Versuch übrig
+       *[other] noch { $tries } Versuche übrig
+    }
 done-evidence-export = Nachweis geschrieben: { $path }
 done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beenden mit Strg+C.
@@ -502,6 +543,7 @@ arg-contactless = Das Kartenabbild so benutzen, als läge die Karte auf einem Le
 arg-short-apdus = Nur kurze Befehle an die Karte senden
 arg-wait = Höchstens so viele Sekunden auf Leser und Karte warten; 0: gar nicht. Sonst wartet das Programm nur in einem Terminal
 arg-out = Datei, die geschrieben wird
+arg-explain = Die Sitzung zeigen, Befehl für Befehl, entschlüsselt und geprüft
 arg-file = Datei, die gelesen wird
 arg-image = Kartenabbild (XML)
 arg-vpcd = Adresse des virtuellen Lesers

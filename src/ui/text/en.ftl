@@ -225,6 +225,14 @@ error-card-image = The card image cannot be loaded.
     .remedy = Name an image in gematik's XML format, or make one: "kartenbund virtual-card new".
 error-reader-port = The virtual reader cannot be reached at this address.
     .remedy = Install vsmartcard-vpcd, start pcscd, and check the address behind --vpcd.
+error-session-forged = Line { $line } of the session is not right: { $what ->
+        [step] this step of PACE does not fit the keys and the card access number (CAN) in the file
+        [reader-token] the reader's proof does not fit the keys and the card access number (CAN) in the file
+        [card-token] the card's proof is wrong
+        [command] the command is not secured as it must be
+       *[answer] the answer is not secured as it must be
+    }. Nothing after it is to be believed.
+    .remedy = Take a session that nobody changed; if that one is not right either, card or reader did not keep to the protocol.
 
 ## Steps
 
@@ -436,6 +444,39 @@ done-deny = Denied.
 done-record = Recorded: { $path }
 done-compared = The card answers every command of the session as it did then.
 done-replay = The session was played to its last line.
+explain-plain = open
+explain-pace = PACE
+explain-secured = secured
+explain-unreadable = encrypted
+explain-unknown = unknown command
+explain-no-answer = no answer
+explain-no-keys = A part is encrypted, and the file does not hold the keys.
+explain-bytes = { $count ->
+        [one] one byte
+       *[other] { $count } bytes
+    }
+status-ok = done
+status-corrupt = read, but the checksum is wrong
+status-end = read to the end of the file
+status-deactivated = selected, but switched off
+status-transport-pin = the transport PIN has to be replaced first
+status-empty-pin = no PIN has been set yet
+status-pin-disabled = the PIN is switched off
+status-authentication = the card does not accept the proof
+status-length = wrong length
+status-not-allowed = not allowed while PIN or PACE are missing
+status-blocked = blocked
+status-conditions = not possible now
+status-no-file = not there
+status-no-key = no such key and no such PIN
+status-offset = behind the end of the file
+status-unsupported = the card does not know the command
+status-other = something else
+status-tries = { $tries ->
+        [0] no try left
+        [one] one try left
+       *[other] { $tries } tries left
+    }
 done-evidence-export = Evidence written: { $path }
 done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = The card is in the virtual reader { $address }. Stop with Ctrl+C.
@@ -502,6 +543,7 @@ arg-contactless = Use the card image as if the card lay on a reader without cont
 arg-short-apdus = Send short commands to the card only
 arg-wait = Wait for reader and card at most so many seconds; 0: not at all. Otherwise the program waits in a terminal only
 arg-out = File to write
+arg-explain = Show the session, command by command, decrypted and checked
 arg-file = File to read
 arg-image = Card image (XML)
 arg-vpcd = Address of the virtual reader
