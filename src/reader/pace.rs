@@ -7,6 +7,7 @@
 use aes::Aes128;
 use aes::cipher::{BlockCipherDecrypt as _, BlockCipherEncrypt as _};
 use bp256::BrainpoolP256r1;
+use bp256::elliptic_curve::ops::LinearCombination as _;
 use bp256::elliptic_curve::point::AffineCoordinates as _;
 use bp256::elliptic_curve::sec1::ToSec1Point as _;
 use bp256::elliptic_curve::{Generate as _, Group as _, PublicKey, SecretKey};
@@ -241,8 +242,9 @@ pub fn map(
     let s = Zeroizing::new(
         SecretKey::<BrainpoolP256r1>::from_slice(&*wide).map_or(Scalar::ZERO, |s| *s.to_nonzero_scalar()),
     );
-    let shared = ProjectivePoint::from(*other.as_affine()) * *own.to_nonzero_scalar();
-    let generator = ProjectivePoint::GENERATOR * *s + shared;
+    // Both products at once, in constant time too: the doublings are done once.
+    let other = ProjectivePoint::from(*other.as_affine());
+    let generator = ProjectivePoint::lincomb(&[(ProjectivePoint::GENERATOR, *s), (other, *own.to_nonzero_scalar())]);
     (!bool::from(generator.is_identity())).then_some(generator)
 }
 

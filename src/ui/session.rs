@@ -65,7 +65,7 @@ fn name(of: &Explained) -> Option<&'static str> {
     }
 }
 
-/// ` 12  secured  00B08400 Le=65536  READ BINARY → 878 bytes, 9000: done`
+/// ` 12  secured        00B08400 Le=65536  READ BINARY → 878 bytes, 9000: done`
 fn line(of: &Explained, texts: &Texts) -> String {
     let mark = texts.get(match of.protection {
         Protection::Plain => "explain-plain",
@@ -73,7 +73,7 @@ fn line(of: &Explained, texts: &Texts) -> String {
         Protection::Secured => "explain-secured",
         Protection::Unreadable => "explain-unreadable",
     });
-    let mut text = format!("{:>3}  {mark}  {}", of.line, hex::encode_upper(of.header));
+    let mut text = format!("{:>3}  {mark:<13}  {}", of.line, hex::encode_upper(of.header));
     if of.lc > 0 {
         text += &format!(" Lc={}", of.lc);
     }
