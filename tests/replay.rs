@@ -288,6 +288,17 @@ fn header(keys: Option<[&str; 2]>, can: Option<&str>) -> String {
     .to_string()
 }
 
+/// The lines with one of them changed.
+fn change(lines: &[String], number: usize, member: &str, change: impl FnOnce(&mut Vec<u8>)) -> Vec<String> {
+    let mut lines = lines.to_vec();
+    let mut line: serde_json::Value = serde_json::from_str(&lines[number]).unwrap();
+    let mut bytes = hex::decode(line[member].as_str().unwrap()).unwrap();
+    change(&mut bytes);
+    line[member] = hex::encode(bytes).into();
+    lines[number] = line.to_string();
+    lines
+}
+
 fn explained(header: &str, lines: &[String]) -> kartenbund::reader::explain::Explanation {
     Replay::parse(&(header.to_owned() + "\n" + &lines.join("\n"))).unwrap().explain()
 }
@@ -310,7 +321,7 @@ fn a_session_without_contacts_is_explained_to_the_last_line() {
         |header: &str, lc, length, status, protection| (header.to_owned(), lc, (length, word(status)), protection);
     let pace = [
         line("00B09C00", 0, 22, 0x9000, Plain),
-        line("0022C1A4", 15, 0, 0x9000, Plain),
+        line("0022C1A4", 15, 0, 0x9000, Pace),
         line("10860000", 2, 20, 0x9000, Pace),
         line("10860000", 69, 69, 0x9000, Pace),
         line("10860000", 69, 69, 0x9000, Pace),
@@ -366,6 +377,42 @@ fn whatever_is_changed_in_a_session_without_contacts_is_named_with_its_line() {
         // The first byte behind CLA that counts is INS: the header is sealed as well.
         assert!(matches!(flip(number, false, 1), (line, Fault::Command(_)) if line == number), "{number}");
         assert!(matches!(flip(number, false, 3), (line, Fault::Command(_)) if line == number), "{number}");
+    }
+
+    // The class: a command that is secured goes out open, or the other way round; and what is not PACE as it was chosen.
+    for number in 6..lines.len() {
+        for bit in [0x04, 0x08] {
+            let open = change(&lines, number, "tx", |bytes| bytes[0] ^= bit);
+            assert_eq!(explained(&header, &open).fault, Some((number + 2, Fault::NoSession)));
+        }
+    }
+    for at in 1..4 {
+        let other = change(&lines, 1, "tx", |bytes| bytes[at] ^= 1);
+        assert!(explained(&header, &other).fault.is_some(), "SET AT, byte {at}");
+    }
+    let other = change(&lines, 1, "tx", |bytes| *bytes.last_mut().unwrap() ^= 1);
+    assert_eq!(explained(&header, &other).fault, Some((3, Fault::Step { step: 0 })));
+    let refused = change(&lines, 1, "rx", |bytes| *bytes = vec![0x6A, 0x88]);
+    assert_eq!(explained(&header, &refused).fault, Some((3, Fault::Step { step: 0 })));
+    for (number, step) in [(2, 1), (3, 2), (4, 3), (5, 4)] {
+        let other = change(&lines, number, "tx", |bytes| bytes[3] ^= 1);
+        assert_eq!(explained(&header, &other).fault, Some((number + 2, Fault::Step { step })), "P2");
+    }
+    // A refusal that nobody sealed: PACE is over, and what is secured behind it belongs to nothing.
+    let refused = change(&lines, 5, "rx", |bytes| *bytes = vec![0x63, 0x00]);
+    assert_eq!(explained(&header, &refused).fault, Some((8, Fault::NoSession)));
+    assert_eq!(explained(&header, &refused[..6]).fault, None, "a wrong card access number is a session, too");
+    let refused = change(&lines, 3, "rx", |bytes| *bytes = vec![0x63, 0x00]);
+    assert_eq!(explained(&header, &refused).fault, Some((6, Fault::Step { step: 0 })));
+    // Nothing of PACE, and half of it.
+    assert_eq!(explained(&header, &[&lines[..1], &lines[6..]].concat()).fault, Some((3, Fault::NoSession)));
+    assert_eq!(explained(&header, &lines[..4]).fault, Some((5, Fault::Ends)));
+    // The card sends the reader's own key back.
+    for (number, step) in [(3, 2), (4, 3)] {
+        let sent: serde_json::Value = serde_json::from_str(&lines[number]).unwrap();
+        let point = &hex::decode(sent["tx"].as_str().unwrap()).unwrap()[9..9 + 65];
+        let reflected = change(&lines, number, "rx", |bytes| bytes[4..4 + 65].copy_from_slice(point));
+        assert_eq!(explained(&header, &reflected).fault, Some((number + 2, Fault::Step { step })));
     }
 
     // An answer that comes again, and one that is a bare status word.

@@ -16,12 +16,15 @@ use crate::apdu::tlv::DataObject;
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
 use crate::secret::{Can, SecretBytes};
 
+/// What SET AT chooses: id-PACE-ECDH-GM-AES-CBC-CMAC-128, and SK.CAN (gemSpec_COS, 14.9.9.7).
+const SET_PACE: [u8; 15] = [0x80, 0x0A, 0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x04, 0x02, 0x02, 0x83, 0x01, 0x02];
+
 /// How a command went over the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// As it is.
     Plain,
-    /// As a step of PACE, whose values were checked.
+    /// As the choice or a step of PACE; its values were checked.
     Pace,
     /// Encrypted and sealed; both seals were checked.
     Secured,
@@ -53,7 +56,7 @@ pub enum Fault {
     /// can be read.
     #[error("step {step} of PACE does not follow from keys and card access number")]
     Step {
-        /// Counted from 1, the nonce.
+        /// Counted from 1, the nonce; 0 is the choice of the protocol before it.
         step: u8,
     },
     /// The reader's authentication token is wrong: the card access number or a key of the file is another one.
@@ -62,6 +65,12 @@ pub enum Fault {
     /// The card's authentication token is wrong.
     #[error("the card's authentication token is wrong")]
     CardToken,
+    /// A command goes out open inside a secured session, or secured where none was opened.
+    #[error("the command does not belong to the session")]
+    NoSession,
+    /// The file ends inside PACE.
+    #[error("the session ends inside PACE")]
+    Ends,
     /// A command is not protected as it must be.
     #[error("the command: {0}")]
     Command(SecureMessagingError),
@@ -97,8 +106,6 @@ enum State {
     /// PACE was chosen; this is the next step.
     Pace(Step),
     Secured(Box<SecureMessaging>),
-    /// PACE has happened, and nobody can say with which keys.
-    Closed,
 }
 
 enum Step {
@@ -106,6 +113,17 @@ enum Step {
     Mapping(SecretBytes<16>),
     Agreement(ProjectivePoint),
     Tokens { session: SessionKeys, card: PublicKey<BrainpoolP256r1>, own: PublicKey<BrainpoolP256r1> },
+}
+
+impl Step {
+    fn number(&self) -> u8 {
+        match self {
+            Self::Nonce => 1,
+            Self::Mapping(_) => 2,
+            Self::Agreement(_) => 3,
+            Self::Tokens { .. } => 4,
+        }
+    }
 }
 
 impl Follower {
@@ -128,6 +146,7 @@ impl Follower {
             answer: answer.map(|answer| (answer.data().len(), answer.status())),
             protection,
         };
+        let has_keys = self.secrets.is_some();
         let state = std::mem::replace(&mut self.state, State::Plain);
         match (state, command.header()) {
             (State::Secured(mut session), [cla, ..]) if is_secured(cla) => {
@@ -136,46 +155,46 @@ impl Follower {
                 self.state = State::Secured(session);
                 Ok(explained(&plain, opened.as_ref(), Protection::Secured))
             }
-            (state, [cla, ..]) if is_secured(cla) => {
-                self.state = state;
-                Ok(explained(command, answer, Protection::Unreadable))
+            // The file has one pair of keys, so it holds one session, and that to its end.
+            (State::Secured(_), _) => Err(Fault::NoSession),
+            (_, [cla, ..]) if is_secured(cla) => match has_keys {
+                true => Err(Fault::NoSession),
+                false => Ok(explained(command, answer, Protection::Unreadable)),
+            },
+            // MANAGE SECURITY ENVIRONMENT, SET AT (gemSpec_COS, 14.9.9.7)
+            (_, [0x00, 0x22, 0xC1, 0xA4]) if has_keys => {
+                let is_pace = command.data() == SET_PACE && answer.is_some_and(|answer| answer.status().is_ok());
+                is_pace.then_some(()).ok_or(Fault::Step { step: 0 })?;
+                self.state = State::Pace(Step::Nonce);
+                Ok(explained(command, answer, Protection::Pace))
             }
-            // MANAGE SECURITY ENVIRONMENT, SET AT for PACE (gemSpec_COS, 14.9.9.7)
-            (_, [0x00, 0x22, 0xC1, 0xA4]) => {
-                self.state = match self.secrets {
-                    Some(_) => State::Pace(Step::Nonce),
-                    None => State::Closed,
-                };
-                Ok(explained(command, answer, Protection::Plain))
-            }
-            // GENERAL AUTHENTICATE (14.7.2)
-            (State::Pace(step), [0x00 | 0x10, 0x86, ..]) => {
-                let is_refused = answer.is_none_or(|answer| !answer.status().is_ok());
-                if !is_refused {
-                    self.state = self.pace(step, command.data(), answer.map_or(&[], ResponseApdu::data))?;
+            // GENERAL AUTHENTICATE (14.7.2): the last one does not chain.
+            (State::Pace(step), header) => {
+                let expected = [if step.number() == 4 { 0x00 } else { 0x10 }, 0x86, 0x00, 0x00];
+                (header == expected).then_some(()).ok_or(Fault::Step { step: step.number() })?;
+                match answer.filter(|answer| answer.status().is_ok()) {
+                    Some(answer) => self.state = self.pace(step, command.data(), answer.data())?,
+                    // Refused, as a wrong card access number is, or not answered: PACE has ended, and nothing is secured.
+                    None => return Ok(explained(command, answer, Protection::Plain)),
                 }
-                let protection = if is_refused { Protection::Plain } else { Protection::Pace };
-                Ok(explained(command, answer, protection))
+                Ok(explained(command, answer, Protection::Pace))
             }
-            (state, _) => {
-                // Resets are not recorded: what goes on without protection has left the session, as the card has.
-                self.state = match state {
-                    State::Secured(_) => State::Plain,
-                    state => state,
-                };
-                Ok(explained(command, answer, Protection::Plain))
-            }
+            (State::Plain, [_, 0x86, ..]) if has_keys => Err(Fault::Step { step: 0 }),
+            (State::Plain, _) => Ok(explained(command, answer, Protection::Plain)),
+        }
+    }
+
+    /// Whether the session may end here.
+    pub(super) fn end(&self) -> Result<(), Fault> {
+        match self.state {
+            State::Pace(_) => Err(Fault::Ends),
+            State::Plain | State::Secured(_) => Ok(()),
         }
     }
 
     /// Checks a step of PACE from the reader's side and from the card's, and gives what comes next.
     fn pace(&self, step: Step, command: &[u8], answer: &[u8]) -> Result<State, Fault> {
-        let number = match step {
-            Step::Nonce => 1,
-            Step::Mapping(_) => 2,
-            Step::Agreement(_) => 3,
-            Step::Tokens { .. } => 4,
-        };
+        let number = step.number();
         let fault = || Fault::Step { step: number };
         let secrets = self.secrets.as_ref().ok_or_else(fault)?;
         let value = |bytes: &[u8], tag: u16| {
@@ -192,6 +211,7 @@ impl Follower {
                     return Err(fault());
                 }
                 let card = point(answered(0x82)?)?;
+                (card != secrets.keys.mapping.public_key()).then_some(()).ok_or_else(fault)?;
                 Step::Agreement(pace::map(&nonce, &secrets.keys.mapping, &card).ok_or_else(fault)?)
             }
             Step::Agreement(generator) => {
@@ -200,6 +220,7 @@ impl Follower {
                     return Err(fault());
                 }
                 let card = point(answered(0x84)?)?;
+                (card != own).then_some(()).ok_or_else(fault)?;
                 Step::Tokens { session: pace::agree(&secrets.keys.agreement, &card), card, own }
             }
             Step::Tokens { session, card, own } => {

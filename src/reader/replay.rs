@@ -238,10 +238,11 @@ impl Replay {
                 Ok(explained) => explanation.commands.push(explained),
                 Err(fault) => {
                     explanation.fault = Some((line, fault));
-                    break;
+                    return explanation;
                 }
             }
         }
+        explanation.fault = follower.end().err().map(|fault| (self.last_line, fault));
         explanation
     }
 

@@ -274,7 +274,8 @@ pub(crate) fn explain(file: &Path, output: &Output) -> Result<(), Failure> {
         Fault::Step { .. } => "step",
         Fault::ReaderToken => "reader-token",
         Fault::CardToken => "card-token",
-        Fault::Command(_) => "command",
+        Fault::NoSession | Fault::Command(_) => "command",
+        Fault::Ends => "end",
         Fault::Answer(_) => "answer",
     };
     let mut failure = Kind::SessionForged.failure().text("line", line.to_string()).text("what", what).because(&fault);

@@ -229,6 +229,7 @@ error-session-forged = Zeile { $line } der Aufzeichnung stimmt nicht: { $what ->
         [step] dieser Schritt von PACE passt nicht zu den Schlüsseln und der Zugangsnummer (CAN) in der Datei
         [reader-token] der Beweis des Lesers passt nicht zu den Schlüsseln und der Zugangsnummer (CAN) in der Datei
         [card-token] der Beweis der Karte ist falsch
+        [end] die Sitzung endet mitten in PACE
         [command] der Befehl ist nicht so gesichert, wie er sein muss
        *[answer] die Antwort ist nicht so gesichert, wie sie sein muss
     }. Nichts dahinter ist zu glauben.

@@ -229,6 +229,7 @@ error-session-forged = Line { $line } of the session is not right: { $what ->
         [step] this step of PACE does not fit the keys and the card access number (CAN) in the file
         [reader-token] the reader's proof does not fit the keys and the card access number (CAN) in the file
         [card-token] the card's proof is wrong
+        [end] the session ends inside PACE
         [command] the command is not secured as it must be
        *[answer] the answer is not secured as it must be
     }. Nothing after it is to be believed.
