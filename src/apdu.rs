@@ -47,6 +47,11 @@ impl CommandApdu {
         self
     }
 
+    /// The same command asking for at most `ne` bytes; `None` where it asks for no more anyway.
+    pub fn capped(&self, ne: u32) -> Option<Self> {
+        self.ne.filter(|asked| *asked > ne).map(|_| Self { header: self.header, data: self.data.clone(), ne: Some(ne) })
+    }
+
     /// CLA, INS, P1, P2.
     pub fn header(&self) -> [u8; 4] {
         self.header

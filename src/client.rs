@@ -10,11 +10,11 @@ pub mod service;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
-use crate::egk::{Egk, EgkError};
+use crate::egk::{ApduLength, Egk, EgkError};
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
-use crate::reader::CardChannel;
 use crate::reader::pace::PaceError;
+use crate::reader::{CardChannel, ChannelError};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
 
 /// A named step of progress.
@@ -66,6 +66,8 @@ pub enum Notice {
     },
     /// The PIN is the wrong one of before; it was not sent again.
     SameWrongPin,
+    /// Another program reset the card; what was begun with it begins again.
+    CardWasReset,
     /// A registration that had broken off was completed without the card.
     Resumed,
     /// The decision had been taken before, and only the answer was lost.
@@ -191,9 +193,9 @@ pub struct Surroundings<'a> {
     pub clock: &'a dyn Fn() -> NumericDate,
 }
 
-/// Why the line to a card on a reader without contacts was not secured.
+/// Why a card was not reached.
 #[derive(Debug, Error)]
-pub enum ContactlessError {
+pub enum ReachError {
     /// The card.
     #[error(transparent)]
     Card(#[from] EgkError),
@@ -202,25 +204,132 @@ pub enum ContactlessError {
     Ask(#[from] AskError),
 }
 
-/// Asks for the card access number until the card accepts it, and gives it back for the next reset. No try is limited.
+/// How the card is reached: kept when what was begun with it begins again.
+#[derive(Debug)]
+pub struct Way {
+    length: ApduLength,
+    /// The number the card has accepted.
+    can: Option<Can>,
+    /// One it could not answer to any more.
+    untried: Option<Can>,
+    restarts_left: u8,
+}
+
+/// How often something begins again before it is given up: another program that resets the card all the time is told.
+const RESTARTS: u8 = 2;
+
+impl Way {
+    /// Nothing is known but the form of APDU to begin with.
+    pub fn new(length: ApduLength) -> Self {
+        Self { length, can: None, untried: None, restarts_left: RESTARTS }
+    }
+
+    /// Identifies the card, and secures the line to it where its access number is known.
+    ///
+    /// # Errors
+    /// The card.
+    pub fn open<C: CardChannel>(&self, channel: C, around: &mut Surroundings<'_>) -> Result<Egk<C>, EgkError> {
+        let mut egk = Egk::open(channel, self.length)?;
+        self.secure_again(&mut egk, around)?;
+        Ok(egk)
+    }
+
+    /// Asks for the card access number until the card accepts it, and secures the line. No try is limited.
+    ///
+    /// # Errors
+    /// [`ReachError`]; where there is nobody to ask, [`EgkError::Contactless`], and where there is nobody to ask again the
+    /// card's own [`PaceError::WrongCan`].
+    pub fn secure<C: CardChannel>(
+        &mut self,
+        egk: &mut Egk<C>,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), ReachError> {
+        let mut again = None;
+        loop {
+            let can = match self.untried.take() {
+                Some(can) => can,
+                None => match (around.ui.can(again.is_some()), again.take()) {
+                    (Err(AskError::NobodyThere), Some(wrong)) => return Err(EgkError::Pace(wrong).into()),
+                    (Err(AskError::NobodyThere), None) => return Err(EgkError::Contactless.into()),
+                    (can, _) => can?,
+                },
+            };
+            around.ui.step(Step::OpenContactless);
+            match egk.open_contactless(&can, around.rng) {
+                Ok(()) => {
+                    self.can = Some(can);
+                    return Ok(());
+                }
+                Err(EgkError::Pace(wrong @ PaceError::WrongCan)) => again = Some(wrong),
+                Err(error) => {
+                    self.untried = Some(can);
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Secures the line again after a reset, where it was secured before.
+    ///
+    /// # Errors
+    /// The card.
+    pub fn secure_again<C: CardChannel>(
+        &self,
+        egk: &mut Egk<C>,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), EgkError> {
+        let Some(can) = &self.can else { return Ok(()) };
+        around.ui.step(Step::OpenContactless);
+        egk.open_contactless(can, around.rng)
+    }
+
+    /// Takes up what an error says of the way, and says whether to begin again.
+    fn begins_again(&mut self, error: &EgkError, around: &mut Surroundings<'_>) -> bool {
+        match error {
+            _ if self.restarts_left == 0 => return false,
+            EgkError::Channel(ChannelError::Reset) => around.ui.notice(Notice::CardWasReset),
+            EgkError::TooLong { shorter } => self.length = *shorter,
+            _ => return false,
+        }
+        self.restarts_left -= 1;
+        true
+    }
+}
+
+/// An error that may come from the card.
+pub trait FromCard: From<EgkError> {
+    /// What the card or the line to it said, where that is the cause and nothing is left open by it.
+    fn card(&self) -> Option<&EgkError>;
+}
+
+impl FromCard for ReachError {
+    fn card(&self) -> Option<&EgkError> {
+        match self {
+            Self::Card(error) => Some(error),
+            Self::Ask(_) => None,
+        }
+    }
+}
+
+/// Carries `flow` out from the card's reset on, and again from there where the card is still there and only what was
+/// selected, verified and agreed on is gone: another program reset it, or the reader turned out to carry short APDUs
+/// alone while the line was secured. The access number is kept; a PIN is not, so `flow` asks for it anew.
 ///
 /// # Errors
-/// [`ContactlessError`]; the card's own [`PaceError::WrongCan`] where there is nobody to ask again.
-pub fn open_contactless<C: CardChannel>(
-    egk: &mut Egk<C>,
+/// Those of `flow`.
+pub fn restarting<C: CardChannel, T, E: FromCard>(
+    mut channel: C,
+    length: ApduLength,
     around: &mut Surroundings<'_>,
-) -> Result<Can, ContactlessError> {
-    let mut again = None;
+    mut flow: impl FnMut(&mut C, &mut Way, &mut Surroundings<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut way = Way::new(length);
     loop {
-        let can = match (around.ui.can(again.is_some()), again.take()) {
-            (Err(AskError::NobodyThere), Some(wrong)) => return Err(EgkError::Pace(wrong).into()),
-            (can, _) => can?,
-        };
-        around.ui.step(Step::OpenContactless);
-        match egk.open_contactless(&can, around.rng) {
-            Ok(()) => return Ok(can),
-            Err(EgkError::Pace(wrong @ PaceError::WrongCan)) => again = Some(wrong),
-            Err(error) => return Err(error.into()),
+        match flow(&mut channel, &mut way, around) {
+            Err(error) if error.card().is_some_and(|error| way.begins_again(error, around)) => {
+                channel.reset().map_err(EgkError::Channel)?;
+            }
+            result => return result,
         }
     }
 }

@@ -78,6 +78,13 @@ pub enum EgkError {
         /// The file's name in the specification.
         file: &'static str,
     },
+    /// The reader does not carry answers of the length that was asked for, and noticing it has ended a secured line: what
+    /// was begun has to begin again, in the shorter form.
+    #[error("the reader carries no answers of that length")]
+    TooLong {
+        /// The form to begin again with.
+        shorter: ApduLength,
+    },
     /// The card has no certificate to identify its holder with.
     #[error("the card holds no C.CH.AUT")]
     NoCertificate,
@@ -190,12 +197,9 @@ impl ApduLength {
         }
     }
 
-    fn shorter(self) -> Option<Self> {
-        match self {
-            Self::Extended => Some(Self::Short),
-            Self::Short => Some(Self::Short255),
-            Self::Short255 => None,
-        }
+    /// The next form that asks for less than `ne` bytes, which were refused.
+    fn shorter_than(self, ne: u32) -> Option<Self> {
+        [Self::Short, Self::Short255].into_iter().find(|&length| length.ne() < self.ne().min(ne))
     }
 }
 
@@ -220,13 +224,14 @@ impl<C: CardChannel> Egk<C> {
     pub fn open(channel: C, length: ApduLength) -> Result<Self, EgkError> {
         let mut egk = Self {
             channel: SecureChannel::new(channel),
-            length,
+            length: ApduLength::Extended,
             selected: None,
             key_selected: false,
             key: key::Kind::E256,
             object_system: ObjectSystem([0; 3]),
             generation: Generation::G2,
         };
+        egk.set_length(length);
         let answer = egk.transmit(&commands::select_application(AID_EGK))?;
         match answer.status() {
             StatusWord::OK => egk.selected = Some(AID_EGK),
@@ -275,11 +280,25 @@ impl<C: CardChannel> Egk<C> {
     /// # Errors
     /// [`PaceError::WrongCan`] when the card does not accept the number; the next one may be tried at once.
     pub fn open_contactless(&mut self, can: &Can, rng: &mut dyn CryptoRng) -> Result<(), EgkError> {
+        match self.open_contactless_with(can, &EphemeralKeys::random(rng)) {
+            Err(EgkError::Pace(PaceError::WrongCan)) => self.open_contactless_with(can, &EphemeralKeys::random(rng)),
+            other => other,
+        }
+    }
+
+    /// The same with keys that are known, once: for a session that is recorded or played.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_contactless_with(&mut self, can: &Can, keys: &EphemeralKeys) -> Result<(), EgkError> {
         self.select(AID_EGK)?;
-        let mut establish = || pace::establish(&mut self.channel, can, &EphemeralKeys::random(rng));
-        match establish() {
-            Err(PaceError::WrongCan) => Ok(establish()?),
-            other => Ok(other?),
+        Ok(pace::establish(&mut self.channel, can, keys)?)
+    }
+
+    fn set_length(&mut self, length: ApduLength) {
+        self.length = length;
+        if length == ApduLength::Short255 {
+            self.channel.avoid_le_00();
         }
     }
 
@@ -310,7 +329,8 @@ impl<C: CardChannel> Egk<C> {
 
     fn read_version(&mut self) -> Result<ObjectSystem, EgkError> {
         let file = "EF.Version2";
-        let answer = self.read_first(Sfi(0x11), NE_EXTENDED)?;
+        // A few dozen bytes on every card: what a short APDU carries, whatever the reader does.
+        let answer = self.read_first(Sfi(0x11), NE_SHORT)?;
         if answer.status() == StatusWord::FILE_NOT_FOUND {
             return Err(EgkError::TooOld(ObjectSystem([0; 3]))); // cards before generation 2 have no EF.Version2
         }

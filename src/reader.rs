@@ -89,7 +89,14 @@ pub enum ChannelError {
     /// The card or its reader was removed while it was used.
     #[error("the card was removed")]
     Removed,
-    /// Another program reset the card, or the transmission failed with the card still there.
+    /// Another program reset the card (SCARD_W_RESET_CARD): what was selected, verified and agreed on is gone. The line
+    /// is there again after [`CardChannel::reset`].
+    #[error("another program reset the card")]
+    Reset,
+    /// No answer came in the time the reader gives a card.
+    #[error("the card did not answer in time")]
+    Timeout,
+    /// The transmission failed with the card still there.
     #[error("the transmission failed")]
     Interrupted(#[source] Option<::pcsc::Error>),
     /// The answer is shorter than a status word or longer than any card's.

@@ -288,6 +288,30 @@ fn what_a_person_is_told_of_an_odd_card() {
 }
 
 #[test]
+fn a_session_without_contacts_is_recorded_played_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("session.jsonl");
+    let file = file.to_str().unwrap();
+    let record = ["--json", "record", "--virtual-card", ERIKA, "--contactless", "--out", file];
+    assert_eq!(error_code(&run(&record)), ("card_contactless".to_owned(), 22), "there is nobody to ask for the number");
+    let wrong = run(&[&record[..], &["--can", "123124"]].concat());
+    assert_eq!(error_code(&wrong), ("can_wrong".to_owned(), 35));
+    let recorded = json_of(&run(&[&record[..], &["--can", "123123"]].concat()));
+    assert_eq!(recorded["card"]["interface"], "contactless");
+    let played = json_of(&run(&["--json", "replay", file]));
+    assert_eq!(played, recorded);
+    let explained = text(&run(&["replay", "--explain", file]).stdout);
+    assert!(explained.contains("00B08400") && !explained.contains("0CB08400"), "{explained}");
+    let sent = run(&["--json", "replay", file, "--virtual-card", ERIKA, "--contactless"]);
+    assert_eq!(error_code(&sent), ("session_file".to_owned(), 81), "it is sent to no card again");
+    for refused in ["record", "read"] {
+        let without = if refused == "read" { vec!["read"] } else { vec!["record", "--out", file] };
+        let told = run(&[&without[..], &["--virtual-card", ERIKA, "--contactless"]].concat());
+        assert!(text(&told.stderr).contains("--can"), "{refused}: {}", text(&told.stderr));
+    }
+}
+
+#[test]
 fn the_pin_of_a_card_is_asked_for_and_changed_without_an_account() {
     let folder = tempfile::tempdir().unwrap();
     let status = run(&["--json", "card", "pin", "status", "--virtual-card", ERIKA]);
@@ -305,8 +329,8 @@ fn the_pin_of_a_card_is_asked_for_and_changed_without_an_account() {
     assert_eq!(error_code(&with(&["change"], "123456\n12345\n")), ("input_invalid".to_owned(), 5));
     assert_eq!(error_code(&with(&["change"], "123456\n")), ("nobody_there".to_owned(), 4));
     assert_eq!(json_of(&with(&["unblock"], "12345678\n24680246\n")), json!({ "unblocked": true }));
-    assert_eq!(json_of(&with(&["unblock", "--keep-pin"], "12345678\n")), json!({ "unblocked": true }));
-    let wrong = with(&["unblock", "--keep-pin"], "87654321\n");
+    assert_eq!(json_of(&with(&["unblock", "--keep-pin"], "")), json!({ "unblocked": false }));
+    let wrong = with(&["unblock"], "87654321\n24680246\n");
     assert_eq!(error_code(&wrong), ("puk_wrong".to_owned(), 36));
     assert!(json_of(&wrong)["error"]["message"].as_str().unwrap().contains("it can be used 9 more times"));
 }

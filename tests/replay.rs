@@ -100,18 +100,76 @@ fn lines_that_are_no_session_are_named() {
 #[test]
 fn a_recording_is_played_again_and_holds_no_pin() {
     let mut card = VirtualCard::load(&fixture("cards/erika.xml")).unwrap();
-    let mut recorder = Recorder::start(&mut card, Vec::new(), true).unwrap();
+    let mut recorder = Recorder::start(&mut card, Vec::new(), true, None).unwrap();
     read(&mut recorder, ApduLength::Extended).unwrap();
     let text = String::from_utf8(recorder.finish().unwrap()).unwrap();
     assert_eq!(text, fixture("sessions/read-erika.jsonl"), "the fixture is what `record` writes today");
 
-    let mut recorder = Recorder::start(&mut card, Vec::new(), true).unwrap();
+    let mut recorder = Recorder::start(&mut card, Vec::new(), true, None).unwrap();
     let verify = kartenbund::apdu::CommandApdu::parse(&hex::decode("002000020826123456FFFFFFFF").unwrap()).unwrap();
     assert!(matches!(recorder.transmit(&verify), Err(ChannelError::Session(ReplayMismatch::NotForFiles))));
     let text = String::from_utf8(recorder.finish().unwrap()).unwrap();
     assert_eq!(text.lines().count(), 1);
     card.reset();
     assert_eq!(hex::encode(card.execute(&[0x80, 0x20, 0x00, 0x02])), "63c3", "nor did the card see it");
+}
+
+/// A session without contacts holds what secures it, so it is played with the same keys, explained, and never sent to a
+/// card again.
+#[test]
+fn a_contactless_recording_is_played_again_explained_and_sent_to_no_card() {
+    use kartenbund::reader::explain::Protection;
+    use kartenbund::reader::pace::EphemeralKeys;
+    use kartenbund::reader::replay::SessionSecrets;
+
+    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
+    let mut card = VirtualCard::load_contactless(&fixture("cards/erika.xml"), &mut rng).unwrap();
+    let can = kartenbund::secret::Can::parse(&kartenbund::secret::SecretText::new("123123".to_owned())).unwrap();
+    let secrets = SessionSecrets { keys: EphemeralKeys::from_bytes(&KEYS[0], &KEYS[1]).unwrap(), can };
+    let read = |channel: &mut dyn CardChannel, SessionSecrets { keys, can }: &SessionSecrets| {
+        let mut egk = Egk::open(channel, ApduLength::Extended)?;
+        egk.open_contactless_with(can, keys)?;
+        egk.read_files().map(|files| files.pd)
+    };
+    let mut recorder = Recorder::start(&mut card, Vec::new(), true, Some(&secrets)).unwrap();
+    let pd = read(&mut recorder, &secrets).unwrap();
+    let text = String::from_utf8(recorder.finish().unwrap()).unwrap();
+    assert_eq!(text.lines().count(), 1 + 2 + 6 + 7);
+
+    let mut replay = Replay::parse(&text).unwrap();
+    let secrets = replay.take_secrets().unwrap();
+    assert_eq!(read(&mut replay, &secrets).unwrap(), pd);
+    replay.finish().unwrap();
+    let explanation = Replay::parse(&text).unwrap().explain();
+    assert_eq!(explanation.fault, None);
+    let secured = explanation.commands.iter().filter(|command| command.protection == Protection::Secured).count();
+    assert_eq!(secured, 7);
+
+    card.reset();
+    let refused = Replay::parse(&text).unwrap().against(&mut card);
+    assert!(matches!(refused, Err(ChannelError::Session(ReplayMismatch::NotForFiles))), "{refused:?}");
+
+    // A PIN gets into no recording, plain or secured, nor to the card; without secrets neither does PACE.
+    card.reset();
+    let send = |secrets: Option<&SessionSecrets>, card: &mut VirtualCard, tx: &str| {
+        let mut recorder = Recorder::start(card, Vec::new(), true, secrets).unwrap();
+        let command = kartenbund::apdu::CommandApdu::parse(&hex::decode(tx).unwrap()).unwrap();
+        let is_refused = matches!(recorder.transmit(&command), Err(ChannelError::Session(ReplayMismatch::NotForFiles)));
+        assert_eq!(is_refused, recorder.finish().unwrap().iter().filter(|byte| **byte == b'\n').count() == 1);
+        is_refused
+    };
+    let verify = "0C20000215870901AABBCCDDEEFF00118E080011223344556677";
+    let sign = "0C2A9E9A0A8E08001122334455667700";
+    for refused in ["002000020826123456FFFFFFFF", verify, sign, "0022C1A40100", "00860000027C0000", "0CB08400"] {
+        assert!(send(None, &mut card, refused), "{refused}");
+    }
+    for refused in ["002000020826123456FFFFFFFF", verify, sign, "0022C1B60100", "0C860000027C0000", "00880000010000"] {
+        assert!(send(Some(&secrets), &mut card, refused), "{refused}");
+    }
+    for passed in ["0022C1A40100", "10860000027C0000", "00860000027C0000", "0CB08400", "8C2000020A8E080011223344556677"]
+    {
+        assert!(!send(Some(&secrets), &mut card, passed), "{passed}");
+    }
 }
 
 /// Refuses extended length the way some readers do, and counts.
@@ -146,7 +204,7 @@ impl<C: CardChannel> CardChannel for ShortReader<C> {
 
 #[test]
 fn a_reader_that_refuses_extended_length_is_noticed_once_and_reading_goes_on() {
-    for (refuse_with, refuse_le_00, refused) in [(Some(0x6700), false, 1), (None, false, 1), (Some(0x6700), true, 2)] {
+    for (refuse_with, refuse_le_00, refused) in [(Some(0x6700), false, 1), (None, false, 1), (Some(0x6700), true, 1)] {
         let card = VirtualCard::load(&fixture("cards/erika.xml")).unwrap();
         let mut reader = ShortReader { card, refuse_with, refuse_le_00, refused: 0, sent: 0 };
         assert_eq!(read(&mut reader, ApduLength::Extended).unwrap(), "Müstermann");

@@ -3,10 +3,10 @@
 
 use thiserror::Error;
 
-use super::{AskError, ContactlessError, Notice, Step, Surroundings, open_contactless};
+use super::{AskError, FromCard, Notice, ReachError, Step, Surroundings, Way, restarting};
 use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer};
 use crate::reader::{CardChannel, ChannelError};
-use crate::secret::{Can, Pin};
+use crate::secret::Pin;
 
 /// Why no PIN was sent, or the PIN did not open the card.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -65,11 +65,20 @@ fn unanswered(error: EgkError) -> PinError {
     }
 }
 
-impl From<ContactlessError> for PinError {
-    fn from(error: ContactlessError) -> Self {
+impl From<ReachError> for PinError {
+    fn from(error: ReachError) -> Self {
         match error {
-            ContactlessError::Card(error) => error.into(),
-            ContactlessError::Ask(error) => error.into(),
+            ReachError::Card(error) => error.into(),
+            ReachError::Ask(error) => error.into(),
+        }
+    }
+}
+
+impl FromCard for PinError {
+    fn card(&self) -> Option<&EgkError> {
+        match self {
+            Self::Card(error) => Some(error),
+            _ => None,
         }
     }
 }
@@ -91,30 +100,38 @@ pub enum UnblockError {
     PukUsedUp,
 }
 
-/// A card whose PIN is asked for: identified, and reached with the access number where it has to be.
-struct Reached<C> {
-    egk: Egk<C>,
-    can: Option<Can>,
-    status: PinStatus,
+impl From<EgkError> for UnblockError {
+    fn from(error: EgkError) -> Self {
+        PinError::from(error).into()
+    }
 }
 
+impl FromCard for UnblockError {
+    fn card(&self) -> Option<&EgkError> {
+        match self {
+            Self::Pin(error) => error.card(),
+            _ => None,
+        }
+    }
+}
+
+/// A card whose PIN is asked for, identified and reached, and what it says of the PIN.
 fn reach<C: CardChannel>(
     channel: C,
-    length: ApduLength,
+    way: &mut Way,
     around: &mut Surroundings<'_>,
-) -> Result<Reached<C>, PinError> {
+) -> Result<(Egk<C>, PinStatus), PinError> {
     around.ui.step(Step::IdentifyCard);
-    let mut egk = Egk::open(channel, length)?;
+    let mut egk = way.open(channel, around)?;
     around.ui.step(Step::ReadPinStatus);
-    let mut can = None;
     let status = match egk.pin_status() {
         Err(EgkError::Contactless) => {
-            can = Some(open_contactless(&mut egk, around)?);
+            way.secure(&mut egk, around)?;
             egk.pin_status()?
         }
         status => status?,
     };
-    Ok(Reached { egk, can, status })
+    Ok((egk, status))
 }
 
 /// What the card says of its PIN. Spends no try.
@@ -126,7 +143,7 @@ pub fn status<C: CardChannel>(
     length: ApduLength,
     around: &mut Surroundings<'_>,
 ) -> Result<PinStatus, PinError> {
-    Ok(reach(channel, length, around)?.status)
+    restarting(channel, length, around, |channel, way, around| Ok(reach(channel, way, around)?.1))
 }
 
 /// Puts a new PIN in the place of the old one, of the transport PIN, or of none. One try is spent at most; a wrong old
@@ -135,7 +152,11 @@ pub fn status<C: CardChannel>(
 /// # Errors
 /// [`PinError`].
 pub fn change<C: CardChannel>(channel: C, length: ApduLength, around: &mut Surroundings<'_>) -> Result<(), PinError> {
-    let Reached { mut egk, can, status } = reach(channel, length, around)?;
+    restarting(channel, length, around, change_once)
+}
+
+fn change_once<C: CardChannel>(channel: &mut C, way: &mut Way, around: &mut Surroundings<'_>) -> Result<(), PinError> {
+    let (mut egk, status) = reach(channel, way, around)?;
     let answer = match status {
         PinStatus::EmptyPin => {
             let new = around.ui.new_card_pin()?;
@@ -152,7 +173,7 @@ pub fn change<C: CardChannel>(channel: C, length: ApduLength, around: &mut Surro
             egk.change_pin(attempt, &old, &new)
         }
         status => {
-            let (attempt, tries_left) = leave(&mut egk, status, can.as_ref(), around)?;
+            let (attempt, tries_left) = leave(&mut egk, status, way, around)?;
             let old = OldPin::Own(around.ui.card_pin(tries_left, false)?);
             let new = around.ui.new_card_pin()?;
             around.ui.step(Step::ChangePin);
@@ -167,7 +188,18 @@ pub fn change<C: CardChannel>(channel: C, length: ApduLength, around: &mut Surro
     }
 }
 
-/// Gives the PIN all its tries again with the PUK; with a new PIN unless `keeps_pin`. One use of the PUK is spent.
+/// What became of unblocking a PIN.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unblocked {
+    /// The PIN has all its tries again.
+    Done,
+    /// It had them all, and was to stay as it is: the PUK was not asked for.
+    NotNeeded,
+}
+
+/// Gives the PIN all its tries again with the PUK; with a new PIN unless `keeps_pin`. One use of the PUK is spent, and
+/// none where there is nothing to do.
 ///
 /// # Errors
 /// [`UnblockError`].
@@ -176,12 +208,22 @@ pub fn unblock<C: CardChannel>(
     length: ApduLength,
     keeps_pin: bool,
     around: &mut Surroundings<'_>,
-) -> Result<(), UnblockError> {
-    let Reached { mut egk, status, .. } = reach(channel, length, around)?;
-    // There is nothing to unblock yet.
+) -> Result<Unblocked, UnblockError> {
+    restarting(channel, length, around, |channel, way, around| unblock_once(channel, way, keeps_pin, around))
+}
+
+fn unblock_once<C: CardChannel>(
+    channel: &mut C,
+    way: &mut Way,
+    keeps_pin: bool,
+    around: &mut Surroundings<'_>,
+) -> Result<Unblocked, UnblockError> {
+    let (mut egk, status) = reach(channel, way, around)?;
     match status {
+        // There is nothing to unblock yet.
         PinStatus::TransportPin => return Err(PinError::Refused(PinRefusal::TransportPin).into()),
         PinStatus::EmptyPin => return Err(PinError::Refused(PinRefusal::NoPin).into()),
+        PinStatus::Usable(tries) if keeps_pin && tries.are_all() => return Ok(Unblocked::NotNeeded),
         _ => {}
     }
     let puk = around.ui.puk().map_err(PinError::Ask)?;
@@ -190,20 +232,22 @@ pub fn unblock<C: CardChannel>(
     let answer = egk.unblock_pin(&puk, new.as_ref());
     let forgotten = forget_pin(&mut egk);
     match answer.map_err(unanswered)? {
-        PukAnswer::Accepted => Ok(forgotten.map_err(PinError::Card)?),
+        PukAnswer::Accepted => Ok(forgotten.map(|()| Unblocked::Done)?),
         PukAnswer::Wrong { uses_left } => Err(UnblockError::WrongPuk { uses_left }),
         PukAnswer::UsedUp => Err(UnblockError::PukUsedUp),
     }
 }
 
 /// Resets the card, so that no verified PIN stays behind, whatever came of what was done. A card that is gone has
-/// forgotten it, and so has one that does not come back from its reset.
+/// forgotten it, and so has one that somebody else reset, or that does not come back from its reset.
 ///
 /// # Errors
 /// The line to a card that is still there.
 pub(super) fn forget_pin<C: CardChannel>(egk: &mut Egk<C>) -> Result<(), EgkError> {
     match egk.reset() {
-        Err(EgkError::Channel(ChannelError::NoCard | ChannelError::Removed | ChannelError::MuteCard)) => Ok(()),
+        Err(EgkError::Channel(
+            ChannelError::NoCard | ChannelError::Removed | ChannelError::MuteCard | ChannelError::Reset,
+        )) => Ok(()),
         reset => reset,
     }
 }
@@ -211,26 +255,24 @@ pub(super) fn forget_pin<C: CardChannel>(egk: &mut Egk<C>) -> Result<(), EgkErro
 /// Asks the card how many tries are left, and the person where it is the last one.
 pub(super) fn leave_to_verify<C: CardChannel>(
     egk: &mut Egk<C>,
-    can: Option<&Can>,
+    way: &Way,
     around: &mut Surroundings<'_>,
 ) -> Result<(Attempt, u8), PinError> {
     let status = egk.pin_status()?;
-    leave(egk, status, can, around)
+    leave(egk, status, way, around)
 }
 
 /// The same where the card was asked before.
 fn leave<C: CardChannel>(
     egk: &mut Egk<C>,
     mut status: PinStatus,
-    can: Option<&Can>,
+    way: &Way,
     around: &mut Surroundings<'_>,
 ) -> Result<(Attempt, u8), PinError> {
     if status == PinStatus::AlreadyVerified {
         // Somebody's PIN was verified before; only this person's counts.
         egk.reset()?;
-        if let Some(can) = can {
-            egk.open_contactless(can, around.rng)?;
-        }
+        way.secure_again(egk, around)?;
         status = egk.pin_status()?;
     }
     let tries = match status {

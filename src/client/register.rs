@@ -8,7 +8,7 @@ use super::card_pin::{PinError, PinRefusal, forget_pin, leave_to_verify, verify_
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
-use super::{AskError, ContactlessError, Notice, Step, Surroundings, open_contactless, skew};
+use super::{AskError, FromCard, Notice, ReachError, Step, Surroundings, restarting, skew};
 use crate::device_key::{DeviceKeyError, NewKey};
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::identity::certificate::{Certificate, CertificateError};
@@ -74,9 +74,18 @@ impl From<PinError> for RegisterError {
     }
 }
 
-impl From<ContactlessError> for RegisterError {
-    fn from(error: ContactlessError) -> Self {
+impl From<ReachError> for RegisterError {
+    fn from(error: ReachError) -> Self {
         PinError::from(error).into()
+    }
+}
+
+impl FromCard for RegisterError {
+    fn card(&self) -> Option<&EgkError> {
+        match self {
+            Self::Card(error) => Some(error),
+            _ => None,
+        }
     }
 }
 
@@ -114,10 +123,12 @@ pub struct Wish {
     pub length: ApduLength,
 }
 
-/// A registration that was opened, and how far the service's clock is ahead of ours, in seconds.
+/// A registration that was opened, how far the service's clock is ahead of ours, in seconds, and the nonce that was
+/// committed to.
 struct Offer {
     registration_id: RegistrationId,
     skew: NumericDate,
+    nonce: DeviceNonce,
 }
 
 /// Registers this computer with the card on `channel`. The PIN is entered once, and the card signs twice under it.
@@ -138,44 +149,35 @@ pub fn register(
         return Ok(device);
     }
 
-    around.ui.step(Step::ReadCard);
-    let mut egk = Egk::open(channel, wish.length)?;
-    let mut can = None;
-    let certificate = match usable_certificate(&mut egk, profile, (around.clock)()) {
-        Err(RegisterError::Card(EgkError::Contactless)) => {
-            can = Some(open_contactless(&mut egk, around)?);
-            usable_certificate(&mut egk, profile, (around.clock)())?
-        }
-        certificate => certificate?,
-    };
-    around.ui.step(Step::ReadPinStatus);
-    let (attempt, tries_left) = leave_to_verify(&mut egk, can.as_ref(), around)?;
-    let pin = around.ui.card_pin(tries_left, false)?;
-    let device_pin = around.ui.new_device_pin()?;
-
-    around.ui.step(Step::MakeDeviceKey);
-    let device = NewKey::make(&device_pin, around.rng)?;
-    drop(device_pin);
-    around.ui.step(Step::OpenRegistration);
-    let nonce = DeviceNonce::random(around.rng);
-    let request = RegistrationRequest {
-        method: BindingMethod::Card,
-        jkt: device.key.public().thumbprint(),
-        commit: nonce.commitment(),
-        device_information: device_information(&wish.name),
-    };
-    let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request)?;
-    let is_ours = offer.aud == profile.service && offer.voprf_pk.is_none();
-    is_ours.then_some(()).ok_or(ServiceError::Contradiction("registration"))?;
-    let skew = skew(offer.server_time, around);
-    let offer = Offer { registration_id: offer.registration_id, skew };
-
-    around.ui.step(Step::VerifyPin);
-    let verified = verify_pin(&mut egk, attempt, pin, around).map_err(RegisterError::from);
-    let signed = verified.and_then(|()| sign_evidence(here, &mut egk, &certificate, &device, &offer, around));
-    let forgotten = forget_pin(&mut egk);
-    let (evidence, challenge) = signed?;
-    forgotten?;
+    // Made once, also where another program resets the card and everything with it begins again.
+    let mut made = None;
+    let (evidence, challenge) = restarting(channel, wish.length, around, |channel, way, around| {
+        around.ui.step(Step::ReadCard);
+        let mut egk = way.open(channel, around)?;
+        let certificate = match usable_certificate(&mut egk, profile, (around.clock)()) {
+            Err(RegisterError::Card(EgkError::Contactless)) => {
+                way.secure(&mut egk, around)?;
+                usable_certificate(&mut egk, profile, (around.clock)())?
+            }
+            certificate => certificate?,
+        };
+        around.ui.step(Step::ReadPinStatus);
+        let (attempt, tries_left) = leave_to_verify(&mut egk, way, around)?;
+        let pin = around.ui.card_pin(tries_left, false)?;
+        let (device, offer) = match &mut made {
+            Some(made) => made,
+            none => none.insert(open_registration(here, wish, around)?),
+        };
+        around.ui.step(Step::VerifyPin);
+        let verified = verify_pin(&mut egk, attempt, pin, around).map_err(RegisterError::from);
+        let signed = verified.and_then(|()| sign_evidence(here, &mut egk, &certificate, device, offer, around));
+        let forgotten = forget_pin(&mut egk);
+        let signed = signed?;
+        forgotten?;
+        Ok::<_, RegisterError>(signed)
+    })?;
+    // Nothing was signed without them.
+    let (device, offer) = made.ok_or(RegisterError::Message)?;
 
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
@@ -184,7 +186,7 @@ pub fn register(
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
-    let request = EvidenceRequest { pop, nonce_d: nonce, evidence };
+    let request = EvidenceRequest { pop, nonce_d: offer.nonce, evidence };
     let answer: RegistrationAnswer = match service.call(Method::PUT, &path, &request) {
         Ok(answer) => answer,
         Err(error) => {
@@ -200,6 +202,32 @@ pub fn register(
         Some(device) => Ok(device),
         None => Err(ServiceError::Contradiction("device").into()),
     }
+}
+
+/// Makes the device key, locks it with a PIN the person chooses, and announces it to the service.
+fn open_registration(
+    here: &LoggedIn,
+    wish: &Wish,
+    around: &mut Surroundings<'_>,
+) -> Result<(NewKey, Offer), RegisterError> {
+    let LoggedIn { profile, service, .. } = here;
+    let device_pin = around.ui.new_device_pin()?;
+    around.ui.step(Step::MakeDeviceKey);
+    let device = NewKey::make(&device_pin, around.rng)?;
+    drop(device_pin);
+    around.ui.step(Step::OpenRegistration);
+    let nonce = DeviceNonce::random(around.rng);
+    let request = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: device.key.public().thumbprint(),
+        commit: nonce.commitment(),
+        device_information: device_information(&wish.name),
+    };
+    let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request)?;
+    let is_ours = offer.aud == profile.service && offer.voprf_pk.is_none();
+    is_ours.then_some(()).ok_or(ServiceError::Contradiction("registration"))?;
+    let skew = skew(offer.server_time, around);
+    Ok((device, Offer { registration_id: offer.registration_id, skew, nonce }))
 }
 
 /// Everything that needs no card: completes a registration whose answer was lost, and refuses where this computer is

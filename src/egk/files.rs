@@ -3,7 +3,8 @@
 use super::key::Kind;
 use super::{AID_EGK, ApduLength, DF_ESIGN, DF_HCA, Egk, EgkError, Iccsn};
 use crate::apdu::commands::{self, Aid, Sfi};
-use crate::apdu::{NE_EXTENDED, ResponseApdu, StatusWord};
+use crate::apdu::{NE_EXTENDED, NE_SHORT, ResponseApdu, StatusWord};
+use crate::reader::secure::SecureMessagingError;
 use crate::reader::{CardChannel, ChannelError};
 
 /// A transparent file, and how its content says how long it is.
@@ -115,7 +116,7 @@ impl<C: CardChannel> Egk<C> {
         let length = (file.length)(&content).filter(|length| *length <= file.max).ok_or_else(malformed)?;
         if content.len() < length && self.length == ApduLength::Extended {
             // The reader or the card cut the answer: what is left comes in short APDUs.
-            self.length = ApduLength::Short;
+            self.set_length(ApduLength::Short);
         }
         while content.len() < length {
             let offset = u16::try_from(content.len()).map_err(|_| malformed())?;
@@ -131,20 +132,29 @@ impl<C: CardChannel> Egk<C> {
         Ok(content)
     }
 
-    /// Sends the first READ BINARY of a file, for at most `most` bytes. A reader or card that refuses the length is noticed here, once, and all
-    /// that follows is sent in the shorter form.
+    /// Sends the first READ BINARY of a file, for at most `most` bytes. A reader or card that refuses the length is noticed
+    /// here, once, and all that follows is sent in the shorter form.
     pub(super) fn read_first(&mut self, sfi: Sfi, most: u32) -> Result<ResponseApdu, EgkError> {
         loop {
-            match self.channel.transmit(&commands::read_binary_sfi(sfi, self.ne().min(most))) {
-                Ok(answer) if answer.status() == StatusWord::WRONG_LENGTH => match self.length.shorter() {
-                    Some(shorter) => self.length = shorter,
+            let asked = self.ne().min(most);
+            let is_secured = self.channel.is_secured();
+            match self.channel.transmit(&commands::read_binary_sfi(sfi, asked)) {
+                Ok(answer) if answer.status() == StatusWord::WRONG_LENGTH => match self.length.shorter_than(asked) {
+                    Some(shorter) => self.set_length(shorter),
                     None => return Ok(answer),
                 },
-                // A secured line does not survive the reset; what fails in it has failed.
-                Err(ChannelError::Interrupted(_))
-                    if self.length == ApduLength::Extended && !self.channel.is_secured() =>
+                // In a secured line the reader's refusal has no seal, and a reset ends the session.
+                Err(ChannelError::Unprotected(SecureMessagingError::Unprotected(StatusWord::WRONG_LENGTH)))
+                    if self.length != ApduLength::Short255 =>
                 {
-                    self.length = ApduLength::Short;
+                    let shorter = self.length.shorter_than(asked).unwrap_or(ApduLength::Short255);
+                    return Err(EgkError::TooLong { shorter });
+                }
+                Err(ChannelError::Interrupted(_) | ChannelError::Timeout) if asked > NE_SHORT && is_secured => {
+                    return Err(EgkError::TooLong { shorter: ApduLength::Short });
+                }
+                Err(ChannelError::Interrupted(_) | ChannelError::Timeout) if asked > NE_SHORT => {
+                    self.set_length(ApduLength::Short);
                     let application = self.selected.unwrap_or(AID_EGK);
                     self.reset()?;
                     self.select(application)?;

@@ -33,6 +33,9 @@ pub enum PinStatus {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Tries(u8);
 
+/// How many tries PIN.CH has when none was wrong (gemSpec_eGK_ObjSys_G2_1, PIN.CH).
+const ALL_TRIES: u8 = 3;
+
 /// Whether the person agreed to spend the last try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastTry {
@@ -50,6 +53,11 @@ impl Tries {
     /// How many are left.
     pub fn left(&self) -> u8 {
         self.0
+    }
+
+    /// Whether none was wrong since the last right one.
+    pub fn are_all(&self) -> bool {
+        self.0 >= ALL_TRIES
     }
 
     /// Leave to spend one try; the last one only where the person agreed to it. `None` is no leave.

@@ -10,11 +10,12 @@ use bp256::r1::ProjectivePoint;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
-use super::pace::{self, EphemeralKeys};
+use super::pace;
+use super::replay::SessionSecrets;
 use super::secure::{SecureMessaging, SecureMessagingError, SessionKeys};
 use crate::apdu::tlv::DataObject;
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
-use crate::secret::{Can, SecretBytes};
+use crate::secret::SecretBytes;
 
 /// What SET AT chooses: id-PACE-ECDH-GM-AES-CBC-CMAC-128, and SK.CAN (gemSpec_COS, 14.9.9.7).
 const SET_PACE: [u8; 15] = [0x80, 0x0A, 0x04, 0x00, 0x7F, 0x00, 0x07, 0x02, 0x02, 0x04, 0x02, 0x02, 0x83, 0x01, 0x02];
@@ -86,13 +87,6 @@ pub struct Explanation {
     pub commands: Vec<Explained>,
     /// The first fault, and its line.
     pub fault: Option<(usize, Fault)>,
-}
-
-/// What a file brings to read a session without contacts with.
-#[derive(Debug)]
-pub(super) struct SessionSecrets {
-    pub(super) keys: EphemeralKeys,
-    pub(super) can: Can,
 }
 
 /// Follows a session from its first exchange on.

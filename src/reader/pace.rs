@@ -94,6 +94,11 @@ impl EphemeralKeys {
         let key = |bytes: &[u8; 32]| SecretKey::from_slice(bytes).ok();
         Some(Self { mapping: key(mapping)?, agreement: key(agreement)? })
     }
+
+    /// The same as hexadecimal text, for the file of a session.
+    pub(super) fn to_hex(&self) -> [String; 2] {
+        [&self.mapping, &self.agreement].map(|key| hex::encode_upper(key.to_bytes()))
+    }
 }
 
 impl std::fmt::Debug for EphemeralKeys {

@@ -19,6 +19,10 @@ const PROTOCOLS: Protocols = Protocols::T0.union(Protocols::T1);
 /// How long it takes the service to notice that a card is gone: pcsc-lite looks every 400 ms, a busy one less often.
 const NEXT_LOOK: Duration = Duration::from_millis(1500);
 
+/// A transmission that fails after this long failed because no answer came: pcsc-lite has one error for that and for a
+/// disturbed line (SCARD_E_NOT_TRANSACTED), but a disturbed line fails at once, and drivers wait for seconds.
+const ANSWER_TIME: Duration = Duration::from_secs(1);
+
 /// What a reader holds, as the PC/SC service sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
@@ -188,7 +192,11 @@ impl CardChannel for PcscChannel<'_> {
             Line::Exclusive(card) => card,
             Line::Shared(transaction) => transaction,
         };
-        let answer = card.transmit(&command.to_bytes(), &mut self.buffer).map_err(channel_error)?;
+        let began = Instant::now();
+        let answer = card.transmit(&command.to_bytes(), &mut self.buffer).map_err(|error| match error {
+            Error::NotTransacted if began.elapsed() >= ANSWER_TIME => ChannelError::Timeout,
+            error => channel_error(error),
+        })?;
         ResponseApdu::parse(answer).ok_or(ChannelError::Malformed)
     }
 
@@ -264,6 +272,8 @@ fn channel_error(error: Error) -> ChannelError {
             ChannelError::MuteCard
         }
         Error::SharingViolation => ChannelError::InUse,
+        Error::ResetCard => ChannelError::Reset,
+        Error::Timeout => ChannelError::Timeout,
         error => ChannelError::Interrupted(Some(error)),
     }
 }

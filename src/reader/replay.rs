@@ -7,7 +7,7 @@ use std::io;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::explain::{Explanation, Follower, SessionSecrets};
+use super::explain::{Explanation, Follower};
 use super::pace::EphemeralKeys;
 use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
@@ -116,6 +116,15 @@ impl fmt::Display for AnswerSummary {
     }
 }
 
+/// What a session without contacts is secured with.
+#[derive(Debug)]
+pub struct SessionSecrets {
+    /// The ephemeral keys of PACE.
+    pub keys: EphemeralKeys,
+    /// The card access number.
+    pub can: Can,
+}
+
 /// Whether a command may be in a file: SELECT, READ BINARY, and GET PIN STATUS, which carries nothing.
 pub(super) fn is_for_files(command: &CommandApdu) -> bool {
     match command.header() {
@@ -206,6 +215,11 @@ impl Replay {
     /// Whether the session was recorded with extended-length APDUs.
     pub fn extended_length(&self) -> bool {
         self.extended_length
+    }
+
+    /// What the session is secured with, where its file says so: to play it with the same keys.
+    pub fn take_secrets(&mut self) -> Option<SessionSecrets> {
+        self.secrets.take()
     }
 
     /// Sends the commands of the session to a card, and compares its answers byte for byte. Commands that were recorded

@@ -266,6 +266,7 @@ impl SecureMessaging {
 pub struct SecureChannel<C> {
     channel: C,
     state: State,
+    refuses_le_00: bool,
 }
 
 #[derive(Debug)]
@@ -278,7 +279,21 @@ enum State {
 impl<C: CardChannel> SecureChannel<C> {
     /// A line that is plain for now.
     pub fn new(channel: C) -> Self {
-        Self { channel, state: State::Plain }
+        Self { channel, state: State::Plain, refuses_le_00: false }
+    }
+
+    /// From now on no short command asks with Le = `00`, plain or secured: some terminals refuse it. The length a secured
+    /// command asks for outside is sealed by nothing; that cards take any that suffices is from memory of ISO/IEC 7816-4.
+    pub fn avoid_le_00(&mut self) {
+        self.refuses_le_00 = true;
+    }
+
+    /// Sends what goes out on the line.
+    fn send(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+        match command.capped(NE_SHORT - 1).filter(|_| self.refuses_le_00 && !command.is_extended()) {
+            Some(capped) => self.channel.transmit(&capped),
+            None => self.channel.transmit(command),
+        }
     }
 
     /// Secures everything from now on.
@@ -303,10 +318,10 @@ impl<C: CardChannel> CardChannel for SecureChannel<C> {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Plain => {
                 self.state = State::Plain;
-                self.channel.transmit(command)
+                self.send(command)
             }
             State::Secured(mut session) => {
-                let answer = self.channel.transmit(&session.protect(command))?;
+                let answer = self.send(&session.protect(command))?;
                 let answer = session.unprotect(&answer)?;
                 self.state = State::Secured(session);
                 Ok(answer)

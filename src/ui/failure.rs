@@ -7,7 +7,7 @@ use crate::client::home::HomeError;
 use crate::client::login::LoginError;
 use crate::client::register::{CardRefusal, RegisterError};
 use crate::client::service::ServiceError;
-use crate::client::{AskError, ContactlessError};
+use crate::client::{AskError, ReachError};
 use crate::device_key::DeviceKeyError;
 use crate::egk::{EgkError, OtherCard};
 use crate::identity::kvnr::KvnrError;
@@ -52,6 +52,8 @@ kinds! {
     InputInvalid = 5 "input_invalid";
     File = 6 "file";
     FileDamaged = 7 "file_damaged";
+    CardTimeout = 8 "card_timeout";
+    CardReset = 9 "card_reset";
     NoService = 10 "no_pcsc_service";
     NoReader = 11 "no_reader";
     NoCard = 12 "no_card";
@@ -187,6 +189,8 @@ impl From<ChannelError> for Failure {
             ChannelError::SeveralCards => Kind::SeveralCards,
             ChannelError::InUse => Kind::CardInUse,
             ChannelError::Removed => Kind::CardRemoved,
+            ChannelError::Reset => Kind::CardReset,
+            ChannelError::Timeout => Kind::CardTimeout,
             ChannelError::Interrupted(_) | ChannelError::Malformed => Kind::Transmission,
             ChannelError::Unprotected(_) => Kind::SecureLine,
             ChannelError::Session(mismatch) => return session(mismatch),
@@ -238,6 +242,7 @@ impl From<EgkError> for Failure {
             }
             EgkError::Malformed { .. } | EgkError::NoCertificate => Kind::CardData,
             EgkError::TooOld(_) => Kind::CardTooOld,
+            EgkError::TooLong { .. } => Kind::Transmission,
             EgkError::Contactless => Kind::CardContactless,
             EgkError::Pace(PaceError::WrongCan) => Kind::CanWrong,
             EgkError::Pace(_) => Kind::SecureLine,
@@ -247,11 +252,11 @@ impl From<EgkError> for Failure {
     }
 }
 
-impl From<ContactlessError> for Failure {
-    fn from(error: ContactlessError) -> Self {
+impl From<ReachError> for Failure {
+    fn from(error: ReachError) -> Self {
         match error {
-            ContactlessError::Card(error) => error.into(),
-            ContactlessError::Ask(error) => error.into(),
+            ReachError::Card(error) => error.into(),
+            ReachError::Ask(error) => error.into(),
         }
     }
 }

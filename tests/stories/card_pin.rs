@@ -1,6 +1,6 @@
 //! The PIN of the card: asked for, changed, unblocked; with contacts and without.
 
-use kartenbund::client::card_pin::{self, PinError, UnblockError};
+use kartenbund::client::card_pin::{self, PinError, UnblockError, Unblocked};
 use kartenbund::client::{AskError, Surroundings};
 use kartenbund::egk::{Egk, PinStatus};
 use kartenbund::secret::DigitsError;
@@ -19,7 +19,7 @@ fn change(card: impl CardChannel, script: &mut Script) -> Result<(), PinError> {
     with(script, |around| card_pin::change(card, ApduLength::Extended, around))
 }
 
-fn unblock(card: impl CardChannel, keeps_pin: bool, script: &mut Script) -> Result<(), UnblockError> {
+fn unblock(card: impl CardChannel, keeps_pin: bool, script: &mut Script) -> Result<Unblocked, UnblockError> {
     with(script, |around| card_pin::unblock(card, ApduLength::Extended, keeps_pin, around))
 }
 
@@ -106,7 +106,7 @@ fn what_cannot_be_a_pin_is_never_sent() {
         assert!(watched.sent.iter().all(|header| header[1] != 0x24), "{bad}");
         let refused = unblock(&mut watched, false, &mut numbers(&[PUK, bad]));
         assert!(matches!(refused, Err(UnblockError::Pin(PinError::Ask(AskError::Digits(_))))), "{bad}: {refused:?}");
-        let refused = unblock(&mut watched, true, &mut numbers(&["1234567"]));
+        let refused = unblock(&mut watched, false, &mut numbers(&["1234567"]));
         let length = DigitsError::Length { min: 8, max: 8 };
         assert!(matches!(refused, Err(UnblockError::Pin(PinError::Ask(AskError::Digits(error)))) if error == length));
         assert!(watched.sent.iter().all(|header| header[1] != 0x2C), "{bad}");
@@ -157,12 +157,12 @@ fn a_blocked_pin_is_unblocked_with_the_puk_and_a_new_pin() {
     (0..3).for_each(|_| drop(verify(&mut card, WRONG_BLOCK)));
     let refused = change(&mut card, &mut numbers(&[NEW_PIN]));
     assert!(matches!(refused, Err(PinError::Refused(PinRefusal::Blocked))), "{refused:?}");
-    unblock(&mut card, false, &mut numbers(&[PUK, NEW_PIN])).unwrap();
+    assert_eq!(unblock(&mut card, false, &mut numbers(&[PUK, NEW_PIN])).unwrap(), Unblocked::Done);
     assert_eq!(tries_left(&mut card), "63c3", "all its tries again");
     assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
 
     (0..3).for_each(|_| drop(verify(&mut card, WRONG_BLOCK)));
-    unblock(&mut card, true, &mut numbers(&[PUK])).unwrap();
+    assert_eq!(unblock(&mut card, true, &mut numbers(&[PUK])).unwrap(), Unblocked::Done);
     assert_eq!(verify(&mut card, NEW_BLOCK), "9000", "the same PIN as before");
 }
 
@@ -170,7 +170,8 @@ fn a_blocked_pin_is_unblocked_with_the_puk_and_a_new_pin() {
 fn a_puk_is_told_its_own_counter_until_it_is_used_up() {
     let mut card = card(ERIKA);
     (0..3).for_each(|_| drop(verify(&mut card, WRONG_BLOCK)));
-    unblock(&mut card, true, &mut numbers(&[PUK])).unwrap();
+    assert_eq!(unblock(&mut card, true, &mut numbers(&[PUK])).unwrap(), Unblocked::Done);
+    verify(&mut card, WRONG_BLOCK);
     for left in (1..9).rev() {
         let refused = unblock(&mut card, true, &mut numbers(&["87654321"]));
         assert!(matches!(refused, Err(UnblockError::WrongPuk { uses_left }) if uses_left == left), "{refused:?}");
@@ -183,12 +184,26 @@ fn a_puk_is_told_its_own_counter_until_it_is_used_up() {
     assert!(matches!(egk.pin_status().unwrap(), PinStatus::Usable(_)), "the PIN itself is as it was");
 }
 
+/// Ten uses are all there are, so none is spent on a PIN that is to stay and has all its tries.
+#[test]
+fn a_puk_is_not_asked_for_where_there_is_nothing_to_unblock() {
+    let mut card = card(ERIKA);
+    let mut watched = Watched::new(&mut card);
+    assert_eq!(unblock(&mut watched, true, &mut numbers(&[])).unwrap(), Unblocked::NotNeeded);
+    assert!(watched.sent.iter().all(|header| header[1] != 0x2C));
+    verify(&mut card, WRONG_BLOCK);
+    assert_eq!(unblock(&mut card, true, &mut numbers(&[PUK])).unwrap(), Unblocked::Done, "one try was gone");
+    assert_eq!(tries_left(&mut card), "63c3");
+    let forgotten = unblock(&mut card, false, &mut numbers(&[PUK, NEW_PIN])).unwrap();
+    assert_eq!(forgotten, Unblocked::Done, "who has forgotten the PIN need not spend its tries first");
+}
+
 #[test]
 fn only_the_pin_that_opens_the_signature_key_is_ever_meant() {
     let mut card = card(ERIKA);
     let mut watched = Watched::new(&mut card);
     change(&mut watched, &mut numbers(&[NEW_PIN])).unwrap();
-    unblock(&mut watched, false, &mut numbers(&[PUK, CARD_PIN])).unwrap();
+    assert_eq!(unblock(&mut watched, false, &mut numbers(&[PUK, CARD_PIN])).unwrap(), Unblocked::Done);
     let references: Vec<_> = watched.sent.iter().filter(|header| matches!(header[1], 0x20 | 0x24 | 0x2C)).collect();
     assert_eq!(references.len(), 4);
     assert!(references.iter().all(|header| header[3] == 0x02), "{references:02x?}");
@@ -210,7 +225,7 @@ fn a_card_that_is_gone_once_its_pin_is_changed_has_done_its_part() {
     let mut card = card(ERIKA);
     change(Gone(&mut card), &mut numbers(&[NEW_PIN])).unwrap();
     assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
-    unblock(Gone(&mut card), false, &mut numbers(&[PUK, CARD_PIN])).unwrap();
+    assert_eq!(unblock(Gone(&mut card), false, &mut numbers(&[PUK, CARD_PIN])).unwrap(), Unblocked::Done);
     assert_eq!(verify(&mut card, OLD_BLOCK), "9000");
     let refused =
         change(Gone(&mut card), &mut Script { card_numbers: [NEW_PIN].into(), ..Script::typing(&[WRONG_PIN]) });
@@ -260,6 +275,7 @@ fn the_card_is_reset_whatever_came_of_it() {
         let mut script = Script { card_numbers: [NEW_PIN].into(), ..Script::typing(&[old]) };
         assert_eq!((change(&mut counted, &mut script).is_ok(), counted.1), (succeeds, 1), "{old}");
     }
+    verify(&mut card, WRONG_BLOCK);
     for (puk, succeeds) in [("87654321", false), (PUK, true)] {
         let mut counted = Counted(&mut card, 0);
         let unblocked = unblock(&mut counted, true, &mut numbers(&[puk]));

@@ -1,6 +1,6 @@
 //! A card on a reader without contacts: the card access number first, then everything as ever.
 
-use kartenbund::client::{ContactlessError, open_contactless};
+use kartenbund::client::{ReachError, Way};
 use kartenbund::egk::{Egk, Interface};
 use kartenbund::reader::pace::PaceError;
 use kartenbund::reader::secure::SecureMessagingError;
@@ -57,8 +57,11 @@ fn a_wrong_access_number_is_asked_for_again_and_blocks_nothing() {
 
     let mut script = typing(&["123124"]);
     let mut egk = Egk::open(contactless(MAX), ApduLength::Extended).unwrap();
-    let told = computer.with(&mut script, |around| open_contactless(&mut egk, around).map(drop));
-    assert!(matches!(told, Err(ContactlessError::Card(EgkError::Pace(PaceError::WrongCan)))), "{told:?}");
+    let mut way = Way::new(ApduLength::Extended);
+    let told = computer.with(&mut script, |around| way.secure(&mut egk, around));
+    assert!(matches!(told, Err(ReachError::Card(EgkError::Pace(PaceError::WrongCan)))), "{told:?}");
+    let told = computer.with(&mut Script::default(), |around| way.secure(&mut egk, around));
+    assert!(matches!(told, Err(ReachError::Card(EgkError::Contactless))), "nobody is there to be asked: {told:?}");
 }
 
 #[test]

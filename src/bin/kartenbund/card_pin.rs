@@ -1,6 +1,6 @@
 //! `card pin`: the PIN of the health card, without any account.
 
-use kartenbund::client::card_pin;
+use kartenbund::client::card_pin::{self, Unblocked};
 use kartenbund::egk::{Egk, PinStatus};
 use kartenbund::reader::pcsc::Sharing;
 use kartenbund::ui::failure::{Failure, Value};
@@ -49,12 +49,16 @@ pub(crate) fn run(command: PinCommand, output: &Output) -> Result<(), Failure> {
         }
         PinCommand::Unblock { card, pin, keep_pin } => {
             let answers = Answers { can: can(&card), ..pins(&pin)? };
-            with_person(output, answers, |around| {
+            let outcome = with_person(output, answers, |around| {
                 with_card(&card, output, Sharing::Exclusive, |channel| {
                     Ok(card_pin::unblock(channel, length(&card), keep_pin, around)?)
                 })
             })?;
-            output.result(&json!({ "unblocked": true }), [output.texts.get("done-pin-unblocked")])
+            let (unblocked, text) = match outcome {
+                Unblocked::Done => (true, "done-pin-unblocked"),
+                Unblocked::NotNeeded => (false, "done-pin-not-blocked"),
+            };
+            output.result(&json!({ "unblocked": unblocked }), [output.texts.get(text)])
         }
     }
 }

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use kartenbund::client;
+use kartenbund::client::{AskError, ReachError, Step, restarting};
 use kartenbund::disk;
-use kartenbund::egk::{ApduLength, Egk, EgkError, Generation, Iccsn, Interface, ObjectSystem, OtherCard};
+use kartenbund::egk::{ApduLength, CardFiles, Egk, EgkError, Generation, Iccsn, Interface, ObjectSystem, OtherCard};
 use kartenbund::identity::Identity;
 use kartenbund::reader::explain::{Fault, Protection};
+use kartenbund::reader::pace::EphemeralKeys;
 use kartenbund::reader::pcsc::{Service, Sharing, Slot};
 use kartenbund::reader::record::Recorder;
-use kartenbund::reader::replay::Replay;
+use kartenbund::reader::replay::{Replay, SessionSecrets};
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::secret::SecretText;
 use kartenbund::ui::failure::{Failure, Kind, Value};
@@ -53,7 +54,7 @@ pub(crate) fn with_card<T>(
 
 /// What a card that was there a moment ago may look like when it is pulled.
 fn looks_pulled(kind: Kind) -> bool {
-    matches!(kind, Kind::Transmission | Kind::NoCard | Kind::MuteCard)
+    matches!(kind, Kind::Transmission | Kind::CardTimeout | Kind::NoCard | Kind::MuteCard)
 }
 
 /// Loads a card image, to be used with contacts or without.
@@ -165,19 +166,26 @@ fn reader_line(report: &ReaderReport, output: &Output) -> String {
 
 pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
     let length = length(args);
-    let contact =
-        with_card(args, output, Sharing::Shared, |channel| CardContent::read(&mut Egk::open(channel, length)?));
-    let content = or_contactless(contact, || {
-        let answers = Answers { can: can(args), ..Answers::default() };
-        with_person(output, answers, |around| {
+    let answers = Answers { can: can(args), ..Answers::default() };
+    let raw = with_person(output, answers, |around| {
+        let contact = with_card(args, output, Sharing::Shared, |channel| {
+            Ok(restarting(channel, length, around, |channel, way, around| {
+                Ok::<_, ReachError>(RawContent::read(&mut way.open(channel, around)?)?)
+            })?)
+        });
+        or_contactless(contact, || {
             with_card(args, output, Sharing::Exclusive, |channel| {
-                let mut egk = Egk::open(channel, length)?;
-                client::open_contactless(&mut egk, around)?;
-                CardContent::read(&mut egk)
+                Ok(restarting(channel, length, around, |channel, way, around| {
+                    let mut egk = way.open(channel, around)?;
+                    if egk.interface() == Interface::Contact {
+                        way.secure(&mut egk, around)?;
+                    }
+                    Ok::<_, ReachError>(RawContent::read(&mut egk)?)
+                })?)
             })
         })
     })?;
-    content.print(output)
+    raw.understood()?.print(output)
 }
 
 /// Goes over to the way without contacts where the card wants it. It opens the card anew, for nobody else: a person types
@@ -192,7 +200,42 @@ pub(crate) fn or_contactless<T>(
     }
 }
 
-/// Everything a card tells without PIN.
+/// Everything a card tells without PIN, as it told it.
+struct RawContent {
+    files: CardFiles,
+    generation: Generation,
+    object_system: ObjectSystem,
+    interface: Interface,
+}
+
+impl RawContent {
+    fn read<C: CardChannel>(egk: &mut Egk<C>) -> Result<Self, EgkError> {
+        let files = egk.read_files()?;
+        let (generation, object_system, interface) = (egk.generation(), egk.object_system(), egk.interface());
+        Ok(Self { files, generation, object_system, interface })
+    }
+
+    /// Reads the card of a session that is recorded or played, with the keys that secure it.
+    fn of_session(
+        channel: impl CardChannel,
+        length: ApduLength,
+        secrets: Option<&SessionSecrets>,
+    ) -> Result<Self, EgkError> {
+        let mut egk = Egk::open(channel, length)?;
+        if let Some(SessionSecrets { keys, can }) = secrets {
+            egk.open_contactless_with(can, keys)?;
+        }
+        Self::read(&mut egk)
+    }
+
+    fn understood(self) -> Result<CardContent, Failure> {
+        let Self { files, generation, object_system, interface } = self;
+        let identity = Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der())?;
+        Ok(CardContent { iccsn: files.iccsn, generation, object_system, interface, identity })
+    }
+}
+
+/// The same, understood.
 struct CardContent {
     iccsn: Iccsn,
     generation: Generation,
@@ -202,13 +245,6 @@ struct CardContent {
 }
 
 impl CardContent {
-    fn read<C: CardChannel>(egk: &mut Egk<C>) -> Result<Self, Failure> {
-        let files = egk.read_files()?;
-        let identity = Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der())?;
-        let (generation, object_system, interface) = (egk.generation(), egk.object_system(), egk.interface());
-        Ok(Self { iccsn: files.iccsn, generation, object_system, interface, identity })
-    }
-
     fn print(&self, output: &Output) -> Result<(), Failure> {
         let now = OffsetDateTime::now_utc();
         let Self { iccsn, generation, object_system, interface, identity } = self;
@@ -218,21 +254,55 @@ impl CardContent {
 }
 
 pub(crate) fn record(args: &CardArgs, out: &Path, output: &Output) -> Result<(), Failure> {
-    let content = with_card(args, output, Sharing::Shared, |channel| {
-        let length = length(args);
-        let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended)?;
-        let content = Egk::open(&mut recorder, length).map_err(Failure::from);
-        let content = content.and_then(|mut egk| CardContent::read(&mut egk)).map_err(|failure| match failure.kind {
-            Kind::CardContactless => failure.text("command", "record"),
-            _ => failure,
-        });
-        // What passed is kept in any case: a session that failed is the one that is looked into.
-        disk::write(out, &recorder.finish()?).map_err(file_failure(out))?;
-        content
+    let length = length(args);
+    let answers = Answers { can: can(args), ..Answers::default() };
+    let raw = with_person(output, answers, |around| {
+        let session = |sharing, secrets: Option<&SessionSecrets>| {
+            with_card(args, output, sharing, |channel| record_session(channel, length, secrets, out))
+        };
+        or_contactless(session(Sharing::Shared, None), || {
+            let mut wrong = None;
+            loop {
+                let can = match (around.ui.can(wrong.is_some()), wrong.take()) {
+                    (Err(AskError::NobodyThere), Some(wrong)) => return Err(wrong),
+                    (Err(AskError::NobodyThere), None) => return Err(EgkError::Contactless.into()),
+                    (can, _) => can?,
+                };
+                around.ui.step(Step::OpenContactless);
+                // A refusal is tried once more with fresh keys, as it is without a recorder; a file holds one run of PACE.
+                let mut secrets = SessionSecrets { keys: EphemeralKeys::random(around.rng), can };
+                let is_wrong = |failure: &Failure| failure.kind == Kind::CanWrong;
+                let first = session(Sharing::Exclusive, Some(&secrets));
+                let recorded = if first.as_ref().is_err_and(is_wrong) {
+                    secrets.keys = EphemeralKeys::random(around.rng);
+                    session(Sharing::Exclusive, Some(&secrets))
+                } else {
+                    first
+                };
+                match recorded {
+                    Err(failure) if is_wrong(&failure) => wrong = Some(failure),
+                    recorded => return recorded,
+                }
+            }
+        })
     })?;
-    content.print(output)?;
+    raw.understood()?.print(output)?;
     output.remark("done-record", &[("path", Value::Text(out.display().to_string()))]);
     Ok(())
+}
+
+/// Reads the card and writes down what passes.
+fn record_session(
+    channel: &mut dyn CardChannel,
+    length: ApduLength,
+    secrets: Option<&SessionSecrets>,
+    out: &Path,
+) -> Result<RawContent, Failure> {
+    let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended, secrets)?;
+    let raw = RawContent::of_session(&mut recorder, length, secrets);
+    // What passed is kept in any case: a session that failed is the one that is looked into.
+    disk::write(out, &recorder.finish()?).map_err(file_failure(out))?;
+    Ok(raw?)
 }
 
 /// Plays a session in place of a card; where a card is named, sends it the session's commands and compares.
@@ -243,9 +313,10 @@ pub(crate) fn replay(file: &Path, args: &CardArgs, output: &Output) -> Result<()
         return output.result(&json!({ "same": true }), [output.texts.get("done-compared")]);
     }
     let length = if replay.extended_length() { ApduLength::Extended } else { ApduLength::Short };
-    let content = CardContent::read(&mut Egk::open(&mut replay, length)?)?;
+    let secrets = replay.take_secrets();
+    let raw = RawContent::of_session(&mut replay, length, secrets.as_ref())?;
     replay.finish()?;
-    content.print(output)?;
+    raw.understood()?.print(output)?;
     output.remark("done-replay", &[]);
     Ok(())
 }

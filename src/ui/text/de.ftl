@@ -63,6 +63,10 @@ error-card-in-use = Ein anderes Programm benutzt die Karte.
     .remedy = Schließen Sie andere Programme, die Karten lesen, und versuchen Sie es noch einmal.
 error-card-removed = Die Karte oder der Leser wurde während der Arbeit entfernt.
     .remedy = Stecken Sie die Karte wieder ein und starten Sie den Befehl neu; es ist nichts halb Fertiges zurückgeblieben.
+error-card-timeout = Die Karte hat nicht rechtzeitig geantwortet.
+    .remedy = Legen Sie eine Karte ohne Kontakte still auf den Leser und lassen Sie sie liegen, bis alles fertig ist; stecken Sie eine andere neu ein. Hilft das nicht, ziehen Sie den Leser für fünf Sekunden ab.
+error-card-reset = Ein anderes Programm setzt die Karte immer wieder zurück.
+    .remedy = Beenden Sie andere Programme, die Karten benutzen (Banking, Steuer, AusweisApp, Praxissoftware, Anmeldung mit Karte im Browser), und starten Sie den Befehl neu.
 error-transmission = Die Verbindung zur Karte wurde gestört.
     .remedy = Stecken Sie die Karte neu ein; hilft das nicht, ziehen Sie den Leser für fünf Sekunden ab.
 error-secure-line = Die geschützte Verbindung zur Karte kam nicht zustande oder brach ab.
@@ -75,14 +79,8 @@ error-not-an-egk = { $card ->
     .remedy = Stecken Sie Ihre Gesundheitskarte (eGK) in den Leser.
 error-card-too-old = Diese Gesundheitskarte ist zu alt.
     .remedy = Bitten Sie Ihre Krankenkasse um eine neue Karte.
-error-card-contactless = { $command ->
-        [record] Sitzungen mit Karten auf Lesern ohne Kontakte werden nicht aufgezeichnet.
-       *[other] Die Karte liegt auf einem Leser ohne Kontakte; dafür wird hier die Zugangsnummer (CAN) gebraucht.
-    }
-    .remedy = { $command ->
-        [record] Stecken Sie die Karte in einen Leser mit Schlitz.
-       *[other] Geben Sie die sechs Ziffern vorn auf der Karte mit --can an. Wo es das nicht gibt, stecken Sie die Karte in einen Leser mit Schlitz.
-    }
+error-card-contactless = Die Karte liegt auf einem Leser ohne Kontakte; dafür wird hier die Zugangsnummer (CAN) gebraucht.
+    .remedy = Geben Sie die sechs Ziffern vorn auf der Karte mit --can an. Wo es das nicht gibt, stecken Sie die Karte in einen Leser mit Schlitz.
 error-card-deactivated = Die Krankenkasse hat die Anwendung auf dieser Karte abgeschaltet.
     .remedy = Fragen Sie Ihre Krankenkasse; vielleicht haben Sie schon eine neuere Karte.
 error-card-answer = Die Karte hat einen Befehl abgelehnt ({ $command }: { $status }).
@@ -306,6 +304,7 @@ notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
        *[other] Es sind noch { $tries } Versuche übrig.
     }
 notice-same-wrong-pin = Das ist dieselbe falsche PIN wie eben; sie wurde nicht noch einmal gesendet.
+notice-card-was-reset = Ein anderes Programm hat die Karte zurückgesetzt; es geht von vorn los. Eine PIN wird nur gesendet, wenn Sie sie noch einmal eingeben.
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
 notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
 notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
@@ -422,6 +421,7 @@ done-logout = Abgemeldet.
 done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level }.
 done-register-honest = Solange die Geräte-PIN nur auf diesem Computer geprüft wird, kann sie erraten, wer die Gerätedatei stiehlt. Schützen Sie Ihr Benutzerkonto.
 done-pin-changed = Die PIN der Gesundheitskarte ist geändert.
+done-pin-not-blocked = Die PIN der Gesundheitskarte hat noch alle Versuche; es gibt nichts zu entsperren. Die PUK wurde nicht benutzt.
 done-pin-unblocked = Die PIN der Gesundheitskarte ist entsperrt.
 pin-status-usable = { $tries ->
         [one] Die PIN lässt sich eingeben; es ist noch ein Versuch übrig.

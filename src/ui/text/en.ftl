@@ -63,6 +63,10 @@ error-card-in-use = Another program uses the card.
     .remedy = Close other programs that read cards, and try again.
 error-card-removed = The card or the reader was removed while it was used.
     .remedy = Put the card in again and start the command anew; nothing was left half done.
+error-card-timeout = The card did not answer in time.
+    .remedy = Lay a card without contacts on the reader and leave it there until all is done; put another one in anew. If that does not help, unplug the reader for five seconds.
+error-card-reset = Another program resets the card again and again.
+    .remedy = Close other programs that use cards (banking, taxes, AusweisApp, practice software, logging in with a card in the browser), and start the command anew.
 error-transmission = The line to the card was disturbed.
     .remedy = Put the card in again; if that does not help, unplug the reader for five seconds.
 error-secure-line = The protected line to the card did not come about, or broke off.
@@ -75,14 +79,8 @@ error-not-an-egk = { $card ->
     .remedy = Put your health card (eGK) into the reader.
 error-card-too-old = This health card is too old.
     .remedy = Ask your insurer for a new card.
-error-card-contactless = { $command ->
-        [record] Sessions with cards on readers without contacts are not recorded.
-       *[other] The card lies on a reader without contacts; its card access number (CAN) is needed for that.
-    }
-    .remedy = { $command ->
-        [record] Put the card into a reader with a slot.
-       *[other] Give the six digits on the front of the card with --can. Where that is not offered, put the card into a reader with a slot.
-    }
+error-card-contactless = The card lies on a reader without contacts; its card access number (CAN) is needed for that.
+    .remedy = Give the six digits on the front of the card with --can. Where that is not offered, put the card into a reader with a slot.
 error-card-deactivated = The insurer has switched off the application on this card.
     .remedy = Ask your insurer; you may have a newer card already.
 error-card-answer = The card refused a command ({ $command }: { $status }).
@@ -306,6 +304,7 @@ notice-wrong-card-pin = The card PIN was wrong. { $tries ->
        *[other] { $tries } tries are left.
     }
 notice-same-wrong-pin = That is the same wrong PIN as before; it was not sent again.
+notice-card-was-reset = Another program has reset the card; it starts over. A PIN is sent only if you type it once more.
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
 notice-decision-had-arrived = The decision had arrived; its receipt is checked.
 notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
@@ -422,6 +421,7 @@ done-logout = Logged out.
 done-register = This computer is registered: "{ $name }", level { $level }.
 done-register-honest = As long as the device PIN is checked on this computer alone, whoever steals the device file can guess it. Protect your user account.
 done-pin-changed = The PIN of the health card is changed.
+done-pin-not-blocked = The PIN of the health card still has all its tries; there is nothing to unblock. The PUK was not used.
 done-pin-unblocked = The PIN of the health card is unblocked.
 pin-status-usable = { $tries ->
         [one] The PIN can be entered; one try is left.
