@@ -1,12 +1,13 @@
 //! Reading a card through the service, and playing again what passed.
 
 use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use kartenbund::virtual_card::VirtualCard;
 use rand_core::UnwrapErr;
 use serde_json::Value;
 
-use crate::card::{InReader, card, erika, image};
+use crate::card::{ERIKA, InReader, card, erika, image};
 use crate::computer::Computer;
 use crate::pcscd::{Pcscd, Reader};
 use crate::terminal::Terminal;
@@ -125,7 +126,7 @@ fn a_card_that_lies_on_a_reader_without_contacts() {
     }
     computer.run(&["read", "--can", "123124"]).fails_with(35, "can_wrong");
     computer.run(&["read", "--can", "12312"]).fails_with(5, "input_invalid");
-    computer.run(&["read"]).fails_with(4, "nobody_there");
+    computer.run(&["read"]).fails_with(22, "card_contactless");
     let mut terminal = Terminal::start(&computer, "read");
     for (time, number) in [(1, "1231"), (2, "654321"), (3, "123123")] {
         terminal.wait_for("Card access number (6 digits):", time);
@@ -141,4 +142,30 @@ fn a_card_that_lies_on_a_reader_without_contacts() {
         assert!(screen.contains(told), "{told}: {screen}");
     }
     assert!(screen.contains("Müstermann"));
+}
+
+/// It takes away what was selected whenever it gets between two of our uses of the card.
+#[test]
+fn a_program_that_resets_the_card_all_the_time_disturbs_no_reading() {
+    let service = Pcscd::start();
+    let computer = Computer::at(&service);
+    let erika = InReader::insert(&service, Reader::First, card(&erika()));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let resetting = scope.spawn(|| {
+            let mut resets = 0;
+            while !done.load(Ordering::SeqCst) {
+                computer.run_foreign("opensc-tool", &["--reset"]).success();
+                resets += 1;
+            }
+            resets
+        });
+        for _ in 0..6 {
+            let told = computer.run(&["--json", "read"]).json();
+            assert_eq!(told["person"]["kvnr"], ERIKA);
+        }
+        done.store(true, Ordering::SeqCst);
+        assert!(resetting.join().unwrap() > 0);
+    });
+    assert_eq!(erika.verifies(), 0);
 }
