@@ -6,7 +6,6 @@
 
 use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::PublicKey;
-use bp256::r1::ProjectivePoint;
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
@@ -105,7 +104,7 @@ enum State {
 enum Step {
     Nonce,
     Mapping(SecretBytes<16>),
-    Agreement(ProjectivePoint),
+    Agreement(pace::Generator),
     Tokens { session: SessionKeys, card: PublicKey<BrainpoolP256r1>, own: PublicKey<BrainpoolP256r1> },
 }
 
@@ -215,7 +214,8 @@ impl Follower {
                 }
                 let card = point(answered(0x84)?)?;
                 (card != own).then_some(()).ok_or_else(fault)?;
-                Step::Tokens { session: pace::agree(&secrets.keys.agreement, &card), card, own }
+                let session = pace::agree(&secrets.keys.agreement, &card).ok_or_else(fault)?;
+                Step::Tokens { session, card, own }
             }
             Step::Tokens { session, card, own } => {
                 let is = |token: Vec<u8>, of| bool::from(token.as_slice().ct_eq(&pace::token(&session, of)));

@@ -4,14 +4,16 @@
 //! What is computed is the same on both sides; the functions for it are shared with the virtual card. The randomness
 //! comes in as [`EphemeralKeys`].
 
+mod twist;
+
 use aes::Aes128;
 use aes::cipher::{BlockCipherDecrypt as _, BlockCipherEncrypt as _};
 use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::ops::LinearCombination as _;
-use bp256::elliptic_curve::point::AffineCoordinates as _;
 use bp256::elliptic_curve::sec1::ToSec1Point as _;
 use bp256::elliptic_curve::{Generate as _, Group as _, PublicKey, SecretKey};
-use bp256::r1::{ProjectivePoint, Scalar};
+use bp256::r1::Scalar;
+use bp256::t1::ProjectivePoint;
 use cmac::KeyInit as _;
 use rand_core::CryptoRng;
 use sha1::{Digest as _, Sha1};
@@ -130,7 +132,7 @@ pub fn establish<C: CardChannel>(
     let cryptogram = step(channel, 1, None, 0x80, NONCE)?;
     let nonce = open_nonce(can, &cryptogram).ok_or(PaceError::Malformed { step: 1 })?;
 
-    let own = keys.mapping.public_key();
+    let own = public_key(&GENERATOR, &keys.mapping).ok_or(PaceError::Malformed { step: 1 })?;
     let card = point(2, &step(channel, 2, Some((0x81, &encode(&own))), 0x82, POINT)?)?;
     let generator = map(&nonce, &keys.mapping, &card).filter(|_| card != own).ok_or(PaceError::Reflected)?;
 
@@ -139,7 +141,7 @@ pub fn establish<C: CardChannel>(
     if card == own {
         return Err(PaceError::Reflected);
     }
-    let session = agree(&keys.agreement, &card);
+    let session = agree(&keys.agreement, &card).ok_or(PaceError::Malformed { step: 3 })?;
 
     let theirs = step(channel, 4, Some((0x85, &token(&session, &card))), 0x86, MAC)?;
     if !bool::from(theirs.as_slice().ct_eq(&token(&session, &own))) {
@@ -236,33 +238,39 @@ pub fn encrypt_nonce(can: &Can, random: &SecretBytes<32>) -> EncryptedNonce {
     EncryptedNonce { nonce, cryptogram: block.into() }
 }
 
+/// A generator, in the coordinates of brainpoolP256t1: that curve is the same group and cheaper to compute on.
+pub type Generator = ProjectivePoint;
+
+/// The generator of brainpoolP256r1.
+pub const GENERATOR: Generator = ProjectivePoint::GENERATOR;
+
 /// Generic mapping: s·G + H, where H is what both mapping keys agree on. `None` where that is infinity.
 pub fn map(
     nonce: &SecretBytes<NONCE>,
     own: &SecretKey<BrainpoolP256r1>,
     other: &PublicKey<BrainpoolP256r1>,
-) -> Option<ProjectivePoint> {
+) -> Option<Generator> {
     let mut wide = Zeroizing::new([0; 32]);
     wide.iter_mut().skip(32 - NONCE).zip(nonce.expose()).for_each(|(to, from)| *to = *from);
     let s = Zeroizing::new(
         SecretKey::<BrainpoolP256r1>::from_slice(&*wide).map_or(Scalar::ZERO, |s| *s.to_nonzero_scalar()),
     );
     // Both products at once, in constant time too: the doublings are done once.
-    let other = ProjectivePoint::from(*other.as_affine());
-    let generator = ProjectivePoint::lincomb(&[(ProjectivePoint::GENERATOR, *s), (other, *own.to_nonzero_scalar())]);
+    let other = twist::to_twist(other)?;
+    let generator = ProjectivePoint::lincomb(&[(GENERATOR, *s), (other, *own.to_nonzero_scalar())]);
     (!bool::from(generator.is_identity())).then_some(generator)
 }
 
-/// The public key to `own` on the mapped generator.
-pub fn public_key(generator: &ProjectivePoint, own: &SecretKey<BrainpoolP256r1>) -> Option<PublicKey<BrainpoolP256r1>> {
-    PublicKey::from_affine((*generator * *own.to_nonzero_scalar()).to_affine()).ok()
+/// The public key to `own` on a generator.
+pub fn public_key(generator: &Generator, own: &SecretKey<BrainpoolP256r1>) -> Option<PublicKey<BrainpoolP256r1>> {
+    twist::from_twist(&(*generator * *own.to_nonzero_scalar()))
 }
 
 /// The session keys both agreement keys agree on: from the x coordinate of the shared point, with all its leading zeros.
-pub fn agree(own: &SecretKey<BrainpoolP256r1>, other: &PublicKey<BrainpoolP256r1>) -> SessionKeys {
-    let shared = ProjectivePoint::from(*other.as_affine()) * *own.to_nonzero_scalar();
-    let x = Zeroizing::new(<[u8; 32]>::from(shared.to_affine().x()));
-    SessionKeys::new(derive(&*x, 1), derive(&*x, 2))
+/// `None` where that is infinity, which no two keys agree on.
+pub fn agree(own: &SecretKey<BrainpoolP256r1>, other: &PublicKey<BrainpoolP256r1>) -> Option<SessionKeys> {
+    let x = twist::x_from_twist(&(twist::to_twist(other)? * *own.to_nonzero_scalar()))?;
+    Some(SessionKeys::new(derive(&*x, 1), derive(&*x, 2)))
 }
 
 /// The token over the other side's public key, which proves that the keys are the same (BSI TR-03110-3, A.2.4).

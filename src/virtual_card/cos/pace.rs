@@ -3,7 +3,6 @@
 
 use bp256::BrainpoolP256r1;
 use bp256::elliptic_curve::{PublicKey, SecretKey};
-use bp256::r1::ProjectivePoint;
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -49,7 +48,7 @@ enum Step {
     #[default]
     Begin,
     Nonce(SecretBytes<16>),
-    Mapped(ProjectivePoint),
+    Mapped(pace::Generator),
     Agreed {
         keys: SessionKeys,
         own: PublicKey<BrainpoolP256r1>,
@@ -181,7 +180,8 @@ impl Session {
                 if own == other {
                     return Err(StatusWord::WRONG_DATA);
                 }
-                self.pace.step = Step::Agreed { keys: pace::agree(&secret, &other), own, other };
+                let keys = pace::agree(&secret, &other).ok_or(StatusWord::WRONG_DATA)?;
+                self.pace.step = Step::Agreed { keys, own, other };
                 answer(0x84, &pace::encode(&own))
             }
             Step::Agreed { keys, own, other } => {
