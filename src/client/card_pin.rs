@@ -4,6 +4,7 @@
 use thiserror::Error;
 
 use super::{AskError, FromCard, Notice, ReachError, Step, Surroundings, Way, restarting};
+use crate::apdu::StatusWord;
 use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer};
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Pin;
@@ -32,6 +33,9 @@ pub enum PinRefusal {
     /// The card has no PIN.
     #[error("the card has no PIN")]
     NoPin,
+    /// The card has no PIN and does not let its holder choose one.
+    #[error("the card has no PIN and takes none")]
+    TakesNoPin,
     /// The PIN of the card is switched off, which a health card does not know for this PIN.
     #[error("the PIN is switched off")]
     Disabled,
@@ -161,7 +165,13 @@ fn change_once<C: CardChannel>(channel: &mut C, way: &mut Way, around: &mut Surr
         PinStatus::EmptyPin => {
             let new = around.ui.new_card_pin()?;
             around.ui.step(Step::ChangePin);
-            egk.set_first_pin(&new).map(|()| PinAnswer::Accepted)
+            match egk.set_first_pin(&new) {
+                // The rules of health cards do not let everybody choose the first PIN.
+                Err(EgkError::UnexpectedStatus { status: StatusWord::SECURITY_STATUS_NOT_SATISFIED, .. }) => {
+                    return Err(PinRefusal::TakesNoPin.into());
+                }
+                set => set.map(|()| PinAnswer::Accepted),
+            }
         }
         PinStatus::TransportPin => {
             // How many tries are left, this card does not say.

@@ -19,6 +19,7 @@ use crate::reader::pace::PaceError;
 use crate::reader::replay::ReplayMismatch;
 use crate::secret::DigitsError;
 use crate::virtual_card::ImageError;
+use crate::virtual_card::scenario::ScenarioError;
 
 macro_rules! kinds {
     ($($variant:ident = $exit:literal $code:literal;)*) => {
@@ -113,6 +114,7 @@ kinds! {
     CardImage = 82 "card_image";
     ReaderPort = 83 "reader_port";
     SessionForged = 84 "session_forged";
+    Scenario = 85 "scenario";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -388,6 +390,7 @@ impl From<PinRefusal> for Failure {
             PinRefusal::LastTry => return Kind::CardLastTry.failure().text("tries", "one"),
             PinRefusal::MaybeLastTry => return Kind::CardLastTry.failure().text("tries", "unknown"),
             PinRefusal::TransportPin => Kind::CardTransportPin,
+            PinRefusal::TakesNoPin => return Kind::CardNoPin.failure().text("why", "none_taken").because(&refusal),
             PinRefusal::NoPin => return Kind::CardNoPin.failure().text("why", "empty"),
             PinRefusal::Disabled | PinRefusal::StillVerified => {
                 return Kind::CardNoPin.failure().text("why", "other").because(&refusal);
@@ -465,6 +468,27 @@ impl From<ApproveError> for Failure {
 impl From<NotABundle> for Failure {
     fn from(error: NotABundle) -> Self {
         Kind::NotEvidence.failure().because(&error)
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        let failure = Kind::Scenario.failure();
+        match &error {
+            ScenarioError::UnknownKey { line, key, nearest } => {
+                let failure = failure.text("why", "unknown").text("line", line.to_string());
+                failure.text("key", key).text("nearest", nearest)
+            }
+            ScenarioError::Value { line, key, .. } => {
+                failure.text("why", "value").text("line", line.to_string()).text("key", key).because(&error)
+            }
+            ScenarioError::Combination(key, other) => {
+                failure.text("why", "combination").text("key", *key).text("other", *other)
+            }
+            ScenarioError::NotOnCard(key) => failure.text("why", "card").text("key", *key),
+            ScenarioError::ContactlessOnly(key) => failure.text("why", "contactless").text("key", *key),
+            ScenarioError::NotInReader(key) => failure.text("why", "reader").text("key", *key),
+        }
     }
 }
 

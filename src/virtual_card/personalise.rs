@@ -7,6 +7,8 @@ mod layout;
 
 use std::ops::RangeInclusive;
 
+use bp256::BrainpoolP256r1;
+use ecdsa::VerifyingKey;
 use rand_core::CryptoRng;
 use thiserror::Error;
 use time::{Duration, OffsetDateTime, Time, UtcOffset};
@@ -57,6 +59,8 @@ pub struct Blueprint {
     pub can: SecretText,
     /// First and last second of the certificate. Where it is not set, five years from today.
     pub validity: Option<(OffsetDateTime, OffsetDateTime)>,
+    /// Whether the certificate names insurance number and insurer the other way round, as some cards do.
+    pub units_swapped: bool,
     /// What the certificate says it is for.
     pub certificate_type: CertificateType,
     /// Whether there are protected insurance data: EF.GVD, and their copy in EF.VD.
@@ -193,6 +197,7 @@ impl Blueprint {
             puk: secret("12345678"),
             can: secret("123123"),
             validity: None,
+            units_swapped: false,
             certificate_type: CertificateType::Aut,
             gvd: true,
             schema: Schema::V5_2,
@@ -226,6 +231,16 @@ pub fn personalise(
         key: &key,
     };
     layout::image(&content)
+}
+
+/// Makes another C.CH.AUT (DER) for a key that is on a card already, by the built-in CA. It needs the blueprint's validity.
+pub(super) fn certify_anew(
+    blueprint: &Blueprint,
+    key: &VerifyingKey<BrainpoolP256r1>,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, PersonaliseError> {
+    let validity = blueprint.validity.ok_or(PersonaliseError::Text("validity"))?;
+    TestCa::built_in()?.certify(blueprint, key, validity, rng)
 }
 
 /// First and last second of the certificate.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::VirtualCard;
+use crate::apdu::StatusWord;
 
 const POWER_OFF: u8 = 0;
 const POWER_ON: u8 = 1;
@@ -31,6 +32,8 @@ const BACKOFF: (Duration, Duration) = (TICK, Duration::from_secs(1));
 pub enum Step {
     /// Carry it out and answer.
     Answer,
+    /// Answer this without it.
+    Refuse(StatusWord),
     /// Pull the card: the command is not carried out, and nothing answers any more.
     Pull,
     /// Carry it out, and pull the card before its answer is out: what was asked for has happened, and nobody is told.
@@ -49,8 +52,8 @@ pub enum Unplugged {
 /// Puts `card` into the reader that listens on `address`, and keeps it there: where the line breaks or nobody listens
 /// yet, it is tried again until `stop` is set.
 ///
-/// `step` is asked for every command, by its CLA, INS, P1 and P2 (fewer bytes where the command has fewer). The card is
-/// reset when it leaves the reader; what it stores stays in `card`.
+/// `step` is asked for every command, with its bytes. The card is reset when it leaves the reader; what it stores stays in
+/// `card`.
 ///
 /// # Errors
 /// `address` cannot be resolved.
@@ -108,8 +111,9 @@ fn serve(
             [POWER_OFF | POWER_ON | RESET] => card.reset(),
             [GET_ATR] => send(&mut stream, card.atr())?,
             [] | [_] => {}
-            command => match step(command.get(..4).unwrap_or(command)) {
+            command => match step(command) {
                 Step::Answer => send(&mut stream, &card.execute(command))?,
+                Step::Refuse(status) => send(&mut stream, &status.0.to_be_bytes())?,
                 Step::Pull => return Ok(Unplugged::Pulled),
                 Step::PullBeforeAnswer => {
                     card.execute(command);

@@ -75,6 +75,8 @@ pub(crate) struct CardArgs {
     pub(crate) virtual_card: Option<PathBuf>,
     #[arg(long, requires = "virtual_card")]
     pub(crate) contactless: bool,
+    #[arg(long, value_name = "FILE", requires = "virtual_card")]
+    pub(crate) scenario: Option<PathBuf>,
     #[arg(long, value_name = "CAN")]
     pub(crate) can: Option<String>,
     #[arg(long)]
@@ -125,6 +127,8 @@ pub(crate) enum VirtualCardCommand {
         image: PathBuf,
         #[arg(long)]
         contactless: bool,
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
         #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_VPCD)]
         vpcd: String,
     },

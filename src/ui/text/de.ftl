@@ -108,10 +108,12 @@ error-card-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brie
     .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN: „kartenbund card pin change“.
 error-card-no-pin = { $why ->
         [empty] Die Karte hat noch keine PIN.
+        [none_taken] Die Karte hat noch keine PIN und nimmt auch keine an.
        *[other] Die PIN dieser Karte lässt sich nicht benutzen.
     }
     .remedy = { $why ->
         [empty] Wählen Sie eine: „kartenbund card pin change“. Nimmt die Karte keine an, bitten Sie Ihre Krankenkasse um eine PIN.
+        [none_taken] Bitten Sie Ihre Krankenkasse um eine PIN. Sie prüft, wer Sie sind, und schickt Ihnen einen PIN-Brief.
        *[other] Stecken Sie die Karte neu ein; bleibt es dabei, fragen Sie Ihre Krankenkasse.
     }
 
@@ -221,6 +223,23 @@ error-session-file = Die Aufzeichnung lässt sich nicht lesen oder schreiben (Ze
     .remedy = Prüfen Sie die Datei; das Format steht in docs/card.md.
 error-card-image = Das Kartenabbild lässt sich nicht laden.
     .remedy = Geben Sie ein Abbild im XML-Format der gematik an, oder machen Sie eines: „kartenbund virtual-card new“.
+error-scenario = { $why ->
+        [unknown] Zeile { $line } des Szenarios: Den Schlüssel „{ $key }“ gibt es dort nicht.
+        [value] Zeile { $line } des Szenarios: „{ $key }“ ist dort so nicht möglich.
+        [combination] Im Szenario passt „{ $key }“ nicht zu „{ $other }“.
+        [card] Das Szenario passt nicht zu dieser Karte: Sie hat nichts, was „{ $key }“ ändern könnte.
+        [contactless] „{ $key }“ im Szenario gibt es nur bei Karten ohne Kontakte.
+        [reader] „{ $key }“ im Szenario kann der virtuelle Leser von PC/SC nicht.
+       *[text] Das Szenario ist kein Text.
+    }
+    .remedy = { $why ->
+        [unknown] Vielleicht ist „{ $nearest }“ gemeint; docs/card.md nennt alle Schlüssel.
+        [value] docs/card.md nennt alle Schlüssel und was hinter ihnen stehen darf.
+        [card] Nehmen Sie eine andere Karte, oder streichen Sie die Zeile.
+        [contactless] Geben Sie --contactless an, oder streichen Sie die Zeile.
+        [reader] Benutzen Sie die Karte mit --virtual-card, oder streichen Sie die Zeile.
+       *[other] Berichtigen Sie die Datei; docs/card.md nennt alle Schlüssel.
+    }
 error-reader-port = Der virtuelle Leser ist unter dieser Adresse nicht zu erreichen.
     .remedy = Installieren Sie vsmartcard-vpcd, starten Sie pcscd, und prüfen Sie die Adresse hinter --vpcd.
 error-session-forged = Zeile { $line } der Aufzeichnung stimmt nicht: { $what ->
@@ -541,6 +560,7 @@ arg-reader = Name des Kartenlesers, wie „kartenbund readers“ ihn zeigt
 arg-virtual-card = Kartenabbild anstelle eines Lesers
 arg-can = Zugangsnummer vorn auf der Karte, für Leser ohne Kontakte
 arg-contactless = Das Kartenabbild so benutzen, als läge die Karte auf einem Leser ohne Kontakte
+arg-scenario = Zustand der Karte und Eigenheiten des Lesers (docs/card.md)
 arg-short-apdus = Nur kurze Befehle an die Karte senden
 arg-wait = Höchstens so viele Sekunden auf Leser und Karte warten; 0: gar nicht. Sonst wartet das Programm nur in einem Terminal
 arg-out = Datei, die geschrieben wird

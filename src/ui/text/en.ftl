@@ -108,10 +108,12 @@ error-card-transport-pin = The card still has the transport PIN of the PIN lette
     .remedy = Replace it by a PIN of your own first: "kartenbund card pin change".
 error-card-no-pin = { $why ->
         [empty] The card has no PIN yet.
+        [none_taken] The card has no PIN yet, and takes none either.
        *[other] The PIN of this card cannot be used.
     }
     .remedy = { $why ->
         [empty] Choose one: "kartenbund card pin change". If the card takes none, ask your insurer for a PIN.
+        [none_taken] Ask your insurer for a PIN. It checks who you are and sends you a PIN letter.
        *[other] Put the card in once more; if it stays like this, ask your insurer.
     }
 
@@ -221,6 +223,23 @@ error-session-file = The recorded session cannot be read or written (line { $lin
     .remedy = Check the file; docs/card.md describes the format.
 error-card-image = The card image cannot be loaded.
     .remedy = Name an image in gematik's XML format, or make one: "kartenbund virtual-card new".
+error-scenario = { $why ->
+        [unknown] Line { $line } of the scenario: there is no key "{ $key }".
+        [value] Line { $line } of the scenario: "{ $key }" cannot be like that.
+        [combination] In the scenario, "{ $key }" does not go with "{ $other }".
+        [card] The scenario does not fit this card: it has nothing that "{ $key }" could change.
+        [contactless] "{ $key }" in the scenario is for cards without contacts.
+        [reader] The virtual reader of PC/SC cannot do "{ $key }" of the scenario.
+       *[text] The scenario is no text.
+    }
+    .remedy = { $why ->
+        [unknown] Perhaps "{ $nearest }" is meant; docs/card.md lists all keys.
+        [value] docs/card.md lists all keys and what may stand behind them.
+        [card] Take another card, or strike the line out.
+        [contactless] Add --contactless, or strike the line out.
+        [reader] Use the card with --virtual-card, or strike the line out.
+       *[other] Correct the file; docs/card.md lists all keys.
+    }
 error-reader-port = The virtual reader cannot be reached at this address.
     .remedy = Install vsmartcard-vpcd, start pcscd, and check the address behind --vpcd.
 error-session-forged = Line { $line } of the session is not right: { $what ->
@@ -541,6 +560,7 @@ arg-reader = Name of the card reader, as "kartenbund readers" shows it
 arg-virtual-card = Card image in place of a reader
 arg-can = Card access number on the front of the card, for readers without contacts
 arg-contactless = Use the card image as if the card lay on a reader without contacts
+arg-scenario = State of the card and ways of the reader (docs/card.md)
 arg-short-apdus = Send short commands to the card only
 arg-wait = Wait for reader and card at most so many seconds; 0: not at all. Otherwise the program waits in a terminal only
 arg-out = File to write

@@ -117,10 +117,15 @@ impl TestCa {
         const TEST_ONLY: &str = " TEST-ONLY";
         let full_name = format!("{given_name} {}", blueprint.family_name);
         let common_name: String = full_name.chars().take(MAX_NAME - TEST_ONLY.len()).chain(TEST_ONLY.chars()).collect();
+        let mut units = [payer_ik(blueprint), blueprint.kvnr.as_str()];
+        if blueprint.units_swapped {
+            units.reverse();
+        }
+        let [first, second] = units;
         let subject = name(&[
             (rfc4519::O, &blueprint.payer_name),
-            (rfc4519::OU, payer_ik(blueprint)),
-            (rfc4519::OU, blueprint.kvnr.as_str()),
+            (rfc4519::OU, first),
+            (rfc4519::OU, second),
             (rfc4519::SN, &blueprint.family_name),
             (rfc4519::GIVEN_NAME, &given_name),
             (rfc4519::CN, &common_name),
