@@ -177,8 +177,10 @@ pub(super) fn check_read(answer: &ResponseApdu) -> Result<(), EgkError> {
     }
 }
 
+/// The file is not there, or nothing is in it: cards of two generations may have it without content.
 fn is_missing(error: &EgkError) -> bool {
-    matches!(error, EgkError::UnexpectedStatus { status: StatusWord::FILE_NOT_FOUND, .. })
+    const MISSING: [StatusWord; 2] = [StatusWord::FILE_NOT_FOUND, StatusWord::OFFSET_TOO_BIG];
+    matches!(error, EgkError::UnexpectedStatus { command: "READ BINARY", status } if MISSING.contains(status))
 }
 
 /// EF.PD: two bytes length, then that many (gemSpec_eGK_Fach_VSDM, 2.3).

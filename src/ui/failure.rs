@@ -242,7 +242,10 @@ impl From<EgkError> for Failure {
                 let failure = Kind::CardAnswer.failure().text("status", status.to_string());
                 return failure.text("command", command).because(&error);
             }
-            EgkError::Malformed { .. } | EgkError::NoCertificate => Kind::CardData,
+            EgkError::NoCertificate => {
+                return Kind::CardData.failure().text("what", "no_certificate").because(&error);
+            }
+            EgkError::Malformed { .. } => Kind::CardData,
             EgkError::TooOld(_) => Kind::CardTooOld,
             EgkError::TooLong { .. } => Kind::Transmission,
             EgkError::Contactless => Kind::CardContactless,

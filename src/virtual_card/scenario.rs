@@ -244,8 +244,7 @@ impl Scenario {
     pub fn play(self, mut card: VirtualCard, rng: &mut dyn CryptoRng) -> Result<Staged, ScenarioError> {
         let Self { card: state, reader } = self;
         let is_contact = card.interface == super::Interface::Contact;
-        let contactless_only =
-            [(state.can.is_some(), "can"), (reader.bare_status_from.is_some(), "bare_status_from")];
+        let contactless_only = [(state.can.is_some(), "can"), (reader.bare_status_from.is_some(), "bare_status_from")];
         if let Some((_, key)) = contactless_only.into_iter().find(|(is_set, _)| *is_set && is_contact) {
             return Err(ScenarioError::ContactlessOnly(key));
         }
@@ -295,7 +294,8 @@ fn explained(text: &str, error: &toml::de::Error) -> ScenarioError {
     let mut names = message.split('`').skip(1).step_by(2);
     if message.starts_with("unknown field") {
         let key = names.next().unwrap_or_default().to_owned();
-        let nearest = names.min_by_key(|name| distance(name, &key)).unwrap_or_default().to_owned();
+        let nearest = names.min_by_key(|name| (!name.starts_with(&key), distance(name, &key)));
+        let nearest = nearest.unwrap_or_default().to_owned();
         return ScenarioError::UnknownKey { line, key, nearest };
     }
     ScenarioError::Value { line, key, reason: message.to_owned() }

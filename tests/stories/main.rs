@@ -12,7 +12,9 @@ mod card_pin;
 mod contactless;
 mod hostile_reader;
 mod recovery;
+mod old_cards;
 mod registering;
+mod scenarios;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};

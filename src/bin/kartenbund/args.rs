@@ -153,6 +153,8 @@ pub(crate) struct NewCardArgs {
     pub(crate) payer_ik: Option<String>,
     #[arg(long, value_name = "NAME")]
     pub(crate) payer_name: Option<String>,
+    #[arg(long)]
+    pub(crate) rsa: bool,
     #[arg(long, value_name = "NUMBER")]
     pub(crate) iccsn: Option<String>,
     #[arg(long, value_name = "YYYY-MM-DD", requires = "not_after")]

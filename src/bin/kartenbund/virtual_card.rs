@@ -7,7 +7,7 @@ use kartenbund::apdu::CommandApdu;
 use kartenbund::disk;
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::virtual_card::personalise::{Blueprint, Sex, TestCa, personalise};
+use kartenbund::virtual_card::personalise::{Blueprint, Keys, Sex, TestCa, personalise};
 use kartenbund::virtual_card::scenario::{Staged, Turn};
 use kartenbund::virtual_card::vpcd::{self, Step};
 use rand_core::UnwrapErr;
@@ -58,7 +58,8 @@ fn new(args: &NewCardArgs, output: &Output) -> Result<(), Failure> {
         blueprint.validity = Some((first.midnight().assume_utc(), last.with_time(end).assume_utc()));
     }
     let refused = |error| Kind::CardImage.failure().because(&error);
-    let ca = TestCa::built_in().map_err(refused)?;
+    let ca = if args.rsa { TestCa::built_in_rsa() } else { TestCa::built_in() }.map_err(refused)?;
+    blueprint.keys = if args.rsa { Keys::R2048 } else { Keys::E256 };
     let mut rng = UnwrapErr(getrandom::SysRng);
     let image = personalise(&blueprint, &ca, &mut rng, OffsetDateTime::now_utc()).map_err(refused)?;
     disk::write(&args.out, image.as_bytes()).map_err(file_failure(&args.out))?;

@@ -85,8 +85,14 @@ error-card-deactivated = Die Krankenkasse hat die Anwendung auf dieser Karte abg
     .remedy = Fragen Sie Ihre Krankenkasse; vielleicht haben Sie schon eine neuere Karte.
 error-card-answer = Die Karte hat einen Befehl abgelehnt ({ $command }: { $status }).
     .remedy = Stecken Sie die Karte neu ein und versuchen Sie es noch einmal; bleibt es dabei, fragen Sie Ihre Krankenkasse.
-error-card-data = Die Daten auf der Karte sind beschädigt oder unvollständig.
-    .remedy = Versuchen Sie es noch einmal; bleibt es dabei, bitten Sie Ihre Krankenkasse, die Karte zu prüfen.
+error-card-data = { $what ->
+        [no_certificate] Auf der Karte fehlt das Zertifikat, das sagt, wem sie gehört.
+       *[other] Die Daten auf der Karte sind beschädigt oder unvollständig.
+    }
+    .remedy = { $what ->
+        [no_certificate] Bitten Sie Ihre Krankenkasse um eine neue Karte.
+       *[other] Versuchen Sie es noch einmal; bleibt es dabei, bitten Sie Ihre Krankenkasse, die Karte zu prüfen.
+    }
 error-card-updating = Die Versichertendaten auf der Karte wurden nicht fertig aktualisiert.
     .remedy = Lassen Sie die Karte in einer Arztpraxis noch einmal einlesen.
 error-card-mismatch = Die Daten auf der Karte nennen eine andere Person als ihr Zertifikat.
@@ -574,6 +580,7 @@ arg-birth-date = Geburtsdatum
 arg-sex = Geschlecht: M, W, X oder D
 arg-payer-ik = Nummer der Krankenkasse (IK, neun Ziffern)
 arg-payer-name = Name der Krankenkasse
+arg-rsa = Alte Karte der Generation 2, die nur RSA-Schlüssel hat
 arg-iccsn = Kartennummer (20 Ziffern)
 arg-not-before = Erster Tag des Zertifikats
 arg-not-after = Letzter Tag des Zertifikats

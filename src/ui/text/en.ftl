@@ -85,8 +85,14 @@ error-card-deactivated = The insurer has switched off the application on this ca
     .remedy = Ask your insurer; you may have a newer card already.
 error-card-answer = The card refused a command ({ $command }: { $status }).
     .remedy = Put the card in again and try once more; if it stays, ask your insurer.
-error-card-data = The data on the card are damaged or incomplete.
-    .remedy = Try again; if it stays, ask your insurer to check the card.
+error-card-data = { $what ->
+        [no_certificate] The card lacks the certificate that says whom it belongs to.
+       *[other] The data on the card are damaged or incomplete.
+    }
+    .remedy = { $what ->
+        [no_certificate] Ask your insurer for a new card.
+       *[other] Try again; if it stays, ask your insurer to check the card.
+    }
 error-card-updating = The insurance data on the card were not updated to the end.
     .remedy = Have the card read once more in a doctor's practice.
 error-card-mismatch = The data on the card name another person than its certificate.
@@ -574,6 +580,7 @@ arg-birth-date = Date of birth
 arg-sex = Sex: M, W, X or D
 arg-payer-ik = Number of the insurer (IK, nine digits)
 arg-payer-name = Name of the insurer
+arg-rsa = Old card of generation 2, with RSA keys only
 arg-iccsn = Card number (20 digits)
 arg-not-before = First day of the certificate
 arg-not-after = Last day of the certificate

@@ -41,7 +41,8 @@ pub(super) fn parse(text: &str) -> Result<Image, ImageError> {
     let system_state = child(system, "attribute", "lifeCycleStatus").map(content).filter(|word| is_set(word));
     let system_state = system_state.map_or(LifeCycle::Activated, |word| life_cycle(&word));
 
-    let mut image = Image { atr: atr(system)?, ways: Ways::default(), root: mf.folder(None, system_state)?, others: Vec::new() };
+    let mut image =
+        Image { atr: atr(system)?, ways: Ways::default(), root: mf.folder(None, system_state)?, others: Vec::new() };
     let mut open: VecDeque<_> = mf.folders().map(|object| (object, FolderId::ROOT, 1)).collect();
     while let Some((object, parent, depth)) = open.pop_front() {
         if depth > MAX_DEPTH {

@@ -4,9 +4,7 @@ use ecdsa::SigningKey;
 use rand_core::CryptoRng;
 
 use super::super::access::LifeCycle;
-use super::super::image::{
-    FileKind, Folder, FolderId, Image, KeySecret, Password, ReferenceData, TransportStatus,
-};
+use super::super::image::{FileKind, Folder, FolderId, Image, KeySecret, Password, ReferenceData, TransportStatus};
 use super::super::personalise::{Blueprint, certify_anew};
 use super::{BlockedStatus, CardState, Certificate, E256, EndOfFile, Pd, PinState, ScenarioError, Schema, content};
 use crate::apdu::StatusWord;
@@ -113,7 +111,8 @@ impl CardState {
         match state {
             PinState::Transport => {
                 let digits = self.transport_pin.as_ref().map_or(TRANSPORT_PIN, |digits| digits.expose());
-                data.block = SecretBytes::filled(|block| hex::decode_to_slice(format!("25{digits}FFFFFFFFF"), block)).ok();
+                data.block =
+                    SecretBytes::filled(|block| hex::decode_to_slice(format!("25{digits}FFFFFFFFF"), block)).ok();
                 data.transport = TransportStatus::TransportPin;
             }
             PinState::Empty => {
