@@ -226,7 +226,11 @@ impl Scenario {
                 "certificate",
                 "pd",
             ),
-            (card.hca.is_some() && (card.pd.is_some() || card.update_in_progress), "hca", "pd"),
+            (card.hca.is_some() && card.pd.is_some(), "hca", "pd"),
+            (card.hca.is_some() && card.schema.is_some(), "hca", "schema"),
+            (card.hca.is_some() && card.gvd.is_some(), "hca", "gvd"),
+            (card.hca.is_some() && card.prefixed, "hca", "prefixed"),
+            (card.hca.is_some() && card.update_in_progress, "hca", "update_in_progress"),
             (reader.bare_status.is_some() && reader.bare_status_from.is_none(), "bare_status", "bare_status_from"),
             (reader.pull_after.is_some() && reader.lose_answer.is_some(), "pull_after", "lose_answer"),
         ] {
@@ -314,4 +318,32 @@ fn distance(a: &str, b: &str) -> usize {
         row = next;
     }
     row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The parser itself tells which keys there are.
+    #[test]
+    fn every_key_is_documented() {
+        let document = std::fs::read_to_string("docs/card.md").unwrap();
+        for (table, least) in [("card", 16), ("reader", 7)] {
+            let error = toml::from_str::<Scenario>(&format!("[{table}]\nnonsense = 1\n")).unwrap_err();
+            let keys: Vec<_> = error.message().split('`').skip(1).step_by(2).skip(1).collect();
+            assert!(keys.len() >= least, "{keys:?}");
+            for key in keys {
+                assert!(document.contains(&format!("| `{key}` |")), "{table}: {key}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_word_is_the_one_with_the_fewest_changes() {
+        assert_eq!(distance("", ""), 0);
+        assert_eq!(distance("pin", "pin"), 0);
+        assert_eq!(distance("pim", "pin"), 1);
+        assert_eq!(distance("tries", "tries_left"), 5);
+        assert_eq!(distance("kitten", "sitting"), 3);
+    }
 }

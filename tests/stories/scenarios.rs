@@ -500,6 +500,26 @@ fn a_scenario_that_cannot_be_used_says_where_and_what_is_meant() {
             "Correct",
         ),
         (
+            "[card]\nhca = \"deactivated\"\ngvd = \"absent\"\n",
+            "In the scenario, \"hca\" does not go with \"gvd\".",
+            "Correct",
+        ),
+        (
+            "[card]\nhca = \"deactivated\"\nschema = \"pkv\"\n",
+            "In the scenario, \"hca\" does not go with \"schema\".",
+            "Correct",
+        ),
+        (
+            "[card]\nhca = \"deactivated\"\nprefixed = true\n",
+            "In the scenario, \"hca\" does not go with \"prefixed\".",
+            "Correct",
+        ),
+        (
+            "[card]\nhca = \"deactivated\"\nupdate_in_progress = true\n",
+            "In the scenario, \"hca\" does not go with \"update_in_progress\".",
+            "Correct",
+        ),
+        (
             "[card]\nhca = \"deactivated\"\npd = \"corrupt\"\n",
             "In the scenario, \"hca\" does not go with \"pd\".",
             "Correct",
@@ -826,6 +846,108 @@ fn what_is_not_on_a_card_is_not_changed_on_it() {
     for key in ["pin = \"empty\"", "tries_left = 1", "puk_uses_left = 1"] {
         assert!(play(&format!("[card]\n{key}\n"), &without_home).is_some(), "{key}");
     }
+    let without_cvc =
+        image.replace("<attribute id=\"shortFileIdentifier\">06<", "<attribute id=\"shortFileIdentifier\">1b<");
+    let text = std::fs::read_to_string(fixture("cvc-x509")).unwrap();
+    assert_eq!(play(&text, &without_cvc), Some("the card has nothing for cvc".to_owned()));
     let twice = play("[card]\nprefixed = true\n", &image_by(&ca(), &Blueprint { prefixed: true, ..blueprint(ERIKA) }));
     assert!(twice.is_some(), "prefixes are there already");
+}
+
+/// The state itself, in the bytes of the specification: what a person is told could have another cause.
+#[test]
+fn the_cards_are_in_the_states_that_are_told_of() {
+    const HCA: &str = "00A4040C06D27600000102";
+    let play = |name: &str, lines: &[(&str, &str)]| {
+        let scenario = Scenario::parse(&std::fs::read_to_string(fixture(name)).unwrap()).unwrap();
+        let mut card = scenario.play(loaded(false), &mut rng()).unwrap().into_parts().unwrap().0;
+        for (command, answer) in lines {
+            let given = hex::encode_upper(card.execute(&hex::decode(command).unwrap()));
+            let fits = match answer.split_once('*') {
+                Some((start, end)) => given.starts_with(start) && given.ends_with(end),
+                None => given == *answer,
+            };
+            assert!(fits, "{name} {command}: {given}");
+        }
+        card
+    };
+    let read = |card: &mut VirtualCard, sfi: u8| {
+        let mut answer = card.execute(&[0x00, 0xB0, 0x80 | sfi, 0x00, 0x00, 0x00, 0x00]);
+        answer.truncate(answer.len() - 2);
+        answer
+    };
+    let inflated = |gzip: &[u8]| {
+        let mut xml = Vec::new();
+        flate2::read::GzDecoder::new(gzip).read_to_end(&mut xml).unwrap();
+        xml
+    };
+    let text = |gzip: &[u8]| String::from_utf8_lossy(&inflated(gzip)).into_owned();
+    for (name, status) in [
+        ("pin-transport", "62C1"),
+        ("pin-transport-last-try", "62C1"),
+        ("pin-empty", "62C7"),
+        ("pin-disabled", "62D0"),
+        ("pin-blocked", "63C0"),
+        ("pin-blocked-6983", "6983"),
+        ("pin-last-try", "63C1"),
+    ] {
+        play(name, &[("80200002", status)]);
+    }
+    // VERIFY of a blocked PIN, RESET RETRY COUNTER with a PUK that is used up (gemSpec_COS, 14.6).
+    play("pin-blocked", &[("002000020826123456FFFFFFFF", "6983")]);
+    play("puk-used-up", &[("002C0102082812345678FFFFFF", "6983")]);
+    play("puk-two-uses", &[("002C0102082887654321FFFFFF", "63C1"), ("002C0102082887654321FFFFFF", "63C0")]);
+    play("e256-absent", &[("00A4040C0AA000000167455349474E", "9000"), ("00B0840000", "6A82")]);
+    play("e256-empty", &[("00A4040C0AA000000167455349474E", "9000"), ("00B0840000", "6B00")]);
+    play("update-in-progress", &[(HCA, "9000"), ("00B08C0001", "319000")]);
+    // EF.GDO has 12 bytes: with a number of bytes, with Le = 00, and behind the end.
+    play("end-of-file-6282", &[("00B0820020", "5A0A*6282"), ("00B0820000", "5A0A*6282"), ("00B0000C01", "6282")]);
+    play("end-of-file-6b00", &[("00B0820020", "5A0A*9000"), ("00B0820000", "5A0A*9000"), ("00B0000C01", "6B00")]);
+
+    let mut card = play("gvd-absent", &[(HCA, "9000")]);
+    assert_eq!(read(&mut card, 0x02)[4..8], [0xFF; 4]);
+    play("gvd-absent", &[(HCA, "9000"), ("002000020826123456FFFFFFFF", "9000"), ("00B0830000", "6B00")]);
+    let mut card = play("xml-prefixed", &[(HCA, "9000")]);
+    assert!(text(&read(&mut card, 0x01)[2..]).contains("<vsd:Vorname>Erika</vsd:Vorname>"));
+    assert!(text(&read(&mut card, 0x02)[8..]).contains("<vsd:Beginn>"));
+    let mut card = play("schema-5-1", &[(HCA, "9000"), ("00B08C0F05", "00500100009000")]);
+    let old = "xmlns=\"http://ws.gematik.de/fa/vsds/UC_PersoenlicheVersichertendatenXML/v5.1\"";
+    assert!(text(&read(&mut card, 0x01)[2..]).contains(old));
+    let mut card = play("schema-pkv", &[(HCA, "9000")]);
+    let vd = text(&read(&mut card, 0x02)[8..]);
+    assert!(vd.contains("http://ws.gematik.de/fa/vsdm/vsd_pkv/v1.0") && vd.contains("<ZusatzinfosPKV>"), "{vd}");
+    assert!(vd.contains("KTR_TYP=\"1\"") && !vd.contains("GKV"), "{vd}");
+    let mut card = play("gzip-exploding", &[(HCA, "9000")]);
+    let pd = read(&mut card, 0x01);
+    assert!(pd.len() < 850, "it fits on a card: {}", pd.len());
+    assert_eq!(inflated(&pd[2..]).len(), 512 * 1024);
+    let mut card = play("gzip-truncated", &[(HCA, "9000")]);
+    let pd = read(&mut card, 0x01);
+    assert!(usize::from(u16::from_be_bytes([pd[0], pd[1]])) > pd.len());
+}
+
+/// And so is the reader.
+#[test]
+fn the_readers_have_the_ways_that_are_told_of() {
+    let staged = |name: &str| {
+        let scenario = Scenario::parse(&std::fs::read_to_string(fixture(name)).unwrap()).unwrap();
+        scenario.play(loaded(false), &mut rng()).unwrap()
+    };
+    let command = |ne| CommandApdu::new(0x00, 0xB0, 0x91, 0x00).with_ne(ne);
+    let status = |staged: &mut Staged, ne| staged.transmit(&command(ne)).map(|answer| answer.status());
+    let mut reader = staged("reader-le-00");
+    assert_eq!(status(&mut reader, 256).unwrap(), StatusWord(0x6700));
+    assert_eq!(status(&mut reader, 65_536).unwrap(), StatusWord(0x9000), "which is written as 0000");
+    assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000));
+    let mut reader = staged("reader-short-6700");
+    assert_eq!(status(&mut reader, 65_536).unwrap(), StatusWord(0x6700));
+    assert_eq!(status(&mut reader, 256).unwrap(), StatusWord(0x9000));
+    let mut reader = staged("reader-short-broken");
+    assert!(matches!(status(&mut reader, 257), Err(ChannelError::Interrupted(None))));
+    assert_eq!(status(&mut reader, 256).unwrap(), StatusWord(0x9000), "card and reader are still there");
+    let mut reader = staged("reader-pulled");
+    (0..5).for_each(|_| assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000)));
+    assert!(matches!(status(&mut reader, 45), Err(ChannelError::Removed)));
+    assert!(matches!(reader.reset(), Err(ChannelError::Removed)), "it does not come back");
+    assert!(matches!(status(&mut reader, 45), Err(ChannelError::Removed)));
 }
