@@ -24,6 +24,7 @@ mod pulled;
 mod readers;
 mod reading;
 mod registering;
+mod scenario;
 mod waiting;
 
 use std::thread;

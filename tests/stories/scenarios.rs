@@ -24,7 +24,7 @@ const AIR: &[&str] = &["read", "--contactless", "--can", "123123"];
 fn run(language: &str, scenario: &str, words: &[&str], pins: &str) -> Output {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(pins.as_bytes()).unwrap();
-    let pins = if words[0] == "card" && words[2] != "status" { "--pin-fd 3" } else { "" };
+    let pins = if words.contains(&"change") || words.contains(&"unblock") { "--pin-fd 3" } else { "" };
     let script = format!("exec \"$@\" {pins} 3<{}", file.path().display());
     let mut shell = Command::new("sh");
     shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_kartenbund"), "--lang", language]).args(words);
@@ -950,4 +950,26 @@ fn the_readers_have_the_ways_that_are_told_of() {
     assert!(matches!(status(&mut reader, 45), Err(ChannelError::Removed)));
     assert!(matches!(reader.reset(), Err(ChannelError::Removed)), "it does not come back");
     assert!(matches!(status(&mut reader, 45), Err(ChannelError::Removed)));
+}
+
+/// The interface is another one, and the state is the same.
+#[test]
+fn a_state_is_told_without_contacts_as_with_them() {
+    let outcome = |name: &str, words: &[&str], air: bool| {
+        let words = [words, if air { &["--contactless", "--can", "123123"][..] } else { &[] }].concat();
+        let output = run("en", &fixture(name), &words, "123456\n135790\n");
+        let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), said["error"]["message"].clone(), said["person"].clone(), said["state"].clone())
+    };
+    for entry in std::fs::read_dir("fixtures/scenarios").unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        // These are of one interface, or of a line that breaks at a command of its own.
+        if name.starts_with("reader-") || name == "can-other" || name == "cvc-x509" {
+            continue;
+        }
+        for words in [&["--json", "read"][..], &["--json", "card", "pin", "status"]] {
+            assert_eq!(outcome(name, words, true), outcome(name, words, false), "{name} {words:?}");
+        }
+    }
 }
