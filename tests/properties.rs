@@ -24,8 +24,10 @@ use kartenbund::protocol::evidence::Bundle;
 use kartenbund::reader::replay::Replay;
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::virtual_card::VirtualCard;
+use kartenbund::virtual_card::scenario::Scenario;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use rand_core::UnwrapErr;
 
 /// The files of the fixture card.
 fn files() -> kartenbund::egk::CardFiles {
@@ -51,6 +53,33 @@ proptest! {
             command = command.with_ne(ne);
         }
         prop_assert_eq!(CommandApdu::parse(&command.to_bytes()).unwrap(), command);
+    }
+
+    #[test]
+    fn any_text_is_a_scenario_or_says_where_it_is_not(text in "(\\[(card|reader)\\]\n)?([a-z_0-9]{1,12} ?= ?[\"a-z0-9.]{0,8}\n){0,4}|\\PC{0,200}") {
+        if let Err(error) = Scenario::parse(&text) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+
+    /// Whatever an image holds, a scenario finds what it changes or says so.
+    #[test]
+    fn any_card_is_put_into_a_state_or_not(sizes in vec(0_usize..900, 4), fill: u8, pick: prop::sample::Index) {
+        let mut image = std::fs::read_to_string("fixtures/cards/erika.xml").unwrap();
+        for (fid, size) in ["d001", "d002", "d00c", "c504"].into_iter().zip(sizes) {
+            let at = image.find(&format!("<attribute id=\"fileIdentifier\">{fid}<")).unwrap();
+            let from = image[..at].rfind("<attribute id=\"body\">").unwrap() + "<attribute id=\"body\">".len();
+            let to = from + image[from..].find('<').unwrap();
+            let length = image[at..].find("positionLogicalEndOfFile\">").unwrap() + at + "positionLogicalEndOfFile\">".len();
+            let end = length + image[length..].find('<').unwrap();
+            image.replace_range(length..end, &format!("{size:04X}"));
+            image.replace_range(from..to, &format!("{fill:02x}").repeat(size));
+        }
+        let mut files: Vec<_> =
+            std::fs::read_dir("fixtures/scenarios").unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let scenario = Scenario::parse(&std::fs::read_to_string(pick.get(&files)).unwrap()).unwrap();
+        let _ = scenario.play(VirtualCard::load(&image).unwrap(), &mut UnwrapErr(getrandom::SysRng));
     }
 
     #[test]

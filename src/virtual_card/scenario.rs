@@ -9,7 +9,8 @@ mod content;
 mod reader;
 
 use rand_core::CryptoRng;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use super::VirtualCard;
@@ -31,11 +32,11 @@ pub struct Scenario {
 #[serde(deny_unknown_fields, default)]
 struct CardState {
     pin: Option<PinState>,
-    tries_left: Option<Count>,
-    transport_pin: Option<SecretText>,
+    tries_left: Option<Tries>,
+    transport_pin: Option<Digits<5>>,
     blocked_status: Option<BlockedStatus>,
     puk_uses_left: Option<u8>,
-    can: Option<SecretText>,
+    can: Option<Digits<6>>,
     pd: Option<Pd>,
     schema: Option<Schema>,
     prefixed: bool,
@@ -63,6 +64,32 @@ struct ReaderState {
 
 /// A number that is not 0.
 type Count = std::num::NonZeroU8;
+
+/// Tries left: what the `x` of `63Cx` can say, and not none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "u8")]
+struct Tries(u8);
+
+impl TryFrom<u8> for Tries {
+    type Error = &'static str;
+
+    fn try_from(tries: u8) -> Result<Self, Self::Error> {
+        if (1..=15).contains(&tries) { Ok(Self(tries)) } else { Err("1 to 15 tries can be left") }
+    }
+}
+
+/// Exactly so many digits.
+#[derive(Debug)]
+struct Digits<const N: usize>(SecretText);
+
+impl<'de, const N: usize> Deserialize<'de> for Digits<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = SecretText::deserialize(deserializer)?;
+        let bytes = text.expose().as_bytes();
+        let fits = bytes.len() == N && bytes.iter().all(u8::is_ascii_digit);
+        if fits { Ok(Self(text)) } else { Err(D::Error::custom(format!("{N} digits are needed"))) }
+    }
+}
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -210,15 +237,9 @@ impl Scenario {
         let Self { card, reader } = self;
         let has_tries = !matches!(card.pin, Some(PinState::Blocked | PinState::Disabled | PinState::Empty));
         let needs_key = card.certificate.is_some() || card.cvc.is_some();
-        let digits = |text: &Option<SecretText>, length: usize| {
-            text.as_ref().is_none_or(|text| text.expose().len() == length && text.expose().bytes().all(is_digit))
-        };
         for (is_wrong, one, other) in [
             (card.tries_left.is_some() && !has_tries, "tries_left", "pin"),
-            (card.tries_left.is_some_and(|tries| tries.get() > 15), "tries_left", "63Cx"),
             (card.transport_pin.is_some() && card.pin != Some(PinState::Transport), "transport_pin", "pin"),
-            (!digits(&card.transport_pin, 5), "transport_pin", "5 digits"),
-            (!digits(&card.can, 6), "can", "6 digits"),
             (card.blocked_status.is_some() && card.pin != Some(PinState::Blocked), "blocked_status", "pin"),
             (card.e256.is_some() && needs_key, "e256", if card.cvc.is_some() { "cvc" } else { "certificate" }),
             (
@@ -281,10 +302,6 @@ impl Staged {
             None => Ok((self.card, behaviour)),
         }
     }
-}
-
-fn is_digit(byte: u8) -> bool {
-    byte.is_ascii_digit()
 }
 
 /// Line and key of what the parser did not like. Its message names the words that may stand there in backquotes.

@@ -467,7 +467,7 @@ fn a_scenario_that_cannot_be_used_says_where_and_what_is_meant() {
             "In the scenario, \"tries_left\" does not go with \"pin\".",
             "Correct the file",
         ),
-        ("[card]\ntries_left = 16\n", "In the scenario, \"tries_left\" does not go with \"63Cx\".", "Correct"),
+        ("[card]\ntries_left = 16\n", "Line 2 of the scenario: \"tries_left\" cannot be like that.", "docs/card.md"),
         (
             "[card]\ntransport_pin = \"54321\"\n",
             "In the scenario, \"transport_pin\" does not go with \"pin\".",
@@ -475,10 +475,10 @@ fn a_scenario_that_cannot_be_used_says_where_and_what_is_meant() {
         ),
         (
             "[card]\npin = \"transport\"\ntransport_pin = \"5432\"\n",
-            "In the scenario, \"transport_pin\" does not go with \"5 digits\".",
-            "Correct",
+            "Line 3 of the scenario: \"transport_pin\" cannot be like that.",
+            "docs/card.md",
         ),
-        ("[card]\ncan = \"12345x\"\n", "In the scenario, \"can\" does not go with \"6 digits\".", "Correct"),
+        ("[card]\ncan = \"12345x\"\n", "Line 2 of the scenario: \"can\" cannot be like that.", "docs/card.md"),
         (
             "[card]\nblocked_status = \"6983\"\n",
             "In the scenario, \"blocked_status\" does not go with \"pin\".",

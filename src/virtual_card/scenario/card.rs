@@ -43,7 +43,7 @@ impl CardState {
         if let Some(can) = &self.can {
             let keys = &mut image.folder_mut(FolderId::ROOT).connection_keys;
             let key = keys.iter_mut().find(|key| key.identifier == SK_CAN).ok_or(ScenarioError::NotOnCard("can"))?;
-            key.can = Can::parse(can).ok();
+            key.can = Can::parse(&can.0).ok();
         }
         if let Some(certificate) = self.certificate {
             certify(image, certificate, rng).ok_or(ScenarioError::NotOnCard("certificate"))?;
@@ -94,7 +94,7 @@ impl CardState {
                 uses;
         }
         if let Some(tries) = self.tries_left {
-            home(image).ok_or(ScenarioError::NotOnCard("tries_left"))?.tries = tries.get();
+            home(image).ok_or(ScenarioError::NotOnCard("tries_left"))?.tries = tries.0;
         }
         let Some(state) = self.pin else { return Ok(()) };
         if state == PinState::Disabled {
@@ -110,7 +110,7 @@ impl CardState {
         let data = home(image).ok_or(ScenarioError::NotOnCard("pin"))?;
         match state {
             PinState::Transport => {
-                let digits = self.transport_pin.as_ref().map_or(TRANSPORT_PIN, |digits| digits.expose());
+                let digits = self.transport_pin.as_ref().map_or(TRANSPORT_PIN, |digits| digits.0.expose());
                 data.block =
                     SecretBytes::filled(|block| hex::decode_to_slice(format!("25{digits}FFFFFFFFF"), block)).ok();
                 data.transport = TransportStatus::TransportPin;
