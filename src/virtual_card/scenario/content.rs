@@ -75,15 +75,17 @@ fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// Another schema for a document of 5.2 with this root element.
 pub(super) fn with_schema(xml: &str, root: &str, schema: Schema) -> Option<String> {
-    let found = xml.contains(SCHEMA_5_2).then_some(())?;
+    if !xml.contains(SCHEMA_5_2) {
+        return None;
+    }
     let (namespace, version) = match schema {
         Schema::V5_1 => (format!("{SCHEMA_5_1}{root}/v5.1"), "CDM_VERSION=\"5.1.0\""),
         Schema::Pkv => (SCHEMA_PKV.to_owned(), "CDM_VERSION=\"1.0.0\" KTR_TYP=\"1\""),
     };
     let xml = xml.replace(SCHEMA_5_2, &namespace).replace("CDM_VERSION=\"5.2.0\"", version);
     let gkv = xml.split_once("<ZusatzinfosGKV>").zip(xml.split_once("</ZusatzinfosGKV>"));
-    Some(match (schema, gkv, found) {
-        (Schema::Pkv, Some(((before, _), (_, after))), ()) => {
+    Some(match (schema, gkv) {
+        (Schema::Pkv, Some(((before, _), (_, after)))) => {
             format!("{before}<ZusatzinfosPKV><Tarifart>01</Tarifart></ZusatzinfosPKV>{after}")
         }
         _ => xml,
@@ -92,8 +94,9 @@ pub(super) fn with_schema(xml: &str, root: &str, schema: Schema) -> Option<Strin
 
 /// A prefix before every element name.
 pub(super) fn with_prefix(xml: &str) -> Option<String> {
-    let is_plain = xml.contains(" xmlns=\"") && !xml.contains("xmlns:");
-    is_plain.then_some(())?;
+    if !xml.contains(" xmlns=\"") || xml.contains("xmlns:") {
+        return None;
+    }
     let mut parts = xml.split('<');
     let mut text = parts.next()?.to_owned();
     for part in parts {
