@@ -193,16 +193,16 @@ fn damage_pd(image: &mut Image, damage: Pd) -> Option<()> {
                 content::with_kvnr(xml, other)
             });
         }
-        // One bit in the middle, far from the header.
+        // One bit in the middle of the document, far from its header.
         Pd::Corrupt => {
             let pd = file(image, DF_HCA, PD)?;
-            let middle = pd.len() / 2;
+            let middle = content::split_pd(pd)?.len() / 2;
             *pd.get_mut(middle)? ^= 0x01;
         }
         // The file ends before what its length says.
         Pd::Truncated => {
             let pd = file(image, DF_HCA, PD)?;
-            pd.truncate(pd.len() / 2);
+            pd.truncate(content::split_pd(pd)?.len() / 2);
         }
         Pd::Exploding => *file(image, DF_HCA, PD)? = content::join_pd(&content::explosion()?)?,
     }
