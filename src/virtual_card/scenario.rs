@@ -59,6 +59,9 @@ struct ReaderState {
     bare_status: Option<BareStatus>,
     pull_after: Option<u32>,
     lose_answer: Option<Count>,
+    reset_after: Option<u32>,
+    reset_every: Option<Count>,
+    time_out_at: Option<Count>,
     delay_ms: Option<u16>,
 }
 
@@ -254,6 +257,7 @@ impl Scenario {
             (card.hca.is_some() && card.update_in_progress, "hca", "update_in_progress"),
             (reader.bare_status.is_some() && reader.bare_status_from.is_none(), "bare_status", "bare_status_from"),
             (reader.pull_after.is_some() && reader.lose_answer.is_some(), "pull_after", "lose_answer"),
+            (reader.reset_after.is_some() && reader.reset_every.is_some(), "reset_after", "reset_every"),
         ] {
             if is_wrong {
                 return Err(ScenarioError::Combination(one, other));
@@ -345,7 +349,7 @@ mod tests {
     #[test]
     fn every_key_is_documented() {
         let document = std::fs::read_to_string("docs/card.md").unwrap();
-        for (table, least) in [("card", 16), ("reader", 7)] {
+        for (table, least) in [("card", 16), ("reader", 10)] {
             let error = toml::from_str::<Scenario>(&format!("[{table}]\nnonsense = 1\n")).unwrap_err();
             let keys: Vec<_> = error.message().split('`').skip(1).step_by(2).skip(1).collect();
             assert!(keys.len() >= least, "{keys:?}");

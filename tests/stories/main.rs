@@ -11,8 +11,8 @@ mod broken;
 mod card_pin;
 mod contactless;
 mod hostile_reader;
-mod recovery;
 mod old_cards;
+mod recovery;
 mod registering;
 mod scenarios;
 

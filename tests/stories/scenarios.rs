@@ -42,7 +42,7 @@ struct Told(&'static str, &'static str, &'static str, i32);
 fn assert_told(language: &str, scenario: &str, words: &[&str], pins: &str, told: &Told) {
     let output = run(language, &fixture(scenario), words, pins);
     let said = String::from_utf8(output.stderr).unwrap();
-    let lines: Vec<_> = said.lines().filter(|line| !line.starts_with('·')).collect();
+    let lines: Vec<_> = said.lines().filter(|line| !line.starts_with(['·', '!'])).collect();
     let Told(cause, remedy, code, exit) = *told;
     assert_eq!(output.status.code(), Some(exit), "{scenario} {words:?}: {said}");
     assert_eq!(lines[0], cause, "{scenario} {words:?}");
@@ -175,9 +175,36 @@ fn a_card_that_cannot_be_read_or_whose_pin_cannot_be_used_says_why_and_what_to_d
         ),
         ("reader-bare-status", AIR, "", secure_line()),
         ("reader-bare-done", AIR, "", secure_line()),
-        ("reader-le-00", AIR, "", secure_line()),
         ("reader-pulled", READ, "", removed()),
         ("reader-lost-answer", READ, "", removed()),
+        (
+            "reader-reset-again",
+            READ,
+            "",
+            [
+                Told(
+                    "Ein anderes Programm setzt die Karte immer wieder zurück.",
+                    "Schließen Sie andere Programme",
+                    "card_reset",
+                    9,
+                ),
+                Told(
+                    "Another program resets the card again and again.",
+                    "Close other programs that use cards",
+                    "card_reset",
+                    9,
+                ),
+            ],
+        ),
+        (
+            "reader-time-out",
+            READ,
+            "",
+            [
+                Told("Die Karte hat nicht rechtzeitig geantwortet.", "auf den Leser", "card_timeout", 8),
+                Told("The card did not answer in time.", "on the reader", "card_timeout", 8),
+            ],
+        ),
         ("pin-blocked", CHANGE, "123456\n135790\n", blocked()),
         ("pin-blocked-6983", CHANGE, "123456\n135790\n", blocked()),
         (
@@ -384,6 +411,9 @@ fn a_state_that_is_no_fault_is_read_or_said_without_ado() {
             ["ist geändert", "is changed"],
         ),
         ("puk-last-use", UNBLOCK, "12345678\n135790\n", ["ist entsperrt", "is unblocked"]),
+        ("reader-le-00", AIR, "", ["Müstermann", "Müstermann"]),
+        ("reader-reset", READ, "", ["Müstermann", "Müstermann"]),
+        ("reader-reset", AIR, "", ["Müstermann", "Müstermann"]),
     ];
     for (scenario, words, pins, needles) in cases {
         for (language, needle) in ["de", "en"].into_iter().zip(needles) {
@@ -410,6 +440,17 @@ fn the_contents_are_those_the_scenario_says() {
     assert_eq!(wrong["certificate"]["kvnr"], "A123456781");
     assert_eq!(wrong["person"]["kvnr"], "A123456781");
     assert_eq!(wrong["warnings"], json!(["kvnr_check_digit"]));
+}
+
+#[test]
+fn a_card_that_another_program_resets_is_told_of_and_read_from_the_start() {
+    for (language, notice) in
+        [("de", "Ein anderes Programm hat die Karte zurückgesetzt"), ("en", "Another program has reset the card")]
+    {
+        let output = run(language, &fixture("reader-reset"), READ, "");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && said.contains(notice), "{said}");
+    }
 }
 
 #[test]
@@ -532,6 +573,11 @@ fn a_scenario_that_cannot_be_used_says_where_and_what_is_meant() {
         (
             "[reader]\npull_after = 1\nlose_answer = 1\n",
             "In the scenario, \"pull_after\" does not go with \"lose_answer\".",
+            "Correct",
+        ),
+        (
+            "[reader]\nreset_after = 1\nreset_every = 1\n",
+            "In the scenario, \"reset_after\" does not go with \"reset_every\".",
             "Correct",
         ),
         ("[card]\ncan = \"123456\"\n", "\"can\" in the scenario is for cards without contacts.", "Add --contactless"),
@@ -814,20 +860,27 @@ fn a_scenario_holds_in_the_virtual_reader_too() {
     let mut plugged = Plugged::run("reader-bare-done", true);
     assert_eq!(plugged.send("0CB09100"), "9000");
 
-    // The reader knows of no broken transmission but of cards that are out.
-    let mut program = Command::new(env!("CARGO_BIN_EXE_kartenbund"));
-    program.args(["--lang", "en", "virtual-card", "run", CARD, "--scenario", &fixture("reader-short-broken")]);
-    // Where it is not refused, the card waits for its reader for ever.
-    let mut child = program.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let ended = (0..1000).find_map(|_| {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-        child.try_wait().unwrap()
-    });
-    child.kill().unwrap();
-    assert_eq!(ended.and_then(|status| status.code()), Some(85));
-    let mut said = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-    assert!(said.starts_with("The virtual reader of PC/SC cannot do \"extended_length"), "{said}");
+    // The reader knows of no broken transmission but of cards that are out, and others reset the card in it themselves.
+    for (scenario, key) in [
+        ("reader-short-broken", "extended_length = "),
+        ("reader-reset", "reset_after"),
+        ("reader-reset-again", "reset_every"),
+        ("reader-time-out", "time_out_at"),
+    ] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_kartenbund"));
+        program.args(["--lang", "en", "virtual-card", "run", CARD, "--scenario", &fixture(scenario)]);
+        // Where it is not refused, the card waits for its reader for ever.
+        let mut child = program.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = (0..1000).find_map(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            child.try_wait().unwrap()
+        });
+        child.kill().unwrap();
+        assert_eq!(ended.and_then(|status| status.code()), Some(85), "{scenario}");
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.starts_with(&format!("The virtual reader of PC/SC cannot do \"{key}")), "{said}");
+    }
 }
 
 /// A card that has no card-verifiable certificate cannot have another in its place.
@@ -952,6 +1005,19 @@ fn the_readers_have_the_ways_that_are_told_of() {
     let mut reader = staged("reader-short-broken");
     assert!(matches!(status(&mut reader, 257), Err(ChannelError::Interrupted(None))));
     assert_eq!(status(&mut reader, 256).unwrap(), StatusWord(0x9000), "card and reader are still there");
+    let mut reader = staged("reader-reset");
+    (0..5).for_each(|_| assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000)));
+    assert!(matches!(status(&mut reader, 45), Err(ChannelError::Reset)));
+    (0..9).for_each(|_| assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000)));
+    let mut reader = staged("reader-reset-again");
+    for _ in 0..3 {
+        (0..3).for_each(|_| assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000)));
+        assert!(matches!(status(&mut reader, 45), Err(ChannelError::Reset)));
+    }
+    let mut reader = staged("reader-time-out");
+    (0..2).for_each(|_| assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000)));
+    assert!(matches!(status(&mut reader, 45), Err(ChannelError::Timeout)));
+    assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000));
     let mut reader = staged("reader-pulled");
     (0..5).for_each(|_| assert_eq!(status(&mut reader, 45).unwrap(), StatusWord(0x9000)));
     assert!(matches!(status(&mut reader, 45), Err(ChannelError::Removed)));

@@ -122,3 +122,11 @@ fn an_old_card_signs_with_pss_and_gives_all_of_it_or_nothing() {
         }
     }
 }
+
+/// An image may say of a key what it cannot do.
+#[test]
+fn an_rsa_key_signs_with_no_algorithm_of_another_kind() {
+    let image = std::fs::read_to_string("fixtures/cards/otto-rsa.xml").unwrap();
+    let mut card = VirtualCard::load(&image.replace("(signPSS)", "(signECDSA,signPSS)")).unwrap();
+    play(&mut card, &[(SELECT_ESIGN, "9000"), ("002241B606840182800100", "9000"), (RIGHT_PIN, "9000"), (SIGN, "6400")]);
+}

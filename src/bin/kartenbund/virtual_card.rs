@@ -86,8 +86,8 @@ fn plug(staged: Staged, address: &str, output: &Output) -> Result<(), Failure> {
     )?;
     // It runs until the program is stopped or the card is pulled; the card keeps its counters as long.
     let turn = |command: &[u8]| match CommandApdu::parse(command).map(|command| reader.turn(&command)) {
-        // Bytes that are no command are for the card to answer.
-        Err(_) | Ok(Turn::Pass | Turn::Break) => Step::Answer,
+        // Bytes that are no command are for the card to answer; what this reader cannot do was refused before.
+        Err(_) | Ok(Turn::Pass | Turn::Break | Turn::Reset | Turn::TimeOut) => Step::Answer,
         Ok(Turn::Refuse(status)) => Step::Refuse(status),
         Ok(Turn::Pull) => Step::Pull,
         Ok(Turn::LoseAnswer) => Step::PullBeforeAnswer,

@@ -16,6 +16,10 @@ pub enum Turn {
     Refuse(StatusWord),
     /// The transmission breaks; card and reader are still there.
     Break,
+    /// Another program has reset the card: it does not reach it.
+    Reset,
+    /// It reaches the card, and the reader does not wait for the answer any longer.
+    TimeOut,
     /// The card is out.
     Pull,
     /// The card carries it out, and is out before its answer comes.
@@ -31,8 +35,12 @@ pub struct Behaviour {
     bare: Option<(u8, StatusWord)>,
     pull_after: Option<u32>,
     lose_answer: Option<u8>,
+    /// After how many commands, and whether again and again.
+    reset: Option<(u32, bool)>,
+    time_out_at: Option<u8>,
     delay: Duration,
     commands: u32,
+    since_reset: u32,
     secured: u32,
 }
 
@@ -50,6 +58,11 @@ impl Behaviour {
             bare: state.bare_status_from.map(|from| (from.get(), status)),
             pull_after: state.pull_after,
             lose_answer: state.lose_answer.map(std::num::NonZero::get),
+            reset: match (state.reset_after, state.reset_every) {
+                (Some(after), _) => Some((after, false)),
+                (None, every) => every.map(|every| (every.get().into(), true)),
+            },
+            time_out_at: state.time_out_at.map(std::num::NonZero::get),
             delay: Duration::from_millis(state.delay_ms.unwrap_or_default().into()),
             ..Self::default()
         }
@@ -60,10 +73,19 @@ impl Behaviour {
         if self.pull_after.is_some_and(|after| self.commands >= after) {
             return Turn::Pull;
         }
+        if let Some((after, is_repeated)) = self.reset.filter(|(after, _)| self.since_reset >= *after) {
+            self.reset = is_repeated.then_some((after, true));
+            self.since_reset = 0;
+            return Turn::Reset;
+        }
         self.commands = self.commands.saturating_add(1);
+        self.since_reset = self.since_reset.saturating_add(1);
         thread::sleep(self.delay);
         if self.lose_answer.is_some_and(|number| self.commands >= number.into()) {
             return Turn::LoseAnswer;
+        }
+        if self.time_out_at.is_some_and(|number| self.commands == u32::from(number)) {
+            return Turn::TimeOut;
         }
         match self.extended_length {
             Some(ExtendedLength::Refused) if command.is_extended() => return Turn::Refuse(StatusWord::WRONG_LENGTH),
@@ -84,9 +106,16 @@ impl Behaviour {
     }
 
     /// What the virtual reader of the PC/SC service has no way to do: it knows of no disturbed line, only of a card that
-    /// is out.
+    /// is out, and who resets the card is another program itself.
     pub(super) fn is_beyond_vpcd(&self) -> Option<&'static str> {
-        (self.extended_length == Some(ExtendedLength::Broken)).then_some("extended_length = \"broken\"")
+        [
+            (self.extended_length == Some(ExtendedLength::Broken), "extended_length = \"broken\""),
+            (matches!(self.reset, Some((_, false))), "reset_after"),
+            (matches!(self.reset, Some((_, true))), "reset_every"),
+            (self.time_out_at.is_some(), "time_out_at"),
+        ]
+        .into_iter()
+        .find_map(|(is_set, key)| is_set.then_some(key))
     }
 }
 
@@ -125,6 +154,14 @@ impl CardChannel for Staged {
             Turn::Pass => self.card.transmit(command),
             Turn::Refuse(status) => Ok(ResponseApdu::new([], status)),
             Turn::Break => Err(ChannelError::Interrupted(None)),
+            Turn::Reset => {
+                self.card.reset();
+                Err(ChannelError::Reset)
+            }
+            Turn::TimeOut => {
+                self.card.transmit(command)?;
+                Err(ChannelError::Timeout)
+            }
             Turn::Pull => Err(self.pull()),
             Turn::LoseAnswer => {
                 self.card.transmit(command)?;
