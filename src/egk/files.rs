@@ -122,12 +122,12 @@ impl<C: CardChannel> Egk<C> {
             let offset = u16::try_from(content.len()).map_err(|_| malformed())?;
             let missing = u32::try_from(length - content.len()).map_err(|_| malformed())?;
             let next = self.transmit(&commands::read_binary(offset, missing.min(self.ne())))?;
-            if next.status() == StatusWord::OFFSET_TOO_BIG || next.status().is_ok() && next.data().is_empty() {
-                return Err(malformed()); // the file ends before its content does
+            let is_behind = next.status() == StatusWord::OFFSET_TOO_BIG;
+            if !is_behind {
+                check_read(&next)?;
             }
-            check_read(&next)?;
-            if next.data().is_empty() {
-                return Err(malformed());
+            if is_behind || next.data().is_empty() {
+                return Err(malformed()); // the file ends before its content does
             }
             content.extend_from_slice(next.data());
         }

@@ -184,7 +184,7 @@ fn a_card_that_cannot_be_read_or_whose_pin_cannot_be_used_says_why_and_what_to_d
             [
                 Told(
                     "Ein anderes Programm setzt die Karte immer wieder zurück.",
-                    "Schließen Sie andere Programme",
+                    "Beenden Sie andere Programme",
                     "card_reset",
                     9,
                 ),
