@@ -21,6 +21,7 @@ use kartenbund::jose::{base64url, json, jws};
 use kartenbund::pki::{Anchors, Issuer, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode};
 use kartenbund::protocol::evidence::Bundle;
+use kartenbund::reader::pinpad::{Features, KeypadCommand, Question};
 use kartenbund::reader::replay::Replay;
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::virtual_card::VirtualCard;
@@ -95,6 +96,19 @@ proptest! {
     fn nested_objects_do_not_exhaust_the_stack(depth in 0_usize..1100) {
         let _ = DataObject::parse(&[0xE1, 0x80].repeat(depth), 0xE1);
         let _ = DataObject::parse(&[vec![0xEF, 0x82, 0x03, 0xE8], [0xEF, 0x7F].repeat(depth)].concat(), 0xEF);
+    }
+
+    #[test]
+    fn readers_that_say_anything(features in bytes(60), properties in bytes(60), is_known in any::<bool>()) {
+        // So that the properties are asked for, too.
+        let features = if is_known { vec![0x06, 4, 0, 0, 0, 6, 0x12, 4, 0, 0, 0, 0x12] } else { features };
+        let reader = Features::read(|question| match question {
+            Question::Features => Some(features.clone()),
+            Question::Properties(_) => Some(properties.clone()),
+        });
+        prop_assert!(reader.max_data().is_none_or(|max| (256..=65_536).contains(&max)));
+        let codes = [KeypadCommand::Verify, KeypadCommand::Unblock].map(|command| reader.code_for(command));
+        prop_assert!(reader.has_keypad() || codes == [None, None]);
     }
 
     #[test]

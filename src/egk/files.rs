@@ -114,7 +114,8 @@ impl<C: CardChannel> Egk<C> {
         check_read(&first)?;
         let mut content = first.into_data();
         let length = (file.length)(&content).filter(|length| *length <= file.max).ok_or_else(malformed)?;
-        if content.len() < length && self.length == ApduLength::Extended {
+        let is_cut = content.len() < length && content.len() < self.ne() as usize;
+        if is_cut && self.length == ApduLength::Extended {
             // The reader or the card cut the answer: what is left comes in short APDUs.
             self.set_length(ApduLength::Short);
         }

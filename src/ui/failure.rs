@@ -16,6 +16,7 @@ use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
 use crate::reader::ChannelError;
 use crate::reader::pace::PaceError;
+use crate::reader::pinpad::NoEntry;
 use crate::reader::replay::ReplayMismatch;
 use crate::secret::DigitsError;
 use crate::virtual_card::ImageError;
@@ -72,6 +73,8 @@ kinds! {
     CardData = 25 "card_data";
     CardUpdating = 26 "card_updating";
     CardMismatch = 27 "card_mismatch";
+    KeypadTimeout = 28 "keypad_timeout";
+    KeypadRefused = 29 "keypad_refused";
     CardPinWrong = 30 "card_pin_wrong";
     CardPinBlocked = 31 "card_pin_blocked";
     CardLastTry = 32 "card_last_try";
@@ -403,12 +406,25 @@ impl From<PinRefusal> for Failure {
     }
 }
 
+impl From<NoEntry> for Failure {
+    fn from(why: NoEntry) -> Self {
+        match why {
+            NoEntry::TimedOut => Kind::KeypadTimeout.failure(),
+            NoEntry::Cancelled => Kind::Cancelled.failure(),
+            NoEntry::EntriesDiffer => Kind::InputInvalid.failure().text("input", "entries_differ"),
+            NoEntry::Length => Kind::InputInvalid.failure().text("input", "keypad_length"),
+            NoEntry::Refused => Kind::KeypadRefused.failure(),
+        }
+    }
+}
+
 impl From<PinError> for Failure {
     fn from(error: PinError) -> Self {
         match error {
             PinError::Card(error) => error.into(),
             PinError::Ask(error) => error.into(),
             PinError::Refused(refusal) => refusal.into(),
+            PinError::Keypad(why) => why.into(),
             PinError::Unanswered(_) => Kind::PinUnanswered.failure().because(&error),
         }
     }
@@ -434,6 +450,7 @@ impl From<RegisterError> for Failure {
             RegisterError::DeviceKey(error) => return error.into(),
             RegisterError::Certificate(CardRefusal::Malformed(error)) => return error.into(),
             RegisterError::Pin(refusal) => return refusal.into(),
+            RegisterError::Keypad(why) => return why.into(),
             RegisterError::Certificate(CardRefusal::OtherInsurer { insurer }) => {
                 return Kind::OtherInsurer.failure().text("detail", insurer.as_deref().unwrap_or(NONE));
             }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::failure::Value;
 use super::numbers::looks_like;
 use super::text::Texts;
-use crate::client::{AskError, Notice, Step, Ui};
+use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
 use crate::protocol::NumericDate;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
@@ -33,6 +33,8 @@ pub struct Answers {
     pub match_code: Option<String>,
     /// Whether the last try of the card PIN may be spent without asking.
     pub allow_last_try: bool,
+    /// Whether PINs of the card are typed here although the reader has a keypad.
+    pub no_keypad: bool,
     /// Whether steps are told.
     pub quiet: bool,
 }
@@ -177,6 +179,10 @@ impl Ui for Terminal<'_> {
             Notice::WrongCardPin { tries_left } => ("notice-wrong-card-pin", number("tries", i64::from(tries_left))),
             Notice::SameWrongPin => ("notice-same-wrong-pin", Vec::new()),
             Notice::CardWasReset => ("notice-card-was-reset", Vec::new()),
+            Notice::KeypadUnused(KeypadObstacle::Contactless) => ("notice-keypad-contactless", Vec::new()),
+            Notice::KeypadUnused(KeypadObstacle::DoesNotFit) => ("notice-keypad-does-not-fit", Vec::new()),
+            Notice::KeypadLength => ("notice-keypad-length", Vec::new()),
+            Notice::KeypadEntriesDiffer => ("notice-keypad-entries-differ", Vec::new()),
             Notice::Resumed => ("notice-resumed", Vec::new()),
             Notice::DecisionHadArrived => ("notice-decision-had-arrived", Vec::new()),
             Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
@@ -225,6 +231,23 @@ impl Ui for Terminal<'_> {
         let question = if certain { "ask-last-try" } else { "ask-maybe-last-try" };
         let answer = self.visible(&self.texts.get(question))?;
         Ok(answer.eq_ignore_ascii_case(&self.texts.get("ask-yes")))
+    }
+
+    fn wants_keypad(&self) -> bool {
+        !self.answers.no_keypad && self.answers.pins.is_none()
+    }
+
+    fn type_on_reader(&mut self, entry: KeypadEntry, reader: &mut dyn FnMut()) -> Result<(), AskError> {
+        let (id, tries) = match entry {
+            KeypadEntry::Pin { tries_left } => ("keypad-pin", tries_left),
+            KeypadEntry::NewPin { tries_left } => ("keypad-new-pin", tries_left),
+            KeypadEntry::Puk => ("keypad-puk", 0),
+        };
+        let line = self.texts.with(id, &[("tries", Value::Number(i64::from(tries)))]);
+        // Nobody types a PIN who was not told where.
+        writeln!(io::stderr(), "! {line}")?;
+        // Ended here, the reader would go on asking, and the card would keep the PIN verified: Ctrl+C does nothing.
+        without_interrupts(reader)
     }
 
     fn transport_pin(&mut self) -> Result<TransportPin, AskError> {

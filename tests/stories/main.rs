@@ -11,6 +11,7 @@ mod broken;
 mod card_pin;
 mod contactless;
 mod hostile_reader;
+mod keypad;
 mod old_cards;
 mod recovery;
 mod registering;

@@ -113,7 +113,8 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     }
     let here = login::resume(home, now())?;
     let wish = Wish { name, replace: args.replace, length: length(&args.card) };
-    let answers = Answers { allow_last_try: args.allow_last_try, can: can(&args.card), ..pins(&args.pin)? };
+    let (allow_last_try, no_keypad) = (args.allow_last_try, args.no_keypad);
+    let answers = Answers { allow_last_try, no_keypad, can: can(&args.card), ..pins(&args.pin)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
         Some(device) => Ok(device),
         None => with_card(&args.card, output, Sharing::Exclusive, |channel| {

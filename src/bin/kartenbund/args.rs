@@ -108,6 +108,8 @@ pub(crate) enum PinCommand {
         pin: PinArgs,
         #[arg(long)]
         allow_last_try: bool,
+        #[arg(long)]
+        no_keypad: bool,
     },
     Unblock {
         #[command(flatten)]
@@ -116,6 +118,8 @@ pub(crate) enum PinCommand {
         pin: PinArgs,
         #[arg(long)]
         keep_pin: bool,
+        #[arg(long)]
+        no_keypad: bool,
     },
 }
 
@@ -196,6 +200,8 @@ pub(crate) struct RegisterArgs {
     pub(crate) replace: bool,
     #[arg(long)]
     pub(crate) allow_last_try: bool,
+    #[arg(long)]
+    pub(crate) no_keypad: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

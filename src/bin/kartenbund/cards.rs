@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kartenbund::apdu::NE_EXTENDED;
 use kartenbund::client::{AskError, ReachError, Step, restarting};
 use kartenbund::disk;
 use kartenbund::egk::{ApduLength, CardFiles, Egk, EgkError, Generation, Iccsn, Interface, ObjectSystem, OtherCard};
@@ -307,6 +308,11 @@ fn record_session(
     secrets: Option<&SessionSecrets>,
     out: &Path,
 ) -> Result<RawContent, Failure> {
+    // All of it or short: a session is played again without the reader that set a limit between the two.
+    let length = match channel.max_data() {
+        None | Some(NE_EXTENDED) => length,
+        Some(_) => ApduLength::Short,
+    };
     let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended, secrets)?;
     let raw = RawContent::of_session(&mut recorder, length, secrets);
     // What passed is kept in any case: a session that failed is the one that is looked into.

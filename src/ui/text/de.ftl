@@ -19,6 +19,7 @@ error-input-invalid = { $input ->
         [can_shape] Die Zugangsnummer (CAN) hat sechs Ziffern.
         [transport_pin_length] Die Transport-PIN hat fünf Ziffern.
         [puk_length] Die PUK hat acht Ziffern.
+        [keypad_length] Am Kartenleser wurden zu wenige oder zu viele Ziffern eingegeben; die Karte hat nichts davon gesehen.
         [entries_differ] Die beiden Eingaben der neuen PIN sind verschieden.
         [match_code] Der Vergleichscode hat zwei Ziffern.
         [card_name] Der Name besteht aus Vor- und Nachnamen.
@@ -98,6 +99,10 @@ error-card-updating = Die Versichertendaten auf der Karte wurden nicht fertig ak
 error-card-mismatch = Die Daten auf der Karte nennen eine andere Person als ihr Zertifikat.
     .remedy = Benutzen Sie diese Karte nicht und melden Sie sich bei Ihrer Krankenkasse.
 
+error-keypad-timeout = Am Kartenleser wurde nicht rechtzeitig etwas eingegeben; es wurde kein Versuch verbraucht.
+    .remedy = Legen Sie den PIN-Brief bereit und starten Sie den Befehl neu. Der Leser wartet etwa eine halbe Minute.
+error-keypad-refused = Der Kartenleser nimmt die PIN nicht auf seiner Tastatur an; es wurde kein Versuch verbraucht.
+    .remedy = Geben Sie die PIN auf diesem Computer ein: Starten Sie den Befehl mit --no-keypad.
 error-card-pin-wrong = Die Karten-PIN ist falsch; { $tries ->
         [one] es ist noch ein Versuch übrig
        *[other] es sind noch { $tries } Versuche übrig
@@ -330,6 +335,10 @@ notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
     }
 notice-same-wrong-pin = Das ist dieselbe falsche PIN wie eben; sie wurde nicht noch einmal gesendet.
 notice-card-was-reset = Ein anderes Programm hat die Karte zurückgesetzt; es geht von vorn los. Eine PIN wird nur gesendet, wenn Sie sie noch einmal eingeben.
+notice-keypad-contactless = Der Leser hat eine Tastatur, aber eine Karte ohne Kontakte ist über sie nicht zu erreichen. Geben Sie die PIN auf diesem Computer ein.
+notice-keypad-does-not-fit = Der Leser hat eine Tastatur, aber sie ist dafür nicht gemacht. Die Eingabe geschieht auf diesem Computer.
+notice-keypad-length = Das waren zu wenige oder zu viele Ziffern. Die Karte hat nichts davon gesehen; es wurde kein Versuch verbraucht.
+notice-keypad-entries-differ = Die beiden Eingaben der neuen PIN waren verschieden. Die Karte hat nichts davon gesehen; es wurde kein Versuch verbraucht.
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
 notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
 notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
@@ -337,6 +346,15 @@ notice-clock-skew = Die Uhr dieses Computers geht um { $seconds } Sekunden ander
 
 ## Fragen
 
+keypad-pin = Geben Sie die PIN der Gesundheitskarte jetzt am Kartenleser ein, nicht auf dieser Tastatur ({ $tries ->
+        [one] letzter Versuch
+       *[other] noch { $tries } Versuche
+    }). Abbrechen können Sie am Leser.
+keypad-new-pin = Geben Sie am Kartenleser, nicht auf dieser Tastatur, die bisherige PIN der Gesundheitskarte ein ({ $tries ->
+        [one] letzter Versuch
+       *[other] noch { $tries } Versuche
+    }), dann zweimal eine neue mit 6 bis 8 Ziffern. Abbrechen können Sie am Leser.
+keypad-puk = Geben Sie die PUK (8 Ziffern) jetzt am Kartenleser ein, nicht auf dieser Tastatur. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige. Abbrechen können Sie am Leser.
 ask-can-where = Die Karte liegt auf einem Leser ohne Kontakte. Er braucht die Zugangsnummer (CAN): sechs Ziffern vorn auf der Karte, meist oben rechts.
 ask-can-again = Das ist nicht die Zugangsnummer dieser Karte. Es ist weder die PIN noch die Versichertennummer; versuchen Sie es noch einmal, gesperrt wird dabei nichts.
 ask-can = Zugangsnummer (6 Ziffern):
@@ -587,6 +605,7 @@ arg-not-after = Letzter Tag des Zertifikats
 arg-service = Adresse des Dienstes: https://…
 arg-password-fd = Passwort von diesem Dateideskriptor lesen
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
+arg-no-keypad = PINs auf diesem Computer eingeben, auch wenn der Kartenleser eine Tastatur hat
 arg-method = Wie das Gerät gebunden wird
 arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll
 arg-keep-pin = Die bisherige PIN behalten und ihr nur alle Versuche zurückgeben

@@ -18,6 +18,7 @@ error-input-invalid = { $input ->
         [card_pin_length] The card PIN has six to eight digits.
         [can_shape] The card access number (CAN) has six digits.
         [transport_pin_length] The transport PIN has five digits.
+        [keypad_length] Too few or too many digits were typed on the card reader; the card has seen none of them.
         [puk_length] The PUK has eight digits.
         [entries_differ] The two entries of the new PIN differ.
         [match_code] The match code has two digits.
@@ -98,6 +99,10 @@ error-card-updating = The insurance data on the card were not updated to the end
 error-card-mismatch = The data on the card name another person than its certificate.
     .remedy = Do not use this card, and get in touch with your insurer.
 
+error-keypad-timeout = Nothing was typed on the card reader in time; no try was used.
+    .remedy = Have the PIN letter at hand and start the command again. The reader waits about half a minute.
+error-keypad-refused = The card reader does not take the PIN on its keypad; no try was used.
+    .remedy = Type the PIN on this computer: start the command with --no-keypad.
 error-card-pin-wrong = The card PIN is wrong; { $tries ->
         [one] one try is left
        *[other] { $tries } tries are left
@@ -330,6 +335,10 @@ notice-wrong-card-pin = The card PIN was wrong. { $tries ->
     }
 notice-same-wrong-pin = That is the same wrong PIN as before; it was not sent again.
 notice-card-was-reset = Another program has reset the card; it starts over. A PIN is sent only if you type it once more.
+notice-keypad-contactless = The reader has a keypad, but a card without contacts cannot be reached through it. Type the PIN on this computer.
+notice-keypad-does-not-fit = The reader has a keypad, but it is not made for this. You type on this computer.
+notice-keypad-length = Those were too few or too many digits. The card has seen none of them; no try was used.
+notice-keypad-entries-differ = The two entries of the new PIN differed. The card has seen none of them; no try was used.
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
 notice-decision-had-arrived = The decision had arrived; its receipt is checked.
 notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
@@ -337,6 +346,15 @@ notice-clock-skew = The clock of this computer differs from the service's by { $
 
 ## Questions
 
+keypad-pin = Please type the PIN of the health card on the card reader now, not on this keyboard ({ $tries ->
+        [one] last try
+       *[other] { $tries } tries left
+    }). You can cancel on the reader.
+keypad-new-pin = Please type on the card reader, not on this keyboard, the present PIN of the health card ({ $tries ->
+        [one] last try
+       *[other] { $tries } tries left
+    }), then twice a new one of 6 to 8 digits. You can cancel on the reader.
+keypad-puk = Please type the PUK (8 digits) on the card reader now, not on this keyboard. It can be used ten times at most; every entry counts, also a right one. You can cancel on the reader.
 ask-can-where = The card lies on a reader without contacts, which needs the card access number (CAN): six digits on the front of the card, mostly top right.
 ask-can-again = That is not the access number of this card. It is neither the PIN nor the insurance number; try again, nothing gets blocked.
 ask-can = Card access number (6 digits):
@@ -587,6 +605,7 @@ arg-not-after = Last day of the certificate
 arg-service = Address of the service: https://…
 arg-password-fd = Read the password from this file descriptor
 arg-pin-fd = Read PINs from this file descriptor, one in a line
+arg-no-keypad = Type PINs on this computer although the card reader has a keypad
 arg-method = How the device is bound
 arg-device-name = What this computer is to be called in the list of devices
 arg-keep-pin = Keep the PIN there is, and only give it all its tries again
