@@ -3,6 +3,9 @@
 SHARED ?= ../shared
 DENY_VERSION = 0.20.2
 DENY = target/tools/bin/cargo-deny
+# The card reader in software that tests use: a package of its own, for pcscd calls it through a C interface.
+IFD_HANDLER = --manifest-path tools/ifd-handler/Cargo.toml
+IFD_HANDLER_BUILD = $(IFD_HANDLER) --locked --target-dir target/ifd-handler
 FEATURE_SETS = "--no-default-features" "--no-default-features --features client" \
 	"--no-default-features --features server" "--all-features"
 
@@ -16,12 +19,15 @@ demo: setup
 ## Every test that needs nothing but this repository.
 test: setup
 	cargo test
+	cargo test $(IFD_HANDLER_BUILD)
 	set -e; for features in $(FEATURE_SETS); do cargo test --lib $$features; done
 
 ## Format, lints and documentation in all feature sets, licences and sources of dependencies, and that the service
 ## needs no card reader.
 lint: setup $(DENY)
 	cargo fmt --check
+	cargo fmt --check $(IFD_HANDLER)
+	cargo clippy --all-targets $(IFD_HANDLER_BUILD) -- -D warnings
 	set -e; for features in $(FEATURE_SETS); do cargo clippy --all-targets $$features -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 	$(DENY) check licenses bans sources

@@ -11,6 +11,7 @@
 mod card;
 mod computer;
 mod insurer;
+mod keypad;
 mod line;
 mod pcscd;
 mod terminal;
@@ -19,6 +20,7 @@ mod terminal;
 mod breakdown;
 mod demo;
 mod foreign;
+mod on_the_reader;
 mod pin;
 mod pulled;
 mod readers;
