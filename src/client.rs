@@ -2,6 +2,7 @@
 
 pub mod approve;
 pub mod card_pin;
+pub mod doctor;
 pub mod home;
 mod keypad;
 pub mod login;
@@ -129,6 +130,15 @@ pub enum AskError {
     /// What was typed is no card access number.
     #[error("a card access number has six digits")]
     Can(#[source] DigitsError),
+    /// What was typed is another number than the one asked for.
+    #[error("another number was typed: {looks_like}")]
+    OtherNumber {
+        /// Why it is not that one.
+        #[source]
+        error: Box<AskError>,
+        /// The text that says which one it looks like.
+        looks_like: &'static str,
+    },
     /// The two entries of a new PIN differ.
     #[error("the two entries differ")]
     EntriesDiffer,

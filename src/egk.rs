@@ -308,6 +308,14 @@ impl<C: CardChannel> Egk<C> {
         }
     }
 
+    /// Selects the application with the insurance data, whose insurer may have switched it off.
+    ///
+    /// # Errors
+    /// [`EgkError::Deactivated`] where that is so.
+    pub fn select_insurance_data(&mut self) -> Result<(), EgkError> {
+        self.select(DF_HCA)
+    }
+
     /// Most bytes to ask for in one command.
     fn ne(&self) -> u32 {
         let carried = self.channel.max_data().unwrap_or(NE_EXTENDED);

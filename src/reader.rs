@@ -94,9 +94,12 @@ impl<C: CardChannel + ?Sized> CardChannel for Box<C> {
 /// What went wrong between this program and the card.
 #[derive(Debug, Error)]
 pub enum ChannelError {
-    /// The PC/SC service does not run or may not be used.
+    /// The PC/SC service does not run.
     #[error("no PC/SC service")]
     NoService,
+    /// The PC/SC service does not let this program in, or not to this card.
+    #[error("the PC/SC service does not let this program in: {0:?}")]
+    NotAllowed(pcsc::Refusal),
     /// No reader is connected, or not the one that was named.
     #[error("no such card reader")]
     NoReader {

@@ -1,18 +1,20 @@
 //! Card readers of this computer, through the PC/SC service (PC/SC specification, parts 5 and 6).
 
+mod access;
 mod watch;
 
 use std::ffi::{CStr, CString};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State, Transaction};
+use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, ShareMode, State, Transaction};
 use zeroize::Zeroizing;
 
 use super::pinpad::{Features, GET_FEATURE_REQUEST, Keypad, KeypadCommand, Layout, MAX_ANSWER, Question};
 use super::{CardChannel, ChannelError};
 use crate::apdu::commands::PasswordRef;
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
+pub use access::{Refusal, Sandbox};
 pub use watch::Watch;
 
 /// Health cards talk T=1; bridges to other card technologies may offer T=0.
@@ -57,9 +59,9 @@ impl Service {
     /// Connects to the PC/SC service.
     ///
     /// # Errors
-    /// [`ChannelError::NoService`] when it does not run or refuses us.
+    /// [`ChannelError::NoService`] when it does not run, [`ChannelError::NotAllowed`] when it does not let us in.
     pub fn connect() -> Result<Self, ChannelError> {
-        Context::establish(Scope::User).map(Self).map_err(|_| ChannelError::NoService)
+        access::establish().map(Self)
     }
 
     /// All readers and what they hold, in the service's order. Empty when there is none.
@@ -313,9 +315,8 @@ fn lossy(name: &CStr) -> String {
 fn channel_error(error: Error) -> ChannelError {
     match error {
         // The last one is the line to the service, not the one to the card.
-        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::NoAccess | Error::CommError => {
-            ChannelError::NoService
-        }
+        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::CommError => ChannelError::NoService,
+        Error::SecurityViolation | Error::NoAccess => ChannelError::NotAllowed(Refusal::Rights),
         Error::UnknownReader | Error::NoReadersAvailable => ChannelError::NoReader { wanted: None },
         Error::NoSmartcard => ChannelError::NoCard,
         Error::RemovedCard | Error::ReaderUnavailable => ChannelError::Removed,

@@ -16,6 +16,7 @@ use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
 use crate::reader::ChannelError;
 use crate::reader::pace::PaceError;
+use crate::reader::pcsc::{Refusal, Sandbox};
 use crate::reader::pinpad::NoEntry;
 use crate::reader::replay::ReplayMismatch;
 use crate::secret::DigitsError;
@@ -65,6 +66,7 @@ kinds! {
     CardRemoved = 16 "card_removed";
     Transmission = 17 "transmission";
     SecureLine = 18 "secure_line";
+    NotAllowed = 19 "not_allowed";
     NotAnEgk = 20 "not_an_egk";
     CardTooOld = 21 "card_too_old";
     CardContactless = 22 "card_contactless";
@@ -134,6 +136,10 @@ pub struct Failure {
     pub technical: Option<String>,
     /// What was found before it failed, for scripts.
     pub report: Option<serde_json::Value>,
+    /// The text that names the other number that was typed.
+    pub hint: Option<&'static str>,
+    /// Whether the person was told its sentences already.
+    pub is_told: bool,
 }
 
 /// A value in a sentence.
@@ -148,7 +154,7 @@ pub enum Value {
 impl Kind {
     /// The failure without values.
     pub fn failure(self) -> Failure {
-        Failure { kind: self, values: Vec::new(), technical: None, report: None }
+        Failure { kind: self, values: Vec::new(), technical: None, report: None, hint: None, is_told: false }
     }
 }
 
@@ -184,8 +190,15 @@ impl Failure {
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
-        let kind = match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&ChannelError> for Failure {
+    fn from(error: &ChannelError) -> Self {
+        let kind = match error {
             ChannelError::NoService => Kind::NoService,
+            ChannelError::NotAllowed(refusal) => return not_allowed(refusal).because(error),
             ChannelError::NoReader { wanted } => {
                 return Kind::NoReader.failure().text("reader", wanted.as_deref().unwrap_or(NONE));
             }
@@ -200,8 +213,18 @@ impl From<ChannelError> for Failure {
             ChannelError::Unprotected(_) => Kind::SecureLine,
             ChannelError::Session(mismatch) => return session(mismatch),
         };
-        kind.failure().because(&error)
+        kind.failure().because(error)
     }
+}
+
+fn not_allowed(refusal: &Refusal) -> Failure {
+    let (why, sandbox) = match refusal {
+        Refusal::Rights => ("rights", NONE),
+        Refusal::Version => ("version", NONE),
+        Refusal::Sandbox(Sandbox::Flatpak(application)) => ("flatpak", application.as_str()),
+        Refusal::Sandbox(Sandbox::Snap(package)) => ("snap", package.as_str()),
+    };
+    Kind::NotAllowed.failure().text("why", why).text("sandbox", sandbox)
 }
 
 impl From<ReplayMismatch> for Failure {
@@ -231,6 +254,12 @@ fn session(error: &ReplayMismatch) -> Failure {
 
 impl From<EgkError> for Failure {
     fn from(error: EgkError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&EgkError> for Failure {
+    fn from(error: &EgkError) -> Self {
         let kind = match error {
             EgkError::Channel(error) => return error.into(),
             EgkError::NotAnEgk(card) => {
@@ -243,7 +272,7 @@ impl From<EgkError> for Failure {
             }
             EgkError::UnexpectedStatus { command, status } => {
                 let failure = Kind::CardAnswer.failure().text("status", status.to_string());
-                return failure.text("command", command).because(&error);
+                return failure.text("command", *command).because(error);
             }
             EgkError::NoCertificate => {
                 return Kind::CardData.failure().text("what", "no_certificate").because(&error);
@@ -256,7 +285,7 @@ impl From<EgkError> for Failure {
             EgkError::Pace(_) => Kind::SecureLine,
             EgkError::Deactivated => Kind::CardDeactivated,
         };
-        kind.failure().because(&error)
+        kind.failure().because(error)
     }
 }
 
@@ -294,16 +323,19 @@ impl From<KvnrError> for Failure {
 
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
-        let input = match &error {
+        let input = match error {
             AskError::Cancelled => return Kind::Cancelled.failure(),
             AskError::NobodyThere => return Kind::NobodyThere.failure(),
-            AskError::Terminal(_) => return Kind::NobodyThere.failure().because(&error),
-            AskError::Digits(DigitsError::NotDigits) => "not_digits",
+            AskError::Terminal(ref error) => return Kind::NobodyThere.failure().because(error),
+            AskError::Digits(DigitsError::NotDigits) | AskError::Can(DigitsError::NotDigits) => "not_digits",
             AskError::Can(_) => "can_shape",
             AskError::Digits(DigitsError::Length { min: 6, max: 6 }) => "device_pin_length",
             AskError::Digits(DigitsError::Length { min: 5, max: 5 }) => "transport_pin_length",
             AskError::Digits(DigitsError::Length { min: 8, max: 8 }) => "puk_length",
             AskError::Digits(DigitsError::Length { .. }) => "card_pin_length",
+            AskError::OtherNumber { error, looks_like } => {
+                return Self { hint: Some(looks_like), ..Self::from(*error) };
+            }
             AskError::EntriesDiffer => "entries_differ",
             AskError::MatchCode => "match_code",
         };
@@ -336,7 +368,13 @@ impl From<DeviceKeyError> for Failure {
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        let kind = match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&ServiceError> for Failure {
+    fn from(error: &ServiceError) -> Self {
+        let kind = match error {
             ServiceError::Refused { code, detail, trace_id } => {
                 let kind = refused(code);
                 let detail = detail.clone().unwrap_or_else(|| NONE.to_owned());
@@ -349,7 +387,7 @@ impl From<ServiceError> for Failure {
             ServiceError::Malformed | ServiceError::Contradiction(_) => Kind::ServiceAnswer,
             ServiceError::KeyChanged => Kind::ServiceKeyChanged,
         };
-        kind.failure().because(&error)
+        kind.failure().because(error)
     }
 }
 

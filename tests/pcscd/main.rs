@@ -19,6 +19,7 @@ mod terminal;
 // What happens.
 mod breakdown;
 mod demo;
+mod doctor;
 mod foreign;
 mod on_the_reader;
 mod pin;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::computer::Computer;
+use crate::computer::{Computer, end};
 
 const PROGRAM: &str = "/usr/sbin/pcscd";
 const DRIVERS: &str = "/usr/lib/pcsc/drivers";
@@ -76,36 +76,36 @@ impl Pcscd {
 
     fn launch(isolation: &str, driver: &Path, readers: Readers) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
         for name in ["configuration", "none", "run"] {
-            fs::create_dir(at(name)).unwrap();
+            fs::create_dir(folder.path().join(name)).unwrap();
         }
-        let connected = match readers {
-            Readers::None => None,
-            Readers::Virtual(port) => Some(("Virtual", port)),
-            Readers::WithKeypad(port) => Some(("Keypad", port)),
-        };
-        if let Some((name, port)) = connected {
-            fs::copy(driver, at("driver.so")).unwrap();
-            let configuration = format!(
-                "FRIENDLYNAME \"{name}\"\nDEVICENAME /dev/null:0x{port:04X}\nLIBPATH {}\nCHANNELID 0x{port:04X}\n",
-                at("driver.so").display()
-            );
-            fs::write(at("configuration").join("readers"), configuration).unwrap();
-        }
-        let log = File::create(at("log")).unwrap();
-        // All of them replace one another: the process that is started is pcscd in the end.
-        let process = Command::new("unshare")
-            .args([isolation, "--propagation", "private", "sh", "-c"])
-            .arg(r#"mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$0" "$@""#)
-            .args([PROGRAM.as_ref(), at("none").as_path(), DRIVERS.as_ref(), at("run").as_path(), SOCKETS.as_ref()])
-            .args(["--foreground".as_ref(), "--config".as_ref(), at("configuration").as_path()])
-            .args(without_polkit())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        configure(folder.path(), driver, readers);
+        let process = spawn(isolation, folder.path());
         Self { process, folder, readers }
+    }
+
+    /// Ends the service and starts it in the same place again.
+    pub(crate) fn start_again(&mut self) {
+        let isolation = isolation().as_ref().unwrap_or_else(|why| panic!("{why}"));
+        self.end();
+        self.process = spawn(isolation, self.folder.path());
+        assert!(self.is_ready());
+    }
+
+    /// Ends the service, which takes its socket away.
+    pub(crate) fn end(&mut self) {
+        if self.process.try_wait().unwrap().is_none() {
+            end(self.process.id(), "TERM");
+            self.process.wait().unwrap();
+        }
+    }
+
+    /// Connects the readers. pcsc-lite finds readers that are not at USB only when it starts (1.9.9 with libudev does
+    /// nothing at SIGUSR1), so the service is gone for a moment.
+    pub(crate) fn connect_readers(&mut self) {
+        self.readers = Readers::Virtual(free_ports());
+        configure(self.folder.path(), VIRTUAL_READER.as_ref(), self.readers);
+        self.start_again();
     }
 
     /// Starts a service on a computer to which no reader is connected.
@@ -166,6 +166,38 @@ impl Drop for Pcscd {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Tells the service of the readers and their driver.
+fn configure(folder: &Path, driver: &Path, readers: Readers) {
+    let (name, port) = match readers {
+        Readers::None => return,
+        Readers::Virtual(port) => ("Virtual", port),
+        Readers::WithKeypad(port) => ("Keypad", port),
+    };
+    let copy = folder.join("driver.so");
+    fs::copy(driver, &copy).unwrap();
+    let readers = format!(
+        "FRIENDLYNAME \"{name}\"\nDEVICENAME /dev/null:0x{port:04X}\nLIBPATH {}\nCHANNELID 0x{port:04X}\n",
+        copy.display()
+    );
+    fs::write(folder.join("configuration/readers"), readers).unwrap();
+}
+
+fn spawn(isolation: &str, folder: &Path) -> Child {
+    let at = |name: &str| folder.join(name);
+    let log = File::create(at("log")).unwrap();
+    // All of them replace one another: the process that is started is pcscd in the end.
+    Command::new("unshare")
+        .args([isolation, "--propagation", "private", "sh", "-c"])
+        .arg(r#"mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$0" "$@""#)
+        .args([PROGRAM.as_ref(), at("none").as_path(), DRIVERS.as_ref(), at("run").as_path(), SOCKETS.as_ref()])
+        .args(["--foreground".as_ref(), "--config".as_ref(), at("configuration").as_path()])
+        .args(without_polkit())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 /// The readers of the service.

@@ -1,11 +1,13 @@
 //! What may be typed. The words that explain it are with all other texts, under `cmd-` and `arg-`.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use kartenbund::client::doctor::computer::os_release;
 use kartenbund::ui::failure::Kind;
+use kartenbund::ui::system::System;
 use kartenbund::ui::text::{Language, Texts};
 
 use crate::output::Output;
@@ -41,6 +43,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         card: CardArgs,
     },
+    Doctor(DoctorArgs),
     #[command(subcommand)]
     Card(CardCommand),
     #[command(subcommand)]
@@ -83,6 +86,14 @@ pub(crate) struct CardArgs {
     pub(crate) short_apdus: bool,
     #[arg(long, value_name = "SECONDS", conflicts_with = "virtual_card")]
     pub(crate) wait: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) card: CardArgs,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// Where PINs come from.
@@ -320,7 +331,8 @@ pub(crate) fn language() -> Language {
 
 /// Reads the command line; help, version and mistakes are answered here.
 pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
-    let texts = Texts::new(language);
+    let system = System::of(std::env::consts::OS, &os_release(Path::new("/")));
+    let texts = Texts::new(language).on(system);
     let command = explained(Cli::command(), &texts, "cmd");
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
