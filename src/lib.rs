@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | [`secret`] | PINs, passwords, key bytes: wiped on drop, never printed | |
 //! | `disk` | files that are whole or not there | `client` or `server` |
+//! | [`chip`] | the number of a chip, and what it signs to show that it is there | |
 //! | [`apdu`] | command and response APDUs, status words, TLV | |
 //! | `reader` | a line to one card: PC/SC, keypads, recorded session, recorder, PACE and secure messaging | `client` |
 //! | `egk` | the health card: identification, files, PIN, key | `client` |
@@ -23,6 +24,7 @@
 //! takes time and randomness as arguments.
 
 pub mod apdu;
+pub mod chip;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "client")]
