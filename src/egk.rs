@@ -4,6 +4,7 @@ mod files;
 mod key;
 mod keypad;
 mod pin;
+mod presence;
 
 use std::fmt;
 
