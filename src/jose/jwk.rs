@@ -97,6 +97,12 @@ impl Thumbprint {
     }
 }
 
+impl From<[u8; 32]> for Thumbprint {
+    fn from(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
+}
+
 impl PartialEq for Thumbprint {
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()

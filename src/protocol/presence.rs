@@ -1,6 +1,7 @@
 //! The card was there, without its PIN (`docs/protocol.md`, presence of the chip): the chip has signed a nonce that client
 //! and service each derive for themselves.
 
+use rand_core::CryptoRng;
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -21,6 +22,12 @@ pub struct Occasion {
 }
 
 impl Occasion {
+    /// A question of one's own. No service has this address, so that the answer is of no use elsewhere.
+    pub fn of_nobody(rng: &mut dyn CryptoRng) -> Self {
+        let jkt = Thumbprint::from([0; 32]);
+        Self { aud: "kartenbund:nobody".to_owned(), challenge: Challenge::random(rng), jkt }
+    }
+
     /// What the chip signs.
     pub fn nonce(&self) -> PresenceNonce {
         PresenceNonce::derive(&self.aud, self.challenge.as_bytes(), self.jkt.as_bytes())
