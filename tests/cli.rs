@@ -9,7 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 
 use kartenbund::ui::failure::Kind;
 use kartenbund::virtual_card::personalise::{Blueprint, Schema, TestCa, personalise};
+use rand_core::UnwrapErr;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::datetime;
 
 const ERIKA: &str = "fixtures/cards/erika.xml";
 /// A proxy that nobody is at: what stays on this computer goes through none.
@@ -309,6 +312,71 @@ fn a_session_without_contacts_is_recorded_played_and_explained() {
         let told = run(&[&without[..], &["--virtual-card", ERIKA, "--contactless"]].concat());
         assert!(text(&told.stderr).contains("--can"), "{refused}: {}", text(&told.stderr));
     }
+}
+
+#[test]
+fn whether_a_card_is_genuine_is_told_with_what_that_does_not_show() {
+    const ROOT: [&str; 2] = ["--cvc-root", "fixtures/pki/test-cvc-root.cvc"];
+    let genuine = |card: &[&str], roots: &[&str], words: &[&str]| {
+        run(&[&["card", "genuine", "--virtual-card"], card, roots, words].concat())
+    };
+    let told = genuine(&[ERIKA], &ROOT, &[]);
+    assert_eq!(
+        text(&told.stdout),
+        "The chip is the one of its certificate, under the test root DEKXX810226. Test cards are no genuine health cards.\n\
+         Card number 80276999990000000017, CA DEKXX110226.\n\
+         That does not show whose card it is, nor who holds it, nor that it was not blocked. Not yet confirmed with a \
+         real card.\n"
+    );
+    for (card, interface) in [(&[ERIKA][..], "contact"), (&[ERIKA, "--contactless", "--can", "123123"], "contactless")]
+    {
+        let expected = json!({
+            "iccsn": "80276999990000000017", "authority": "DEKXX110226", "root": "DEKXX810226", "test_root": true,
+            "interface": interface, "proves": "chip",
+        });
+        assert_eq!(json_of(&genuine(card, &ROOT, &["--json"])), expected);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let card_with = |change: &dyn Fn(String) -> String| {
+        let path = folder.path().join("card.xml");
+        std::fs::write(&path, change(std::fs::read_to_string(ERIKA).unwrap())).unwrap();
+        error_code(&genuine(&[path.to_str().unwrap()], &ROOT, &["--json"]))
+    };
+    let refused = ("chip_refused".to_owned(), 45);
+    let max = std::fs::read_to_string("fixtures/cards/max.xml").unwrap();
+    let key_of = |xml: &str| {
+        let key = xml.split("id=\"PrK.eGK.AUT_CVC.E256\"").nth(1).unwrap();
+        key.split("id=\"privateKey\">").nth(1).unwrap()[..64].to_owned()
+    };
+    assert_eq!(card_with(&|xml| xml.replace(&key_of(&xml), &key_of(&max))), refused, "a copied certificate");
+    assert_eq!(card_with(&|xml| xml.replace("5F200C0009", "5F200C0006")), refused, "another key's certificate");
+    assert_eq!(
+        card_with(&|xml| xml.replace("7F2181DA", "3082014A")),
+        ("card_data".to_owned(), 25),
+        "X.509 in its place"
+    );
+    let expired = |card: &mut Blueprint| {
+        card.validity = Some((datetime!(2026-01-01 00:00 UTC), datetime!(2026-01-02 00:00 UTC)));
+    };
+    assert_eq!(card_with(&|_| odd_card(expired, |xml| xml)), refused);
+
+    let chip = folder.path().join("other.cvc");
+    let own = TestCa::generate(&mut UnwrapErr(getrandom::SysRng), "Other", OffsetDateTime::now_utc()).unwrap();
+    std::fs::write(&chip, own.cvc_root()).unwrap();
+    let other = ["--cvc-root", chip.to_str().unwrap()];
+    assert_eq!(error_code(&genuine(&[ERIKA], &other, &["--json"])), refused, "a root that is not this card's");
+    assert!(genuine(&[ERIKA], &[other, ROOT].concat(), &[]).status.success(), "one of several roots");
+    let ca = ["--cvc-root", "fixtures/pki/test-cvc-ca.cvc"];
+    assert_eq!(error_code(&genuine(&[ERIKA], &ca, &["--json"])), ("cvc_root".to_owned(), 46), "a CA is no root");
+    let absent = ["--cvc-root", "fixtures/pki/absent.cvc"];
+    assert_eq!(error_code(&genuine(&[ERIKA], &absent, &["--json"])), ("file".to_owned(), 6));
+    assert_eq!(error_code(&genuine(&[ERIKA], &[], &["--json"])), ("usage".to_owned(), 2), "nobody vouches by default");
+    assert_eq!(
+        error_code(&genuine(&[ERIKA, "--contactless"], &ROOT, &["--json"])).0,
+        "nobody_there",
+        "the CAN is missing"
+    );
 }
 
 #[test]

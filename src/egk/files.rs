@@ -90,9 +90,17 @@ impl<C: CardChannel> Egk<C> {
             iccsn: self.iccsn()?,
             status_vd: self.read(&EF_STATUS_VD)?,
             pd: self.read(&EF_PD)?,
-            vd: self.read(&EF_VD)?,
+            vd: self.read_vd()?,
             certificate: self.read_certificate()?,
         })
+    }
+
+    /// Reads EF.VD alone: the insurance data, and where the card has it, the copy of the protected ones.
+    ///
+    /// # Errors
+    /// The line is gone, or the file is not what the specification says.
+    pub fn read_vd(&mut self) -> Result<Vec<u8>, EgkError> {
+        self.read(&EF_VD)
     }
 
     /// Reads C.CH.AUT: the one on brainpoolP256r1, else the RSA one.
