@@ -221,15 +221,15 @@ fn broken_input_gets_its_code_and_never_a_panic() {
 fn odd_card(change: impl FnOnce(&mut Blueprint), edit: impl FnOnce(String) -> String) -> String {
     let mut blueprint = Blueprint::new("A123456780".parse().unwrap(), "Erika", "Müstermann");
     change(&mut blueprint);
-    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-    let now = time::OffsetDateTime::now_utc();
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let now = OffsetDateTime::now_utc();
     edit(personalise(&blueprint, &TestCa::built_in().unwrap(), &mut rng, now).unwrap())
 }
 
 #[test]
 fn what_a_person_is_told_of_an_odd_card() {
     let folder = tempfile::tempdir().unwrap();
-    let long_ago = time::macros::datetime!(2020-01-01 0:00 UTC);
+    let long_ago = datetime!(2020-01-01 0:00 UTC);
     let same = |image: String| image;
     // DF.HCA is the application with this identifier; its state stands behind it.
     let deactivated = |image: String| {

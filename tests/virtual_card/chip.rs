@@ -28,7 +28,6 @@ fn the_chip_signs_24_bytes_for_who_asks_rightly() {
             ("002241A406840109800154", "6A81"), // elcSessionkey4SM
             ("002241A406840109800105", "6A81"),
             ("002241A406840108800100", "6A88"),
-            ("002241A406840189800100", "6A88"), // not a key of the MF's own
             ("002241A403840109", "6A80"),
             ("002241A406830109800100", "6A80"),
             ("002241A40684010980010000", "6700"),
@@ -50,7 +49,9 @@ fn the_chip_signs_24_bytes_for_who_asks_rightly() {
     assert_eq!((answer.len(), &answer[128..]), (132, "9000"));
     assert_eq!(send(&mut card, &authenticate()), answer, "no random numbers are involved");
     // The key that signs for the person is chosen beside it, and needs its PIN as ever.
-    play(&mut card, &[(SELECT_ESIGN, "9000"), (&authenticate(), "6985"), (CHOOSE, "9000")]);
+    let of_the_application = "002241A406840189800100";
+    play(&mut card, &[(SELECT_ESIGN, "9000"), (&authenticate(), "6985"), (of_the_application, "6A88")]);
+    play(&mut card, &[(CHOOSE, "9000")]);
     assert_eq!(send(&mut card, &authenticate()), answer, "from another application, too");
     play(&mut card, &[("002241B606840184800100", "9000"), (super::SIGN, "6982")]);
     assert_eq!(send(&mut card, &authenticate()), answer);
