@@ -39,8 +39,8 @@ pub struct PresenceNonce([u8; 24]);
 impl PresenceNonce {
     /// The first 24 bytes of SHA-256(`kartenbund/card-present/v1` ‖ `00` ‖ aud ‖ `00` ‖ challenge ‖ jkt).
     ///
-    /// `challenge` is the verifier's fresh number and `jkt` the thumbprint of the device key (RFC 7638), both as their 32
-    /// bytes: nothing in front of them can be read as a part of them.
+    /// `challenge` is the verifier's fresh number and `jkt` the thumbprint of the device key (RFC 7638), both as their
+    /// 32 bytes: nothing in front of them can be read as a part of them.
     pub fn derive(aud: &str, challenge: &[u8; 32], jkt: &[u8; 32]) -> Self {
         let hash = Sha256::new()
             .chain_update(b"kartenbund/card-present/v1\0")

@@ -26,7 +26,8 @@ impl<C: CardChannel> Egk<C> {
         self.read(&files::EF_C_CA_EGK_CS_E256)
     }
 
-    /// Has the chip sign `nonce` with PrK.eGK.AUT_CVC.E256 (INTERNAL AUTHENTICATE): R‖S, 64 bytes, big endian. Two commands.
+    /// Has the chip sign `nonce` with PrK.eGK.AUT_CVC.E256 (INTERNAL AUTHENTICATE): R‖S, 64 bytes, big endian. Two
+    /// commands.
     ///
     /// # Errors
     /// The line is gone, or the card does not sign.

@@ -1,8 +1,8 @@
-//! Card-verifiable certificates of generation 2 (gemSpec_PKI, 6.7; gemSpec_COS, 7.1; the numbers are quoted from memory):
-//! which chip is genuine, and which number it has.
+//! Card-verifiable certificates of generation 2 (gemSpec_PKI, 6.7; gemSpec_COS, 7.1; the numbers are quoted from
+//! memory): which chip is genuine, and which number it has.
 //!
-//! `7F21 { 7F4E { 5F29 42 7F49 { 06 86 } 5F20 7F4C { 06 53 } 5F25 5F24 } 5F37 }`, in this order and nothing else. Signed is
-//! the whole object `7F4E`, with ECDSA and SHA-256 on brainpoolP256r1.
+//! `7F21 { 7F4E { 5F29 42 7F49 { 06 86 } 5F20 7F4C { 06 53 } 5F25 5F24 } 5F37 }`, in this order and nothing else.
+//! Signed is the whole object `7F4E`, with ECDSA and SHA-256 on brainpoolP256r1.
 //!
 //! [`verify`] is the only maker of [`VerifiedChip`]. Whether a chip was withdrawn is not known: there is no list of
 //! revoked card-verifiable certificates.
@@ -16,6 +16,7 @@ use thiserror::Error;
 use time::{Date, Month};
 
 use crate::chip::Iccsn;
+use crate::secret::masked;
 pub use chain::{ChainError, CvcError, Level, VerifiedChip, verify};
 pub use roots::{CvcRoot, CvcRootError, CvcRoots, ProductionCvcRoots, TestCvcRoots};
 
@@ -30,7 +31,7 @@ const PROFILE: u8 = 0x70;
 pub struct NotACvc;
 
 /// A certificate as it is written. Nothing in it was checked but its form.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Cvc {
     /// Who signed it (`42`, Certification Authority Reference).
     pub issuer: AuthorityName,
@@ -53,6 +54,8 @@ pub struct Cvc {
     /// R‖S, big endian (`5F37`).
     pub(super) signature: [u8; 64],
 }
+
+masked!(Cvc);
 
 /// Name of a CA: five characters, then three bytes which tell its keys apart.
 #[derive(Clone, Copy, PartialEq, Eq)]

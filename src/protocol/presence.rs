@@ -1,5 +1,5 @@
-//! The card was there, without its PIN (`docs/protocol.md`, presence of the chip): the chip has signed a nonce that client
-//! and service each derive for themselves.
+//! The card was there, without its PIN (`docs/protocol.md`, presence of the chip): the chip has signed a nonce that
+//! client and service each derive for themselves.
 
 use rand_core::CryptoRng;
 use thiserror::Error;
@@ -9,6 +9,7 @@ use super::Challenge;
 use crate::chip::{Iccsn, PresenceNonce};
 use crate::jose::Thumbprint;
 use crate::pki::cvc::{self, ChainError, CvcRoots, VerifiedChip};
+use crate::secret::masked;
 
 /// What a chip shows itself for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,6 @@ impl Occasion {
 }
 
 /// What a chip gives. All of it is public, and none of it personal but the card's number.
-#[allow(missing_debug_implementations, reason = "the certificate holds the card's number")]
 pub struct ChipEvidence {
     /// C.eGK.AUT_CVC.E256.
     pub chip: Vec<u8>,
@@ -44,6 +44,8 @@ pub struct ChipEvidence {
     /// R‖S, 64 bytes, big endian.
     pub signature: Vec<u8>,
 }
+
+masked!(ChipEvidence);
 
 /// Why it does not show that a genuine chip was there.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -56,9 +58,9 @@ pub enum PresenceError {
     Signature,
 }
 
-/// A genuine chip was there for one occasion. It proves the chip and its card number (ICCSN), **not** the insurance number:
-/// the certificate with the KVNR lies on the card readable for everybody and names no card, so that anyone can put another
-/// person's beside it. Nor does it prove who holds the card, or that it was not relayed.
+/// A genuine chip was there for one occasion. It proves the chip and its card number (ICCSN), **not** the insurance
+/// number: the certificate with the KVNR lies on the card readable for everybody and names no card, so that anyone can
+/// put another person's beside it. Nor does it prove who holds the card, or that it was not relayed.
 ///
 /// That a real card signs in this way was not confirmed yet.
 #[derive(Debug)]

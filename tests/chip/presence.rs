@@ -13,7 +13,8 @@ fn occasion() -> Occasion {
     Occasion { aud: "https://a.example".to_owned(), challenge: [0x11; 32].into(), jkt: [0x22; 32].into() }
 }
 
-/// The 25 bytes for [`occasion`]: SHA-256 by `openssl dgst -sha256` over the text of docs/protocol.md, and the zero byte.
+/// The 25 bytes for [`occasion`]: SHA-256 by `openssl dgst -sha256` over the text of docs/protocol.md, and the zero
+/// byte.
 const SIGNED: &str = "69036B0770AE091BEE3FB905639299E0C242F6C86BE354E900";
 
 struct Chip {
@@ -44,6 +45,21 @@ fn a_chip_was_there_when_it_signed_the_25_bytes_as_a_number() {
     assert_eq!(presence.iccsn().to_string(), ICCSN);
     assert_eq!(presence.occasion(), &occasion());
     assert_eq!(presence.chip().root().to_string(), "DEKXX810226");
+}
+
+#[test]
+fn no_card_number_and_no_certificate_gets_into_a_log() {
+    let chip = Chip::new();
+    let evidence = chip.evidence(chip.key.sign_number(&hex(SIGNED)));
+    let cvc = kartenbund::pki::cvc::Cvc::parse(&evidence.chip).unwrap();
+    let presence = ChipPresence::check(&evidence, occasion(), &roots(), NOW).unwrap();
+    let log = format!("{evidence:?} {cvc:?} {:?} {presence:?} {:?}", cvc.holder, presence.iccsn());
+    for told in ["(***)", "https://a.example"] {
+        assert!(log.contains(told), "{log}");
+    }
+    let bytes = hex(ICCSN);
+    let decimal = bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+    assert!(!log.contains(ICCSN) && !log.contains(&decimal), "{log}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::super::BrainpoolP256r1;
 use super::roots::{CvcRoot, CvcRoots};
 use super::{AuthorityName, Cvc, Holder, NotACvc};
 use crate::chip::Iccsn;
+use crate::secret::masked;
 
 /// `ecdsa-with-SHA256`, 1.2.840.10045.4.3.2: keys of roots and CAs.
 const ECDSA_WITH_SHA256: &[u8] = &[0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02];
@@ -81,13 +82,15 @@ pub struct ChainError {
 
 /// A chip of a health card whose certificate leads to a root: role, validity and signatures were checked by [`verify`].
 /// Nothing else can make one.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct VerifiedChip {
     iccsn: Iccsn,
     key: VerifyingKey<BrainpoolP256r1>,
     authority: AuthorityName,
     root: AuthorityName,
 }
+
+masked!(VerifiedChip);
 
 impl VerifiedChip {
     /// The number of its card.

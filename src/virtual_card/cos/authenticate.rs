@@ -1,4 +1,5 @@
-//! MANAGE SECURITY ENVIRONMENT, SET for internal authentication (gemSpec_COS, 14.9.9.4) and INTERNAL AUTHENTICATE (14.7.4).
+//! MANAGE SECURITY ENVIRONMENT, SET for internal authentication (gemSpec_COS, 14.9.9.4) and INTERNAL AUTHENTICATE
+//! (14.7.4).
 
 use super::super::image::{Image, KeySecret};
 use super::sign::{KEY_INVALID, sign_ecdsa};
