@@ -344,6 +344,7 @@ fn whether_a_card_is_genuine_is_told_with_what_that_does_not_show() {
         error_code(&genuine(&[path.to_str().unwrap()], &ROOT, &["--json"]))
     };
     let refused = ("chip_refused".to_owned(), 45);
+    let xml = std::fs::read_to_string(ERIKA).unwrap();
     let max = std::fs::read_to_string("fixtures/cards/max.xml").unwrap();
     let key_of = |xml: &str| {
         let key = xml.split("id=\"PrK.eGK.AUT_CVC.E256\"").nth(1).unwrap();
@@ -360,12 +361,20 @@ fn whether_a_card_is_genuine_is_told_with_what_that_does_not_show() {
         card.validity = Some((datetime!(2026-01-01 00:00 UTC), datetime!(2026-01-02 00:00 UTC)));
     };
     assert_eq!(card_with(&|_| odd_card(expired, |xml| xml)), refused);
+    let path = folder.path().join("card.xml");
+    let told = genuine(&[path.to_str().unwrap()], &ROOT, &[]);
+    assert!(text(&told.stderr).starts_with("The certificate of the chip has expired.\n"));
+    std::fs::write(&path, xml.replace(&key_of(&xml), &key_of(&max))).unwrap();
+    let told = genuine(&[path.to_str().unwrap()], &ROOT, &[]);
+    assert!(text(&told.stderr).starts_with("The chip could not show that it is the one of its certificate."));
 
     let chip = folder.path().join("other.cvc");
     let own = TestCa::generate(&mut UnwrapErr(getrandom::SysRng), "Other", OffsetDateTime::now_utc()).unwrap();
     std::fs::write(&chip, own.cvc_root()).unwrap();
     let other = ["--cvc-root", chip.to_str().unwrap()];
     assert_eq!(error_code(&genuine(&[ERIKA], &other, &["--json"])), refused, "a root that is not this card's");
+    let told = genuine(&[ERIKA], &other, &[]);
+    assert!(text(&told.stderr).starts_with("The certificate of the chip is by a root that was not named.\n"));
     assert!(genuine(&[ERIKA], &[other, ROOT].concat(), &[]).status.success(), "one of several roots");
     let ca = ["--cvc-root", "fixtures/pki/test-cvc-ca.cvc"];
     assert_eq!(error_code(&genuine(&[ERIKA], &ca, &["--json"])), ("cvc_root".to_owned(), 46), "a CA is no root");

@@ -20,8 +20,6 @@ use crate::secret::masked;
 pub use chain::{ChainError, CvcError, Level, VerifiedChip, verify};
 pub use roots::{CvcRoot, CvcRootError, CvcRoots, ProductionCvcRoots, TestCvcRoots};
 
-/// Longest certificate read. Those of generation 2 have 220 bytes (CA) and 222 (card).
-const MAX_LENGTH: usize = 512;
 /// `5F29`, certificate profile identifier of generation 2.
 const PROFILE: u8 = 0x70;
 
@@ -81,9 +79,6 @@ impl Cvc {
     /// # Errors
     /// [`NotACvc`] when the bytes are anything else.
     pub fn parse(bytes: &[u8]) -> Result<Self, NotACvc> {
-        if bytes.len() > MAX_LENGTH {
-            return Err(NotACvc);
-        }
         let mut file = Objects(bytes);
         let mut certificate = Objects(file.value(&[0x7F, 0x21])?);
         file.end()?;
@@ -164,7 +159,8 @@ fn date(digits: [u8; 6]) -> Result<Date, NotACvc> {
 }
 
 /// Objects that follow one another. BER would allow others between them and lengths written in several ways; here each
-/// tag is expected and each length has one form, as in DER.
+/// tag is expected and each length has one form, as in DER. No object is longer than 255 bytes: that bounds what is looked
+/// through.
 struct Objects<'a>(&'a [u8]);
 
 impl<'a> Objects<'a> {

@@ -160,6 +160,7 @@ fn an_x509_certificate_in_the_place_of_the_chips_is_told_apart() {
     let x509 = attribute(part(&xml, "EF.C.CH.AUT.E256"), "body");
     for (what, body) in [
         ("X.509", x509.to_owned()),
+        ("another object", attribute(chip, "body").replacen("7F21", "7F22", 1)),
         ("zeros", "00".repeat(222)),
         ("the beginning alone", attribute(chip, "body")[..60].to_owned()),
         ("more than fits", format!("7F2182FFFF{}", "00".repeat(217))),

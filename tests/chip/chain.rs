@@ -150,6 +150,14 @@ fn what_is_no_certificate_of_generation_2_is_refused() {
     let content = &body[4..]; // behind 7F4E 81 xx
     let (profile, behind_profile) = content.split_at(4);
     let inner = |content: &[&[u8]]| outer(&[&object("7F4E", &content.concat()), &signature]);
+    let longer = |tag: &str, value: &[u8]| {
+        let (old, new) = (hex::encode(object(tag, value)), hex::encode(object(tag, &[value, &[0]].concat())));
+        let content = hex::encode(content);
+        assert!(content.contains(&old));
+        inner(&[&hex(&content.replace(&old, &new))])
+    };
+    let public_key = [object("06", &honest.key_oid), object("86", &honest.point)].concat();
+    let authorisation = [object("06", &honest.flag_list), object("53", &honest.flags)].concat();
     let x509 = std::fs::read("fixtures/pki/test-egk-ca.pem").unwrap();
     let x509 = openssl::x509::X509::from_pem(&x509).unwrap().to_der().unwrap();
     let long_form = [&hex("7F218200DA"), &bytes[4..]].concat();
@@ -165,6 +173,8 @@ fn what_is_no_certificate_of_generation_2_is_refused() {
         ("signature first", outer(&[&signature, &body])),
         ("no signature", outer(&[&body])),
         ("a byte behind the last date", inner(&[content, &[0]])),
+        ("a byte behind the point", longer("7F49", &public_key)),
+        ("a byte behind the flags", longer("7F4C", &authorisation)),
         ("an extension", inner(&[content, &object("65", &[0])])),
         ("no profile", inner(&[behind_profile])),
         ("profile last", inner(&[behind_profile, profile])),
