@@ -382,8 +382,8 @@ fn whether_a_card_is_genuine_is_told_with_what_that_does_not_show() {
     assert_eq!(error_code(&genuine(&[ERIKA], &absent, &["--json"])), ("file".to_owned(), 6));
     assert_eq!(error_code(&genuine(&[ERIKA], &[], &["--json"])), ("usage".to_owned(), 2), "nobody vouches by default");
     assert_eq!(
-        error_code(&genuine(&[ERIKA, "--contactless"], &ROOT, &["--json"])).0,
-        "nobody_there",
+        error_code(&genuine(&[ERIKA, "--contactless"], &ROOT, &["--json"])),
+        ("card_contactless".to_owned(), 22),
         "the CAN is missing"
     );
 }

@@ -2,21 +2,17 @@
 
 use std::path::PathBuf;
 
-use kartenbund::client;
 use kartenbund::egk::{Egk, EgkError, Interface};
 use kartenbund::pki::cvc::TestCvcRoots;
 use kartenbund::protocol::presence::{ChipEvidence, ChipPresence, Occasion};
 use kartenbund::reader::CardChannel;
-use kartenbund::reader::pcsc::Sharing;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::ui::terminal::Answers;
 use rand_core::UnwrapErr;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::account::with_person;
 use crate::args::CardArgs;
-use crate::cards::{can, length, or_contactless, with_card};
+use crate::cards::without_pin;
 use crate::output::{Output, read_file};
 
 /// Longest certificate file that is read, in bytes.
@@ -24,21 +20,8 @@ const MAX_CVC: usize = 4096;
 
 pub(crate) fn run(card: &CardArgs, roots: &[PathBuf], output: &Output) -> Result<(), Failure> {
     let roots = read_roots(roots)?;
-    let length = length(card);
     let occasion = Occasion::of_nobody(&mut UnwrapErr(getrandom::SysRng));
-    let contact = with_card(card, output, Sharing::Shared, |channel| {
-        Ok(Answer::of(&mut Egk::open(channel, length)?, &occasion)?)
-    });
-    let answer = or_contactless(contact, || {
-        let answers = Answers { can: can(card), ..Answers::default() };
-        with_person(output, answers, |around| {
-            with_card(card, output, Sharing::Exclusive, |channel| {
-                let mut egk = Egk::open(channel, length)?;
-                client::open_contactless(&mut egk, around)?;
-                Ok(Answer::of(&mut egk, &occasion)?)
-            })
-        })
-    })?;
+    let answer = without_pin(card, output, |egk| Answer::of(egk, &occasion))?;
     let presence = ChipPresence::check(&answer.evidence, occasion, &roots, OffsetDateTime::now_utc())?;
 
     let chip = presence.chip();
