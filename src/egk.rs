@@ -4,6 +4,7 @@ mod files;
 mod key;
 mod keypad;
 mod pin;
+mod presence;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ use crate::reader::secure::{NE_SHORT_SECURE, SecureChannel, most_secured};
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Can;
 
+pub use crate::chip::Iccsn;
 pub use files::{CardFiles, EfCChAut};
 pub use key::AuthKey;
 pub use keypad::{KeypadAnswer, KeypadUse};
@@ -161,22 +163,6 @@ impl fmt::Display for Generation {
             Self::G21 => "G2.1",
             Self::G3 => "G3",
         })
-    }
-}
-
-/// Card number: 20 digits, beginning with 80276 (EF.GDO; DIN EN 1867).
-#[derive(Clone, PartialEq, Eq)]
-pub struct Iccsn([u8; 10]);
-
-impl fmt::Display for Iccsn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Iccsn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Iccsn(***)")
     }
 }
 
@@ -338,9 +324,7 @@ impl<C: CardChannel> Egk<C> {
         let answer = self.read_first(Sfi(0x02), 12)?;
         files::check_read(&answer)?;
         let gdo = DataObject::parse(answer.data(), 0x5A).map_err(|_| EgkError::Malformed { file: GDO })?;
-        let number: [u8; 10] = gdo.value().ok().and_then(|v| v.try_into().ok()).ok_or(malformed)?;
-        let is_bcd = number.iter().all(|byte| byte >> 4 < 10 && byte & 0x0F < 10);
-        if is_bcd { Ok(Iccsn(number)) } else { Err(EgkError::Malformed { file: GDO }) }
+        gdo.value().ok().and_then(Iccsn::from_bcd).ok_or(malformed)
     }
 
     fn read_version(&mut self) -> Result<ObjectSystem, EgkError> {

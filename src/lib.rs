@@ -6,11 +6,12 @@
 //! |---|---|---|
 //! | [`secret`] | PINs, passwords, key bytes: wiped on drop, never printed | |
 //! | `disk` | files that are whole or not there | `client` or `server` |
+//! | [`chip`] | the number of a chip, and what it signs to show that it is there | |
 //! | [`apdu`] | command and response APDUs, status words, TLV | |
 //! | `reader` | a line to one card: PC/SC, keypads, recorded session, recorder, PACE and secure messaging | `client` |
-//! | `egk` | the health card: identification, files, PIN, key | `client` |
+//! | `egk` | the health card: identification, files, PIN, key, presence of the chip | `client` |
 //! | [`identity`] | who the card belongs to: KVNR, insurance data, certificate | |
-//! | [`pki`] | is the certificate to be trusted: the only maker of `VerifiedCertificate` | |
+//! | [`pki`] | is a certificate to be trusted: the only maker of `VerifiedCertificate` and `VerifiedChip` | |
 //! | [`jose`] | signed JSON as gematik and we use it | |
 //! | `device_key` | the key of this computer, locked by the device PIN | `client` |
 //! | [`protocol`] | messages and checks of both sides, no input or output | |
@@ -23,6 +24,7 @@
 //! takes time and randomness as arguments.
 
 pub mod apdu;
+pub mod chip;
 #[cfg(feature = "client")]
 pub mod client;
 #[cfg(feature = "client")]

@@ -5,6 +5,7 @@
 //! not looked at yet: anchors are pinned certificates of eGK CAs, and whoever relies on a proof is told so.
 
 mod anchors;
+pub mod cvc;
 mod key;
 
 use thiserror::Error;

@@ -8,6 +8,7 @@ pub mod application;
 pub mod approval;
 pub mod evidence;
 pub mod pairing;
+pub mod presence;
 pub mod registration;
 pub mod service;
 

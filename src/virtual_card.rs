@@ -1,10 +1,11 @@
 //! A health card in software: it loads a card image of gematik and behaves as the chip does, with contacts or without
 //! (gemSpec_COS V3.13.1).
 //!
-//! What it does: SELECT, READ BINARY, GET PIN STATUS, VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER, MANAGE SECURITY
-//! ENVIRONMENT (SET for signatures and PACE), PSO COMPUTE DIGITAL SIGNATURE on brainpoolP256r1, GENERAL AUTHENTICATE for
-//! PACE, and secure messaging. Every other command is refused. Access is decided by the rules of the image; what a rule
-//! asks for and this card cannot show is refused.
+//! What it does: SELECT, READ BINARY, GET PIN STATUS, VERIFY, CHANGE REFERENCE DATA, RESET RETRY COUNTER, MANAGE
+//! SECURITY ENVIRONMENT (SET for signatures, authentication and PACE), PSO COMPUTE DIGITAL SIGNATURE on
+//! brainpoolP256r1, INTERNAL AUTHENTICATE with the key of the chip, GENERAL AUTHENTICATE for PACE, and secure
+//! messaging. Every other command is refused. Access is decided by the rules of the image; what a rule asks for and
+//! this card cannot show is refused.
 
 mod access;
 mod cos;

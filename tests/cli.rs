@@ -9,7 +9,10 @@ use std::process::{Child, Command, Output, Stdio};
 
 use kartenbund::ui::failure::Kind;
 use kartenbund::virtual_card::personalise::{Blueprint, Schema, TestCa, personalise};
+use rand_core::UnwrapErr;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::datetime;
 
 const ERIKA: &str = "fixtures/cards/erika.xml";
 /// A proxy that nobody is at: what stays on this computer goes through none.
@@ -218,15 +221,15 @@ fn broken_input_gets_its_code_and_never_a_panic() {
 fn odd_card(change: impl FnOnce(&mut Blueprint), edit: impl FnOnce(String) -> String) -> String {
     let mut blueprint = Blueprint::new("A123456780".parse().unwrap(), "Erika", "Müstermann");
     change(&mut blueprint);
-    let mut rng = rand_core::UnwrapErr(getrandom::SysRng);
-    let now = time::OffsetDateTime::now_utc();
+    let mut rng = UnwrapErr(getrandom::SysRng);
+    let now = OffsetDateTime::now_utc();
     edit(personalise(&blueprint, &TestCa::built_in().unwrap(), &mut rng, now).unwrap())
 }
 
 #[test]
 fn what_a_person_is_told_of_an_odd_card() {
     let folder = tempfile::tempdir().unwrap();
-    let long_ago = time::macros::datetime!(2020-01-01 0:00 UTC);
+    let long_ago = datetime!(2020-01-01 0:00 UTC);
     let same = |image: String| image;
     // DF.HCA is the application with this identifier; its state stands behind it.
     let deactivated = |image: String| {
@@ -320,6 +323,80 @@ fn a_session_without_contacts_is_recorded_played_and_explained() {
         let told = run(&[&without[..], &["--virtual-card", ERIKA, "--contactless"]].concat());
         assert!(text(&told.stderr).contains("--can"), "{refused}: {}", text(&told.stderr));
     }
+}
+
+#[test]
+fn whether_a_card_is_genuine_is_told_with_what_that_does_not_show() {
+    const ROOT: [&str; 2] = ["--cvc-root", "fixtures/pki/test-cvc-root.cvc"];
+    let genuine = |card: &[&str], roots: &[&str], words: &[&str]| {
+        run(&[&["card", "genuine", "--virtual-card"], card, roots, words].concat())
+    };
+    let told = genuine(&[ERIKA], &ROOT, &[]);
+    assert_eq!(
+        text(&told.stdout),
+        "The chip is the one of its certificate, under the test root DEKXX810226. Test cards are no genuine health cards.\n\
+         Card number 80276999990000000017, CA DEKXX110226.\n\
+         That does not show whose card it is, nor who holds it, nor that it was not blocked. Not yet confirmed with a \
+         real card.\n"
+    );
+    for (card, interface) in [(&[ERIKA][..], "contact"), (&[ERIKA, "--contactless", "--can", "123123"], "contactless")]
+    {
+        let expected = json!({
+            "iccsn": "80276999990000000017", "authority": "DEKXX110226", "root": "DEKXX810226", "test_root": true,
+            "interface": interface, "proves": "chip",
+        });
+        assert_eq!(json_of(&genuine(card, &ROOT, &["--json"])), expected);
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let card_with = |change: &dyn Fn(String) -> String| {
+        let path = folder.path().join("card.xml");
+        std::fs::write(&path, change(std::fs::read_to_string(ERIKA).unwrap())).unwrap();
+        error_code(&genuine(&[path.to_str().unwrap()], &ROOT, &["--json"]))
+    };
+    let refused = ("chip_refused".to_owned(), 45);
+    let xml = std::fs::read_to_string(ERIKA).unwrap();
+    let max = std::fs::read_to_string("fixtures/cards/max.xml").unwrap();
+    let key_of = |xml: &str| {
+        let key = xml.split("id=\"PrK.eGK.AUT_CVC.E256\"").nth(1).unwrap();
+        key.split("id=\"privateKey\">").nth(1).unwrap()[..64].to_owned()
+    };
+    assert_eq!(card_with(&|xml| xml.replace(&key_of(&xml), &key_of(&max))), refused, "a copied certificate");
+    assert_eq!(card_with(&|xml| xml.replace("5F200C0009", "5F200C0006")), refused, "another key's certificate");
+    assert_eq!(
+        card_with(&|xml| xml.replace("7F2181DA", "3082014A")),
+        ("card_data".to_owned(), 25),
+        "X.509 in its place"
+    );
+    let expired = |card: &mut Blueprint| {
+        card.validity = Some((datetime!(2026-01-01 00:00 UTC), datetime!(2026-01-02 00:00 UTC)));
+    };
+    assert_eq!(card_with(&|_| odd_card(expired, |xml| xml)), refused);
+    let path = folder.path().join("card.xml");
+    let told = genuine(&[path.to_str().unwrap()], &ROOT, &[]);
+    assert!(text(&told.stderr).starts_with("The certificate of the chip has expired.\n"));
+    std::fs::write(&path, xml.replace(&key_of(&xml), &key_of(&max))).unwrap();
+    let told = genuine(&[path.to_str().unwrap()], &ROOT, &[]);
+    assert!(text(&told.stderr).starts_with("The chip could not show that it is the one of its certificate."));
+
+    let chip = folder.path().join("other.cvc");
+    let own = TestCa::generate(&mut UnwrapErr(getrandom::SysRng), "Other", OffsetDateTime::now_utc()).unwrap();
+    std::fs::write(&chip, own.cvc_root()).unwrap();
+    let other = ["--cvc-root", chip.to_str().unwrap()];
+    assert_eq!(error_code(&genuine(&[ERIKA], &other, &["--json"])), refused, "a root that is not this card's");
+    let told = genuine(&[ERIKA], &other, &[]);
+    assert!(text(&told.stderr).starts_with("The certificate of the chip is by a root that was not named.\n"));
+    assert!(genuine(&[ERIKA], &[other, ROOT].concat(), &[]).status.success(), "one of several roots");
+    let ca = ["--cvc-root", "fixtures/pki/test-cvc-ca.cvc"];
+    assert_eq!(error_code(&genuine(&[ERIKA], &ca, &["--json"])), ("cvc_root".to_owned(), 46), "a CA is no root");
+    let absent = ["--cvc-root", "fixtures/pki/absent.cvc"];
+    assert_eq!(error_code(&genuine(&[ERIKA], &absent, &["--json"])), ("file".to_owned(), 6));
+    assert_eq!(error_code(&genuine(&[ERIKA], &[], &["--json"])), ("usage".to_owned(), 2), "nobody vouches by default");
+    assert_eq!(
+        error_code(&genuine(&[ERIKA, "--contactless"], &ROOT, &["--json"])),
+        ("card_contactless".to_owned(), 22),
+        "the CAN is missing"
+    );
 }
 
 #[test]

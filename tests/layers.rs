@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Top-most last: each may import those before it.
-const LAYERS: [&str; 14] = [
+const LAYERS: [&str; 15] = [
     "secret",
     "disk",
+    "chip",
     "apdu",
     "reader",
     "egk",
@@ -130,6 +131,24 @@ fn only_jose_signs_with_the_cards_key() {
         // The card signs any 32 bytes: the command that makes it sign takes a message, and hashes it itself.
         let commands = text.contains("commands::pso_compute_digital_signature(");
         assert_eq!(commands, name == "src/egk/key.rs", "{name}");
+    }
+}
+
+/// A chip signs any 24 bytes, too: the command takes a nonce that is derived where both sides derive it.
+#[test]
+fn a_chip_is_asked_in_one_place_and_only_for_what_was_derived() {
+    for path in sources(Path::new("src")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (code, _) = text.split_once("#[cfg(test)]\nmod tests").unwrap_or((&text, ""));
+        let name = path.to_str().unwrap();
+        let asks = code.contains("commands::internal_authenticate(");
+        assert_eq!(asks, name == "src/egk/presence.rs", "{name}");
+        let derives = code.contains("PresenceNonce::derive(");
+        assert_eq!(derives, name == "src/protocol/presence.rs", "{name}");
+        let makes = code.matches("PresenceNonce(").count();
+        assert_eq!(makes, usize::from(name == "src/chip.rs"), "{name}: made by its derivation only");
+        let by_hand = code.contains("0x88, 0x00, 0x00)");
+        assert_eq!(by_hand, name == "src/apdu/commands.rs", "{name}: no command is put together elsewhere");
     }
 }
 

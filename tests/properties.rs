@@ -7,6 +7,7 @@
 mod hostile;
 
 use std::io::Write as _;
+use std::sync::LazyLock;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -18,6 +19,7 @@ use kartenbund::identity::certificate::Certificate;
 use kartenbund::identity::kvnr::{Ik, Kvnr, KvnrError};
 use kartenbund::identity::vsd::{InsuranceData, PersonalData, StatusVd, VsdError};
 use kartenbund::jose::{base64url, json, jws};
+use kartenbund::pki::cvc::{Cvc, TestCvcRoots, verify};
 use kartenbund::pki::{Anchors, Issuer, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode};
 use kartenbund::protocol::evidence::Bundle;
@@ -29,12 +31,18 @@ use kartenbund::virtual_card::scenario::Scenario;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rand_core::UnwrapErr;
+use time::OffsetDateTime;
 
 /// The files of the fixture card.
 fn files() -> kartenbund::egk::CardFiles {
     let card = VirtualCard::load(&std::fs::read_to_string("fixtures/cards/erika.xml").unwrap()).unwrap();
     Egk::open(card, ApduLength::Extended).unwrap().read_files().unwrap()
 }
+
+static CHIP_CERTIFICATE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let card = VirtualCard::load(&std::fs::read_to_string("fixtures/cards/erika.xml").unwrap()).unwrap();
+    Egk::open(card, ApduLength::Extended).unwrap().read_chip_certificate().unwrap()
+});
 
 fn gzip(content: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -90,6 +98,18 @@ proptest! {
         }
         let _ = ResponseApdu::parse(&bytes);
         let _ = DataObject::parse(&bytes, 0xEF).map(|object| object.child(0xC1).is_ok());
+    }
+
+    #[test]
+    fn a_certificate_of_a_chip_is_taken_apart_whole_or_not_at_all(any in bytes(300), position in 0_usize..222, byte: u8) {
+        let _ = (Cvc::parse(&any), verify(&any, &any, &TestCvcRoots::default(), OffsetDateTime::UNIX_EPOCH).is_err());
+        // What is in the fields is all there is: no other bytes are read as the same certificate.
+        let chip = &*CHIP_CERTIFICATE;
+        let mut changed = chip.clone();
+        changed[position] = byte;
+        let same = Cvc::parse(&changed).is_ok_and(|cvc| cvc == Cvc::parse(chip).unwrap());
+        prop_assert_eq!(same, changed == *chip);
+        let _ = TestCvcRoots::default().add_certificate(&changed);
     }
 
     #[test]

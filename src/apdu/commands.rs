@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
 use super::{CommandApdu, NE_SHORT};
+use crate::chip::PresenceNonce;
 use crate::secret::{Pin, Puk};
 
 /// An application identifier (ISO/IEC 7816-4, 8.2.1.2).
@@ -19,7 +20,8 @@ pub struct Sfi(pub u8);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PasswordRef(pub u8);
 
-/// Reference of a private key of the selected application: `80` and the key identifier (gemSpec_COS, 8.5).
+/// Reference of a private key: its identifier for one of the MF, `80` and the identifier for one of the selected
+/// application (gemSpec_COS, 8.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRef(pub u8);
 
@@ -32,6 +34,8 @@ impl AlgorithmId {
     pub const SIGN_ECDSA: Self = Self(0x00);
     /// `signPSS`: RSASSA-PSS over the SHA-256 it is given.
     pub const SIGN_PSS: Self = Self(0x05);
+    /// `elcRoleAuthentication`: the card signs 24 bytes and a zero byte, without a hash.
+    pub const ELC_ROLE_AUTHENTICATION: Self = Self(0x00);
 }
 
 /// The name of a command in gemSpec_COS, chapter 14, from its header without protection; `None` for those that are not
@@ -120,6 +124,19 @@ pub fn pso_compute_digital_signature(message: &[u8]) -> CommandApdu {
     CommandApdu::new(0x00, 0x2A, 0x9E, 0x9A).with_data(Sha256::digest(message).as_slice()).with_ne(NE_SHORT)
 }
 
+/// MANAGE SECURITY ENVIRONMENT, SET AT: which key the card shows itself with, and how (gemSpec_COS, 14.9.9.4).
+pub fn mse_set_authentication_key(key: KeyRef, algorithm: AlgorithmId) -> CommandApdu {
+    CommandApdu::new(0x00, 0x22, 0x41, 0xA4).with_data([0x84, 0x01, key.0, 0x80, 0x01, algorithm.0])
+}
+
+/// INTERNAL AUTHENTICATE: the card shows that it has the chosen key (gemSpec_COS, 14.7.4).
+///
+/// The card answers any 24 bytes, which could be the challenge of another card or service. That is why only a
+/// [`PresenceNonce`] is sent, which nobody can choose.
+pub fn internal_authenticate(nonce: &PresenceNonce) -> CommandApdu {
+    CommandApdu::new(0x00, 0x88, 0x00, 0x00).with_data(nonce.as_bytes().as_slice()).with_ne(NE_SHORT)
+}
+
 /// MANAGE SECURITY ENVIRONMENT, SET AT: which key and protocol GENERAL AUTHENTICATE is to use (gemSpec_COS, 14.9.9.7).
 pub fn mse_set_pace(oid: &[u8], key: KeyRef) -> CommandApdu {
     let length = u8::try_from(oid.len()).unwrap_or(u8::MAX);
@@ -184,6 +201,14 @@ mod tests {
         );
         assert_eq!(hex_of(&mse_set_signature_key(KeyRef(0x84), AlgorithmId::SIGN_ECDSA)), "002241B606840184800100");
         assert_eq!(hex_of(&mse_set_signature_key(KeyRef(0x82), AlgorithmId::SIGN_PSS)), "002241B606840182800105");
+        let role = AlgorithmId::ELC_ROLE_AUTHENTICATION;
+        assert_eq!(hex_of(&mse_set_authentication_key(KeyRef(0x09), role)), "002241A406840109800100");
+        // Made with `openssl dgst -sha256` over the text of docs/protocol.md.
+        let nonce = PresenceNonce::derive("https://a.example", &[0x11; 32], &[0x22; 32]);
+        assert_eq!(
+            hex_of(&internal_authenticate(&nonce)),
+            "008800001869036B0770AE091BEE3FB905639299E0C242F6C86BE354E900"
+        );
         let pace = hex::decode("04007F00070202040202").unwrap();
         assert_eq!(hex_of(&mse_set_pace(&pace, KeyRef(0x02))), "0022C1A40F800A04007F00070202040202830102");
         assert_eq!(hex_of(&general_authenticate(&[], false)), "10860000027C0000");

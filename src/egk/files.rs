@@ -8,7 +8,7 @@ use crate::reader::secure::SecureMessagingError;
 use crate::reader::{CardChannel, ChannelError};
 
 /// A transparent file, and how its content says how long it is.
-struct File {
+pub(super) struct File {
     name: &'static str,
     application: Aid,
     sfi: Sfi,
@@ -35,6 +35,17 @@ const EF_C_CH_AUT_E256: File = File {
     length: length_of_der,
 };
 const EF_C_CH_AUT_R2048: File = File { name: "EF.C.CH.AUT.R2048", sfi: Sfi(0x01), ..EF_C_CH_AUT_E256 };
+/// All of it fits a short answer, sealed or not.
+pub(super) const EF_C_EGK_AUT_CVC_E256: File = File {
+    name: "EF.C.eGK.AUT_CVC.E256",
+    application: AID_EGK,
+    sfi: Sfi(0x06),
+    max: 512,
+    first: NE_SHORT,
+    length: length_of_cvc,
+};
+pub(super) const EF_C_CA_EGK_CS_E256: File =
+    File { name: "EF.C.CA_eGK.CS.E256", sfi: Sfi(0x07), ..EF_C_EGK_AUT_CVC_E256 };
 
 /// The certificate file a card has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,9 +90,17 @@ impl<C: CardChannel> Egk<C> {
             iccsn: self.iccsn()?,
             status_vd: self.read(&EF_STATUS_VD)?,
             pd: self.read(&EF_PD)?,
-            vd: self.read(&EF_VD)?,
+            vd: self.read_vd()?,
             certificate: self.read_certificate()?,
         })
+    }
+
+    /// Reads EF.VD alone: the insurance data, and where the card has it, the copy of the protected ones.
+    ///
+    /// # Errors
+    /// The line is gone, or the file is not what the specification says.
+    pub fn read_vd(&mut self) -> Result<Vec<u8>, EgkError> {
+        self.read(&EF_VD)
     }
 
     /// Reads C.CH.AUT: the one on brainpoolP256r1, else the RSA one.
@@ -106,7 +125,7 @@ impl<C: CardChannel> Egk<C> {
     }
 
     /// Reads one file up to the end of its content.
-    fn read(&mut self, file: &File) -> Result<Vec<u8>, EgkError> {
+    pub(super) fn read(&mut self, file: &File) -> Result<Vec<u8>, EgkError> {
         let malformed = || EgkError::Malformed { file: file.name };
         self.reachable()?;
         self.select(file.application)?;
@@ -207,6 +226,15 @@ fn length_of_der(content: &[u8]) -> Option<usize> {
         [0x30, 0x82, hi, lo, ..] => Some(4 + usize::from(u16::from_be_bytes([*hi, *lo]))),
         [0x30, 0x81, length, ..] => Some(3 + usize::from(*length)),
         [0x30, length @ 0..=0x7F, ..] => Some(2 + usize::from(*length)),
+        _ => None,
+    }
+}
+
+/// A card-verifiable certificate: the length of its object `7F21`.
+fn length_of_cvc(content: &[u8]) -> Option<usize> {
+    match content {
+        [0x7F, 0x21, 0x81, length, ..] => Some(4 + usize::from(*length)),
+        [0x7F, 0x21, length @ 0..=0x7F, ..] => Some(3 + usize::from(*length)),
         _ => None,
     }
 }

@@ -90,6 +90,17 @@ impl Thumbprint {
     pub fn parse(text: &str) -> Option<Self> {
         base64url::decode(text)?.try_into().ok().map(Self)
     }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl From<[u8; 32]> for Thumbprint {
+    fn from(hash: [u8; 32]) -> Self {
+        Self(hash)
+    }
 }
 
 impl PartialEq for Thumbprint {

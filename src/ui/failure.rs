@@ -12,8 +12,10 @@ use crate::device_key::DeviceKeyError;
 use crate::egk::{EgkError, OtherCard};
 use crate::identity::kvnr::KvnrError;
 use crate::identity::{IdentityError, certificate::CertificateError};
+use crate::pki::cvc::{ChainError, CvcError};
 use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
+use crate::protocol::presence::PresenceError;
 use crate::reader::ChannelError;
 use crate::reader::pace::PaceError;
 use crate::reader::pcsc::{Refusal, Sandbox};
@@ -91,6 +93,8 @@ kinds! {
     CardKeyUnsupported = 42 "card_key_unsupported";
     OtherPerson = 43 "other_person";
     OtherInsurer = 44 "other_insurer";
+    ChipRefused = 45 "chip_refused";
+    CvcRoot = 46 "cvc_root";
     ServiceUnreachable = 50 "service_unreachable";
     ServiceRefused = 51 "service_refused";
     ServiceAnswer = 52 "service_answer";
@@ -312,6 +316,18 @@ impl From<IdentityError> for Failure {
 impl From<CertificateError> for Failure {
     fn from(error: CertificateError) -> Self {
         Kind::CardData.failure().because(&error)
+    }
+}
+
+impl From<PresenceError> for Failure {
+    fn from(error: PresenceError) -> Self {
+        let why = match error {
+            PresenceError::Signature => "signature",
+            PresenceError::Chain(ChainError { error: CvcError::UnknownIssuer, .. }) => "unknown",
+            PresenceError::Chain(ChainError { error: CvcError::Expired, .. }) => "expired",
+            PresenceError::Chain(_) => "certificate",
+        };
+        Kind::ChipRefused.failure().text("why", why).because(&error)
     }
 }
 

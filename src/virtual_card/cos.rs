@@ -3,6 +3,7 @@
 //! Status words come in the specification's order: class, instruction, parameters, lengths, object, access rule, state
 //! of the object, data.
 
+mod authenticate;
 mod files;
 mod pace;
 mod pin;
@@ -29,6 +30,8 @@ pub(super) struct Session {
     file: Option<usize>,
     /// Which key signs, the folder it lies in, and its algorithm.
     key: Option<(FolderId, usize, u8)>,
+    /// Which key the card shows itself with, and the folder it lies in.
+    authentication_key: Option<(FolderId, usize)>,
     /// Verified passwords, and how often each still counts.
     verified: Vec<(PasswordId, Uses)>,
 }
@@ -42,6 +45,7 @@ impl Session {
             folder: FolderId::ROOT,
             file: None,
             key: None,
+            authentication_key: None,
             verified: Vec::new(),
         }
     }
@@ -113,6 +117,8 @@ impl Session {
             [0x00, 0x20, ..] => self.verify(image, header, bytes),
             [0x00, 0x24, ..] => self.change_reference_data(image, header, bytes),
             [0x00, 0x2C, ..] => self.reset_retry_counter(image, header, bytes),
+            [0x00, 0x22, 0x41, 0xA4] => self.mse_set_authentication_key(image, bytes),
+            [0x00, 0x88, ..] => self.internal_authenticate(image, header, bytes),
             [0x00, 0x22, ..] => self.mse_set(image, header, bytes),
             [0x00, 0x2A, ..] => self.pso_compute_digital_signature(image, header, bytes, random),
             [0x00 | 0x80, ..] => Err(StatusWord::INS_NOT_SUPPORTED),

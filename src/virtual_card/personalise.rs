@@ -2,6 +2,7 @@
 //! trust.
 
 mod ca;
+mod cvc;
 mod data;
 mod layout;
 
@@ -57,7 +58,7 @@ pub struct Blueprint {
     pub puk: SecretText,
     /// 6 digits.
     pub can: SecretText,
-    /// First and last second of the certificate. Where it is not set, five years from today.
+    /// First and last second of the certificates; of the chip's, the days. Where it is not set, five years from today.
     pub validity: Option<(OffsetDateTime, OffsetDateTime)>,
     /// Whether the certificate names insurance number and insurer the other way round, as some cards do.
     pub units_swapped: bool,
@@ -224,7 +225,8 @@ impl Blueprint {
     }
 }
 
-/// Makes a card: a key, its certificate by `ca`, the insurance data, and the image that holds them.
+/// Makes a card: the keys of person and chip, their certificates by `ca`, the insurance data, and the image that holds
+/// them.
 ///
 /// # Errors
 /// [`PersonaliseError`] says what in `blueprint` does not fit on a card.
@@ -240,8 +242,13 @@ pub fn personalise(
         Keys::R2048 | Keys::Both => Some(ca::new_rsa_key(rng)?),
     };
     let period = validity(blueprint, now);
+    let chip_key = ca::new_key(rng);
+    let iccsn = iccsn(blueprint, rng)?;
     let content = layout::Content {
-        iccsn: iccsn(blueprint, rng)?,
+        chip_certificate: ca.chips.certify(&iccsn, chip_key.verifying_key(), period)?,
+        chip_authority: &ca.chips.certificate,
+        chip_key: &chip_key,
+        iccsn,
         status_vd: data::status_vd(blueprint, now)?,
         pd: data::pd(blueprint)?,
         vd: data::vd(blueprint, now)?,

@@ -22,14 +22,14 @@ use openssl::x509::X509;
 use sha2::{Digest as _, Sha256};
 
 /// One image and what was found in it without the code under test.
-struct CardImage {
-    name: String,
-    xml: String,
+pub(super) struct CardImage {
+    pub(super) name: String,
+    pub(super) xml: String,
     /// Content of the transparent files, by name, up to the logical end of file.
-    files: BTreeMap<String, Vec<u8>>,
+    pub(super) files: BTreeMap<String, Vec<u8>>,
 }
 
-fn images() -> Vec<CardImage> {
+pub(super) fn images() -> Vec<CardImage> {
     let folder = super::shared("data/cards");
     let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "xml"));
@@ -45,7 +45,7 @@ fn images() -> Vec<CardImage> {
         .collect()
 }
 
-fn health_cards() -> impl Iterator<Item = CardImage> {
+pub(super) fn health_cards() -> impl Iterator<Item = CardImage> {
     images().into_iter().filter(|image| image.name.starts_with("egk"))
 }
 

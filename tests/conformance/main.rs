@@ -8,6 +8,7 @@ mod common;
 
 mod cards;
 mod certificates;
+mod chips;
 mod contactless;
 mod registration;
 

@@ -40,6 +40,31 @@ fn a_card_is_the_same_in_a_reader_and_as_an_image() {
     assert_eq!(card.verifies(), 0);
 }
 
+#[test]
+fn the_chip_of_a_card_in_a_reader_shows_that_it_is_genuine() {
+    let service = Pcscd::start();
+    let computer = Computer::at(&service);
+    let image = image(&erika());
+    fs::write(computer.path("erika.xml"), &image).unwrap();
+    fs::copy("fixtures/pki/test-cvc-root.cvc", computer.path("root.cvc")).unwrap();
+    let card = InReader::insert(&service, Reader::First, VirtualCard::load(&image).unwrap());
+    let genuine = ["card", "genuine", "--json", "--cvc-root", "root.cvc"];
+    let expected = computer.run(&[&genuine[..], &["--virtual-card", "erika.xml"]].concat()).json();
+    assert_eq!((&expected["root"], &expected["proves"]), (&Value::from("DEKXX810226"), &Value::from("chip")));
+    assert_eq!(computer.run(&genuine).json(), expected);
+    assert_eq!(computer.run(&[&genuine[..], &["--short-apdus"]].concat()).json(), expected);
+    assert_eq!(card.verifies(), 0);
+    drop(card);
+
+    let card = VirtualCard::load_contactless(&image, &mut UnwrapErr(getrandom::SysRng)).unwrap();
+    let _card = InReader::insert(&service, Reader::First, card);
+    let without_contacts = computer.run(&[&genuine[..], &["--can", "123123"]].concat()).json();
+    assert_eq!(
+        (&without_contacts["root"], &without_contacts["interface"]),
+        (&expected["root"], &Value::from("contactless"))
+    );
+}
+
 /// A session is a header and one line for each command. In a short command nothing follows the header but one byte.
 #[test]
 fn commands_are_as_long_as_the_reader_can_bear() {

@@ -1,9 +1,10 @@
 //! A card on a reader without contacts: the card access number first, then everything as ever.
 
 use kartenbund::client::{ReachError, Way};
-use kartenbund::egk::{Egk, Interface};
+use kartenbund::egk::{Egk, Interface, LastTry, PinAnswer, PinStatus};
 use kartenbund::reader::pace::PaceError;
 use kartenbund::reader::secure::SecureMessagingError;
+use kartenbund::secret::Pin;
 
 use super::*;
 
@@ -44,6 +45,29 @@ fn a_person_registers_with_the_card_lying_on_the_reader() {
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
     assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "no try is missing");
+}
+
+/// What passes between reader and card takes time on the air.
+#[test]
+fn a_session_with_pin_two_certificates_and_the_insurance_data_takes_fifteen_commands() {
+    let mut card = contactless(ERIKA);
+    let mut reader = Reader { card: &mut card, tells_atr: true, sent: Vec::new() };
+    let mut egk = Egk::open(&mut reader, ApduLength::Extended).unwrap();
+    egk.open_contactless(&Can::parse(&typed(CAN)).unwrap(), &mut rng()).unwrap();
+    let chip = egk.read_chip_certificate().unwrap();
+    let PinStatus::Usable(tries) = egk.pin_status().unwrap() else { panic!("the PIN can be entered") };
+    let attempt = tries.attempt(LastTry::Refused).unwrap();
+    let pin = Pin::parse(&typed(CARD_PIN)).unwrap();
+    assert_eq!(egk.verify_pin(attempt, &pin).unwrap(), PinAnswer::Accepted);
+    let vd = egk.read_vd().unwrap();
+    let certificate = egk.read_certificate().unwrap();
+    let sent: Vec<_> = reader.sent.iter().map(|header| header[1]).collect();
+    let (identify, pace) = ([0xA4, 0xB0], [0xB0, 0x22, 0x86, 0x86, 0x86, 0x86]);
+    let (pin, files) = ([0x20, 0x20], [0xA4, 0xB0, 0xA4, 0xB0]);
+    assert_eq!(sent, [identify.as_slice(), &pace, &[0xB0], &pin, &files].concat());
+    assert_eq!(sent.len(), 15);
+    assert_eq!(chip.len(), 222);
+    assert!(vd.len() > 300 && certificate.der().len() > 700);
 }
 
 #[test]

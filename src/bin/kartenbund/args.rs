@@ -107,6 +107,12 @@ pub(crate) struct PinArgs {
 pub(crate) enum CardCommand {
     #[command(subcommand)]
     Pin(PinCommand),
+    Genuine {
+        #[command(flatten)]
+        card: CardArgs,
+        #[arg(long, value_name = "FILE", required = true)]
+        cvc_root: Vec<PathBuf>,
+    },
 }
 
 #[derive(Subcommand)]

@@ -174,13 +174,26 @@ fn reader_line(report: &ReaderReport, output: &Output) -> String {
     format!("{}: {text}", report.name)
 }
 
+#[expect(clippy::redundant_closure, reason = "a function is for one lifetime of the line, the closure for any")]
 pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
+    without_pin(args, output, |egk| RawContent::read(egk))?.understood()?.print(output)
+}
+
+/// The card that [`without_pin`] has opened.
+pub(crate) type OpenCard<'a, 'b> = Egk<&'a mut &'b mut dyn CardChannel>;
+
+/// Does with a card what needs no PIN: with contacts, else with its access number. It begins again where it can.
+pub(crate) fn without_pin<T>(
+    args: &CardArgs,
+    output: &Output,
+    work: impl Fn(&mut OpenCard<'_, '_>) -> Result<T, EgkError>,
+) -> Result<T, Failure> {
     let length = length(args);
     let answers = Answers { can: can(args), ..Answers::default() };
-    let raw = with_person(output, answers, |around| {
+    with_person(output, answers, |around| {
         let contact = with_card(args, output, Sharing::Shared, |channel| {
             Ok(restarting(channel, length, around, |channel, way, around| {
-                Ok::<_, ReachError>(RawContent::read(&mut way.open(channel, around)?)?)
+                Ok::<_, ReachError>(work(&mut way.open(channel, around)?)?)
             })?)
         });
         or_contactless(contact, || {
@@ -190,12 +203,11 @@ pub(crate) fn read(args: &CardArgs, output: &Output) -> Result<(), Failure> {
                     if egk.interface() == Interface::Contact {
                         way.secure(&mut egk, around)?;
                     }
-                    Ok::<_, ReachError>(RawContent::read(&mut egk)?)
+                    Ok::<_, ReachError>(work(&mut egk)?)
                 })?)
             })
         })
-    })?;
-    raw.understood()?.print(output)
+    })
 }
 
 /// Goes over to the way without contacts where the card wants it. It opens the card anew, for nobody else: a person types

@@ -2,6 +2,7 @@
 
 mod account;
 mod args;
+mod card_genuine;
 mod card_pin;
 mod cards;
 #[cfg(feature = "server")]
@@ -44,6 +45,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Replay { file, card, .. } => cards::replay(&file, &card, output),
         Command::Doctor(doctor) => doctor::run(&home()?, &doctor, output),
         Command::Card(CardCommand::Pin(command)) => card_pin::run(command, output),
+        Command::Card(CardCommand::Genuine { card, cvc_root }) => card_genuine::run(&card, &cvc_root, output),
         Command::VirtualCard(command) => virtual_card::run(command, output),
         Command::Login(login) => account::login(home()?, login, output),
         Command::Logout => account::logout(home()?, output),

@@ -209,6 +209,15 @@ error-other-insurer = { $detail ->
        *[other] Die Karte ist von einer anderen Krankenkasse: { $detail }.
     }
     .remedy = Benutzen Sie die Karte der Krankenkasse, bei der Sie jetzt versichert sind.
+error-chip-refused = { $why ->
+        [signature] Der Chip konnte nicht zeigen, dass er der aus seinem Zertifikat ist. Das ist keine echte Gesundheitskarte.
+        [unknown] Das Zertifikat des Chips stammt von einer Wurzel, die nicht genannt wurde.
+        [expired] Das Zertifikat des Chips ist abgelaufen.
+       *[other] Das Zertifikat des Chips ist nicht das einer echten Gesundheitskarte.
+    }
+    .remedy = Nennen Sie die Wurzel, die zur Karte gehört, mit --cvc-root; sonst fragen Sie Ihre Krankenkasse.
+error-cvc-root = Die Datei enthält keine Wurzel für kartenprüfbare Zertifikate, oder diese ist von einer unterschrieben, die nicht vorher genannt wurde: { $path }
+    .remedy = Nennen Sie eine Datei mit dem Zertifikat einer Wurzel; eines, das eine andere Wurzel unterschrieben hat, nach dieser.
 
 error-service-unreachable = { $why ->
         [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.
@@ -634,6 +643,12 @@ pin-status-verified = Die PIN ist auf dieser Karte gerade freigeschaltet, aber n
 pin-status-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brief. Eigene PIN wählen: kartenbund card pin change
 pin-status-empty-pin = Die Karte hat noch keine PIN. Eine wählen: kartenbund card pin change
 pin-status-disabled = Die PIN dieser Karte ist abgeschaltet.
+card-genuine = { $kind ->
+        [test] Der Chip ist der aus seinem Zertifikat, unter der Testwurzel { $root }. Testkarten sind keine echten Gesundheitskarten.
+       *[other] Der Chip ist echt, unter der Wurzel { $root }.
+    }
+    Kartennummer { $iccsn }, CA { $authority }.
+card-genuine-honest = Das zeigt nicht, wessen Karte es ist, wer sie in der Hand hat oder ob sie gesperrt wurde. Mit einer echten Karte noch nicht bestätigt.
 done-device-removed = Das Gerät ist entfernt.
 devices-none = Es ist kein Gerät registriert.
 this-computer = dieser Computer
@@ -785,6 +800,7 @@ arg-supplement = Zusatz zur Anschrift
 arg-iban = IBAN
 arg-account-holder = Kontoinhaber
 arg-match-code = Vergleichscode, der beim Stellen des Antrags gezeigt wurde
+arg-cvc-root = Zertifikat einer Wurzel, die für Chips bürgt (CVC); mehrere möglich
 arg-anchor = Zertifikat der CA, die die Karte ausgestellt hat (PEM); mehrfach möglich
 arg-service-key = Öffentlicher Schlüssel des Dienstes (JWK)
 arg-dir = Ordner für die Dateien der Vorführung
@@ -803,6 +819,7 @@ cmd-card-pin = Die PIN der Gesundheitskarte
 cmd-card-pin-status = Zeigt, ob sie sich eingeben lässt und wie viele Versuche übrig sind
 cmd-card-pin-change = Eine neue PIN wählen, mit der alten oder der Transport-PIN
 cmd-card-pin-unblock = Mit der PUK entsperren
+cmd-card-genuine = Zeigt, ob der Chip echt ist, ohne PIN; nicht, wessen Karte es ist
 cmd-login = Anmelden
 cmd-logout = Abmelden
 cmd-register = Diesen Computer registrieren

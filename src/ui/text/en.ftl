@@ -209,6 +209,15 @@ error-other-insurer = { $detail ->
        *[other] The card is of another insurer: { $detail }.
     }
     .remedy = Use the card of the insurer you are a member of now.
+error-chip-refused = { $why ->
+        [signature] The chip could not show that it is the one of its certificate. This is no genuine health card.
+        [unknown] The certificate of the chip is by a root that was not named.
+        [expired] The certificate of the chip has expired.
+       *[other] The certificate of the chip is not the one of a genuine health card.
+    }
+    .remedy = Name the root that belongs to the card with --cvc-root; else ask your insurer.
+error-cvc-root = The file holds no root of card-verifiable certificates, or it is signed by one that was not named before it: { $path }
+    .remedy = Name a file with the certificate of a root; one signed by another root after that.
 
 error-service-unreachable = { $why ->
         [name] The address of the insurer's service is not to be found in the Internet.
@@ -634,6 +643,12 @@ pin-status-verified = The PIN is verified on this card at present, but not by th
 pin-status-transport-pin = The card still has the transport PIN of the PIN letter. Choose your own: kartenbund card pin change
 pin-status-empty-pin = The card has no PIN yet. Choose one: kartenbund card pin change
 pin-status-disabled = The PIN of this card is switched off.
+card-genuine = { $kind ->
+        [test] The chip is the one of its certificate, under the test root { $root }. Test cards are no genuine health cards.
+       *[other] The chip is genuine, under the root { $root }.
+    }
+    Card number { $iccsn }, CA { $authority }.
+card-genuine-honest = That does not show whose card it is, nor who holds it, nor that it was not blocked. Not yet confirmed with a real card.
 done-device-removed = The device is removed.
 devices-none = No device is registered.
 this-computer = this computer
@@ -785,6 +800,7 @@ arg-supplement = Supplement to the address
 arg-iban = IBAN
 arg-account-holder = Account holder
 arg-match-code = Match code that was shown when the application was submitted
+arg-cvc-root = Certificate of a root that vouches for chips (CVC); more than one possible
 arg-anchor = Certificate of the CA that issued the card (PEM); more than one possible
 arg-service-key = Public key of the service (JWK)
 arg-dir = Folder for the files of the demonstration
@@ -803,6 +819,7 @@ cmd-card-pin = The PIN of the health card
 cmd-card-pin-status = Shows whether it can be entered, and how many tries are left
 cmd-card-pin-change = Choose a new PIN, with the old one or the transport PIN
 cmd-card-pin-unblock = Unblock it with the PUK
+cmd-card-genuine = Shows whether the chip is genuine, without PIN; not whose card it is
 cmd-login = Log in
 cmd-logout = Log out
 cmd-register = Register this computer

@@ -83,6 +83,7 @@ impl Session {
         self.folder = folder;
         self.file = None;
         self.key = None;
+        self.authentication_key = None;
         self.verified.retain(|(id, _)| image.is_on_path(id.folder, folder));
     }
 }

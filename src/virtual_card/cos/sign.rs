@@ -9,9 +9,10 @@ use rand_core::{TryCryptoRng, TryRng};
 use rsa::sha2::Sha256;
 use rsa::{PrivateKey, Pss};
 
-use super::super::image::{Image, KeySecret, referenced_folder};
+use super::super::image::{FolderId, Image, KeySecret, referenced_folder};
 use super::{Answer, Command, ENVIRONMENT, Random, Session, done};
 use crate::apdu::{ResponseApdu, StatusWord};
+use crate::secret::SecretBytes;
 
 /// Algorithm identifiers of signatures this card computes (gemSpec_COS, 16.1), and their names in images.
 const ALGORITHMS: [(u8, &str); 2] = [(SIGN_ECDSA, "signECDSA"), (SIGN_PSS, "signPSS")];
@@ -20,7 +21,7 @@ const SIGN_PSS: u8 = 0x05;
 /// Bytes that are signed, which are also those of the salt.
 const HASH: usize = 32;
 /// `6400`: the key is there in name only.
-const KEY_INVALID: StatusWord = StatusWord(0x6400);
+pub(super) const KEY_INVALID: StatusWord = StatusWord(0x6400);
 
 impl Session {
     /// Chooses the key and the algorithm that sign. Any key may be chosen; its rules are asked when it is used.
@@ -29,6 +30,17 @@ impl Session {
         if (p1, p2) != (0x41, 0xB6) {
             return Err(StatusWord::WRONG_P1_P2);
         }
+        self.key = Some(self.find_key(image, command, &ALGORITHMS)?);
+        done()
+    }
+
+    /// The key that MANAGE SECURITY ENVIRONMENT names, the folder it lies in, and its algorithm, one of `algorithms`.
+    pub(super) fn find_key(
+        &self,
+        image: &Image,
+        command: &[u8],
+        algorithms: &[(u8, &str)],
+    ) -> Result<(FolderId, usize, u8), StatusWord> {
         let command = Command::parse(command)?;
         let (reference, algorithm) = match *command.data_only()? {
             [0x84, 1, reference, 0x80, 1, algorithm] | [0x80, 1, algorithm, 0x84, 1, reference] => {
@@ -40,13 +52,9 @@ impl Session {
         let keys = &image.folder(folder).keys;
         let index = keys.iter().position(|key| key.identifier == reference & 0x7F);
         let index = index.ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
-        let name = ALGORITHMS.iter().find(|(id, _)| *id == algorithm).map(|(_, name)| *name);
+        let name = algorithms.iter().find(|(id, _)| *id == algorithm).map(|(_, name)| *name);
         let is_served = keys.get(index).zip(name).is_some_and(|(key, name)| key.serves(ENVIRONMENT, name));
-        if !is_served {
-            return Err(StatusWord::FUNCTION_NOT_SUPPORTED);
-        }
-        self.key = Some((folder, index, algorithm));
-        done()
+        if is_served { Ok((folder, index, algorithm)) } else { Err(StatusWord::FUNCTION_NOT_SUPPORTED) }
     }
 
     /// Over the 32 bytes as they are: ECDSA gives R‖S with a nonce from key and message (RFC 6979), RSA gives RSASSA-PSS
@@ -69,11 +77,7 @@ impl Session {
         let key = image.folder(folder).keys.get(index).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
         self.authorise(image, folder, &key.guard, header)?;
         let signature = match (key.secret.as_ref().ok_or(KEY_INVALID)?, algorithm) {
-            (KeySecret::E256(d), SIGN_ECDSA) => {
-                let key = SigningKey::<BrainpoolP256r1>::from_slice(d.expose()).map_err(|_| KEY_INVALID)?;
-                let signature: Signature<BrainpoolP256r1> = key.sign_prehash(hash).map_err(|_| KEY_INVALID)?;
-                signature.to_bytes().to_vec()
-            }
+            (KeySecret::E256(d), SIGN_ECDSA) => sign_ecdsa(d, hash)?,
             (KeySecret::Rsa(key), SIGN_PSS) => sign_pss(key, hash, random)?,
             _ => return Err(KEY_INVALID),
         };
@@ -82,6 +86,13 @@ impl Session {
         }
         Ok(ResponseApdu::new(signature, StatusWord::OK))
     }
+}
+
+/// R‖S over `z`, which is a hash or was chosen without one.
+pub(super) fn sign_ecdsa(d: &SecretBytes<32>, z: &[u8; 32]) -> Result<Vec<u8>, StatusWord> {
+    let key = SigningKey::<BrainpoolP256r1>::from_slice(d.expose()).map_err(|_| KEY_INVALID)?;
+    let signature: Signature<BrainpoolP256r1> = key.sign_prehash(z).map_err(|_| KEY_INVALID)?;
+    Ok(signature.to_bytes().to_vec())
 }
 
 /// Salt and blinding come from the card's randomness.

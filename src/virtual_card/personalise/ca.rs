@@ -34,6 +34,7 @@ use x509_cert::spki::{EncodePublicKey, SubjectPublicKeyInfo, SubjectPublicKeyInf
 use x509_cert::time::{Time, Validity};
 use zeroize::Zeroizing;
 
+use super::cvc::ChipCa;
 use super::data::payer_ik;
 use super::{Blueprint, CertificateType, PersonaliseError};
 
@@ -64,6 +65,8 @@ pub struct TestCa {
     key: CaKey,
     name: Name,
     der: Vec<u8>,
+    /// The CA beside it that vouches for chips.
+    pub(super) chips: ChipCa,
 }
 
 /// How a CA signs: ECDSA with SHA-256, or RSASSA-PKCS1-v1_5 with SHA-256, as those of old cards do.
@@ -94,7 +97,8 @@ impl TestCa {
     fn with(key: CaKey, certificate: &str) -> Result<Self, PersonaliseError> {
         let der = der_of(certificate)?;
         let certificate = Certificate::from_der(&der).map_err(|_| PersonaliseError::Ca)?;
-        Ok(Self { key, name: certificate.tbs_certificate().subject().clone(), der: der.to_vec() })
+        let name = certificate.tbs_certificate().subject().clone();
+        Ok(Self { key, name, der: der.to_vec(), chips: ChipCa::built_in()? })
     }
 
     /// A new CA that nobody knows, valid from `now` for ten years.
@@ -110,12 +114,17 @@ impl TestCa {
         let public_key = *key.verifying_key();
         let key = CaKey::E256(key);
         let der = profile.certify(&public_key, validity, &key, rng)?;
-        Ok(Self { key, name, der })
+        Ok(Self { key, name, der, chips: ChipCa::generate(rng, now)? })
     }
 
     /// The CA's own certificate (DER).
     pub fn certificate_der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The card-verifiable certificate of the root that vouches for the chips of its cards.
+    pub fn cvc_root(&self) -> &[u8] {
+        &self.chips.root
     }
 
     /// The CA's own certificate (PEM).

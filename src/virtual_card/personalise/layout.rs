@@ -24,6 +24,11 @@ pub(super) struct Content<'a> {
     pub(super) pin: Zeroizing<String>,
     pub(super) puk: Zeroizing<String>,
     pub(super) can: Zeroizing<String>,
+    /// C.eGK.AUT_CVC.E256 and C.CA_eGK.CS.E256.
+    pub(super) chip_certificate: Vec<u8>,
+    pub(super) chip_authority: &'a [u8],
+    /// PrK.eGK.AUT_CVC.E256.
+    pub(super) chip_key: &'a SigningKey<BrainpoolP256r1>,
 }
 
 /// An answer to reset that card software knows as a health card's.
@@ -61,7 +66,7 @@ pub(super) fn image(content: &Content<'_>) -> Result<String, PersonaliseError> {
     let mut esign = Vec::new();
     if let Some((certificate, key)) = &content.e256 {
         esign.push(file("EF.C.CH.AUT.E256", "c504", "04", 1900, &hex(certificate), ALWAYS, CHANNEL)?);
-        esign.push(private_key(key));
+        esign.push(private_key("PrK.CH.AUT.E256", "04", "00||2a||9e||9a", KEY_USERS, "signECDSA", key));
     }
     if let Some((certificate, key)) = &content.r2048 {
         esign.push(file("EF.C.CH.AUT.R2048", "c500", "01", 1900, &hex(certificate), ALWAYS, CHANNEL)?);
@@ -75,11 +80,14 @@ pub(super) fn image(content: &Content<'_>) -> Result<String, PersonaliseError> {
         folder("DF.HCA", "Application", "d27600000102", None, &hca),
         folder("DF.ESIGN", "Application", "a000000167455349474e", None, &esign),
         file("EF.ATR", "2f01", "1d", 19, EF_ATR, ALWAYS, ALWAYS)?,
+        file("EF.C.CA_eGK.CS.E256", "2f07", "07", 220, &hex(content.chip_authority), ALWAYS, CHANNEL)?,
+        file("EF.C.eGK.AUT_CVC.E256", "2f06", "06", 222, &hex(&content.chip_certificate), ALWAYS, CHANNEL)?,
         ef_dir(),
         file("EF.GDO", "2f02", "02", 12, &gdo, ALWAYS, CHANNEL)?,
         file("EF.Version2", "2f11", "11", 60, version, ALWAYS, ALWAYS)?,
         pin_ch(&content.pin, &content.puk),
         mrpin_home(),
+        private_key("PrK.eGK.AUT_CVC.E256", "09", "00||88||00||00", ALWAYS, "elcRoleAuthentication", content.chip_key),
     ];
     if !is_old {
         mf.push(file("EF.CardAccess", "011c", "1c", 22, EF_CARD_ACCESS, ALWAYS, ALWAYS)?);
@@ -216,20 +224,28 @@ fn can(can: &str) -> String {
     object("SK.CAN", "SymmetricConnectionKey", &own, "")
 }
 
-fn private_key(key: &SigningKey<BrainpoolP256r1>) -> String {
+/// A key that `users` may use for commands with these headers; without contacts, what passes is encrypted.
+fn private_key(
+    id: &str,
+    identifier: &str,
+    headers: &str,
+    users: &str,
+    algorithm: &str,
+    key: &SigningKey<BrainpoolP256r1>,
+) -> String {
     let d = Zeroizing::new(hex::encode_upper(key.to_bytes()));
     let point = hex::encode_upper(key.verifying_key().to_sec1_point(false));
-    let contactless = format!("AND{{SMMAC(02),SMCMDENC,SMRSPENC,{KEY_USERS}}}");
+    let contactless = format!("AND{{SMMAC(02),SMCMDENC,SMRSPENC,{users}}}");
     let own = [
-        ("keyIdentifier", "04"),
-        ("accessRules", &rules("00||2a||9e||9a", KEY_USERS, &contactless)),
+        ("keyIdentifier", identifier),
+        ("accessRules", &rules(headers, users, &contactless)),
         ("domainParameterOid", "brainpoolP256r1"),
-        ("listAlgorithmIdentifier", "{[1,(signECDSA)]}"),
+        ("listAlgorithmIdentifier", &format!("{{[1,({algorithm})]}}")),
         ("keyAvailable", "TRUE"),
         ("privateKey", &d),
         ("P", &point),
     ];
-    object("PrK.CH.AUT.E256", "PrivateElcKey", &own, "")
+    object(id, "PrivateElcKey", &own, "")
 }
 
 fn rsa_key(key: &rsa::PrivateKey) -> String {
