@@ -173,6 +173,7 @@ fn a_card_that_cannot_be_read_or_whose_pin_cannot_be_used_says_why_and_what_to_d
                 ),
             ],
         ),
+        ("cvc-x509", &["card", "genuine", "--cvc-root", "fixtures/pki/test-cvc-root.cvc"], "", damaged()),
         ("reader-bare-status", AIR, "", secure_line()),
         ("reader-bare-done", AIR, "", secure_line()),
         ("reader-pulled", READ, "", removed()),
