@@ -269,7 +269,7 @@ fn the_type_of_the_card_is_said_plainly() {
         (failed(EgkError::NotAnEgk(OtherCard::Unknown)), ("failed", Some("not_an_egk")), "not an electronic health"),
         (failed(EgkError::TooOld(ObjectSystem([3, 0, 0]))), ("failed", Some("card_too_old")), "too old"),
         (failed(EgkError::Deactivated), ("failed", Some("card_deactivated")), "switched off"),
-        (failed(EgkError::NoCertificate), ("failed", Some("card_data")), "damaged or incomplete"),
+        (failed(EgkError::NoCertificate), ("failed", Some("card_data")), "lacks the certificate"),
         (with_card(Ok(()), Some(Validity::Expired), None), ("failed", Some("certificate_expired")), "has expired"),
         (with_card(Ok(()), Some(Validity::NotYet), None), ("warning", None), "not valid yet"),
         (with_card(Ok(()), None, None), ("failed", Some("card_data")), "damaged or incomplete"),
