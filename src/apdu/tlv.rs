@@ -22,7 +22,8 @@ pub enum TlvError {
 pub struct DataObject(Tlv);
 
 impl DataObject {
-    /// Reads exactly one object with tag `tag`; trailing bytes are an error.
+    /// Reads exactly one object with tag `tag`; trailing bytes are an error, and so is a length that is not written in
+    /// the shortest way.
     ///
     /// # Errors
     /// [`TlvError`] when the bytes are not that object.
@@ -31,6 +32,11 @@ impl DataObject {
             return Err(TlvError::Malformed);
         }
         let object = Tlv::from_bytes(bytes).map_err(|_| TlvError::Malformed)?;
+        // `iso7816-tlv` reckons the length of what is inside from its shortest form. Where that is not the one that was
+        // read, the last object inside can reach beyond the one around it.
+        if object.length() != bytes.len() {
+            return Err(TlvError::Malformed);
+        }
         if object.tag() == &to_tag(tag)? { Ok(Self(object)) } else { Err(TlvError::Missing(tag)) }
     }
 
@@ -94,5 +100,13 @@ mod tests {
         assert_eq!(DataObject::parse(&gdo, 0x5C).unwrap_err(), TlvError::Missing(0x5C));
         assert_eq!(DataObject::parse(&[], 0x5A).unwrap_err(), TlvError::Malformed);
         assert_eq!(DataObject::parse(&[0x5A; 5000], 0x5A).unwrap_err(), TlvError::Malformed);
+    }
+
+    #[test]
+    fn an_object_does_not_reach_beyond_the_one_around_it() {
+        assert_eq!(DataObject::parse(&[0xE1, 3, 0xC1, 1, 0xAA], 0xE1).unwrap().child(0xC1).unwrap(), [0xAA]);
+        // E1 holds three bytes; C1 with its length in two bytes has four.
+        assert_eq!(DataObject::parse(&[0xE1, 3, 0xC1, 0x81, 1, 0xAA], 0xE1).unwrap_err(), TlvError::Malformed);
+        assert_eq!(DataObject::parse(&[0x5A, 0x81, 1, 0xAA], 0x5A).unwrap_err(), TlvError::Malformed);
     }
 }
