@@ -15,6 +15,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 /// Drives one body: first with its seeds as they are, then with any bytes and with changed seeds.
 fn drive(target: &str, cases: u32, body: fn(&[u8])) {
     let seeds = fuzz::seeds::of(target);
+    assert!(fuzz::seeds::TARGETS.contains(&target) && !seeds.is_empty());
     seeds.iter().for_each(|seed| body(seed));
     let changed = prop::sample::select(seeds).prop_flat_map(mutated);
     let inputs = prop_oneof![1 => bytes(300), 3 => changed];
@@ -28,27 +29,27 @@ fn drive(target: &str, cases: u32, body: fn(&[u8])) {
 
 #[test]
 fn data_objects_are_what_a_second_reader_finds() {
-    drive("tlv", 2_000, fuzz::tlv::body);
+    drive("tlv", 5_000, fuzz::tlv::body);
 }
 
 #[test]
 fn insurance_data_can_be_written_again_and_are_bounded() {
-    drive("vsd", 300, fuzz::vsd::body);
+    drive("vsd", 1_000, fuzz::vsd::body);
 }
 
 #[test]
 fn certificates_are_their_bytes_and_only_issued_ones_are_believed() {
-    drive("certificate", 500, fuzz::certificate::body);
+    drive("certificate", 2_000, fuzz::certificate::body);
 }
 
 #[test]
 fn an_image_of_any_text_makes_a_card_or_none() {
-    drive("image", 60, fuzz::image::body);
+    drive("image", 200, fuzz::image::body);
 }
 
 #[test]
 fn nothing_is_believed_without_its_seal() {
-    drive("secure_messaging", 2_000, fuzz::secure_messaging::body);
+    drive("secure_messaging", 5_000, fuzz::secure_messaging::body);
 }
 
 #[test]
@@ -58,5 +59,5 @@ fn a_session_is_played_as_it_stands_and_a_changed_byte_is_noticed() {
 
 #[test]
 fn the_card_says_what_its_owner_knows() {
-    drive("apdus", 150, fuzz::apdus::body);
+    drive("apdus", 60, fuzz::apdus::body);
 }

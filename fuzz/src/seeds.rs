@@ -9,6 +9,7 @@ use super::{apdus, session, vsd};
 /// The CA of the fixture cards.
 pub(crate) const CA_PEM: &[u8] = include_bytes!("../../fixtures/pki/test-egk-ca.pem");
 const CARDS: [&str; 2] = [session::IMAGE, include_str!("../../fixtures/cards/max.xml")];
+/// Sessions with contacts.
 const SESSIONS: [&str; 2] = [
     include_str!("../../fixtures/sessions/read-erika.jsonl"),
     include_str!("../../fixtures/sessions/read-erika-short.jsonl"),
@@ -50,7 +51,9 @@ fn tlv() -> Vec<Vec<u8>> {
     });
     let pace = session::contactless().into_iter().filter(|(tx, _)| tx[1] == 0x86);
     let pace = pace.flat_map(|(tx, rx)| [tx[5..tx.len() - 1].to_vec(), rx[..rx.len() - 2].to_vec()]);
-    answers.chain(pace).filter(|object| !object.is_empty()).collect()
+    // An object whose inner one reaches beyond it.
+    let beyond = vec![0xE1, 3, 0xC1, 0x81, 1, 0xAA];
+    answers.chain(pace).chain([beyond]).filter(|object| !object.is_empty()).collect()
 }
 
 fn vsd_files() -> Vec<Vec<u8>> {
