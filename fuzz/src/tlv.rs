@@ -23,8 +23,7 @@ pub fn body(bytes: &[u8]) {
     for child in &children {
         let first = children.iter().find(|other| other.tag == child.tag).expect("at least itself");
         assert_eq!(parsed.child(child.tag).ok(), (!first.is_constructed).then_some(first.value));
-        // From 127 on the library writes lengths in another form than it reads them.
-        assert!(child.whole.len() >= 127 || parsed.holds(child.whole));
+        assert!(parsed.holds(child.whole));
     }
     let absent = (0xC0..=0xFF).find(|tag| children.iter().all(|child| child.tag != *tag));
     assert!(absent.is_none_or(|tag| parsed.child(tag).is_err()));
