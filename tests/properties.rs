@@ -53,6 +53,16 @@ proptest! {
     }
 
     #[test]
+    fn any_bytes_are_a_command_or_not(bytes in bytes(400)) {
+        if let Ok(command) = CommandApdu::parse(&bytes) {
+            // Lengths that fit the short form can come in the extended one.
+            prop_assert_eq!(CommandApdu::parse(&command.to_bytes()), Ok(command));
+        }
+        let _ = ResponseApdu::parse(&bytes);
+        let _ = DataObject::parse(&bytes, 0xEF).map(|object| object.child(0xC1).is_ok());
+    }
+
+    #[test]
     fn nested_objects_do_not_exhaust_the_stack(depth in 0_usize..1100) {
         let _ = DataObject::parse(&[0xE1, 0x80].repeat(depth), 0xE1);
         let _ = DataObject::parse(&[vec![0xEF, 0x82, 0x03, 0xE8], [0xEF, 0x7F].repeat(depth)].concat(), 0xEF);
