@@ -88,7 +88,7 @@ pub fn body(bytes: &[u8]) {
             RESET => reader.reset(),
             PACE if runs < MAX_RUNS => {
                 runs += 1;
-                reader.pace(if input.byte() % 4 == 0 { "123124" } else { "123123" });
+                reader.pace(if input.byte().is_multiple_of(4) { "123124" } else { "123123" });
             }
             TAMPERED => reader.tampered(&known(&mut input), input.below(1000), input.byte().max(1)),
             PLAIN => reader.plain(&known(&mut input).to_bytes()),

@@ -81,7 +81,7 @@ fn changed_session(input: &mut Input<'_>) {
     let at = first + input.below(session.len() - first);
     let (tx, rx) = &mut session[at];
     let is_secured = tx[0] & 0x0C == 0x0C;
-    let (line, outside) = if is_secured && input.byte() % 2 == 0 { (tx, 2) } else { (rx, 0) };
+    let (line, outside) = if is_secured && input.byte().is_multiple_of(2) { (tx, 2) } else { (rx, 0) };
     let place = input.below(line.len() - outside);
     line[place] ^= input.byte().max(1);
     let exchanges = session.iter().map(|(tx, rx)| (tx.as_slice(), rx.as_slice()));

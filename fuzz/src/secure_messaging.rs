@@ -68,7 +68,7 @@ fn conversation(input: &mut Input<'_>) {
         }
         let header = [input.byte() & !0x0C, input.byte(), input.byte(), input.byte()];
         let mut command = CommandApdu::new(header[0], header[1], header[2], header[3]).with_data(input.chunk());
-        if input.byte() % 2 == 0 {
+        if input.byte().is_multiple_of(2) {
             command = command.with_ne(input.below(65_535) as u32 + 1);
         }
         let line = reader.protect(&command);
