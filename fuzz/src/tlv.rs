@@ -6,14 +6,14 @@ use kartenbund::apdu::tlv::DataObject;
 const MAX: usize = 2048;
 
 pub fn body(bytes: &[u8]) {
-    let Some(tag) = object(bytes).map(|object| object.tag).or_else(|| tag(bytes).map(|(tag, _)| tag)) else {
-        assert!(DataObject::parse(bytes, 0x5A).is_err());
-        return;
-    };
-    let Ok(parsed) = DataObject::parse(bytes, tag) else { return };
+    let expected = tag(bytes).map_or(0x5A, |(tag, _)| tag);
+    // Longer tags are none of those that are asked for.
+    let Ok(expected) = u16::try_from(expected) else { return };
+    let Ok(parsed) = DataObject::parse(bytes, expected) else { return };
     assert!(bytes.len() <= MAX, "bounded");
     let own = object(bytes).expect("an object, whole and with lengths that fit");
     assert!(own.rest.is_empty(), "nothing behind it");
+    assert_eq!(own.tag, u32::from(expected));
     if !own.is_constructed {
         assert_eq!(parsed.value().expect("a primitive object has a value"), own.value);
         return;
@@ -21,17 +21,18 @@ pub fn body(bytes: &[u8]) {
     assert!(parsed.value().is_err());
     let children = objects(own.value).expect("objects throughout");
     for child in &children {
-        let first = children.iter().find(|other| other.tag == child.tag).expect("at least itself");
-        assert_eq!(parsed.child(child.tag).ok(), (!first.is_constructed).then_some(first.value));
         assert!(parsed.holds(child.whole));
+        let Ok(tag) = u16::try_from(child.tag) else { continue };
+        let first = children.iter().find(|other| other.tag == child.tag).expect("at least itself");
+        assert_eq!(parsed.child(tag).ok(), (!first.is_constructed).then_some(first.value));
     }
-    let absent = (0xC0..=0xFF).find(|tag| children.iter().all(|child| child.tag != *tag));
+    let absent = (0xC0..=0xDE).find(|tag| children.iter().all(|child| child.tag != u32::from(*tag)));
     assert!(absent.is_none_or(|tag| parsed.child(tag).is_err()));
 }
 
 /// An object as the specification writes it, with its length in the shortest form.
 pub(crate) struct Object<'a> {
-    pub(crate) tag: u16,
+    pub(crate) tag: u32,
     pub(crate) is_constructed: bool,
     pub(crate) value: &'a [u8],
     /// Tag, length and value.
@@ -56,13 +57,12 @@ pub(crate) fn object(bytes: &[u8]) -> Option<Object<'_>> {
     Some(Object { tag, is_constructed, value, whole: &bytes[..bytes.len() - rest.len()], rest })
 }
 
-/// A tag of one or two bytes.
-fn tag(bytes: &[u8]) -> Option<(u16, &[u8])> {
+/// A tag of one, two or three bytes.
+fn tag(bytes: &[u8]) -> Option<(u32, &[u8])> {
     match bytes {
-        [first, second @ 0..=0x7F, rest @ ..] if first & 0x1F == 0x1F => {
-            Some((u16::from_be_bytes([*first, *second]), rest))
-        }
-        [first, rest @ ..] if *first != 0 && first & 0x1F != 0x1F => Some((u16::from(*first), rest)),
+        [first, rest @ ..] if first & 0x1F != 0x1F => Some((u32::from(*first), rest)),
+        [first, second @ 0..=0x7F, rest @ ..] => Some((u32::from_be_bytes([0, 0, *first, *second]), rest)),
+        [first, second, third @ 0..=0x7F, rest @ ..] => Some((u32::from_be_bytes([0, *first, *second, *third]), rest)),
         _ => None,
     }
 }
