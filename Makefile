@@ -7,6 +7,9 @@ FUZZ_VERSION = 0.13.2
 FUZZ = target/tools/bin/cargo-fuzz
 FUZZ_TARGETS = tlv vsd certificate image secure_messaging replay apdus
 SECONDS_EACH = 20
+# The card reader in software that tests use: a package of its own, for pcscd calls it through a C interface.
+IFD_HANDLER = --manifest-path tools/ifd-handler/Cargo.toml
+IFD_HANDLER_BUILD = $(IFD_HANDLER) --locked --target-dir target/ifd-handler
 FEATURE_SETS = "--no-default-features" "--no-default-features --features client" \
 	"--no-default-features --features server" "--all-features"
 
@@ -20,6 +23,7 @@ demo: setup
 ## Every test that needs nothing but this repository.
 test: setup
 	cargo test
+	cargo test $(IFD_HANDLER_BUILD)
 	set -e; for features in $(FEATURE_SETS); do cargo test --lib $$features; done
 
 ## Format, lints and documentation in all feature sets, licences and sources of dependencies, and that the service
@@ -27,6 +31,8 @@ test: setup
 lint: setup $(DENY)
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check $(IFD_HANDLER)
+	cargo clippy --all-targets $(IFD_HANDLER_BUILD) -- -D warnings
 	set -e; for features in $(FEATURE_SETS); do cargo clippy --all-targets $$features -- -D warnings; done
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 	$(DENY) check licenses bans sources

@@ -2,7 +2,9 @@
 
 pub mod approve;
 pub mod card_pin;
+pub mod doctor;
 pub mod home;
+mod keypad;
 pub mod login;
 pub mod register;
 pub mod service;
@@ -68,6 +70,12 @@ pub enum Notice {
     SameWrongPin,
     /// Another program reset the card; what was begun with it begins again.
     CardWasReset,
+    /// The reader has a keypad, and the PIN has to be typed on this computer all the same.
+    KeypadUnused(KeypadObstacle),
+    /// Too few or too many digits were typed on the reader; it sent nothing, and asks again.
+    KeypadLength,
+    /// The two entries of the new PIN on the reader differ; it sent nothing, and asks again.
+    KeypadEntriesDiffer,
     /// A registration that had broken off was completed without the card.
     Resumed,
     /// The decision had been taken before, and only the answer was lost.
@@ -79,6 +87,32 @@ pub enum Notice {
         /// How far the service's clock is ahead, in seconds.
         seconds: i64,
     },
+}
+
+/// Why a keypad is not used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeypadObstacle {
+    /// The card is used without contacts: the reader cannot protect what is typed on it.
+    Contactless,
+    /// The keypad cannot take this number.
+    DoesNotFit,
+}
+
+/// What is typed on the reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeypadEntry {
+    /// The card PIN.
+    Pin {
+        /// Tries left, as the card said just before.
+        tries_left: u8,
+    },
+    /// The card PIN, and a new one twice.
+    NewPin {
+        /// Tries left, as the card said just before.
+        tries_left: u8,
+    },
+    /// The PUK.
+    Puk,
 }
 
 /// Why a question was not answered.
@@ -96,6 +130,15 @@ pub enum AskError {
     /// What was typed is no card access number.
     #[error("a card access number has six digits")]
     Can(#[source] DigitsError),
+    /// What was typed is another number than the one asked for.
+    #[error("another number was typed: {looks_like}")]
+    OtherNumber {
+        /// Why it is not that one.
+        #[source]
+        error: Box<AskError>,
+        /// The text that says which one it looks like.
+        looks_like: &'static str,
+    },
     /// The two entries of a new PIN differ.
     #[error("the two entries differ")]
     EntriesDiffer,
@@ -126,6 +169,16 @@ pub trait Ui {
     /// # Errors
     /// [`AskError`].
     fn card_pin(&mut self, tries_left: u8, again: bool) -> Result<Pin, AskError>;
+
+    /// Whether PINs of the card may be typed on the reader, where it has a keypad.
+    fn wants_keypad(&self) -> bool;
+
+    /// Tells that `entry` is to be typed on the reader, and not on this keyboard; then calls `reader`, in which the
+    /// reader asks and the card answers. It comes back when both are through.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn type_on_reader(&mut self, entry: KeypadEntry, reader: &mut dyn FnMut()) -> Result<(), AskError>;
 
     /// Asks for the transport PIN of the letter.
     ///

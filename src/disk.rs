@@ -18,6 +18,19 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// The same for a file that must not be there yet.
+///
+/// # Errors
+/// Those of the file system, `AlreadyExists` among them.
+pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path).ok_or(io::ErrorKind::InvalidInput)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
 /// Reads a file of at most `max` bytes; `None` when it is not there.
 ///
 /// # Errors
@@ -89,6 +102,16 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_is_there_is_not_written_over_as_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_new(&path, b"first").unwrap();
+        assert_eq!(write_new(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read(&path, 10).unwrap().unwrap(), b"first");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
 
     #[test]
     fn a_file_that_is_longer_than_it_may_be_is_not_read() {

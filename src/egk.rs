@@ -2,6 +2,7 @@
 
 mod files;
 mod key;
+mod keypad;
 mod pin;
 
 use std::fmt;
@@ -13,12 +14,14 @@ use crate::apdu::commands::{self, Aid, Sfi};
 use crate::apdu::tlv::DataObject;
 use crate::apdu::{CommandApdu, NE_EXTENDED, NE_SHORT, ResponseApdu, StatusWord};
 use crate::reader::pace::{self, EphemeralKeys, PaceError};
-use crate::reader::secure::{NE_SHORT_SECURE, SecureChannel};
+use crate::reader::pinpad::Layout;
+use crate::reader::secure::{NE_SHORT_SECURE, SecureChannel, most_secured};
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Can;
 
 pub use files::{CardFiles, EfCChAut};
 pub use key::AuthKey;
+pub use keypad::{KeypadAnswer, KeypadUse};
 pub use pin::{Attempt, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer, Tries};
 
 /// MF of the eGK.
@@ -214,6 +217,8 @@ pub struct Egk<C> {
     key: key::Kind,
     object_system: ObjectSystem,
     generation: Generation,
+    /// The description of a PIN that the reader's keypad is handed.
+    layout: Layout,
 }
 
 impl<C: CardChannel> Egk<C> {
@@ -230,6 +235,7 @@ impl<C: CardChannel> Egk<C> {
             key: key::Kind::E256,
             object_system: ObjectSystem([0; 3]),
             generation: Generation::G2,
+            layout: Layout::FIRST,
         };
         egk.set_length(length);
         let answer = egk.transmit(&commands::select_application(AID_EGK))?;
@@ -302,11 +308,21 @@ impl<C: CardChannel> Egk<C> {
         }
     }
 
+    /// Selects the application with the insurance data, whose insurer may have switched it off.
+    ///
+    /// # Errors
+    /// [`EgkError::Deactivated`] where that is so.
+    pub fn select_insurance_data(&mut self) -> Result<(), EgkError> {
+        self.select(DF_HCA)
+    }
+
     /// Most bytes to ask for in one command.
     fn ne(&self) -> u32 {
+        let carried = self.channel.max_data().unwrap_or(NE_EXTENDED);
         match self.length {
             ApduLength::Short | ApduLength::Short255 if self.channel.is_secured() => NE_SHORT_SECURE,
-            length => length.ne(),
+            ApduLength::Extended if self.channel.is_secured() && carried < NE_EXTENDED => most_secured(carried),
+            length => length.ne().min(carried),
         }
     }
 

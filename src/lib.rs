@@ -7,7 +7,7 @@
 //! | [`secret`] | PINs, passwords, key bytes: wiped on drop, never printed | |
 //! | `disk` | files that are whole or not there | `client` or `server` |
 //! | [`apdu`] | command and response APDUs, status words, TLV | |
-//! | `reader` | a line to one card: PC/SC, recorded session, recorder, PACE and secure messaging | `client` |
+//! | `reader` | a line to one card: PC/SC, keypads, recorded session, recorder, PACE and secure messaging | `client` |
 //! | `egk` | the health card: identification, files, PIN, key | `client` |
 //! | [`identity`] | who the card belongs to: KVNR, insurance data, certificate | |
 //! | [`pki`] | is the certificate to be trusted: the only maker of `VerifiedCertificate` | |

@@ -3,6 +3,7 @@
 pub mod explain;
 pub mod pace;
 pub mod pcsc;
+pub mod pinpad;
 pub mod record;
 pub mod replay;
 pub mod secure;
@@ -10,6 +11,7 @@ pub mod secure;
 use thiserror::Error;
 
 use crate::apdu::{CommandApdu, ResponseApdu};
+use pinpad::Keypad;
 use replay::ReplayMismatch;
 use secure::SecureMessagingError;
 
@@ -32,6 +34,17 @@ pub trait CardChannel {
     fn atr(&self) -> &[u8] {
         &[]
     }
+
+    /// Most bytes of data in a command or an answer that the reader says it carries (256 to 65536); 256 is a reader for
+    /// short APDUs only. `None` where it does not say.
+    fn max_data(&self) -> Option<u32> {
+        None
+    }
+
+    /// The keypad of the reader, where it has one and what is typed on it reaches the card.
+    fn keypad(&mut self) -> Option<&mut dyn Keypad> {
+        None
+    }
 }
 
 impl<C: CardChannel + ?Sized> CardChannel for &mut C {
@@ -45,6 +58,14 @@ impl<C: CardChannel + ?Sized> CardChannel for &mut C {
 
     fn atr(&self) -> &[u8] {
         (**self).atr()
+    }
+
+    fn max_data(&self) -> Option<u32> {
+        (**self).max_data()
+    }
+
+    fn keypad(&mut self) -> Option<&mut dyn Keypad> {
+        (**self).keypad()
     }
 }
 
@@ -60,14 +81,25 @@ impl<C: CardChannel + ?Sized> CardChannel for Box<C> {
     fn atr(&self) -> &[u8] {
         (**self).atr()
     }
+
+    fn max_data(&self) -> Option<u32> {
+        (**self).max_data()
+    }
+
+    fn keypad(&mut self) -> Option<&mut dyn Keypad> {
+        (**self).keypad()
+    }
 }
 
 /// What went wrong between this program and the card.
 #[derive(Debug, Error)]
 pub enum ChannelError {
-    /// The PC/SC service does not run or may not be used.
+    /// The PC/SC service does not run.
     #[error("no PC/SC service")]
     NoService,
+    /// The PC/SC service does not let this program in, or not to this card.
+    #[error("the PC/SC service does not let this program in: {0:?}")]
+    NotAllowed(pcsc::Refusal),
     /// No reader is connected, or not the one that was named.
     #[error("no such card reader")]
     NoReader {

@@ -10,6 +10,7 @@ mod access;
 mod cos;
 mod image;
 pub mod personalise;
+pub mod scenario;
 pub mod vpcd;
 
 use std::fmt;

@@ -270,12 +270,23 @@ fn what_a_person_is_told_of_an_odd_card() {
         std::fs::write(&path, image).unwrap();
         let output = run(&["--json", "read", "--virtual-card", path.to_str().unwrap()]);
         assert_eq!(error_code(&output), (code.to_owned(), exit_code));
+        // The doctor says so too, where it is the card's and not its data's.
+        let output = run(&["--json", "doctor", "--virtual-card", path.to_str().unwrap()]);
+        match code {
+            "card_deactivated" | "card_too_old" | "not_an_egk" => {
+                assert_eq!(error_code(&output), (code.to_owned(), exit_code));
+            }
+            "card_contactless" => assert_eq!(json_of(&output)["card"]["kind"], "egk_contactless", "{output:?}"),
+            _ => assert!(output.status.success(), "{output:?}"),
+        }
     }
     let path = folder.path().join("expired.xml");
     let validity = Some((long_ago, long_ago + time::Duration::days(365)));
     std::fs::write(&path, odd_card(|card| card.validity = validity, same)).unwrap();
     let output = run(&["--json", "read", "--virtual-card", path.to_str().unwrap()]);
     assert_eq!(json_of(&output)["warnings"], json!(["certificate_expired"]));
+    let output = run(&["--json", "doctor", "--virtual-card", path.to_str().unwrap()]);
+    assert_eq!(error_code(&output), ("certificate_expired".to_owned(), 41));
     let output = run(&["read", "--virtual-card", path.to_str().unwrap()]);
     assert!(text(&output.stdout).contains("Warning: The certificate of the card has expired."));
 
@@ -627,5 +638,49 @@ fn help_is_there_for_every_command() {
     {
         let output = run(&arguments);
         assert!(output.status.success() && !output.stdout.is_empty(), "{arguments:?}");
+    }
+}
+
+/// On the command line and from a file descriptor as at a prompt.
+#[test]
+fn a_number_of_another_kind_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |output: &Output| {
+        assert_eq!(error_code(output), ("input_invalid".to_owned(), 5));
+        json_of(output)["error"]["message"].as_str().unwrap().to_owned()
+    };
+    let card = ["--virtual-card", ERIKA];
+    for (can, expected) in [
+        ("12345678", "The card access number (CAN) has six digits. Eight digits: so has the PUK"),
+        ("A123456780", "Only digits can be typed here. A letter and nine digits: that is the insurance number"),
+        // It is the number that is asked for.
+        ("123 123", "Only digits can be typed here."),
+    ] {
+        let words = [&["card", "pin", "status", "--json", "--contactless", "--can", can], &card[..]].concat();
+        let message = said(&run(&words));
+        assert!(message.starts_with(expected), "{message}");
+        assert_eq!(message.contains("More:"), expected.len() > 40, "{message}");
+        let words = [&["doctor", "--json", "--contactless", "--can", can], &card[..]].concat();
+        assert_eq!(said(&run(&words)), message);
+    }
+    let pin = run_with(folder.path(), &[&["card", "pin", "change"], &card[..]].concat(), "--pin-fd", "12345\n");
+    assert!(said(&pin).contains("six to eight digits. Five digits: so has the transport PIN"), "{pin:?}");
+    let login = ["login", "--json", "--service", "http://127.0.0.1:9", "--kvnr", "999567890"];
+    assert!(said(&run(&login)).contains("not an insurance number. Nine digits: that is the number of the insurer"));
+    let wrong_digit = ["login", "--json", "--service", "http://127.0.0.1:9", "--kvnr", "A123456781"];
+    assert_eq!(said(&run(&wrong_digit)), "A digit of the insurance number is wrong.");
+}
+
+#[test]
+fn the_doctor_speaks_german_and_english() {
+    for (language, words) in [
+        ("de", ["Art der Karte: in Ordnung. Gesundheitskarte der Generation G2.1, gültig.", "Nichts gefunden"]),
+        ("en", ["Type of card: ok. Health card of generation G2.1, valid.", "Nothing found"]),
+    ] {
+        let output = run(&["doctor", "--lang", language, "--virtual-card", ERIKA]);
+        assert!(output.status.success(), "{output:?}");
+        let said = text(&output.stdout);
+        assert!(words.iter().all(|words| said.contains(words)), "{said}");
+        assert_eq!(said.lines().count(), 12, "one line for each step: {said}");
     }
 }

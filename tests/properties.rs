@@ -20,11 +20,14 @@ use kartenbund::jose::{base64url, json, jws};
 use kartenbund::pki::{Anchors, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode};
 use kartenbund::protocol::evidence::Bundle;
+use kartenbund::reader::pinpad::{Features, KeypadCommand, Question};
 use kartenbund::reader::replay::Replay;
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::virtual_card::VirtualCard;
+use kartenbund::virtual_card::scenario::Scenario;
 use proptest::collection::vec;
 use proptest::prelude::*;
+use rand_core::UnwrapErr;
 
 /// The files of the fixture card.
 fn files() -> kartenbund::egk::CardFiles {
@@ -53,6 +56,33 @@ proptest! {
     }
 
     #[test]
+    fn any_text_is_a_scenario_or_says_where_it_is_not(text in "(\\[(card|reader)\\]\n)?([a-z_0-9]{1,12} ?= ?[\"a-z0-9.]{0,8}\n){0,4}|\\PC{0,200}") {
+        if let Err(error) = Scenario::parse(&text) {
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+
+    /// Whatever an image holds, a scenario finds what it changes or says so.
+    #[test]
+    fn any_card_is_put_into_a_state_or_not(sizes in vec(0_usize..900, 4), fill: u8, pick: prop::sample::Index) {
+        let mut image = std::fs::read_to_string("fixtures/cards/erika.xml").unwrap();
+        for (fid, size) in ["d001", "d002", "d00c", "c504"].into_iter().zip(sizes) {
+            let at = image.find(&format!("<attribute id=\"fileIdentifier\">{fid}<")).unwrap();
+            let from = image[..at].rfind("<attribute id=\"body\">").unwrap() + "<attribute id=\"body\">".len();
+            let to = from + image[from..].find('<').unwrap();
+            let length = image[at..].find("positionLogicalEndOfFile\">").unwrap() + at + "positionLogicalEndOfFile\">".len();
+            let end = length + image[length..].find('<').unwrap();
+            image.replace_range(length..end, &format!("{size:04X}"));
+            image.replace_range(from..to, &format!("{fill:02x}").repeat(size));
+        }
+        let mut files: Vec<_> =
+            std::fs::read_dir("fixtures/scenarios").unwrap().map(|entry| entry.unwrap().path()).collect();
+        files.sort();
+        let scenario = Scenario::parse(&std::fs::read_to_string(pick.get(&files)).unwrap()).unwrap();
+        let _ = scenario.play(VirtualCard::load(&image).unwrap(), &mut UnwrapErr(getrandom::SysRng));
+    }
+
+    #[test]
     fn any_bytes_are_a_command_or_not(bytes in bytes(400)) {
         if let Ok(command) = CommandApdu::parse(&bytes) {
             // Lengths that fit the short form can come in the extended one.
@@ -66,6 +96,19 @@ proptest! {
     fn nested_objects_do_not_exhaust_the_stack(depth in 0_usize..1100) {
         let _ = DataObject::parse(&[0xE1, 0x80].repeat(depth), 0xE1);
         let _ = DataObject::parse(&[vec![0xEF, 0x82, 0x03, 0xE8], [0xEF, 0x7F].repeat(depth)].concat(), 0xEF);
+    }
+
+    #[test]
+    fn readers_that_say_anything(features in bytes(60), properties in bytes(60), is_known in any::<bool>()) {
+        // So that the properties are asked for, too.
+        let features = if is_known { vec![0x06, 4, 0, 0, 0, 6, 0x12, 4, 0, 0, 0, 0x12] } else { features };
+        let reader = Features::read(|question| match question {
+            Question::Features => Some(features.clone()),
+            Question::Properties(_) => Some(properties.clone()),
+        });
+        prop_assert!(reader.max_data().is_none_or(|max| (256..=65_536).contains(&max)));
+        let codes = [KeypadCommand::Verify, KeypadCommand::Unblock].map(|command| reader.code_for(command));
+        prop_assert!(reader.has_keypad() || codes == [None, None]);
     }
 
     #[test]

@@ -3,8 +3,11 @@
 
 use thiserror::Error;
 
+use super::keypad::{self, can_use_keypad};
 use super::{AskError, FromCard, Notice, ReachError, Step, Surroundings, Way, restarting};
-use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer};
+use crate::apdu::StatusWord;
+use crate::egk::{ApduLength, Attempt, Egk, EgkError, LastTry, OldPin, PinAnswer, PinStatus, PukAnswer, Tries};
+use crate::reader::pinpad::{KeypadCommand, NoEntry};
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Pin;
 
@@ -32,6 +35,9 @@ pub enum PinRefusal {
     /// The card has no PIN.
     #[error("the card has no PIN")]
     NoPin,
+    /// The card has no PIN and does not let its holder choose one.
+    #[error("the card has no PIN and takes none")]
+    TakesNoPin,
     /// The PIN of the card is switched off, which a health card does not know for this PIN.
     #[error("the PIN is switched off")]
     Disabled,
@@ -52,16 +58,19 @@ pub enum PinError {
     /// The PIN cannot be used as it is.
     #[error("the card PIN cannot be used")]
     Refused(#[from] PinRefusal),
+    /// The reader's keypad gave the card nothing, which its counter confirms: no try was spent.
+    #[error("nothing was typed on the reader that the card saw: {0:?}")]
+    Keypad(NoEntry),
     /// The card was told, and its answer was lost: nobody knows whether it has taken the new PIN or counted the PUK.
     #[error("the card did not answer any more")]
     Unanswered(#[source] ChannelError),
 }
 
 /// An answer that never came leaves open what the card has done.
-fn unanswered(error: EgkError) -> PinError {
+fn unanswered(error: PinError) -> PinError {
     match error {
-        EgkError::Channel(error) => PinError::Unanswered(error),
-        error => error.into(),
+        PinError::Card(EgkError::Channel(error)) => PinError::Unanswered(error),
+        error => error,
     }
 }
 
@@ -161,7 +170,13 @@ fn change_once<C: CardChannel>(channel: &mut C, way: &mut Way, around: &mut Surr
         PinStatus::EmptyPin => {
             let new = around.ui.new_card_pin()?;
             around.ui.step(Step::ChangePin);
-            egk.set_first_pin(&new).map(|()| PinAnswer::Accepted)
+            match egk.set_first_pin(&new) {
+                // The rules of health cards do not let everybody choose the first PIN.
+                Err(EgkError::UnexpectedStatus { status: StatusWord::SECURITY_STATUS_NOT_SATISFIED, .. }) => {
+                    return Err(PinRefusal::TakesNoPin.into());
+                }
+                set => set.map(|()| PinAnswer::Accepted).map_err(PinError::Card),
+            }
         }
         PinStatus::TransportPin => {
             // How many tries are left, this card does not say.
@@ -170,14 +185,19 @@ fn change_once<C: CardChannel>(channel: &mut C, way: &mut Way, around: &mut Surr
             let old = OldPin::Transport(around.ui.transport_pin()?);
             let new = around.ui.new_card_pin()?;
             around.ui.step(Step::ChangePin);
-            egk.change_pin(attempt, &old, &new)
+            egk.change_pin(attempt, &old, &new).map_err(PinError::Card)
         }
         status => {
             let (attempt, tries_left) = leave(&mut egk, status, way, around)?;
-            let old = OldPin::Own(around.ui.card_pin(tries_left, false)?);
-            let new = around.ui.new_card_pin()?;
-            around.ui.step(Step::ChangePin);
-            egk.change_pin(attempt, &old, &new)
+            if can_use_keypad(&mut egk, KeypadCommand::Change, around) {
+                around.ui.step(Step::ChangePin);
+                keypad::change_pin(&mut egk, attempt, tries_left, around)
+            } else {
+                let old = OldPin::Own(around.ui.card_pin(tries_left, false)?);
+                let new = around.ui.new_card_pin()?;
+                around.ui.step(Step::ChangePin);
+                egk.change_pin(attempt, &old, &new).map_err(PinError::Card)
+            }
         }
     };
     let forgotten = forget_pin(&mut egk);
@@ -226,10 +246,16 @@ fn unblock_once<C: CardChannel>(
         PinStatus::Usable(tries) if keeps_pin && tries.are_all() => return Ok(Unblocked::NotNeeded),
         _ => {}
     }
-    let puk = around.ui.puk().map_err(PinError::Ask)?;
-    let new = if keeps_pin { None } else { Some(around.ui.new_card_pin().map_err(PinError::Ask)?) };
-    around.ui.step(Step::UnblockPin);
-    let answer = egk.unblock_pin(&puk, new.as_ref());
+    // A new PIN beside the PUK has another length, which no keypad can be told.
+    let answer = if keeps_pin && can_use_keypad(&mut egk, KeypadCommand::Unblock, around) {
+        around.ui.step(Step::UnblockPin);
+        keypad::unblock_pin(&mut egk, around)
+    } else {
+        let puk = around.ui.puk().map_err(PinError::Ask)?;
+        let new = if keeps_pin { None } else { Some(around.ui.new_card_pin().map_err(PinError::Ask)?) };
+        around.ui.step(Step::UnblockPin);
+        egk.unblock_pin(&puk, new.as_ref()).map_err(PinError::Card)
+    };
     let forgotten = forget_pin(&mut egk);
     match answer.map_err(unanswered)? {
         PukAnswer::Accepted => Ok(forgotten.map(|()| Unblocked::Done)?),
@@ -288,9 +314,74 @@ fn leave<C: CardChannel>(
     Ok((tries.attempt(last).ok_or(PinRefusal::LastTry)?, left))
 }
 
+/// What the person types the card PIN on.
+pub(super) enum PinEntry {
+    /// This computer; here it is.
+    Typed(Pin),
+    /// The reader, later, with so many tries left.
+    OnReader {
+        /// As the card said.
+        tries_left: u8,
+    },
+}
+
+/// Asks for the card PIN, where it is not typed on the reader.
+pub(super) fn ask_for_pin<C: CardChannel>(
+    egk: &mut Egk<C>,
+    tries_left: u8,
+    around: &mut Surroundings<'_>,
+) -> Result<PinEntry, AskError> {
+    match can_use_keypad(egk, KeypadCommand::Verify, around) {
+        true => Ok(PinEntry::OnReader { tries_left }),
+        false => around.ui.card_pin(tries_left, false).map(PinEntry::Typed),
+    }
+}
+
 /// Shows the card the PIN. A wrong one is asked for again, as long as tries are left and the person goes on; none that
-/// was wrong is ever sent twice.
+/// was wrong is ever sent twice, as far as this computer knows it.
 pub(super) fn verify_pin<C: CardChannel>(
+    egk: &mut Egk<C>,
+    attempt: Attempt,
+    entry: PinEntry,
+    around: &mut Surroundings<'_>,
+) -> Result<(), PinError> {
+    match entry {
+        PinEntry::Typed(pin) => verify_typed_pin(egk, attempt, pin, around),
+        PinEntry::OnReader { tries_left } => verify_pin_on_reader(egk, attempt, tries_left, around),
+    }
+}
+
+fn verify_pin_on_reader<C: CardChannel>(
+    egk: &mut Egk<C>,
+    mut attempt: Attempt,
+    mut tries_left: u8,
+    around: &mut Surroundings<'_>,
+) -> Result<(), PinError> {
+    loop {
+        let Some(tries) = wrong_with(keypad::verify_pin(egk, attempt, tries_left, around)?)? else { return Ok(()) };
+        tries_left = tries.left();
+        attempt = leave_for_next(tries, around)?;
+    }
+}
+
+/// The tries that are left after a wrong PIN; `None` for the right one.
+fn wrong_with(answer: PinAnswer) -> Result<Option<Tries>, PinRefusal> {
+    match answer {
+        PinAnswer::Accepted => Ok(None),
+        PinAnswer::Blocked => Err(PinRefusal::Blocked),
+        PinAnswer::Wrong(tries) => Ok(Some(tries)),
+    }
+}
+
+/// Tells that the PIN was wrong, and asks whether the last try may be spent where it is the next one.
+fn leave_for_next(tries: Tries, around: &mut Surroundings<'_>) -> Result<Attempt, PinError> {
+    let tries_left = tries.left();
+    around.ui.notice(Notice::WrongCardPin { tries_left });
+    let last = if tries_left == 1 && around.ui.may_spend_last_try(true)? { LastTry::Allowed } else { LastTry::Refused };
+    Ok(tries.attempt(last).ok_or(PinRefusal::Wrong { tries_left })?)
+}
+
+fn verify_typed_pin<C: CardChannel>(
     egk: &mut Egk<C>,
     mut attempt: Attempt,
     mut pin: Pin,
@@ -298,16 +389,9 @@ pub(super) fn verify_pin<C: CardChannel>(
 ) -> Result<(), PinError> {
     let mut wrong: Vec<Pin> = Vec::new();
     loop {
-        let tries = match egk.verify_pin(attempt, &pin)? {
-            PinAnswer::Accepted => return Ok(()),
-            PinAnswer::Blocked => return Err(PinRefusal::Blocked.into()),
-            PinAnswer::Wrong(tries) => tries,
-        };
+        let Some(tries) = wrong_with(egk.verify_pin(attempt, &pin)?)? else { return Ok(()) };
         let tries_left = tries.left();
-        around.ui.notice(Notice::WrongCardPin { tries_left });
-        let last =
-            if tries_left == 1 && around.ui.may_spend_last_try(true)? { LastTry::Allowed } else { LastTry::Refused };
-        attempt = tries.attempt(last).ok_or(PinRefusal::Wrong { tries_left })?;
+        attempt = leave_for_next(tries, around)?;
         wrong.push(pin);
         pin = loop {
             match around.ui.card_pin(tries_left, true) {

@@ -4,7 +4,7 @@ use reqwest::Method;
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::card_pin::{PinError, PinRefusal, forget_pin, leave_to_verify, verify_pin};
+use super::card_pin::{PinError, PinRefusal, ask_for_pin, forget_pin, leave_to_verify, verify_pin};
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
@@ -25,6 +25,7 @@ use crate::protocol::{
     CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION,
 };
 use crate::reader::CardChannel;
+use crate::reader::pinpad::NoEntry;
 
 /// Product name in gematik's pairing data.
 const PRODUCT: &str = "Kartenbund";
@@ -55,6 +56,9 @@ pub enum RegisterError {
     /// The card PIN cannot be used as it is.
     #[error("the card PIN cannot be used")]
     Pin(#[source] PinRefusal),
+    /// The reader's keypad gave the card nothing.
+    #[error("nothing was typed on the reader that the card saw: {0:?}")]
+    Keypad(NoEntry),
     /// This computer is registered already.
     #[error("this computer is registered already")]
     AlreadyRegistered,
@@ -69,6 +73,7 @@ impl From<PinError> for RegisterError {
             PinError::Card(error) => error.into(),
             PinError::Ask(error) => error.into(),
             PinError::Refused(refusal) => Self::Pin(refusal),
+            PinError::Keypad(why) => Self::Keypad(why),
             PinError::Unanswered(error) => EgkError::Channel(error).into(),
         }
     }
@@ -163,7 +168,7 @@ pub fn register(
         };
         around.ui.step(Step::ReadPinStatus);
         let (attempt, tries_left) = leave_to_verify(&mut egk, way, around)?;
-        let pin = around.ui.card_pin(tries_left, false)?;
+        let pin = ask_for_pin(&mut egk, tries_left, around)?;
         let (device, offer) = match &mut made {
             Some(made) => made,
             none => none.insert(open_registration(here, wish, around)?),

@@ -114,7 +114,8 @@ impl<C: CardChannel> Egk<C> {
         check_read(&first)?;
         let mut content = first.into_data();
         let length = (file.length)(&content).filter(|length| *length <= file.max).ok_or_else(malformed)?;
-        if content.len() < length && self.length == ApduLength::Extended {
+        let is_cut = content.len() < length && content.len() < self.ne() as usize;
+        if is_cut && self.length == ApduLength::Extended {
             // The reader or the card cut the answer: what is left comes in short APDUs.
             self.set_length(ApduLength::Short);
         }
@@ -122,8 +123,11 @@ impl<C: CardChannel> Egk<C> {
             let offset = u16::try_from(content.len()).map_err(|_| malformed())?;
             let missing = u32::try_from(length - content.len()).map_err(|_| malformed())?;
             let next = self.transmit(&commands::read_binary(offset, missing.min(self.ne())))?;
-            check_read(&next)?;
-            if next.data().is_empty() {
+            let is_behind = next.status() == StatusWord::OFFSET_TOO_BIG;
+            if !is_behind {
+                check_read(&next)?;
+            }
+            if is_behind || next.data().is_empty() {
                 return Err(malformed()); // the file ends before its content does
             }
             content.extend_from_slice(next.data());
@@ -174,8 +178,10 @@ pub(super) fn check_read(answer: &ResponseApdu) -> Result<(), EgkError> {
     }
 }
 
+/// The file is not there, or nothing is in it: cards of two generations may have it without content.
 fn is_missing(error: &EgkError) -> bool {
-    matches!(error, EgkError::UnexpectedStatus { status: StatusWord::FILE_NOT_FOUND, .. })
+    const MISSING: [StatusWord; 2] = [StatusWord::FILE_NOT_FOUND, StatusWord::OFFSET_TOO_BIG];
+    matches!(error, EgkError::UnexpectedStatus { command: "READ BINARY", status } if MISSING.contains(status))
 }
 
 /// EF.PD: two bytes length, then that many (gemSpec_eGK_Fach_VSDM, 2.3).

@@ -9,7 +9,7 @@ use crate::secret::{Pin, Puk, TransportPin};
 
 /// MRPIN.home: the PIN the signature key asks for. It shares digits and counter with PIN.CH (reference 01), but only
 /// this reference opens the key (gemSpec_eGK_ObjSys_G2_1, MRPIN.home).
-const MRPIN_HOME: PasswordRef = PasswordRef(0x02);
+pub(super) const MRPIN_HOME: PasswordRef = PasswordRef(0x02);
 
 /// The card's answer to GET PIN STATUS (gemSpec_COS, 14.6.4).
 #[must_use]
@@ -45,9 +45,18 @@ pub enum LastTry {
     Allowed,
 }
 
-/// Leave to spend one try.
+/// Leave to spend one try. It knows the counter it was given for, where the card tells one.
 #[derive(Debug)]
-pub struct Attempt(());
+pub struct Attempt {
+    pub(super) left: Option<u8>,
+}
+
+impl PinStatus {
+    /// As the card says it with so many tries left.
+    pub(super) fn usable(left: u8) -> Self {
+        Self::Usable(Tries(left))
+    }
+}
 
 impl Tries {
     /// How many are left.
@@ -62,7 +71,7 @@ impl Tries {
 
     /// Leave to spend one try; the last one only where the person agreed to it. `None` is no leave.
     pub fn attempt(self, last: LastTry) -> Option<Attempt> {
-        (self.0 > 1 || last == LastTry::Allowed).then_some(Attempt(()))
+        (self.0 > 1 || last == LastTry::Allowed).then_some(Attempt { left: Some(self.0) })
     }
 }
 
@@ -70,7 +79,7 @@ impl Attempt {
     /// Leave to spend a try of a PIN whose tries the card does not tell: only where the person agreed, for it may be the
     /// last.
     pub fn of_unknown(last: LastTry) -> Option<Self> {
-        (last == LastTry::Allowed).then_some(Self(()))
+        (last == LastTry::Allowed).then_some(Self { left: None })
     }
 }
 
@@ -138,7 +147,7 @@ impl<C: CardChannel> Egk<C> {
     /// # Errors
     /// The line is gone (then the card may or may not have counted the try), or the answer is none for a PIN.
     pub fn verify_pin(&mut self, attempt: Attempt, pin: &Pin) -> Result<PinAnswer, EgkError> {
-        let Attempt(()) = attempt;
+        let Attempt { .. } = attempt;
         self.show_pin("VERIFY", &commands::verify(MRPIN_HOME, pin))
     }
 
@@ -147,7 +156,7 @@ impl<C: CardChannel> Egk<C> {
     /// # Errors
     /// As for [`verify_pin`](Self::verify_pin).
     pub fn change_pin(&mut self, attempt: Attempt, old: &OldPin, new: &Pin) -> Result<PinAnswer, EgkError> {
-        let Attempt(()) = attempt;
+        let Attempt { .. } = attempt;
         let old = match old {
             OldPin::Own(pin) => pin.expose(),
             OldPin::Transport(pin) => pin.expose(),
@@ -172,22 +181,32 @@ impl<C: CardChannel> Egk<C> {
     /// # Errors
     /// The line is gone, or the answer is none for a PUK.
     pub fn unblock_pin(&mut self, puk: &Puk, new: Option<&Pin>) -> Result<PukAnswer, EgkError> {
-        let status = self.transmit(&commands::reset_retry_counter(MRPIN_HOME, puk, new))?.status();
-        match (status, status.tries_left()) {
-            (StatusWord::OK, _) => Ok(PukAnswer::Accepted),
-            (StatusWord::BLOCKED, _) | (_, Some(0)) => Ok(PukAnswer::UsedUp),
-            (_, Some(uses_left)) => Ok(PukAnswer::Wrong { uses_left }),
-            _ => Err(EgkError::UnexpectedStatus { command: "RESET RETRY COUNTER", status }),
-        }
+        PukAnswer::of(self.transmit(&commands::reset_retry_counter(MRPIN_HOME, puk, new))?.status())
     }
 
     fn show_pin(&mut self, name: &'static str, command: &CommandApdu) -> Result<PinAnswer, EgkError> {
-        let status = self.transmit(command)?.status();
+        PinAnswer::of(name, self.transmit(command)?.status())
+    }
+}
+
+impl PinAnswer {
+    pub(super) fn of(command: &'static str, status: StatusWord) -> Result<Self, EgkError> {
         match (status, status.tries_left()) {
-            (StatusWord::OK, _) => Ok(PinAnswer::Accepted),
-            (_, Some(0)) | (StatusWord::BLOCKED, _) => Ok(PinAnswer::Blocked),
-            (_, Some(left)) => Ok(PinAnswer::Wrong(Tries(left))),
-            _ => Err(EgkError::UnexpectedStatus { command: name, status }),
+            (StatusWord::OK, _) => Ok(Self::Accepted),
+            (_, Some(0)) | (StatusWord::BLOCKED, _) => Ok(Self::Blocked),
+            (_, Some(left)) => Ok(Self::Wrong(Tries(left))),
+            _ => Err(EgkError::UnexpectedStatus { command, status }),
+        }
+    }
+}
+
+impl PukAnswer {
+    pub(super) fn of(status: StatusWord) -> Result<Self, EgkError> {
+        match (status, status.tries_left()) {
+            (StatusWord::OK, _) => Ok(Self::Accepted),
+            (StatusWord::BLOCKED, _) | (_, Some(0)) => Ok(Self::UsedUp),
+            (_, Some(uses_left)) => Ok(Self::Wrong { uses_left }),
+            _ => Err(EgkError::UnexpectedStatus { command: "RESET RETRY COUNTER", status }),
         }
     }
 }

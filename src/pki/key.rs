@@ -91,8 +91,8 @@ impl RsaKey {
         let exponent = exponent
             .iter()
             .try_fold(0_u64, |value, byte| (value >> 56 == 0).then_some(value << 8 | u64::from(*byte)))?;
-        let fits =
-            MODULUS_BITS.contains(&key.n().bit_width_vartime()) && EXPONENTS.contains(&exponent) && exponent % 2 == 1;
+        // The crate takes no even exponent.
+        let fits = MODULUS_BITS.contains(&key.n().bit_width_vartime()) && EXPONENTS.contains(&exponent);
         fits.then_some(Self(key))
     }
 }

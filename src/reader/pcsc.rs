@@ -1,16 +1,20 @@
 //! Card readers of this computer, through the PC/SC service (PC/SC specification, parts 5 and 6).
 
+mod access;
 mod watch;
 
 use std::ffi::{CStr, CString};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, Scope, ShareMode, State, Transaction};
+use pcsc::{Card, Context, Disposition, Error, Protocols, ReaderState, ShareMode, State, Transaction};
 use zeroize::Zeroizing;
 
+use super::pinpad::{Features, GET_FEATURE_REQUEST, Keypad, KeypadCommand, Layout, MAX_ANSWER, Question};
 use super::{CardChannel, ChannelError};
-use crate::apdu::{CommandApdu, ResponseApdu};
+use crate::apdu::commands::PasswordRef;
+use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
+pub use access::{Refusal, Sandbox};
 pub use watch::Watch;
 
 /// Health cards talk T=1; bridges to other card technologies may offer T=0.
@@ -55,9 +59,9 @@ impl Service {
     /// Connects to the PC/SC service.
     ///
     /// # Errors
-    /// [`ChannelError::NoService`] when it does not run or refuses us.
+    /// [`ChannelError::NoService`] when it does not run, [`ChannelError::NotAllowed`] when it does not let us in.
     pub fn connect() -> Result<Self, ChannelError> {
-        Context::establish(Scope::User).map(Self).map_err(|_| ChannelError::NoService)
+        access::establish().map(Self)
     }
 
     /// All readers and what they hold, in the service's order. Empty when there is none.
@@ -157,7 +161,9 @@ impl PcscCard {
                 Err((_, error)) => return Err(channel_error(error)),
             }),
         };
-        Ok(PcscChannel { line, buffer: Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]), atr: &self.atr })
+        let features = features_of(line.card());
+        let buffer = Zeroizing::new(vec![0; pcsc::MAX_BUFFER_SIZE_EXTENDED]);
+        Ok(PcscChannel { line, buffer, atr: &self.atr, features })
     }
 }
 
@@ -179,6 +185,7 @@ pub struct PcscChannel<'card> {
     line: Line<'card>,
     buffer: Zeroizing<Vec<u8>>,
     atr: &'card [u8],
+    features: Features,
 }
 
 enum Line<'card> {
@@ -186,14 +193,19 @@ enum Line<'card> {
     Shared(Transaction<'card>),
 }
 
+impl Line<'_> {
+    fn card(&self) -> &Card {
+        match self {
+            Self::Exclusive(card) => card,
+            Self::Shared(transaction) => transaction,
+        }
+    }
+}
+
 impl CardChannel for PcscChannel<'_> {
     fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
-        let card: &Card = match &self.line {
-            Line::Exclusive(card) => card,
-            Line::Shared(transaction) => transaction,
-        };
         let began = Instant::now();
-        let answer = card.transmit(&command.to_bytes(), &mut self.buffer).map_err(|error| match error {
+        let answer = self.line.card().transmit(&command.to_bytes(), &mut self.buffer).map_err(|error| match error {
             Error::NotTransacted if began.elapsed() >= ANSWER_TIME => ChannelError::Timeout,
             error => channel_error(error),
         })?;
@@ -211,6 +223,48 @@ impl CardChannel for PcscChannel<'_> {
     fn atr(&self) -> &[u8] {
         self.atr
     }
+
+    fn max_data(&self) -> Option<u32> {
+        self.features.max_data()
+    }
+
+    fn keypad(&mut self) -> Option<&mut dyn Keypad> {
+        if self.features.has_keypad() { Some(self) } else { None }
+    }
+}
+
+impl Keypad for PcscChannel<'_> {
+    fn takes(&self, command: KeypadCommand) -> bool {
+        self.features.code_for(command).is_some()
+    }
+
+    fn enter(
+        &mut self,
+        command: KeypadCommand,
+        password: PasswordRef,
+        layout: Layout,
+    ) -> Result<StatusWord, ChannelError> {
+        let code = self.features.code_for(command).ok_or(ChannelError::Interrupted(None))?;
+        let mut answer = [0; pcsc::MAX_BUFFER_SIZE];
+        let answer = self.line.card().control(code.into(), &command.structure(password, layout), &mut answer);
+        // Neither command has an answer but its status word.
+        match answer.map_err(channel_error)? {
+            [high, low] => Ok(StatusWord(u16::from_be_bytes([*high, *low]))),
+            _ => Err(ChannelError::Malformed),
+        }
+    }
+}
+
+/// What the reader of a card says of itself; nothing where it refuses.
+fn features_of(card: &Card) -> Features {
+    Features::read(|question| {
+        let code = match question {
+            Question::Features => pcsc::ctl_code(GET_FEATURE_REQUEST.into()),
+            Question::Properties(code) => code.into(),
+        };
+        let mut answer = [0; MAX_ANSWER];
+        card.control(code, &[], &mut answer).ok().map(<[u8]>::to_vec)
+    })
 }
 
 /// The same as [`Service::choose`], of readers that are known already.
@@ -261,9 +315,8 @@ fn lossy(name: &CStr) -> String {
 fn channel_error(error: Error) -> ChannelError {
     match error {
         // The last one is the line to the service, not the one to the card.
-        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::NoAccess | Error::CommError => {
-            ChannelError::NoService
-        }
+        Error::NoService | Error::ServiceStopped | Error::InvalidHandle | Error::CommError => ChannelError::NoService,
+        Error::SecurityViolation | Error::NoAccess => ChannelError::NotAllowed(Refusal::Rights),
         Error::UnknownReader | Error::NoReadersAvailable => ChannelError::NoReader { wanted: None },
         Error::NoSmartcard => ChannelError::NoCard,
         Error::RemovedCard | Error::ReaderUnavailable => ChannelError::Removed,

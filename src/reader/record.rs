@@ -77,4 +77,8 @@ impl<C: CardChannel, W: Write> CardChannel for Recorder<C, W> {
     fn atr(&self) -> &[u8] {
         self.channel.atr()
     }
+
+    fn max_data(&self) -> Option<u32> {
+        self.channel.max_data()
+    }
 }

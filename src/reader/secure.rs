@@ -12,6 +12,7 @@ use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::pinpad::Keypad;
 use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, NE_EXTENDED, NE_SHORT, ResponseApdu, StatusWord};
 use crate::secret::SecretBytes;
@@ -23,6 +24,15 @@ pub const MAC: usize = 8;
 /// Most bytes of an answer that fit a short APDU once they are encrypted and sealed: 87 81 E1 01 and 224 bytes, 99 02 SW,
 /// 8E 08 MAC are 242; sixteen more would be 258.
 pub const NE_SHORT_SECURE: u32 = 223;
+
+/// The same for answers of at most `carried` bytes (256 to 65536): 87 82 xx xx 01, 99 02 SW, 8E 08 MAC are 19 beside
+/// the blocks, of which at least one byte is padding.
+pub fn most_secured(carried: u32) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "16")]
+    let block = BLOCK as u32;
+    (carried.saturating_sub(19) / block * block).saturating_sub(1)
+}
+
 /// The bits of CLA that say: secured, header included (ISO/IEC 7816-4, 5.4.1).
 const SECURED: u8 = 0x0C;
 
@@ -288,9 +298,12 @@ impl<C: CardChannel> SecureChannel<C> {
         self.refuses_le_00 = true;
     }
 
-    /// Sends what goes out on the line.
+    /// Sends what goes out on the line, and asks for no more than the reader carries. How much is asked for outside a
+    /// secured command is sealed by nothing.
     fn send(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
-        match command.capped(NE_SHORT - 1).filter(|_| self.refuses_le_00 && !command.is_extended()) {
+        let short = (self.refuses_le_00 && !command.is_extended()).then_some(NE_SHORT - 1);
+        let most = self.channel.max_data().into_iter().chain(short).min();
+        match most.and_then(|most| command.capped(most)) {
             Some(capped) => self.channel.transmit(&capped),
             None => self.channel.transmit(command),
         }
@@ -304,6 +317,11 @@ impl<C: CardChannel> SecureChannel<C> {
     /// Whether what is sent now goes out secured.
     pub fn is_secured(&self) -> bool {
         matches!(self.state, State::Secured(_))
+    }
+
+    /// Whether the reader has a keypad, also where nothing that is typed on it reaches the card.
+    pub fn reader_has_keypad(&mut self) -> bool {
+        self.channel.keypad().is_some()
     }
 
     /// Gives the line back.
@@ -339,6 +357,18 @@ impl<C: CardChannel> CardChannel for SecureChannel<C> {
 
     fn atr(&self) -> &[u8] {
         self.channel.atr()
+    }
+
+    fn max_data(&self) -> Option<u32> {
+        self.channel.max_data()
+    }
+
+    /// None once the line is secured: the reader knows no keys to protect the command with.
+    fn keypad(&mut self) -> Option<&mut dyn Keypad> {
+        match self.state {
+            State::Plain => self.channel.keypad(),
+            State::Secured(_) | State::Ended => None,
+        }
     }
 }
 

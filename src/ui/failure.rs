@@ -16,9 +16,12 @@ use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
 use crate::reader::ChannelError;
 use crate::reader::pace::PaceError;
+use crate::reader::pcsc::{Refusal, Sandbox};
+use crate::reader::pinpad::NoEntry;
 use crate::reader::replay::ReplayMismatch;
 use crate::secret::DigitsError;
 use crate::virtual_card::ImageError;
+use crate::virtual_card::scenario::ScenarioError;
 
 macro_rules! kinds {
     ($($variant:ident = $exit:literal $code:literal;)*) => {
@@ -63,6 +66,7 @@ kinds! {
     CardRemoved = 16 "card_removed";
     Transmission = 17 "transmission";
     SecureLine = 18 "secure_line";
+    NotAllowed = 19 "not_allowed";
     NotAnEgk = 20 "not_an_egk";
     CardTooOld = 21 "card_too_old";
     CardContactless = 22 "card_contactless";
@@ -71,6 +75,8 @@ kinds! {
     CardData = 25 "card_data";
     CardUpdating = 26 "card_updating";
     CardMismatch = 27 "card_mismatch";
+    KeypadTimeout = 28 "keypad_timeout";
+    KeypadRefused = 29 "keypad_refused";
     CardPinWrong = 30 "card_pin_wrong";
     CardPinBlocked = 31 "card_pin_blocked";
     CardLastTry = 32 "card_last_try";
@@ -113,6 +119,7 @@ kinds! {
     CardImage = 82 "card_image";
     ReaderPort = 83 "reader_port";
     SessionForged = 84 "session_forged";
+    Scenario = 85 "scenario";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -129,6 +136,10 @@ pub struct Failure {
     pub technical: Option<String>,
     /// What was found before it failed, for scripts.
     pub report: Option<serde_json::Value>,
+    /// The text that names the other number that was typed.
+    pub hint: Option<&'static str>,
+    /// Whether the person was told its sentences already.
+    pub is_told: bool,
 }
 
 /// A value in a sentence.
@@ -143,7 +154,7 @@ pub enum Value {
 impl Kind {
     /// The failure without values.
     pub fn failure(self) -> Failure {
-        Failure { kind: self, values: Vec::new(), technical: None, report: None }
+        Failure { kind: self, values: Vec::new(), technical: None, report: None, hint: None, is_told: false }
     }
 }
 
@@ -179,8 +190,15 @@ impl Failure {
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
-        let kind = match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&ChannelError> for Failure {
+    fn from(error: &ChannelError) -> Self {
+        let kind = match error {
             ChannelError::NoService => Kind::NoService,
+            ChannelError::NotAllowed(refusal) => return not_allowed(refusal).because(error),
             ChannelError::NoReader { wanted } => {
                 return Kind::NoReader.failure().text("reader", wanted.as_deref().unwrap_or(NONE));
             }
@@ -195,8 +213,18 @@ impl From<ChannelError> for Failure {
             ChannelError::Unprotected(_) => Kind::SecureLine,
             ChannelError::Session(mismatch) => return session(mismatch),
         };
-        kind.failure().because(&error)
+        kind.failure().because(error)
     }
+}
+
+fn not_allowed(refusal: &Refusal) -> Failure {
+    let (why, sandbox) = match refusal {
+        Refusal::Rights => ("rights", NONE),
+        Refusal::Version => ("version", NONE),
+        Refusal::Sandbox(Sandbox::Flatpak(application)) => ("flatpak", application.as_str()),
+        Refusal::Sandbox(Sandbox::Snap(package)) => ("snap", package.as_str()),
+    };
+    Kind::NotAllowed.failure().text("why", why).text("sandbox", sandbox)
 }
 
 impl From<ReplayMismatch> for Failure {
@@ -226,6 +254,12 @@ fn session(error: &ReplayMismatch) -> Failure {
 
 impl From<EgkError> for Failure {
     fn from(error: EgkError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&EgkError> for Failure {
+    fn from(error: &EgkError) -> Self {
         let kind = match error {
             EgkError::Channel(error) => return error.into(),
             EgkError::NotAnEgk(card) => {
@@ -238,9 +272,12 @@ impl From<EgkError> for Failure {
             }
             EgkError::UnexpectedStatus { command, status } => {
                 let failure = Kind::CardAnswer.failure().text("status", status.to_string());
-                return failure.text("command", command).because(&error);
+                return failure.text("command", *command).because(error);
             }
-            EgkError::Malformed { .. } | EgkError::NoCertificate => Kind::CardData,
+            EgkError::NoCertificate => {
+                return Kind::CardData.failure().text("what", "no_certificate").because(&error);
+            }
+            EgkError::Malformed { .. } => Kind::CardData,
             EgkError::TooOld(_) => Kind::CardTooOld,
             EgkError::TooLong { .. } => Kind::Transmission,
             EgkError::Contactless => Kind::CardContactless,
@@ -248,7 +285,7 @@ impl From<EgkError> for Failure {
             EgkError::Pace(_) => Kind::SecureLine,
             EgkError::Deactivated => Kind::CardDeactivated,
         };
-        kind.failure().because(&error)
+        kind.failure().because(error)
     }
 }
 
@@ -286,16 +323,19 @@ impl From<KvnrError> for Failure {
 
 impl From<AskError> for Failure {
     fn from(error: AskError) -> Self {
-        let input = match &error {
+        let input = match error {
             AskError::Cancelled => return Kind::Cancelled.failure(),
             AskError::NobodyThere => return Kind::NobodyThere.failure(),
-            AskError::Terminal(_) => return Kind::NobodyThere.failure().because(&error),
-            AskError::Digits(DigitsError::NotDigits) => "not_digits",
+            AskError::Terminal(ref error) => return Kind::NobodyThere.failure().because(error),
+            AskError::Digits(DigitsError::NotDigits) | AskError::Can(DigitsError::NotDigits) => "not_digits",
             AskError::Can(_) => "can_shape",
             AskError::Digits(DigitsError::Length { min: 6, max: 6 }) => "device_pin_length",
             AskError::Digits(DigitsError::Length { min: 5, max: 5 }) => "transport_pin_length",
             AskError::Digits(DigitsError::Length { min: 8, max: 8 }) => "puk_length",
             AskError::Digits(DigitsError::Length { .. }) => "card_pin_length",
+            AskError::OtherNumber { error, looks_like } => {
+                return Self { hint: Some(looks_like), ..Self::from(*error) };
+            }
             AskError::EntriesDiffer => "entries_differ",
             AskError::MatchCode => "match_code",
         };
@@ -328,7 +368,13 @@ impl From<DeviceKeyError> for Failure {
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        let kind = match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&ServiceError> for Failure {
+    fn from(error: &ServiceError) -> Self {
+        let kind = match error {
             ServiceError::Refused { code, detail, trace_id } => {
                 let kind = refused(code);
                 let detail = detail.clone().unwrap_or_else(|| NONE.to_owned());
@@ -341,7 +387,7 @@ impl From<ServiceError> for Failure {
             ServiceError::Malformed | ServiceError::Contradiction(_) => Kind::ServiceAnswer,
             ServiceError::KeyChanged => Kind::ServiceKeyChanged,
         };
-        kind.failure().because(&error)
+        kind.failure().because(error)
     }
 }
 
@@ -388,6 +434,7 @@ impl From<PinRefusal> for Failure {
             PinRefusal::LastTry => return Kind::CardLastTry.failure().text("tries", "one"),
             PinRefusal::MaybeLastTry => return Kind::CardLastTry.failure().text("tries", "unknown"),
             PinRefusal::TransportPin => Kind::CardTransportPin,
+            PinRefusal::TakesNoPin => return Kind::CardNoPin.failure().text("why", "none_taken").because(&refusal),
             PinRefusal::NoPin => return Kind::CardNoPin.failure().text("why", "empty"),
             PinRefusal::Disabled | PinRefusal::StillVerified => {
                 return Kind::CardNoPin.failure().text("why", "other").because(&refusal);
@@ -397,12 +444,25 @@ impl From<PinRefusal> for Failure {
     }
 }
 
+impl From<NoEntry> for Failure {
+    fn from(why: NoEntry) -> Self {
+        match why {
+            NoEntry::TimedOut => Kind::KeypadTimeout.failure(),
+            NoEntry::Cancelled => Kind::Cancelled.failure(),
+            NoEntry::EntriesDiffer => Kind::InputInvalid.failure().text("input", "entries_differ"),
+            NoEntry::Length => Kind::InputInvalid.failure().text("input", "keypad_length"),
+            NoEntry::Refused => Kind::KeypadRefused.failure(),
+        }
+    }
+}
+
 impl From<PinError> for Failure {
     fn from(error: PinError) -> Self {
         match error {
             PinError::Card(error) => error.into(),
             PinError::Ask(error) => error.into(),
             PinError::Refused(refusal) => refusal.into(),
+            PinError::Keypad(why) => why.into(),
             PinError::Unanswered(_) => Kind::PinUnanswered.failure().because(&error),
         }
     }
@@ -428,6 +488,7 @@ impl From<RegisterError> for Failure {
             RegisterError::DeviceKey(error) => return error.into(),
             RegisterError::Certificate(CardRefusal::Malformed(error)) => return error.into(),
             RegisterError::Pin(refusal) => return refusal.into(),
+            RegisterError::Keypad(why) => return why.into(),
             RegisterError::Certificate(CardRefusal::OtherInsurer { insurer }) => {
                 return Kind::OtherInsurer.failure().text("detail", insurer.as_deref().unwrap_or(NONE));
             }
@@ -465,6 +526,27 @@ impl From<ApproveError> for Failure {
 impl From<NotABundle> for Failure {
     fn from(error: NotABundle) -> Self {
         Kind::NotEvidence.failure().because(&error)
+    }
+}
+
+impl From<ScenarioError> for Failure {
+    fn from(error: ScenarioError) -> Self {
+        let failure = Kind::Scenario.failure();
+        match &error {
+            ScenarioError::UnknownKey { line, key, nearest } => {
+                let failure = failure.text("why", "unknown").text("line", line.to_string());
+                failure.text("key", key).text("nearest", nearest)
+            }
+            ScenarioError::Value { line, key, .. } => {
+                failure.text("why", "value").text("line", line.to_string()).text("key", key).because(&error)
+            }
+            ScenarioError::Combination(key, other) => {
+                failure.text("why", "combination").text("key", *key).text("other", *other)
+            }
+            ScenarioError::NotOnCard(key) => failure.text("why", "card").text("key", *key),
+            ScenarioError::ContactlessOnly(key) => failure.text("why", "contactless").text("key", *key),
+            ScenarioError::NotInReader(key) => failure.text("why", "reader").text("key", *key),
+        }
     }
 }
 

@@ -9,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 use signal_hook::consts::SIGINT;
 use zeroize::Zeroizing;
 
-use super::failure::Value;
-use super::numbers::looks_like;
+use super::failure::{Failure, Kind, Value};
+use super::numbers::{insurance_number, told_apart};
 use super::text::Texts;
-use crate::client::{AskError, Notice, Step, Ui};
+use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
+use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
@@ -33,6 +34,8 @@ pub struct Answers {
     pub match_code: Option<String>,
     /// Whether the last try of the card PIN may be spent without asking.
     pub allow_last_try: bool,
+    /// Whether PINs of the card are typed here although the reader has a keypad.
+    pub no_keypad: bool,
     /// Whether steps are told.
     pub quiet: bool,
 }
@@ -68,12 +71,14 @@ impl Lines {
 pub struct Terminal<'a> {
     texts: &'a Texts,
     answers: Answers,
+    /// What was explained already.
+    explained: Vec<&'static str>,
 }
 
 impl<'a> Terminal<'a> {
     /// Speaks with `texts`, and takes `answers` that were given beforehand.
     pub fn new(texts: &'a Texts, answers: Answers) -> Self {
-        Self { texts, answers }
+        Self { texts, answers, explained: Vec::new() }
     }
 
     fn hidden(&self, question: &str) -> Result<SecretText, AskError> {
@@ -101,22 +106,50 @@ impl<'a> Terminal<'a> {
         Ok(line.trim().to_owned())
     }
 
-    /// Asks until what is typed can be a PIN; a script is asked once.
+    /// Asks for the insurance number until it can be one.
+    ///
+    /// # Errors
+    /// There is nobody to ask.
+    pub fn kvnr(&mut self) -> Result<Kvnr, Failure> {
+        is_terminal()?;
+        self.explain("ask-kvnr-what");
+        loop {
+            let typed = SecretText::new(self.visible(&self.texts.get("ask-kvnr"))?);
+            match insurance_number(&typed) {
+                Err(failure) if failure.kind == Kind::InputInvalid => {
+                    tell(&format!("! {}", self.texts.cause(&failure)))
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Says what is asked for and what is not, once.
+    fn explain(&mut self, id: &'static str) {
+        if !self.explained.contains(&id) {
+            self.explained.push(id);
+            tell(&self.texts.get(id));
+        }
+    }
+
+    /// Asks until what is typed can be a PIN, after an explanation; a script is asked once.
     fn pin<T>(
         &mut self,
+        explanation: &'static str,
         question: &str,
         parse: impl Fn(&Self, &SecretText) -> Result<T, AskError>,
     ) -> Result<T, AskError> {
+        if self.answers.pins.is_none() {
+            is_terminal()?;
+            self.explain(explanation);
+        }
         loop {
             let typed = match &mut self.answers.pins {
                 Some(lines) => lines.next()?,
                 None => self.hidden(question)?,
             };
-            match parse(self, &typed) {
-                Err(error) if self.answers.pins.is_none() => {
-                    let hint = hint_of(&error, &typed);
-                    self.ask_again(error, hint)?;
-                }
+            match parse(self, &typed).map_err(|error| told_apart(error, &typed)) {
+                Err(error) if self.answers.pins.is_none() => self.ask_again(error)?,
                 pin => return pin,
             }
         }
@@ -131,13 +164,14 @@ impl<'a> Terminal<'a> {
     }
 
     /// Says why something typed will not do, where it is worth another try.
-    fn ask_again(&self, error: AskError, hint: Option<&'static str>) -> Result<(), AskError> {
+    fn ask_again(&self, error: AskError) -> Result<(), AskError> {
         match error {
-            AskError::Can(_) | AskError::Digits(_) | AskError::EntriesDiffer | AskError::MatchCode => {
+            AskError::Can(_)
+            | AskError::Digits(_)
+            | AskError::OtherNumber { .. }
+            | AskError::EntriesDiffer
+            | AskError::MatchCode => {
                 tell(&format!("! {}", self.texts.cause(&error.into())));
-                if let Some(hint) = hint {
-                    tell(&format!("! {}", self.texts.get(hint)));
-                }
                 Ok(())
             }
             error => Err(error),
@@ -177,6 +211,10 @@ impl Ui for Terminal<'_> {
             Notice::WrongCardPin { tries_left } => ("notice-wrong-card-pin", number("tries", i64::from(tries_left))),
             Notice::SameWrongPin => ("notice-same-wrong-pin", Vec::new()),
             Notice::CardWasReset => ("notice-card-was-reset", Vec::new()),
+            Notice::KeypadUnused(KeypadObstacle::Contactless) => ("notice-keypad-contactless", Vec::new()),
+            Notice::KeypadUnused(KeypadObstacle::DoesNotFit) => ("notice-keypad-does-not-fit", Vec::new()),
+            Notice::KeypadLength => ("notice-keypad-length", Vec::new()),
+            Notice::KeypadEntriesDiffer => ("notice-keypad-entries-differ", Vec::new()),
             Notice::Resumed => ("notice-resumed", Vec::new()),
             Notice::DecisionHadArrived => ("notice-decision-had-arrived", Vec::new()),
             Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
@@ -186,20 +224,19 @@ impl Ui for Terminal<'_> {
     }
 
     fn can(&mut self, again: bool) -> Result<Can, AskError> {
-        let parse = |typed: &SecretText| Can::parse(typed).map_err(AskError::Can);
+        let parse = |typed: &SecretText| Can::parse(typed).map_err(|error| told_apart(AskError::Can(error), typed));
         if let Some(can) = self.answers.can.take() {
             return parse(&can);
         }
         is_terminal()?;
-        let explained = if again { "ask-can-again" } else { "ask-can-where" };
-        tell(&self.texts.get(explained));
+        match again {
+            true => tell(&self.texts.get("ask-can-again")),
+            false => self.explain("ask-can-where"),
+        }
         loop {
             let typed = SecretText::new(self.visible(&self.texts.get("ask-can"))?);
             match parse(&typed) {
-                Err(error) => {
-                    let hint = hint_of(&error, &typed);
-                    self.ask_again(error, hint)?;
-                }
+                Err(error) => self.ask_again(error)?,
                 can => return can,
             }
         }
@@ -212,7 +249,7 @@ impl Ui for Terminal<'_> {
         }
         let tries = [("tries", Value::Number(i64::from(tries_left)))];
         let question = self.texts.with("ask-card-pin", &tries);
-        self.pin(&question, |_, typed| Ok(Pin::parse(typed)?))
+        self.pin("ask-card-pin-what", &question, |_, typed| Ok(Pin::parse(typed)?))
     }
 
     fn may_spend_last_try(&mut self, certain: bool) -> Result<bool, AskError> {
@@ -227,14 +264,31 @@ impl Ui for Terminal<'_> {
         Ok(answer.eq_ignore_ascii_case(&self.texts.get("ask-yes")))
     }
 
+    fn wants_keypad(&self) -> bool {
+        !self.answers.no_keypad && self.answers.pins.is_none()
+    }
+
+    fn type_on_reader(&mut self, entry: KeypadEntry, reader: &mut dyn FnMut()) -> Result<(), AskError> {
+        let (id, tries) = match entry {
+            KeypadEntry::Pin { tries_left } => ("keypad-pin", tries_left),
+            KeypadEntry::NewPin { tries_left } => ("keypad-new-pin", tries_left),
+            KeypadEntry::Puk => ("keypad-puk", 0),
+        };
+        let line = self.texts.with(id, &[("tries", Value::Number(i64::from(tries)))]);
+        // Nobody types a PIN who was not told where.
+        writeln!(io::stderr(), "! {line}")?;
+        // Ended here, the reader would go on asking, and the card would keep the PIN verified: Ctrl+C does nothing.
+        without_interrupts(reader)
+    }
+
     fn transport_pin(&mut self) -> Result<TransportPin, AskError> {
         let question = self.texts.get("ask-transport-pin");
-        self.pin(&question, |_, typed| Ok(TransportPin::parse(typed)?))
+        self.pin("ask-transport-pin-what", &question, |_, typed| Ok(TransportPin::parse(typed)?))
     }
 
     fn new_card_pin(&mut self) -> Result<Pin, AskError> {
         let question = self.texts.get("ask-new-card-pin");
-        self.pin(&question, |ui, typed| {
+        self.pin("ask-new-card-pin-what", &question, |ui, typed| {
             let pin = Pin::parse(typed)?;
             ui.repeated("ask-repeat-card-pin", |again| Pin::parse(again).is_ok_and(|again| again.matches(&pin)))?;
             Ok(pin)
@@ -242,17 +296,13 @@ impl Ui for Terminal<'_> {
     }
 
     fn puk(&mut self) -> Result<Puk, AskError> {
-        if self.answers.pins.is_none() {
-            is_terminal()?;
-            tell(&self.texts.get("ask-puk-what"));
-        }
         let question = self.texts.get("ask-puk");
-        self.pin(&question, |_, typed| Ok(Puk::parse(typed)?))
+        self.pin("ask-puk-what", &question, |_, typed| Ok(Puk::parse(typed)?))
     }
 
     fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
         let question = self.texts.get("ask-new-device-pin");
-        self.pin(&question, |ui, typed| {
+        self.pin("ask-new-device-pin-what", &question, |ui, typed| {
             let pin = DevicePin::parse(typed)?;
             ui.repeated("ask-repeat-device-pin", |again| {
                 DevicePin::parse(again).is_ok_and(|again| again.matches(&pin))
@@ -263,7 +313,7 @@ impl Ui for Terminal<'_> {
 
     fn device_pin(&mut self) -> Result<DevicePin, AskError> {
         let question = self.texts.get("ask-device-pin");
-        self.pin(&question, |_, typed| Ok(DevicePin::parse(typed)?))
+        self.pin("ask-device-pin-what", &question, |_, typed| Ok(DevicePin::parse(typed)?))
     }
 
     fn password(&mut self) -> Result<SecretText, AskError> {
@@ -295,16 +345,11 @@ impl Ui for Terminal<'_> {
         }
         loop {
             match parse(self.visible(&self.texts.get("ask-match-code"))?) {
-                Err(error) => self.ask_again(error, None)?,
+                Err(error) => self.ask_again(error)?,
                 code => return code,
             }
         }
     }
-}
-
-/// Which other number was typed, where its length was wrong.
-fn hint_of(error: &AskError, typed: &SecretText) -> Option<&'static str> {
-    matches!(error, AskError::Can(_) | AskError::Digits(_)).then(|| looks_like(typed)).flatten()
 }
 
 /// Does `work`, which asks its argument now and then whether the person pressed Ctrl+C meanwhile.

@@ -11,6 +11,7 @@ use unic_langid::{LanguageIdentifier, langid};
 use crate::protocol::application::is_deceptive;
 
 use super::failure::{Failure, Kind, Value};
+use super::system::System;
 
 const GERMAN: &str = include_str!("text/de.ftl");
 const ENGLISH: &str = include_str!("text/en.ftl");
@@ -38,6 +39,7 @@ impl Language {
 pub struct Texts {
     bundle: FluentBundle<FluentResource>,
     language: Language,
+    system: System,
 }
 
 impl fmt::Debug for Texts {
@@ -59,7 +61,17 @@ impl Texts {
         // A faulty text loses its sentence, never the program; the test below reads every one.
         let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(resource, _)| resource);
         bundle.add_resource_overriding(resource);
-        Self { bundle, language }
+        Self { bundle, language, system: System::Linux }
+    }
+
+    /// The same with the remedies of `system`: every sentence knows it as `$os`.
+    pub fn on(self, system: System) -> Self {
+        Self { system, ..self }
+    }
+
+    /// The system whose remedies it gives.
+    pub fn system(&self) -> System {
+        self.system
     }
 
     /// Its language.
@@ -76,6 +88,7 @@ impl Texts {
     pub fn with(&self, id: &str, values: &[(&'static str, Value)]) -> String {
         let (id, attribute) = id.split_once('.').map_or((id, None), |(id, attribute)| (id, Some(attribute)));
         let mut args = FluentArgs::new();
+        args.set("os", self.system.name());
         for (name, value) in values {
             let value = match value {
                 Value::Text(text) => FluentValue::from(shown(text)),
@@ -116,9 +129,13 @@ impl Texts {
         }
     }
 
-    /// What happened, in one sentence.
+    /// What happened, in one sentence; a second one names the other number that was typed.
     pub fn cause(&self, failure: &Failure) -> String {
-        self.with(&id(failure.kind), &failure.values)
+        let cause = self.with(&id(failure.kind), &failure.values);
+        match failure.hint {
+            Some(hint) => format!("{cause} {}", self.get(hint)),
+            None => cause,
+        }
     }
 
     /// What to do next, in one sentence.

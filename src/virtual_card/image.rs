@@ -5,6 +5,7 @@ mod xml;
 use thiserror::Error;
 
 use super::access::{AccessRules, LifeCycle};
+use crate::apdu::StatusWord;
 use crate::secret::{Can, SecretBytes};
 
 /// Most data a file holds, in bytes: with its status word it still fits the line (`virtual_card::vpcd`).
@@ -42,8 +43,24 @@ pub enum ImageError {
 pub(super) struct Image {
     /// Answer to reset (ISO/IEC 7816-3, 8).
     pub(super) atr: Vec<u8>,
+    pub(super) ways: Ways,
     root: Folder,
     others: Vec<Folder>,
+}
+
+/// Where cards differ in what they answer, and images do not say how.
+pub(super) struct Ways {
+    /// What reading over the end of a file brings: `6282` with what is left, or `6B00` where nothing is left. `None`: the
+    /// first where a number of bytes was named, else the second.
+    pub(super) end_of_file: Option<StatusWord>,
+    /// What GET PIN STATUS says of a blocked PIN: `63C0` or `6983`.
+    pub(super) blocked: StatusWord,
+}
+
+impl Default for Ways {
+    fn default() -> Self {
+        Self { end_of_file: None, blocked: StatusWord::wrong_pin(0) }
+    }
 }
 
 /// A folder of one image. Ids come from that image only.
@@ -192,8 +209,23 @@ impl Image {
         id.0.checked_sub(1).and_then(|index| self.others.get(index)).unwrap_or(&self.root)
     }
 
-    fn folder_mut(&mut self, id: FolderId) -> &mut Folder {
+    /// The same, to be changed.
+    pub(super) fn folder_mut(&mut self, id: FolderId) -> &mut Folder {
         id.0.checked_sub(1).and_then(|index| self.others.get_mut(index)).unwrap_or(&mut self.root)
+    }
+
+    /// Puts a folder and all that lies in it into `state`, where that is worse than its own.
+    pub(super) fn worsen(&mut self, id: FolderId, state: LifeCycle) {
+        let inside: Vec<_> =
+            self.folders().map(|(inner, _)| inner).filter(|inner| self.is_on_path(id, *inner)).collect();
+        for inner in inside {
+            let folder = self.folder_mut(inner);
+            folder.life_cycle = folder.life_cycle.max(state);
+            let guards = folder.files.iter_mut().map(|file| &mut file.guard);
+            let guards = guards.chain(folder.passwords.iter_mut().map(|password| &mut password.guard));
+            let guards = guards.chain(folder.keys.iter_mut().map(|key| &mut key.guard));
+            guards.for_each(|guard| guard.life_cycle = guard.life_cycle.max(state));
+        }
     }
 
     /// All folders, the MF first.

@@ -7,6 +7,8 @@ mod layout;
 
 use std::ops::RangeInclusive;
 
+use bp256::BrainpoolP256r1;
+use ecdsa::VerifyingKey;
 use rand_core::CryptoRng;
 use thiserror::Error;
 use time::{Duration, OffsetDateTime, Time, UtcOffset};
@@ -57,6 +59,10 @@ pub struct Blueprint {
     pub can: SecretText,
     /// First and last second of the certificate. Where it is not set, five years from today.
     pub validity: Option<(OffsetDateTime, OffsetDateTime)>,
+    /// Whether the certificate names insurance number and insurer the other way round, as some cards do.
+    pub units_swapped: bool,
+    /// Which keys the card signs with.
+    pub keys: Keys,
     /// What the certificate says it is for.
     pub certificate_type: CertificateType,
     /// Whether there are protected insurance data: EF.GVD, and their copy in EF.VD.
@@ -117,6 +123,17 @@ pub enum CertificateType {
     Autn,
 }
 
+/// Which PrK.CH.AUT, each with its certificate, a card has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// On brainpoolP256r1: generation 2.1.
+    E256,
+    /// RSA with 2048 bits: generation 2, whose cards have contacts only.
+    R2048,
+    /// Both: generation 2.1 as it was issued for years.
+    Both,
+}
+
 /// Schema version of the insurance data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
@@ -147,6 +164,9 @@ pub enum PersonaliseError {
     /// The certificate could not be made.
     #[error("the certificate")]
     Certificate(#[source] x509_cert::builder::Error),
+    /// No RSA key could be made.
+    #[error("the RSA key")]
+    RsaKey,
     /// The CA's certificate or key cannot be read.
     #[error("the test CA")]
     Ca,
@@ -193,6 +213,8 @@ impl Blueprint {
             puk: secret("12345678"),
             can: secret("123123"),
             validity: None,
+            units_swapped: false,
+            keys: Keys::E256,
             certificate_type: CertificateType::Aut,
             gvd: true,
             schema: Schema::V5_2,
@@ -212,20 +234,41 @@ pub fn personalise(
     rng: &mut dyn CryptoRng,
     now: OffsetDateTime,
 ) -> Result<String, PersonaliseError> {
-    let key = ca::new_key(rng);
+    let key = (blueprint.keys != Keys::R2048).then(|| ca::new_key(rng));
+    let rsa_key = match blueprint.keys {
+        Keys::E256 => None,
+        Keys::R2048 | Keys::Both => Some(ca::new_rsa_key(rng)?),
+    };
+    let period = validity(blueprint, now);
     let content = layout::Content {
         iccsn: iccsn(blueprint, rng)?,
         status_vd: data::status_vd(blueprint, now)?,
         pd: data::pd(blueprint)?,
         vd: data::vd(blueprint, now)?,
         gvd: data::gvd(blueprint)?,
-        certificate: ca.certify(blueprint, key.verifying_key(), validity(blueprint, now), rng)?,
+        e256: match &key {
+            Some(key) => Some((ca.certify(blueprint, key.verifying_key(), period, rng)?, key)),
+            None => None,
+        },
+        r2048: match &rsa_key {
+            Some(key) => Some((ca.certify(blueprint, key.as_public_key(), period, rng)?, key)),
+            None => None,
+        },
         pin: format2_block("PIN", &blueprint.pin, 6..=8)?,
         puk: format2_block("PUK", &blueprint.puk, 8..=8)?,
         can: format2_block("CAN", &blueprint.can, 6..=6)?,
-        key: &key,
     };
     layout::image(&content)
+}
+
+/// Makes another C.CH.AUT (DER) for a key that is on a card already, by the built-in CA. It needs the blueprint's validity.
+pub(super) fn certify_anew(
+    blueprint: &Blueprint,
+    key: &VerifyingKey<BrainpoolP256r1>,
+    rng: &mut dyn CryptoRng,
+) -> Result<Vec<u8>, PersonaliseError> {
+    let validity = blueprint.validity.ok_or(PersonaliseError::Text("validity"))?;
+    TestCa::built_in()?.certify(blueprint, key, validity, rng)
 }
 
 /// First and last second of the certificate.

@@ -13,6 +13,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::VirtualCard;
+use crate::apdu::StatusWord;
 
 const POWER_OFF: u8 = 0;
 const POWER_ON: u8 = 1;
@@ -31,6 +32,8 @@ const BACKOFF: (Duration, Duration) = (TICK, Duration::from_secs(1));
 pub enum Step {
     /// Carry it out and answer.
     Answer,
+    /// Answer this without it.
+    Refuse(StatusWord),
     /// Pull the card: the command is not carried out, and nothing answers any more.
     Pull,
     /// Carry it out, and pull the card before its answer is out: what was asked for has happened, and nobody is told.
@@ -49,8 +52,8 @@ pub enum Unplugged {
 /// Puts `card` into the reader that listens on `address`, and keeps it there: where the line breaks or nobody listens
 /// yet, it is tried again until `stop` is set.
 ///
-/// `step` is asked for every command, by its CLA, INS, P1 and P2 (fewer bytes where the command has fewer). The card is
-/// reset when it leaves the reader; what it stores stays in `card`.
+/// `step` is asked for every command and shown its header and lengths; its data are zeros there, for a PIN may be among
+/// them. The card is reset when it leaves the reader; what it stores stays in `card`.
 ///
 /// # Errors
 /// `address` cannot be resolved.
@@ -108,8 +111,9 @@ fn serve(
             [POWER_OFF | POWER_ON | RESET] => card.reset(),
             [GET_ATR] => send(&mut stream, card.atr())?,
             [] | [_] => {}
-            command => match step(command.get(..4).unwrap_or(command)) {
+            command => match step(&without_data(command)) {
                 Step::Answer => send(&mut stream, &card.execute(command))?,
+                Step::Refuse(status) => send(&mut stream, &status.0.to_be_bytes())?,
                 Step::Pull => return Ok(Unplugged::Pulled),
                 Step::PullBeforeAnswer => {
                     card.execute(command);
@@ -118,6 +122,22 @@ fn serve(
             },
         }
     }
+}
+
+/// The command with zeros in the place of its data (ISO/IEC 7816-3, 12.1.3): they follow one byte of length, or a zero and
+/// two.
+fn without_data(command: &[u8]) -> Vec<u8> {
+    let mut shown = command.to_vec();
+    let (start, length) = match command.get(4..) {
+        Some([0, hi, lo, _, ..]) => (7, usize::from(u16::from_be_bytes([*hi, *lo]))),
+        Some([length, _, ..]) => (5, usize::from(*length)),
+        _ => (4, 0),
+    };
+    // What is too long for its length is shown no more of.
+    let data = shown.get_mut(start..).unwrap_or_default();
+    let end = if data.len() <= length + 2 { length.min(data.len()) } else { data.len() };
+    data.iter_mut().take(end).for_each(|byte| *byte = 0);
+    shown
 }
 
 /// Reads one message, or breaks off because of `stop`. Commands may hold a PIN, so they are wiped.

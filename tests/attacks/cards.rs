@@ -215,6 +215,8 @@ fn a_line_that_breaks_again_and_again_is_given_up() {
     impl CardChannel for &mut Broken {
         fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
             match command.header() {
+                // EF.Version2 comes in a short APDU, which nothing is shorter than.
+                [_, 0xB0, 0x91, 0x00] => Ok(ResponseApdu::new(hex::decode("EF05C103040502").unwrap(), StatusWord::OK)),
                 [_, 0xB0, ..] => {
                     self.0 += 1;
                     assert!(self.0 < 100, "it must come to an end");
@@ -228,7 +230,7 @@ fn a_line_that_breaks_again_and_again_is_given_up() {
         }
     }
     let mut card = Broken(0);
-    let refused = Egk::open(&mut card, ApduLength::Extended).map(drop);
+    let refused = Egk::open(&mut card, ApduLength::Extended).unwrap().read_certificate().map(drop);
     assert!(matches!(refused, Err(EgkError::Channel(ChannelError::Interrupted(_)))));
     assert_eq!(card.0, 2, "once in each form");
 }

@@ -5,14 +5,14 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use kartenbund::client::home::Home;
 use kartenbund::client::login::{self, LoggedIn, LoginError};
 use kartenbund::client::register::{RegisterError, Wish, register};
 use kartenbund::client::service::Service as Remote;
-use kartenbund::client::{AskError, Notice, Step, Surroundings, Ui};
+use kartenbund::client::{AskError, KeypadEntry, Notice, Step, Surroundings, Ui};
 use kartenbund::egk::ApduLength;
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::identity::vsd::Address;
@@ -327,6 +327,8 @@ pub struct Script {
     /// What she was told of the tries left, each time she was asked for the card PIN.
     pub tries_told: Vec<u8>,
     pub asked_for_last_try: u32,
+    /// What she was told to type on the reader.
+    pub told_to_type: Arc<Mutex<Vec<KeypadEntry>>>,
     pub shown: Option<Document>,
 }
 
@@ -344,6 +346,7 @@ impl Default for Script {
             notices: Vec::new(),
             tries_told: Vec::new(),
             asked_for_last_try: 0,
+            told_to_type: Arc::default(),
             shown: None,
         }
     }
@@ -390,6 +393,16 @@ impl Ui for Script {
     fn may_spend_last_try(&mut self, _: bool) -> Result<bool, AskError> {
         self.asked_for_last_try += 1;
         Ok(self.may_spend_last_try)
+    }
+
+    fn wants_keypad(&self) -> bool {
+        true
+    }
+
+    fn type_on_reader(&mut self, entry: KeypadEntry, reader: &mut dyn FnMut()) -> Result<(), AskError> {
+        self.told_to_type.lock().unwrap().push(entry);
+        reader();
+        Ok(())
     }
 
     fn transport_pin(&mut self) -> Result<TransportPin, AskError> {

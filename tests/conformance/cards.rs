@@ -11,6 +11,7 @@ use kartenbund::identity::vsd::{InsuranceData, PersonalData};
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::secret::{Pin, SecretText};
 use kartenbund::virtual_card::VirtualCard;
+use kartenbund::virtual_card::scenario::Scenario;
 use openssl::bn::BigNum;
 use openssl::ecdsa::EcdsaSig;
 use openssl::hash::MessageDigest;
@@ -288,4 +289,43 @@ fn the_rules_of_the_images_hold() {
             assert_eq!(given, answer, "{} {command}", image.name);
         }
     }
+}
+
+/// Every state that is one of the card is put on every health card, or the card has nothing for it; and it can be reached.
+#[test]
+fn scenarios_fit_the_images_too() {
+    let (mut played, mut without) = (0, Vec::new());
+    for image in health_cards() {
+        for entry in std::fs::read_dir("fixtures/scenarios").unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            if name.starts_with("reader-") || name == "can-other" {
+                continue;
+            }
+            let scenario = Scenario::parse(&std::fs::read_to_string(&path).unwrap()).unwrap();
+            let card = VirtualCard::load(&image.xml).unwrap();
+            let card = match scenario.play(card, &mut rand_core::UnwrapErr(getrandom::SysRng)) {
+                Ok(card) => card,
+                Err(error) => {
+                    without.push(format!("{}: {name}: {error}", image.name));
+                    continue;
+                }
+            };
+            let mut egk = Egk::open(card, ApduLength::Extended).unwrap();
+            let files = egk.read_files().map_err(|error| error.to_string()).and_then(|files| {
+                Identity::read(&files.status_vd, &files.pd, &files.vd, files.certificate.der())
+                    .map_err(|error| error.to_string())
+            });
+            let is_fault = ["gzip", "hca", "pd", "update"].iter().any(|fault| name.starts_with(fault));
+            assert_eq!(files.is_err(), is_fault, "{}: {name}: {:?}", image.name, files.err());
+            assert_eq!(
+                egk.pin_status().unwrap() == PinStatus::Blocked,
+                name.starts_with("pin-blocked") || name == "puk-last-use"
+            );
+            played += 1;
+        }
+    }
+    // The card of 2015 has no certificate on the curve.
+    assert!(without.iter().all(|line| line.contains("g2-rsa")), "{without:?}");
+    assert!(without.len() == 5 && played > 100, "{played}: {without:?}");
 }

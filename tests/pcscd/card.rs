@@ -101,7 +101,7 @@ impl InReader {
         let (told, passing, address) = (Arc::clone(&stop), Arc::clone(&line), service.address(reader));
         let thread = thread::spawn(move || {
             let step = |header: &[u8]| {
-                let header = header.try_into().expect("a command has four bytes at least");
+                let header = *header.first_chunk().expect("a command has four bytes at least");
                 let line = &mut *passing.lock().unwrap();
                 line.commands.push(header);
                 let step = (line.on_command)(line.commands.len(), header);

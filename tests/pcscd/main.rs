@@ -11,6 +11,7 @@
 mod card;
 mod computer;
 mod insurer;
+mod keypad;
 mod line;
 mod pcscd;
 mod terminal;
@@ -18,12 +19,15 @@ mod terminal;
 // What happens.
 mod breakdown;
 mod demo;
+mod doctor;
 mod foreign;
+mod on_the_reader;
 mod pin;
 mod pulled;
 mod readers;
 mod reading;
 mod registering;
+mod scenario;
 mod waiting;
 
 use std::thread;

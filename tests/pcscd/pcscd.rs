@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::computer::Computer;
+use crate::computer::{Computer, end};
 
 const PROGRAM: &str = "/usr/sbin/pcscd";
 const DRIVERS: &str = "/usr/lib/pcsc/drivers";
@@ -32,21 +32,39 @@ const SOCKETS: &str = "/run/pcscd";
 /// Ports that the system gives to nobody by itself.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// The service. Its two readers wait for their cards on two neighbouring ports.
+/// The service. Its readers wait for their cards on ports of this computer.
 pub(crate) struct Pcscd {
     process: Child,
     folder: TempDir,
-    /// Of the first reader; the second one has the next. `None` without readers.
-    port: Option<u16>,
+    readers: Readers,
+}
+
+/// What is connected to the computer.
+#[derive(Clone, Copy)]
+enum Readers {
+    None,
+    /// Two, with neighbouring ports.
+    Virtual(u16),
+    /// One. The next port is that of the keypad.
+    WithKeypad(u16),
 }
 
 impl Pcscd {
     /// Starts a service and waits until both readers are there.
     pub(crate) fn start() -> Self {
+        Self::start_with(VIRTUAL_READER.as_ref(), Readers::Virtual)
+    }
+
+    /// Starts a service on a computer with one reader, which has a keypad, and this driver.
+    pub(crate) fn with_keypad(driver: &Path) -> Self {
+        Self::start_with(driver, Readers::WithKeypad)
+    }
+
+    fn start_with(driver: &Path, readers: impl Fn(u16) -> Readers) -> Self {
         let isolation = isolation().as_ref().unwrap_or_else(|why| panic!("{why}"));
         let mut log = String::new();
         for _ in 0..5 {
-            let mut service = Self::launch(isolation, Some(free_ports()));
+            let mut service = Self::launch(isolation, driver, readers(free_ports()));
             if service.is_ready() {
                 return service;
             }
@@ -56,39 +74,44 @@ impl Pcscd {
         panic!("the private PC/SC service shows no readers; it says:\n{log}");
     }
 
-    fn launch(isolation: &str, port: Option<u16>) -> Self {
+    fn launch(isolation: &str, driver: &Path, readers: Readers) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
         for name in ["configuration", "none", "run"] {
-            fs::create_dir(at(name)).unwrap();
+            fs::create_dir(folder.path().join(name)).unwrap();
         }
-        fs::copy(VIRTUAL_READER, at("driver.so")).unwrap();
-        if let Some(port) = port {
-            let readers = format!(
-                "FRIENDLYNAME \"Virtual\"\nDEVICENAME /dev/null:0x{port:04X}\nLIBPATH {}\nCHANNELID 0x{port:04X}\n",
-                at("driver.so").display()
-            );
-            fs::write(at("configuration").join("readers"), readers).unwrap();
+        configure(folder.path(), driver, readers);
+        let process = spawn(isolation, folder.path());
+        Self { process, folder, readers }
+    }
+
+    /// Ends the service and starts it in the same place again.
+    pub(crate) fn start_again(&mut self) {
+        let isolation = isolation().as_ref().unwrap_or_else(|why| panic!("{why}"));
+        self.end();
+        self.process = spawn(isolation, self.folder.path());
+        assert!(self.is_ready());
+    }
+
+    /// Ends the service, which takes its socket away.
+    pub(crate) fn end(&mut self) {
+        if self.process.try_wait().unwrap().is_none() {
+            end(self.process.id(), "TERM");
+            self.process.wait().unwrap();
         }
-        let log = File::create(at("log")).unwrap();
-        // All of them replace one another: the process that is started is pcscd in the end.
-        let process = Command::new("unshare")
-            .args([isolation, "--propagation", "private", "sh", "-c"])
-            .arg(r#"mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$0" "$@""#)
-            .args([PROGRAM.as_ref(), at("none").as_path(), DRIVERS.as_ref(), at("run").as_path(), SOCKETS.as_ref()])
-            .args(["--foreground".as_ref(), "--config".as_ref(), at("configuration").as_path()])
-            .args(without_polkit())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Self { process, folder, port }
+    }
+
+    /// Connects the readers. pcsc-lite finds readers that are not at USB only when it starts (1.9.9 with libudev does
+    /// nothing at SIGUSR1), so the service is gone for a moment.
+    pub(crate) fn connect_readers(&mut self) {
+        self.readers = Readers::Virtual(free_ports());
+        configure(self.folder.path(), VIRTUAL_READER.as_ref(), self.readers);
+        self.start_again();
     }
 
     /// Starts a service on a computer to which no reader is connected.
     pub(crate) fn without_readers() -> Self {
         let isolation = isolation().as_ref().unwrap_or_else(|why| panic!("{why}"));
-        let mut service = Self::launch(isolation, None);
+        let mut service = Self::launch(isolation, VIRTUAL_READER.as_ref(), Readers::None);
         assert!(service.is_ready());
         service
     }
@@ -97,7 +120,11 @@ impl Pcscd {
         let computer = Computer::at(self);
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) && self.process.try_wait().unwrap().is_none() {
-            let expected = if self.port.is_some() { 2 } else { 0 };
+            let expected = match self.readers {
+                Readers::None => 0,
+                Readers::WithKeypad(_) => 1,
+                Readers::Virtual(_) => 2,
+            };
             if computer.try_readers().is_some_and(|readers| readers.len() == expected) {
                 return true;
             }
@@ -113,7 +140,19 @@ impl Pcscd {
 
     /// Where the card of a reader connects to.
     pub(crate) fn address(&self, reader: Reader) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.port.unwrap() + reader as u16))
+        let port = match (self.readers, reader) {
+            (Readers::Virtual(port), Reader::First) | (Readers::WithKeypad(port), Reader::Keypad) => port,
+            (Readers::Virtual(port), Reader::Second) => port + 1,
+            _ => panic!("{reader:?} is not connected"),
+        };
+        SocketAddr::from(([127, 0, 0, 1], port))
+    }
+
+    /// Where the keys of the keypad are pressed.
+    pub(crate) fn keys(&self) -> SocketAddr {
+        let mut address = self.address(Reader::Keypad);
+        address.set_port(address.port() + 1);
+        address
     }
 
     /// Its process, for those who stop it in the middle of something.
@@ -129,11 +168,44 @@ impl Drop for Pcscd {
     }
 }
 
+/// Tells the service of the readers and their driver.
+fn configure(folder: &Path, driver: &Path, readers: Readers) {
+    let (name, port) = match readers {
+        Readers::None => return,
+        Readers::Virtual(port) => ("Virtual", port),
+        Readers::WithKeypad(port) => ("Keypad", port),
+    };
+    let copy = folder.join("driver.so");
+    fs::copy(driver, &copy).unwrap();
+    let readers = format!(
+        "FRIENDLYNAME \"{name}\"\nDEVICENAME /dev/null:0x{port:04X}\nLIBPATH {}\nCHANNELID 0x{port:04X}\n",
+        copy.display()
+    );
+    fs::write(folder.join("configuration/readers"), readers).unwrap();
+}
+
+fn spawn(isolation: &str, folder: &Path) -> Child {
+    let at = |name: &str| folder.join(name);
+    let log = File::create(at("log")).unwrap();
+    // All of them replace one another: the process that is started is pcscd in the end.
+    Command::new("unshare")
+        .args([isolation, "--propagation", "private", "sh", "-c"])
+        .arg(r#"mount --bind "$1" "$2" && mount --bind "$3" "$4" && shift 4 && exec "$0" "$@""#)
+        .args([PROGRAM.as_ref(), at("none").as_path(), DRIVERS.as_ref(), at("run").as_path(), SOCKETS.as_ref()])
+        .args(["--foreground".as_ref(), "--config".as_ref(), at("configuration").as_path()])
+        .args(without_polkit())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
 /// The readers of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reader {
     First,
     Second,
+    Keypad,
 }
 
 impl Reader {
@@ -141,6 +213,7 @@ impl Reader {
         match self {
             Self::First => "Virtual 00 00",
             Self::Second => "Virtual 00 01",
+            Self::Keypad => "Keypad 00 00",
         }
     }
 
@@ -148,6 +221,7 @@ impl Reader {
         match self {
             Self::First => Self::Second,
             Self::Second => Self::First,
+            Self::Keypad => panic!("it is the only one"),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The card PIN: a try is spent when a person asks for it, and never else.
 
 use kartenbund::virtual_card::VirtualCard;
+use rand_core::UnwrapErr;
 
 use crate::card::{DEVICE_PIN, InReader, PIN, WRONG_PIN, card, erika, image};
 use crate::computer::Computer;
@@ -104,14 +105,56 @@ fn a_slip_at_the_terminal_is_told_and_asked_for_again() {
     assert_eq!(code, Some(0), "{screen}");
     for told in [
         "! The card PIN has",
-        "! Five digits: so has the transport PIN",
+        "! The card PIN has six to eight digits. Five digits: so has the transport PIN",
         "! Only digits can be typed here.",
         "! The device PIN has",
         "! The two entries of the new PIN differ.",
     ] {
         assert!(screen.contains(told), "{told}: {screen}");
     }
+    for explained in ["This is the PIN of the PIN letter", "No PIN? Your insurer sends", "You make up the device PIN"] {
+        assert_eq!(screen.matches(explained).count(), 1, "once, however often it is asked: {screen}");
+    }
     assert_eq!(inserted.verifies(), 1);
+}
+
+#[test]
+fn every_prompt_says_which_number_it_means_and_which_one_was_typed() {
+    let service = Pcscd::start();
+    let computer = Computer::at(&service);
+    let contactless = VirtualCard::load_contactless(&image(&erika()), &mut UnwrapErr(getrandom::SysRng)).unwrap();
+    let _inserted = InReader::insert(&service, Reader::First, contactless);
+    for (words, question, answers, code, told) in [
+        (
+            "read",
+            "Card access number (6 digits):",
+            ["12345678", "12 123", "123123"],
+            0,
+            ["mostly top right; not the PIN.", "No CAN?", "! The card access number (CAN) has six digits. Eight"],
+        ),
+        (
+            "login --service http://127.0.0.1:9",
+            "Insurance number (one capital letter and nine digits):",
+            ["123123", "80276999995070683853", "K220635158"],
+            50,
+            [
+                "on the front of the card: a capital letter and nine",
+                "Six digits: so has the access",
+                "Twenty digits: that is",
+            ],
+        ),
+    ] {
+        let mut terminal = Terminal::start(&computer, words);
+        for (time, answer) in answers.into_iter().enumerate() {
+            terminal.wait_for(question, time + 1);
+            terminal.type_line(answer);
+        }
+        let (ended, screen) = terminal.end();
+        assert_eq!(ended, Some(code), "{screen}");
+        for told in told {
+            assert_eq!(screen.matches(told).count(), 1, "{told}: {screen}");
+        }
+    }
 }
 
 #[test]
@@ -137,7 +180,8 @@ fn a_person_who_blocked_her_pin_unblocks_it_at_the_terminal() {
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
     assert!(
-        screen.contains("It can be used ten times at most")
+        screen.matches("It can be used ten times at most").count() == 1
+            && screen.matches("No PUK? Ask your insurer").count() == 1
             && screen.contains("The PIN of the health card is unblocked.")
     );
     assert!(!screen.contains("24680246") && !screen.contains("12345678"));

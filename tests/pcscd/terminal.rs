@@ -53,7 +53,11 @@ impl Terminal {
 
     /// Waits until a question is on the screen for the `n`th time.
     pub(crate) fn wait_for(&self, question: &str, n: usize) {
-        crate::eventually(question, || (self.screen().matches(question).count() >= n).then_some(()));
+        let start = std::time::Instant::now();
+        while self.screen().matches(question).count() < n {
+            assert!(start.elapsed() < crate::PATIENCE, "{question}: not shown. {}", self.screen());
+            thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     pub(crate) fn type_line(&mut self, line: &str) {

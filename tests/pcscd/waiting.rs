@@ -57,6 +57,36 @@ fn the_service_for_readers_goes_away_while_a_card_is_waited_for() {
 }
 
 #[test]
+fn the_service_for_readers_comes_back_while_a_card_is_waited_for() {
+    let mut service = Pcscd::start();
+    let computer = Computer::at(&service);
+    let terminal = Terminal::start(&computer, "read");
+    terminal.wait_for(CARD, 1);
+    service.end();
+    terminal.wait_for("Waiting until it runs again", 1);
+    service.start_again();
+    terminal.wait_for(CARD, 2);
+    let _inserted = InReader::insert(&service, Reader::First, card(&erika()));
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("Erika Müstermann"), "{screen}");
+}
+
+#[test]
+fn the_reader_is_connected_later() {
+    let mut service = Pcscd::without_readers();
+    let computer = Computer::at(&service);
+    let terminal = Terminal::start(&computer, "read");
+    terminal.wait_for("Please connect a card reader.", 1);
+    service.connect_readers();
+    terminal.wait_for(CARD, 1);
+    let _inserted = InReader::insert(&service, Reader::Second, card(&erika()));
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert!(screen.contains("Erika Müstermann"), "{screen}");
+}
+
+#[test]
 fn a_script_waits_only_as_long_as_it_says() {
     let service = Pcscd::start();
     let computer = Computer::at(&service);

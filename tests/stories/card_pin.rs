@@ -148,7 +148,7 @@ fn the_transport_pin_is_replaced_by_her_own() {
 
     // The eGK's rules allow no first PIN without an old one; a card that does would take it.
     let refused = change(in_state("leerPIN", "20FFFFFFFFFFFFFF"), &mut numbers(&[NEW_PIN]));
-    assert!(matches!(refused, Err(PinError::Card(EgkError::UnexpectedStatus { .. }))), "{refused:?}");
+    assert!(matches!(refused, Err(PinError::Refused(PinRefusal::TakesNoPin))), "{refused:?}");
 }
 
 #[test]

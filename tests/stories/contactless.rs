@@ -64,29 +64,6 @@ fn a_wrong_access_number_is_asked_for_again_and_blocks_nothing() {
     assert!(matches!(told, Err(ReachError::Card(EgkError::Contactless))), "nobody is there to be asked: {told:?}");
 }
 
-#[test]
-fn a_card_taken_off_at_any_step_leaves_nothing_half_done_and_the_next_try_works() {
-    let world = World::new();
-    let computer = world.log_in(ERIKA, &world.member(ERIKA));
-    let mut card = contactless(ERIKA);
-    let mut pull_at = 0;
-    loop {
-        world.sql("DELETE FROM registration WHERE state = 'open'").unwrap(); // ten a day are allowed
-        let mut watched = Watched { card: &mut card, sent: Vec::new(), pull_at: Some(pull_at) };
-        match computer.register_as(&mut watched, &mut typing(&[CAN]), &wish()) {
-            Ok(_) => break,
-            Err(RegisterError::Card(EgkError::Channel(ChannelError::Removed))) => {}
-            Err(other) => panic!("command {pull_at}: {other:?}"),
-        }
-        assert!(watched.verifies() <= 1, "command {pull_at}");
-        assert!(computer.devices().is_empty(), "command {pull_at}: half bound");
-        assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "command {pull_at}: a try was spent");
-        pull_at += 1;
-    }
-    assert!(pull_at > 15, "{pull_at}");
-    assert_eq!(computer.devices().len(), 1);
-}
-
 /// Commands cost time on the air, and a card that lies on the reader says so itself.
 #[test]
 fn a_card_on_the_reader_is_not_asked_what_it_would_refuse() {

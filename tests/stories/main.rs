@@ -11,8 +11,11 @@ mod broken;
 mod card_pin;
 mod contactless;
 mod hostile_reader;
+mod keypad;
+mod old_cards;
 mod recovery;
 mod registering;
+mod scenarios;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};

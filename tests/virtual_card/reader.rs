@@ -210,10 +210,10 @@ fn a_card_can_be_pulled_at_every_command() {
     for last in 0..3 {
         let reader = Reader::new();
         let mut seen = Vec::new();
-        let plugged = Plugged::new(card(), reader.address(), move |header| {
-            seen.push(header.to_vec());
-            // Only the header is shown, never the PIN.
-            assert!(seen.iter().all(|header| header == &[0x00, 0x20, 0x00, 0x01]));
+        let plugged = Plugged::new(card(), reader.address(), move |command| {
+            seen.push(command.to_vec());
+            // Only header and lengths are shown, never the PIN.
+            assert!(seen.iter().all(|command| command == &[0x00, 0x20, 0x00, 0x01, 8, 0, 0, 0, 0, 0, 0, 0, 0]));
             if seen.len() > last { Step::Pull } else { Step::Answer }
         });
         let mut line = reader.accept();
@@ -259,4 +259,29 @@ fn a_command_does_not_wait_for_an_acknowledgement() {
 #[test]
 fn an_address_that_is_none_is_an_error() {
     assert!(plug(&mut card(), "no address", &AtomicBool::new(false), answer).is_err());
+}
+
+/// However long or odd a command is, nothing of its data is shown to who decides about it.
+#[test]
+fn no_data_of_a_command_are_shown() {
+    for (command, shown) in [
+        ("00A4040C", "00A4040C"),
+        ("00B0810000", "00B0810000"),
+        ("00B08100000000", "00B08100000000"),
+        ("002A9E9A03ABCDEF00", "002A9E9A0300000000"),
+        ("002A9E9A000003ABCDEF0000", "002A9E9A0000030000000000"),
+        ("0020000102ABCDEFABCDEF", "0020000102000000000000"),
+        ("0020000108ABCD", "00200001080000"),
+        ("00200001000008ABCD", "002000010000080000"),
+    ] {
+        let reader = Reader::new();
+        let (told, seen) = std::sync::mpsc::channel();
+        let plugged = Plugged::new(card(), reader.address(), move |command| {
+            told.send(hex::encode_upper(command)).unwrap();
+            Step::Answer
+        });
+        reader.accept().send(&hex::decode(command).unwrap());
+        assert_eq!(seen.recv().unwrap(), shown);
+        plugged.stop();
+    }
 }

@@ -1,6 +1,10 @@
 //! Signing with the card's key (gemSpec_COS, 14.8.2 and 14.9.9).
 
 use kartenbund::virtual_card::VirtualCard;
+use openssl::hash::MessageDigest;
+use openssl::rsa::Padding;
+use openssl::sign::{RsaPssSaltlen, Verifier};
+use openssl::x509::X509;
 use sha2::{Digest as _, Sha256};
 
 use super::{
@@ -82,4 +86,47 @@ fn a_key_in_name_only_does_not_sign() {
             &[(SELECT_ESIGN, "9000"), (CHOOSE_KEY, "9000"), (SIGN, "6982"), (RIGHT_PIN, "9000"), (SIGN, "6400")],
         );
     }
+}
+
+/// The signature of an old card fills a short answer to its last byte: 256 are asked for as `00`, and less is too little.
+#[test]
+fn an_old_card_signs_with_pss_and_gives_all_of_it_or_nothing() {
+    let image = std::fs::read_to_string("fixtures/cards/otto-rsa.xml").unwrap();
+    let mut card = VirtualCard::load(&image).unwrap();
+    let certificate = X509::from_der(&file(&mut card, SELECT_ESIGN, 0x01)).unwrap();
+    let hash = "BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD";
+    play(
+        &mut card,
+        &[
+            ("002241B606840184800100", "6A88"), // no key on the curve
+            ("002241B606840182800100", "6A81"), // which does not serve ECDSA
+            ("002241B606840182800105", "9000"),
+            (&format!("002A9E9A20{hash}00"), "6982"),
+            (RIGHT_PIN, "9000"),
+            (&format!("002A9E9A20{hash}FF"), "6700"),
+            (&format!("002A9E9A000020{hash}00FF"), "6700"),
+        ],
+    );
+    for le in ["00", "0100", "0000"] {
+        let extended = if le == "00" { "" } else { "0000" };
+        let answer = hex::decode(send(&mut card, &format!("002A9E9A{extended}20{hash}{le}"))).unwrap();
+        let (signature, status) = answer.split_at(256);
+        assert_eq!(status, [0x90, 0x00], "{le}");
+        // SHA-256 of "abc"; salt of 32 bytes and nothing else.
+        let key = certificate.public_key().unwrap();
+        for (salt, is_one) in [(32, true), (20, false), (0, false)] {
+            let mut verifier = Verifier::new(MessageDigest::sha256(), &key).unwrap();
+            verifier.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+            verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(salt)).unwrap();
+            assert_eq!(verifier.verify_oneshot(signature, b"abc").unwrap_or(false), is_one, "{le} {salt}");
+        }
+    }
+}
+
+/// An image may say of a key what it cannot do.
+#[test]
+fn an_rsa_key_signs_with_no_algorithm_of_another_kind() {
+    let image = std::fs::read_to_string("fixtures/cards/otto-rsa.xml").unwrap();
+    let mut card = VirtualCard::load(&image.replace("(signPSS)", "(signECDSA,signPSS)")).unwrap();
+    play(&mut card, &[(SELECT_ESIGN, "9000"), ("002241B606840182800100", "9000"), (RIGHT_PIN, "9000"), (SIGN, "6400")]);
 }

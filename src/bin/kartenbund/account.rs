@@ -9,7 +9,6 @@ use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::register::{self, Wish};
 use kartenbund::client::service::Service;
-use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DevicesAnswer,
@@ -18,7 +17,9 @@ use kartenbund::protocol::application::{Application, BankAccount, is_plain_text}
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
 use kartenbund::reader::pcsc::Sharing;
+use kartenbund::secret::SecretText;
 use kartenbund::ui::failure::{Failure, Kind, Value};
+use kartenbund::ui::numbers::insurance_number;
 use kartenbund::ui::terminal::{Answers, Lines, Terminal};
 use kartenbund::ui::text::shown;
 use rand_core::UnwrapErr;
@@ -44,7 +45,7 @@ pub(crate) fn home(folder: Option<PathBuf>) -> Result<Home, Failure> {
     Ok(Home::at(strategy.data_dir()))
 }
 
-fn now() -> NumericDate {
+pub(crate) fn now() -> NumericDate {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 
@@ -81,12 +82,9 @@ pub(crate) fn login(home: Home, args: LoginArgs, output: &Output) -> Result<(), 
     let address = args.service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
     let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?;
     let kvnr = match (&args.kvnr, before) {
-        (Some(typed), _) => Kvnr::typed(typed)?,
+        (Some(typed), _) => insurance_number(&SecretText::new(typed.clone()))?,
         (None, Some(profile)) => profile.kvnr,
-        (None, None) => {
-            let terminal = Terminal::new(&output.texts, Answers::default());
-            Kvnr::typed(&terminal.visible(&output.texts.get("ask-kvnr"))?)?
-        }
+        (None, None) => Terminal::new(&output.texts, Answers::default()).kvnr()?,
     };
     let answers = Answers { password: lines(args.password_fd)?, ..Answers::default() };
     let profile = with_person(output, answers, |around| Ok(login::login(&home, &service, kvnr, around)?))?;
@@ -113,7 +111,8 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     }
     let here = login::resume(home, now())?;
     let wish = Wish { name, replace: args.replace, length: length(&args.card) };
-    let answers = Answers { allow_last_try: args.allow_last_try, can: can(&args.card), ..pins(&args.pin)? };
+    let (allow_last_try, no_keypad) = (args.allow_last_try, args.no_keypad);
+    let answers = Answers { allow_last_try, no_keypad, can: can(&args.card), ..pins(&args.pin)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
         Some(device) => Ok(device),
         None => with_card(&args.card, output, Sharing::Exclusive, |channel| {

@@ -1,11 +1,13 @@
 //! What may be typed. The words that explain it are with all other texts, under `cmd-` and `arg-`.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use kartenbund::client::doctor::computer::os_release;
 use kartenbund::ui::failure::Kind;
+use kartenbund::ui::system::System;
 use kartenbund::ui::text::{Language, Texts};
 
 use crate::output::Output;
@@ -41,6 +43,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         card: CardArgs,
     },
+    Doctor(DoctorArgs),
     #[command(subcommand)]
     Card(CardCommand),
     #[command(subcommand)]
@@ -75,12 +78,22 @@ pub(crate) struct CardArgs {
     pub(crate) virtual_card: Option<PathBuf>,
     #[arg(long, requires = "virtual_card")]
     pub(crate) contactless: bool,
+    #[arg(long, value_name = "FILE", requires = "virtual_card")]
+    pub(crate) scenario: Option<PathBuf>,
     #[arg(long, value_name = "CAN")]
     pub(crate) can: Option<String>,
     #[arg(long)]
     pub(crate) short_apdus: bool,
     #[arg(long, value_name = "SECONDS", conflicts_with = "virtual_card")]
     pub(crate) wait: Option<u32>,
+}
+
+#[derive(Args)]
+pub(crate) struct DoctorArgs {
+    #[command(flatten)]
+    pub(crate) card: CardArgs,
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// Where PINs come from.
@@ -106,6 +119,8 @@ pub(crate) enum PinCommand {
         pin: PinArgs,
         #[arg(long)]
         allow_last_try: bool,
+        #[arg(long)]
+        no_keypad: bool,
     },
     Unblock {
         #[command(flatten)]
@@ -114,6 +129,8 @@ pub(crate) enum PinCommand {
         pin: PinArgs,
         #[arg(long)]
         keep_pin: bool,
+        #[arg(long)]
+        no_keypad: bool,
     },
 }
 
@@ -125,6 +142,8 @@ pub(crate) enum VirtualCardCommand {
         image: PathBuf,
         #[arg(long)]
         contactless: bool,
+        #[arg(long, value_name = "FILE")]
+        scenario: Option<PathBuf>,
         #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_VPCD)]
         vpcd: String,
     },
@@ -149,6 +168,8 @@ pub(crate) struct NewCardArgs {
     pub(crate) payer_ik: Option<String>,
     #[arg(long, value_name = "NAME")]
     pub(crate) payer_name: Option<String>,
+    #[arg(long)]
+    pub(crate) rsa: bool,
     #[arg(long, value_name = "NUMBER")]
     pub(crate) iccsn: Option<String>,
     #[arg(long, value_name = "YYYY-MM-DD", requires = "not_after")]
@@ -190,6 +211,8 @@ pub(crate) struct RegisterArgs {
     pub(crate) replace: bool,
     #[arg(long)]
     pub(crate) allow_last_try: bool,
+    #[arg(long)]
+    pub(crate) no_keypad: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -308,7 +331,8 @@ pub(crate) fn language() -> Language {
 
 /// Reads the command line; help, version and mistakes are answered here.
 pub(crate) fn parse(language: Language) -> Result<(Cli, Output), ExitCode> {
-    let texts = Texts::new(language);
+    let system = System::of(std::env::consts::OS, &os_release(Path::new("/")));
+    let texts = Texts::new(language).on(system);
     let command = explained(Cli::command(), &texts, "cmd");
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {

@@ -38,8 +38,8 @@ pub(crate) fn run(command: PinCommand, output: &Output) -> Result<(), Failure> {
             let line = output.texts.with(&id, &[("tries", Value::Number(i64::from(tries.unwrap_or_default())))]);
             output.result(&json!({ "state": state, "tries_left": tries }), [line])
         }
-        PinCommand::Change { card, pin, allow_last_try } => {
-            let answers = Answers { can: can(&card), allow_last_try, ..pins(&pin)? };
+        PinCommand::Change { card, pin, allow_last_try, no_keypad } => {
+            let answers = Answers { can: can(&card), allow_last_try, no_keypad, ..pins(&pin)? };
             with_person(output, answers, |around| {
                 with_card(&card, output, Sharing::Exclusive, |channel| {
                     Ok(card_pin::change(channel, length(&card), around)?)
@@ -47,8 +47,8 @@ pub(crate) fn run(command: PinCommand, output: &Output) -> Result<(), Failure> {
             })?;
             output.result(&json!({ "changed": true }), [output.texts.get("done-pin-changed")])
         }
-        PinCommand::Unblock { card, pin, keep_pin } => {
-            let answers = Answers { can: can(&card), ..pins(&pin)? };
+        PinCommand::Unblock { card, pin, keep_pin, no_keypad } => {
+            let answers = Answers { can: can(&card), no_keypad, ..pins(&pin)? };
             let outcome = with_person(output, answers, |around| {
                 with_card(&card, output, Sharing::Exclusive, |channel| {
                     Ok(card_pin::unblock(channel, length(&card), keep_pin, around)?)

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use kartenbund::apdu::NE_EXTENDED;
 use kartenbund::client::{AskError, ReachError, Step, restarting};
 use kartenbund::disk;
 use kartenbund::egk::{ApduLength, CardFiles, Egk, EgkError, Generation, Iccsn, Interface, ObjectSystem, OtherCard};
@@ -18,6 +19,7 @@ use kartenbund::ui::report::CardReport;
 use kartenbund::ui::session::SessionReport;
 use kartenbund::ui::terminal::Answers;
 use kartenbund::virtual_card::VirtualCard;
+use kartenbund::virtual_card::scenario::{Scenario, Staged};
 use rand_core::UnwrapErr;
 use serde::Serialize;
 use serde_json::json;
@@ -31,6 +33,8 @@ use crate::waiting;
 /// Longest card image and longest session that are read, in bytes.
 const MAX_IMAGE: usize = 4 * 1024 * 1024;
 const MAX_SESSION: usize = 16 * 1024 * 1024;
+/// Longest scenario that is read, in bytes.
+const MAX_SCENARIO: usize = 64 * 1024;
 
 /// Opens the line to the card that was asked for and uses it.
 pub(crate) fn with_card<T>(
@@ -40,7 +44,7 @@ pub(crate) fn with_card<T>(
     work: impl FnOnce(&mut dyn CardChannel) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     if let Some(image) = &args.virtual_card {
-        return work(&mut load(image, args.contactless)?);
+        return work(&mut load(image, args.contactless, args.scenario.as_deref())?);
     }
     let (service, reader) = waiting::for_card(args, output)?;
     let mut card = service.connect_card(&reader, sharing)?;
@@ -57,14 +61,19 @@ fn looks_pulled(kind: Kind) -> bool {
     matches!(kind, Kind::Transmission | Kind::CardTimeout | Kind::NoCard | Kind::MuteCard)
 }
 
-/// Loads a card image, to be used with contacts or without.
-pub(crate) fn load(image: &Path, contactless: bool) -> Result<VirtualCard, Failure> {
+/// Loads a card image, to be used with contacts or without, in the state and in the reader that a scenario says.
+pub(crate) fn load(image: &Path, contactless: bool, scenario: Option<&Path>) -> Result<Staged, Failure> {
+    let mut rng = UnwrapErr(getrandom::SysRng);
     let xml = read_file(image, MAX_IMAGE)?;
     let xml = String::from_utf8(xml).map_err(|error| Kind::CardImage.failure().because(&error))?;
-    Ok(match contactless {
-        true => VirtualCard::load_contactless(&xml, &mut UnwrapErr(getrandom::SysRng))?,
+    let card = match contactless {
+        true => VirtualCard::load_contactless(&xml, &mut rng)?,
         false => VirtualCard::load(&xml)?,
-    })
+    };
+    let Some(scenario) = scenario else { return Ok(Staged::plain(card)) };
+    let text = String::from_utf8(read_file(scenario, MAX_SCENARIO)?);
+    let text = text.map_err(|error| Kind::Scenario.failure().text("why", "text").because(&error))?;
+    Ok(Scenario::parse(&text)?.play(card, &mut rng)?)
 }
 
 /// The card access number that was given on the command line.
@@ -88,7 +97,8 @@ struct ReaderReport {
 pub(crate) fn readers(args: &CardArgs, output: &Output) -> Result<(), Failure> {
     let mut reports = Vec::new();
     if let Some(image) = &args.virtual_card {
-        reports.push(identify(image.display().to_string(), args, &mut load(image, args.contactless)?));
+        let mut staged = load(image, args.contactless, args.scenario.as_deref())?;
+        reports.push(identify(image.display().to_string(), args, &mut staged));
     } else {
         if args.wait.is_some() {
             // The list says itself what is still missing.
@@ -298,6 +308,11 @@ fn record_session(
     secrets: Option<&SessionSecrets>,
     out: &Path,
 ) -> Result<RawContent, Failure> {
+    // All of it or short: a session is played again without the reader that set a limit between the two.
+    let length = match channel.max_data() {
+        None | Some(NE_EXTENDED) => length,
+        Some(_) => ApduLength::Short,
+    };
     let mut recorder = Recorder::start(channel, Vec::new(), length == ApduLength::Extended, secrets)?;
     let raw = RawContent::of_session(&mut recorder, length, secrets);
     // What passed is kept in any case: a session that failed is the one that is looked into.

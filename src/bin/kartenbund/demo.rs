@@ -12,7 +12,7 @@ use kartenbund::client::home::Home;
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::register::{Wish, register};
 use kartenbund::client::service::Service as Remote;
-use kartenbund::client::{AskError, Notice, Step, Surroundings, Ui};
+use kartenbund::client::{AskError, KeypadEntry, Notice, Step, Surroundings, Ui};
 use kartenbund::disk;
 use kartenbund::egk::ApduLength;
 use kartenbund::identity::kvnr::Kvnr;
@@ -363,6 +363,14 @@ impl Ui for Scripted<'_> {
 
     fn may_spend_last_try(&mut self, _: bool) -> Result<bool, AskError> {
         Ok(false)
+    }
+
+    fn wants_keypad(&self) -> bool {
+        false
+    }
+
+    fn type_on_reader(&mut self, _: KeypadEntry, _: &mut dyn FnMut()) -> Result<(), AskError> {
+        Err(AskError::NobodyThere)
     }
 
     fn transport_pin(&mut self) -> Result<TransportPin, AskError> {

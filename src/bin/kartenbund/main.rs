@@ -6,6 +6,7 @@ mod card_pin;
 mod cards;
 #[cfg(feature = "server")]
 mod demo;
+mod doctor;
 mod evidence;
 mod output;
 mod virtual_card;
@@ -41,6 +42,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Record { card, out } => cards::record(&card, &out, output),
         Command::Replay { file, explain: true, .. } => cards::explain(&file, output),
         Command::Replay { file, card, .. } => cards::replay(&file, &card, output),
+        Command::Doctor(doctor) => doctor::run(&home()?, &doctor, output),
         Command::Card(CardCommand::Pin(command)) => card_pin::run(command, output),
         Command::VirtualCard(command) => virtual_card::run(command, output),
         Command::Login(login) => account::login(home()?, login, output),

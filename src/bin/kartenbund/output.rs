@@ -54,8 +54,10 @@ impl Output {
             let _ = print(&value.to_string());
             return;
         }
-        tell(&cause);
-        tell(&format!("{}: {remedy}", self.texts.get("label-next")));
+        if !failure.is_told {
+            tell(&cause);
+            tell(&format!("{}: {remedy}", self.texts.get("label-next")));
+        }
         tell(&format!("{}: {code} ({exit_code})", self.texts.get("label-code")));
         if let Some(technical) = &failure.technical {
             tell(&format!("{}: {technical}", self.texts.get("label-technical")));

@@ -1,13 +1,14 @@
 //! `virtual-card new` and `virtual-card run`.
 
 use std::net::ToSocketAddrs as _;
-use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use kartenbund::apdu::CommandApdu;
 use kartenbund::disk;
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::virtual_card::personalise::{Blueprint, Sex, TestCa, personalise};
+use kartenbund::virtual_card::personalise::{Blueprint, Keys, Sex, TestCa, personalise};
+use kartenbund::virtual_card::scenario::{Staged, Turn};
 use kartenbund::virtual_card::vpcd::{self, Step};
 use rand_core::UnwrapErr;
 use serde_json::json;
@@ -21,7 +22,9 @@ use crate::output::{Output, file_failure};
 pub(crate) fn run(command: VirtualCardCommand, output: &Output) -> Result<(), Failure> {
     match command {
         VirtualCardCommand::New(args) => new(&args, output),
-        VirtualCardCommand::Run { image, contactless, vpcd } => plug(&image, contactless, &vpcd, output),
+        VirtualCardCommand::Run { image, contactless, scenario, vpcd } => {
+            plug(load(&image, contactless, scenario.as_deref())?, &vpcd, output)
+        }
     }
 }
 
@@ -55,7 +58,8 @@ fn new(args: &NewCardArgs, output: &Output) -> Result<(), Failure> {
         blueprint.validity = Some((first.midnight().assume_utc(), last.with_time(end).assume_utc()));
     }
     let refused = |error| Kind::CardImage.failure().because(&error);
-    let ca = TestCa::built_in().map_err(refused)?;
+    let ca = if args.rsa { TestCa::built_in_rsa() } else { TestCa::built_in() }.map_err(refused)?;
+    blueprint.keys = if args.rsa { Keys::R2048 } else { Keys::E256 };
     let mut rng = UnwrapErr(getrandom::SysRng);
     let image = personalise(&blueprint, &ca, &mut rng, OffsetDateTime::now_utc()).map_err(refused)?;
     disk::write(&args.out, image.as_bytes()).map_err(file_failure(&args.out))?;
@@ -71,8 +75,8 @@ fn date(text: &str) -> Result<Date, Failure> {
         .map_err(|_| Kind::InputInvalid.failure().text("input", "date"))
 }
 
-fn plug(image: &Path, contactless: bool, address: &str, output: &Output) -> Result<(), Failure> {
-    let mut card = load(image, contactless)?;
+fn plug(staged: Staged, address: &str, output: &Output) -> Result<(), Failure> {
+    let (mut card, mut reader) = staged.into_parts()?;
     let unreachable = |error: std::io::Error| Kind::ReaderPort.failure().because(&error);
     let address = address.to_socket_addrs().map_err(unreachable)?.next();
     let address = address.ok_or_else(|| unreachable(std::io::ErrorKind::AddrNotAvailable.into()))?;
@@ -80,7 +84,14 @@ fn plug(image: &Path, contactless: bool, address: &str, output: &Output) -> Resu
         &json!({ "vpcd": address.to_string() }),
         [output.say("virtual-card-running", "address", address.to_string())],
     )?;
-    // It runs until the program is stopped; the card keeps its counters as long.
-    vpcd::plug(&mut card, address, &AtomicBool::new(false), |_| Step::Answer).map_err(unreachable)?;
+    // It runs until the program is stopped or the card is pulled; the card keeps its counters as long.
+    let turn = |command: &[u8]| match CommandApdu::parse(command).map(|command| reader.turn(&command)) {
+        // Bytes that are no command are for the card to answer; what this reader cannot do was refused before.
+        Err(_) | Ok(Turn::Pass | Turn::Break | Turn::Reset | Turn::TimeOut) => Step::Answer,
+        Ok(Turn::Refuse(status)) => Step::Refuse(status),
+        Ok(Turn::Pull) => Step::Pull,
+        Ok(Turn::LoseAnswer) => Step::PullBeforeAnswer,
+    };
+    vpcd::plug(&mut card, address, &AtomicBool::new(false), turn).map_err(unreachable)?;
     Ok(())
 }

@@ -16,6 +16,9 @@ use crate::output::{Output, tell};
 /// How long nothing is heard of Ctrl+C: the service's call cannot be left from a signal handler.
 const TICK: Duration = Duration::from_millis(250);
 
+/// How often, each after a [`TICK`], a service that came back may hang up before it is believed to refuse.
+const MAX_REFUSALS: u32 = 20;
+
 /// The reader that holds the card to use, and the service it is connected to.
 pub(crate) fn for_card(args: &CardArgs, output: &Output) -> Result<(Service, Reader), Failure> {
     let wanted = args.reader.as_deref();
@@ -43,6 +46,7 @@ fn wait(
     output: &Output,
 ) -> Result<(Service, Reader), Failure> {
     let mut told = String::new();
+    let mut refusals = 0;
     loop {
         let mut watch = Watch::new(&service);
         let found = loop {
@@ -57,9 +61,10 @@ fn wait(
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Err(missing.into());
             }
-            match watch.next(TICK).and_then(|readers| choose_of(readers, wanted)) {
+            // Whatever the service says while it ends, it is asked for anew.
+            let Ok(readers) = watch.next(TICK) else { break None };
+            match choose_of(readers, wanted) {
                 Ok(reader) => break Some(reader),
-                Err(ChannelError::NoService) => break None,
                 Err(error) => missing = error,
             }
         };
@@ -68,12 +73,15 @@ fn wait(
         }
         // A service that comes back sends no event: it is asked for.
         missing = ChannelError::NoService;
+        thread::sleep(TICK);
         match Service::connect() {
             Ok(again) => {
                 service = again;
                 missing = service.choose(wanted).err().unwrap_or(ChannelError::NoCard);
             }
-            Err(_) => thread::sleep(TICK),
+            // A service that is about to end hangs up on everybody: only one that goes on with it refuses.
+            Err(error @ ChannelError::NotAllowed(_)) if refusals == MAX_REFUSALS => return Err(error.into()),
+            Err(error) => refusals += u32::from(matches!(error, ChannelError::NotAllowed(_))),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Readers and cards that come and go, followed by the events of the PC/SC service (SCardGetStatusChange).
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::thread;
 use std::time::Duration;
 
@@ -43,10 +43,13 @@ impl<'service> Watch<'service> {
         all.iter_mut().for_each(ReaderState::sync_current_state);
         let knows_plug_and_play = match outcome {
             Ok(()) | Err(Error::Timeout) => true,
-            // A reader left between the list and the question, or the pseudo reader is unknown.
             Err(Error::UnknownReader | Error::ReaderUnavailable) => {
-                thread::sleep(patience);
-                false
+                let asked = all.iter().map(ReaderState::name).filter(|name| *name != PNP_NOTIFICATION());
+                let has_left = has_left(asked, &self.names()?);
+                if !has_left {
+                    thread::sleep(patience);
+                }
+                has_left
             }
             Err(error) => return Err(channel_error(error)),
         };
@@ -63,11 +66,7 @@ impl<'service> Watch<'service> {
 
     /// Takes over the readers that came and drops those that went; whether there was any such change.
     fn update_list(&mut self) -> Result<bool, ChannelError> {
-        let names: Vec<CString> = match self.service.0.list_readers_owned() {
-            Ok(names) => names,
-            Err(Error::NoReadersAvailable) => Vec::new(),
-            Err(error) => return Err(channel_error(error)),
-        };
+        let names = self.names()?;
         let before = self.states.len();
         self.states.retain(|state| names.iter().any(|name| name.as_c_str() == state.name()));
         let mut is_changed = self.states.len() != before;
@@ -78,5 +77,32 @@ impl<'service> Watch<'service> {
             }
         }
         Ok(is_changed)
+    }
+    fn names(&self) -> Result<Vec<CString>, ChannelError> {
+        match self.service.0.list_readers_owned() {
+            Ok(names) => Ok(names),
+            Err(Error::NoReadersAvailable) => Ok(Vec::new()),
+            Err(error) => Err(channel_error(error)),
+        }
+    }
+}
+
+/// Whether the reader that the service does not know is one that left since it was listed. Else it is the pseudo reader,
+/// which is then not asked for any more.
+fn has_left<'a>(mut asked: impl Iterator<Item = &'a CStr>, listed: &[CString]) -> bool {
+    asked.any(|name| !listed.iter().any(|listed| listed.as_c_str() == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_leaves_does_not_end_the_events_of_readers_that_come() {
+        let listed = [c"Virtual 00 00".to_owned(), c"Virtual 00 01".to_owned()];
+        assert!(has_left([c"Virtual 00 00", c"Pulled 01 00"].into_iter(), &listed));
+        assert!(has_left([c"Pulled 01 00"].into_iter(), &[]));
+        assert!(!has_left([c"Virtual 00 00", c"Virtual 00 01"].into_iter(), &listed), "the pseudo reader is unknown");
+        assert!(!has_left([].into_iter(), &[]));
     }
 }

@@ -19,6 +19,7 @@ error-input-invalid = { $input ->
         [can_shape] Die Zugangsnummer (CAN) hat sechs Ziffern.
         [transport_pin_length] Die Transport-PIN hat fünf Ziffern.
         [puk_length] Die PUK hat acht Ziffern.
+        [keypad_length] Am Kartenleser wurden zu wenige oder zu viele Ziffern eingegeben; die Karte hat nichts davon gesehen.
         [entries_differ] Die beiden Eingaben der neuen PIN sind verschieden.
         [match_code] Der Vergleichscode hat zwei Ziffern.
         [card_name] Der Name besteht aus Vor- und Nachnamen.
@@ -40,27 +41,82 @@ error-input-invalid = { $input ->
         [descriptor] Öffnen Sie den Dateideskriptor zum Lesen, zum Beispiel mit „--pin-fd 3 3<DATEI“.
        *[other] Starten Sie den Befehl neu und geben Sie es noch einmal ein.
     }
-error-file = Eine Datei lässt sich nicht lesen oder schreiben: { $path }
-    .remedy = Prüfen Sie, ob es den Ordner gibt, ob er Ihnen gehört und ob auf dem Datenträger Platz ist.
+error-file = { $why ->
+        [exists] Die Datei „{ $path }“ gibt es schon; sie wird nicht überschrieben.
+       *[other] Eine Datei lässt sich nicht lesen oder schreiben: { $path }
+    }
+    .remedy = { $why ->
+        [exists] Nennen Sie eine andere Datei, oder löschen Sie diese zuerst.
+       *[other] Prüfen Sie, ob es den Ordner gibt, ob er Ihnen gehört und ob auf dem Datenträger Platz ist.
+    }
 
 error-file-damaged = Eine Datei dieses Programms ist beschädigt: { $path }
     .remedy = Benennen Sie die Datei um und melden Sie sich neu an: „kartenbund login --service https://…“.
 
-error-no-pcsc-service = Der Dienst für Kartenleser (PC/SC) läuft nicht oder lässt dieses Programm nicht zu.
-    .remedy = Unter Linux: „sudo apt install pcscd“ und „sudo systemctl start pcscd.socket“; unter Windows starten Sie den Dienst „Smartcard“; unter macOS stecken Sie den Leser neu ein.
-error-no-reader = { $reader ->
-        [none] Es ist kein Kartenleser angeschlossen.
-       *[other] Der Kartenleser „{ $reader }“ ist nicht angeschlossen.
+error-no-pcsc-service = Der Dienst für Kartenleser (PC/SC) läuft nicht.
+    .remedy = { $os ->
+        [debian] Installieren und starten Sie ihn: „sudo apt install pcscd libccid“, dann „sudo systemctl enable --now pcscd.socket“.
+        [fedora] Installieren und starten Sie ihn: „sudo dnf install pcsc-lite pcsc-lite-ccid“, dann „sudo systemctl enable --now pcscd.socket“.
+        [arch] Installieren und starten Sie ihn: „sudo pacman -S pcsclite ccid“, dann „sudo systemctl enable --now pcscd.socket“.
+        [windows] Stecken Sie den Kartenleser ein: Der Dienst „Smartcard“ (SCardSvr) startet dann von selbst. Sonst starten Sie ihn in der Verwaltung „Dienste“.
+        [macos] Er gehört zu macOS: Stecken Sie den Leser neu ein; hilft das nicht, starten Sie den Computer neu.
+       *[linux] Installieren Sie pcsc-lite (pcscd) und ccid mit der Paketverwaltung, dann „sudo systemctl enable --now pcscd.socket“.
     }
-    .remedy = Stecken Sie den Leser ein und warten Sie einige Sekunden; „kartenbund readers“ zeigt, welche erkannt werden.
+error-not-allowed = { $why ->
+        [version] Der Dienst für Kartenleser (PC/SC) läuft, aber in einer anderen Version als die Bibliothek dieses Programms; beide verstehen einander nicht.
+        [flatpak] Dieses Programm läuft in Flatpak und darf dort keine Kartenleser benutzen.
+        [snap] Dieses Programm läuft als Snap und darf dort keine Kartenleser benutzen.
+       *[rights] Der Dienst für Kartenleser (PC/SC) läuft, lässt dieses Programm aber nicht zu.
+    }
+    .remedy = { $why ->
+        [version] Bringen Sie pcscd und libpcsclite auf dieselbe Version und starten Sie den Dienst neu: „sudo systemctl restart pcscd“. In Flatpak oder Snap aktualisieren Sie auch dieses Programm.
+        [flatpak] Erlauben Sie es: „flatpak override --user --socket=pcsc { $sandbox }“, und starten Sie das Programm neu.
+        [snap] Erlauben Sie es: „sudo snap connect { $sandbox }:pcscd“, und starten Sie das Programm neu. Der Dienst pcscd muss auf dem Computer selbst installiert sein.
+       *[rights] { $os ->
+            [windows] Arbeiten Sie am Computer selbst, nicht über Remotedesktop, oder fragen Sie, wer den Computer verwaltet.
+            [macos] Erlauben Sie dem Programm in „Systemeinstellungen, Datenschutz & Sicherheit“ den Zugriff, oder fragen Sie, wer den Computer verwaltet.
+           *[linux] Melden Sie sich am Computer selbst an, nicht über das Netz (SSH). Sonst braucht Ihr Benutzer eine polkit-Regel für org.debian.pcsc-lite.access_pcsc und access_card, oder die Gruppe von /run/pcscd/pcscd.comm.
+        }
+    }
+error-no-reader = { $why ->
+        [driver] Am USB-Anschluss ist ein Kartenleser, aber der Dienst für Kartenleser erkennt ihn nicht: Es fehlt der Treiber.
+        [reiner-sct] Am USB-Anschluss ist ein Kartenleser von REINER SCT, aber der Dienst für Kartenleser erkennt ihn nicht: Er braucht den Treiber des Herstellers.
+       *[none] { $reader ->
+            [none] Es ist kein Kartenleser angeschlossen.
+           *[other] Der Kartenleser „{ $reader }“ ist nicht angeschlossen.
+        }
+    }
+    .remedy = { $why ->
+        [driver] { $os ->
+            [debian] „sudo apt install libccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
+            [fedora] „sudo dnf install pcsc-lite-ccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
+            [arch] „sudo pacman -S ccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
+           *[other] Installieren Sie den Treiber „ccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
+        }
+        [reiner-sct] { $os ->
+            [debian] „sudo apt install libifd-cyberjack6“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Neue Leser brauchen den Treiber von www.reiner-sct.com.
+           *[other] Installieren Sie den Treiber „cyberjack“ aus der Paketverwaltung oder von www.reiner-sct.com, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken.
+        }
+       *[none] Stecken Sie den Leser ein und warten Sie einige Sekunden; „kartenbund readers“ zeigt, welche erkannt werden.
+    }
 error-no-card = Im Kartenleser steckt keine Karte.
     .remedy = Stecken Sie die Gesundheitskarte mit dem goldenen Chip voran in den Leser.
 error-mute-card = Die Karte antwortet nicht.
-    .remedy = Drehen Sie die Karte um: der goldene Chip muss in den Leser zeigen. Hilft das nicht, reinigen Sie den Chip mit einem trockenen Tuch.
+    .remedy = Drehen Sie die Karte um: Der goldene Chip muss in den Leser zeigen. Hilft das nicht, reinigen Sie den Chip mit einem trockenen Tuch, versuchen Sie einen anderen Leser, oder ziehen Sie den Leser für fünf Sekunden ab.
 error-several-cards = In mehreren Kartenlesern steckt eine Karte.
     .remedy = Nennen Sie den richtigen mit --reader NAME, oder ziehen Sie die anderen Karten heraus.
-error-card-in-use = Ein anderes Programm benutzt die Karte.
-    .remedy = Schließen Sie andere Programme, die Karten lesen, und versuchen Sie es noch einmal.
+error-card-in-use = { $holder ->
+        [scdaemon] Ein anderes Programm benutzt die Karte, vermutlich scdaemon von GnuPG, das Kartenleser für sich behält.
+       *[none] Ein anderes Programm benutzt die Karte.
+    }
+    .remedy = { $holder ->
+        [scdaemon] Geben Sie den Leser frei: „gpgconf --kill scdaemon“. Hilft das nicht, schließen Sie Banking- und Steuerprogramme, die AusweisApp, Praxisprogramme und Browser.
+       *[none] { $os ->
+            [windows] Schließen Sie ein zweites Kartenbund, Banking- und Steuerprogramme (StarMoney, ELSTER), die AusweisApp, Praxisprogramme und Browser. Nach dem Einstecken liest auch Windows selbst die Karte (Dienst „Zertifikatverteilung“): Warten Sie zehn Sekunden.
+            [macos] Schließen Sie ein zweites Kartenbund, Banking- und Steuerprogramme (StarMoney, ELSTER), die AusweisApp, Praxisprogramme und Browser. GnuPG gibt den Leser mit „gpgconf --kill scdaemon“ frei.
+           *[linux] Schließen Sie ein zweites Kartenbund, Banking- und Steuerprogramme (Hibiscus, ELSTER), die AusweisApp, Praxisprogramme und Browser. GnuPG gibt den Leser mit „gpgconf --kill scdaemon“ frei.
+        }
+    }
 error-card-removed = Die Karte oder der Leser wurde während der Arbeit entfernt.
     .remedy = Stecken Sie die Karte wieder ein und starten Sie den Befehl neu; es ist nichts halb Fertiges zurückgeblieben.
 error-card-timeout = Die Karte hat nicht rechtzeitig geantwortet.
@@ -85,13 +141,23 @@ error-card-deactivated = Die Krankenkasse hat die Anwendung auf dieser Karte abg
     .remedy = Fragen Sie Ihre Krankenkasse; vielleicht haben Sie schon eine neuere Karte.
 error-card-answer = Die Karte hat einen Befehl abgelehnt ({ $command }: { $status }).
     .remedy = Stecken Sie die Karte neu ein und versuchen Sie es noch einmal; bleibt es dabei, fragen Sie Ihre Krankenkasse.
-error-card-data = Die Daten auf der Karte sind beschädigt oder unvollständig.
-    .remedy = Versuchen Sie es noch einmal; bleibt es dabei, bitten Sie Ihre Krankenkasse, die Karte zu prüfen.
+error-card-data = { $what ->
+        [no_certificate] Auf der Karte fehlt das Zertifikat, das sagt, wem sie gehört.
+       *[other] Die Daten auf der Karte sind beschädigt oder unvollständig.
+    }
+    .remedy = { $what ->
+        [no_certificate] Bitten Sie Ihre Krankenkasse um eine neue Karte.
+       *[other] Versuchen Sie es noch einmal; bleibt es dabei, bitten Sie Ihre Krankenkasse, die Karte zu prüfen.
+    }
 error-card-updating = Die Versichertendaten auf der Karte wurden nicht fertig aktualisiert.
     .remedy = Lassen Sie die Karte in einer Arztpraxis noch einmal einlesen.
 error-card-mismatch = Die Daten auf der Karte nennen eine andere Person als ihr Zertifikat.
     .remedy = Benutzen Sie diese Karte nicht und melden Sie sich bei Ihrer Krankenkasse.
 
+error-keypad-timeout = Am Kartenleser wurde nicht rechtzeitig etwas eingegeben; es wurde kein Versuch verbraucht.
+    .remedy = Legen Sie den PIN-Brief bereit und starten Sie den Befehl neu. Der Leser wartet etwa eine halbe Minute.
+error-keypad-refused = Der Kartenleser nimmt die PIN nicht auf seiner Tastatur an; es wurde kein Versuch verbraucht.
+    .remedy = Geben Sie die PIN auf diesem Computer ein: Starten Sie den Befehl mit --no-keypad.
 error-card-pin-wrong = Die Karten-PIN ist falsch; { $tries ->
         [one] es ist noch ein Versuch übrig
        *[other] es sind noch { $tries } Versuche übrig
@@ -108,10 +174,12 @@ error-card-transport-pin = Die Karte hat noch die Transport-PIN aus dem PIN-Brie
     .remedy = Ersetzen Sie sie zuerst durch eine eigene PIN: „kartenbund card pin change“.
 error-card-no-pin = { $why ->
         [empty] Die Karte hat noch keine PIN.
+        [none_taken] Die Karte hat noch keine PIN und nimmt auch keine an.
        *[other] Die PIN dieser Karte lässt sich nicht benutzen.
     }
     .remedy = { $why ->
         [empty] Wählen Sie eine: „kartenbund card pin change“. Nimmt die Karte keine an, bitten Sie Ihre Krankenkasse um eine PIN.
+        [none_taken] Bitten Sie Ihre Krankenkasse um eine PIN. Sie prüft, wer Sie sind, und schickt Ihnen einen PIN-Brief.
        *[other] Stecken Sie die Karte neu ein; bleibt es dabei, fragen Sie Ihre Krankenkasse.
     }
 
@@ -142,8 +210,16 @@ error-other-insurer = { $detail ->
     }
     .remedy = Benutzen Sie die Karte der Krankenkasse, bei der Sie jetzt versichert sind.
 
-error-service-unreachable = Der Dienst der Krankenkasse ist nicht zu erreichen.
-    .remedy = Prüfen Sie die Internetverbindung und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
+error-service-unreachable = { $why ->
+        [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.
+        [line] An der Adresse des Dienstes der Krankenkasse nimmt niemand an.
+       *[other] Der Dienst der Krankenkasse ist nicht zu erreichen.
+    }
+    .remedy = { $why ->
+        [name] Prüfen Sie die Internetverbindung; öffnen Sie zum Beispiel eine Seite im Browser.
+        [line] Prüfen Sie die Internetverbindung, eine Firewall und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
+       *[other] Prüfen Sie die Internetverbindung und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
+    }
 error-service-refused = Der Dienst der Krankenkasse hat abgelehnt ({ $code }).
     .remedy = Versuchen Sie es noch einmal; bleibt es dabei, nennen Sie der Krankenkasse die Zeile „Technisch“.
 error-service-answer = Der Dienst hat etwas Unverständliches oder Widersprüchliches geantwortet; es wurde nichts unterschrieben, was nicht geprüft ist.
@@ -221,6 +297,23 @@ error-session-file = Die Aufzeichnung lässt sich nicht lesen oder schreiben (Ze
     .remedy = Prüfen Sie die Datei; das Format steht in docs/card.md.
 error-card-image = Das Kartenabbild lässt sich nicht laden.
     .remedy = Geben Sie ein Abbild im XML-Format der gematik an, oder machen Sie eines: „kartenbund virtual-card new“.
+error-scenario = { $why ->
+        [unknown] Zeile { $line } des Szenarios: Den Schlüssel „{ $key }“ gibt es dort nicht.
+        [value] Zeile { $line } des Szenarios: „{ $key }“ ist dort so nicht möglich.
+        [combination] Im Szenario passt „{ $key }“ nicht zu „{ $other }“.
+        [card] Das Szenario passt nicht zu dieser Karte: Sie hat nichts, was „{ $key }“ ändern könnte.
+        [contactless] „{ $key }“ im Szenario gibt es nur bei Karten ohne Kontakte.
+        [reader] „{ $key }“ im Szenario kann der virtuelle Leser von PC/SC nicht.
+       *[text] Das Szenario ist kein Text.
+    }
+    .remedy = { $why ->
+        [unknown] Vielleicht ist „{ $nearest }“ gemeint; docs/card.md nennt alle Schlüssel.
+        [value] docs/card.md nennt alle Schlüssel und was hinter ihnen stehen darf.
+        [card] Nehmen Sie eine andere Karte, oder streichen Sie die Zeile.
+        [contactless] Geben Sie --contactless an, oder streichen Sie die Zeile.
+        [reader] Benutzen Sie die Karte mit --virtual-card, oder streichen Sie die Zeile.
+       *[other] Berichtigen Sie die Datei; docs/card.md nennt alle Schlüssel.
+    }
 error-reader-port = Der virtuelle Leser ist unter dieser Adresse nicht zu erreichen.
     .remedy = Installieren Sie vsmartcard-vpcd, starten Sie pcscd, und prüfen Sie die Adresse hinter --vpcd.
 error-session-forged = Zeile { $line } der Aufzeichnung stimmt nicht: { $what ->
@@ -233,6 +326,86 @@ error-session-forged = Zeile { $line } der Aufzeichnung stimmt nicht: { $what ->
     }. Nichts dahinter ist zu glauben.
     .remedy = Nehmen Sie eine unveränderte Aufzeichnung; stimmt auch die nicht, haben Karte oder Leser sich nicht an das Protokoll gehalten.
 
+## Diagnose
+
+doctor-step-service = Dienst für Kartenleser
+doctor-step-rights = Rechte
+doctor-step-driver = Treiber
+doctor-step-reader = Kartenleser
+doctor-step-card = Karte
+doctor-step-card-type = Art der Karte
+doctor-step-pin = PIN der Karte
+doctor-step-clock = Uhr
+doctor-step-network = Netz
+doctor-step-account = Kontodienst
+doctor-step-key-store = Schlüssel dieses Computers
+doctor-verdict-ok = in Ordnung
+doctor-verdict-warning = Hinweis
+doctor-verdict-failed = Fehler
+doctor-verdict-skipped = nicht geprüft
+doctor-service = Er läuft.
+doctor-rights = Dieses Programm darf den Dienst benutzen.
+doctor-driver = Der Dienst kennt den angeschlossenen Leser.
+doctor-reader = { $readers }.
+doctor-card = Sie antwortet.
+doctor-egk = Gesundheitskarte der Generation { $generation }, gültig.
+doctor-contactless = Gesundheitskarte der Generation { $generation } auf einem Leser ohne Kontakte. Sie braucht die Zugangsnummer (CAN), sechs Ziffern vorn auf der Karte.
+doctor-not-yet-valid = Die Gesundheitskarte ist noch nicht gültig.
+    .remedy = Prüfen Sie die Uhr dieses Computers, oder warten Sie bis zum ersten Tag der Gültigkeit.
+doctor-pin = Es sind noch { $tries } Versuche übrig; für diese Auskunft wurde keiner benutzt.
+doctor-pin-few = { $tries ->
+        [one] Es ist nur noch ein Versuch übrig; für diese Auskunft wurde keiner benutzt.
+       *[other] Es sind nur noch { $tries } Versuche übrig; für diese Auskunft wurde keiner benutzt.
+    }
+    .remedy = Sehen Sie im PIN-Brief nach, bevor Sie die PIN wieder eingeben. Eine richtige PIN gibt alle Versuche zurück; eine gesperrte entsperrt die PUK.
+doctor-pin-verified = Ein anderes Programm hat die PIN eingegeben, und die Karte ist noch offen.
+    .remedy = Ziehen Sie die Karte heraus und stecken Sie sie neu ein; dann ist sie wieder geschlossen.
+doctor-pin-transport = Die Karte hat noch die Transport-PIN aus dem PIN-Brief.
+    .remedy = Ersetzen Sie sie durch eine eigene PIN: „kartenbund card pin change“.
+doctor-pin-empty = Die Karte hat noch keine PIN.
+    .remedy = Wählen Sie eine: „kartenbund card pin change“. Nimmt die Karte keine an, bitten Sie Ihre Krankenkasse um eine PIN.
+doctor-clock = Sie stimmt mit der des Kontodienstes überein.
+doctor-clock-past = Sie steht in der Vergangenheit.
+    .remedy = { $os ->
+        [windows] Stellen Sie in den Einstellungen unter „Zeit und Sprache“ die Uhr automatisch.
+        [macos] Stellen Sie in den Systemeinstellungen unter „Datum & Uhrzeit“ die Uhr automatisch.
+       *[linux] Stellen Sie die Uhr: „sudo timedatectl set-ntp true“.
+    }
+doctor-clock-skew = { $seconds ->
+        [one] Sie geht um eine Sekunde anders als die des Kontodienstes.
+       *[other] Sie geht um { $seconds } Sekunden anders als die des Kontodienstes.
+    }
+    .remedy = { $os ->
+        [windows] Stellen Sie in den Einstellungen unter „Zeit und Sprache“ die Uhr automatisch.
+        [macos] Stellen Sie in den Systemeinstellungen unter „Datum & Uhrzeit“ die Uhr automatisch.
+       *[linux] Stellen Sie die Uhr: „sudo timedatectl set-ntp true“.
+    }
+doctor-network = Es reicht bis zum Kontodienst.
+doctor-account = Er antwortet mit dem Schlüssel der ersten Anmeldung, und Sie sind angemeldet.
+doctor-account-no-session = Er antwortet mit dem Schlüssel der ersten Anmeldung. Sie sind zurzeit nicht angemeldet.
+doctor-key-store = Er ist da; die Geräte-PIN wurde nicht gebraucht.
+doctor-key-store-pending = Eine Registrierung wurde gesendet, und die Antwort fehlt noch.
+    .remedy = Schließen Sie sie ab: „kartenbund register“.
+doctor-skipped = { $why ->
+        [image] Ein Kartenabbild steht für Leser und Karte.
+        [sandbox] Von hier aus ist der Dienst nicht zu sehen.
+        [service] Dafür wird der Dienst für Kartenleser gebraucht.
+        [usb] Hier lässt sich nicht sehen, was angeschlossen ist.
+        [no-usb-reader] Am USB-Anschluss ist kein Kartenleser zu sehen.
+        [driver] Dafür wird zuerst der Treiber gebraucht.
+        [reader] Dafür wird ein Kartenleser gebraucht.
+        [card] Dafür wird eine Gesundheitskarte gebraucht, die antwortet.
+        [can] Dafür wird die Zugangsnummer gebraucht (--can).
+        [clock] Zum Vergleich fehlt die Uhr des Kontodienstes.
+        [no-account] Es gibt noch keinen Kontodienst: Auf diesem Computer hat sich niemand angemeldet.
+        [address] Die Adresse des Kontodienstes ist nicht bekannt.
+        [proxy] Dazwischen steht ein Proxy; weiter lässt sich von hier nicht sehen.
+        [network] Dafür wird das Netz gebraucht.
+        [no-device] Dieser Computer ist nicht registriert.
+       *[other] Es gibt hier nichts zu prüfen.
+    }
+doctor-report-title = Diagnosebericht von Kartenbund
+doctor-report-private = Er enthält keine Namen, Nummern der Person oder Karte, PIN, Zertifikate, Ordner oder Namen des Computers.
 ## Schritte
 
 step-check-service = Der Dienst weist sich aus
@@ -290,12 +463,12 @@ number-card-number = Kennnummer der Karte (ICCSN), 20 Ziffern
       Auf der Rückseite, beginnt mit 80276. Dieses Programm fragt nie danach.
 number-payer-number = Kennnummer des Trägers (IK), 9 Ziffern
       Auf der Karte bei der Krankenkasse. Dieses Programm fragt nie danach.
-looks-like-can = Sechs Ziffern hat die Zugangsnummer (CAN) vorn auf der Karte, und auch die Geräte-PIN. Mehr: kartenbund help numbers
-looks-like-puk = Acht Ziffern hat die PUK aus dem PIN-Brief. Mehr: kartenbund help numbers
-looks-like-transport-pin = Fünf Ziffern hat die Transport-PIN; eine eigene wählen: kartenbund card pin change
-looks-like-card-number = Zwanzig Ziffern hat die Kennnummer auf der Rückseite der Karte; sie ist hier nicht gemeint. Mehr: kartenbund help numbers
-looks-like-payer-number = Neun Ziffern hat die Kennnummer der Krankenkasse; sie ist hier nicht gemeint. Mehr: kartenbund help numbers
-looks-like-insurance-number = Ein Buchstabe und neun Ziffern, das ist die Versichertennummer; sie ist hier nicht gemeint. Mehr: kartenbund help numbers
+looks-like-can = Sechs Ziffern hat die Zugangsnummer (CAN) vorn auf der Karte, und auch die Geräte-PIN. Mehr: „kartenbund help numbers“.
+looks-like-puk = Acht Ziffern hat die PUK aus dem PIN-Brief. Mehr: „kartenbund help numbers“.
+looks-like-transport-pin = Fünf Ziffern hat die Transport-PIN; eine eigene wählen: „kartenbund card pin change“.
+looks-like-card-number = Zwanzig Ziffern hat die Kennnummer auf der Rückseite der Karte; sie ist hier nicht gemeint. Mehr: „kartenbund help numbers“.
+looks-like-payer-number = Neun Ziffern hat die Kennnummer der Krankenkasse; sie ist hier nicht gemeint. Mehr: „kartenbund help numbers“.
+looks-like-insurance-number = Ein Buchstabe und neun Ziffern, das ist die Versichertennummer; sie ist hier nicht gemeint. Mehr: „kartenbund help numbers“.
 
 ## Hinweise
 
@@ -305,6 +478,10 @@ notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
     }
 notice-same-wrong-pin = Das ist dieselbe falsche PIN wie eben; sie wurde nicht noch einmal gesendet.
 notice-card-was-reset = Ein anderes Programm hat die Karte zurückgesetzt; es geht von vorn los. Eine PIN wird nur gesendet, wenn Sie sie noch einmal eingeben.
+notice-keypad-contactless = Der Leser hat eine Tastatur, aber eine Karte ohne Kontakte ist über sie nicht zu erreichen. Geben Sie die PIN auf diesem Computer ein.
+notice-keypad-does-not-fit = Der Leser hat eine Tastatur, aber sie ist dafür nicht gemacht. Die Eingabe geschieht auf diesem Computer.
+notice-keypad-length = Das waren zu wenige oder zu viele Ziffern. Die Karte hat nichts davon gesehen; es wurde kein Versuch verbraucht.
+notice-keypad-entries-differ = Die beiden Eingaben der neuen PIN waren verschieden. Die Karte hat nichts davon gesehen; es wurde kein Versuch verbraucht.
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
 notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
 notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
@@ -312,9 +489,23 @@ notice-clock-skew = Die Uhr dieses Computers geht um { $seconds } Sekunden ander
 
 ## Fragen
 
-ask-can-where = Die Karte liegt auf einem Leser ohne Kontakte. Er braucht die Zugangsnummer (CAN): sechs Ziffern vorn auf der Karte, meist oben rechts.
+keypad-pin = Geben Sie die PIN der Gesundheitskarte jetzt am Kartenleser ein, nicht auf dieser Tastatur ({ $tries ->
+        [one] letzter Versuch
+       *[other] noch { $tries } Versuche
+    }). Abbrechen können Sie am Leser.
+keypad-new-pin = Geben Sie am Kartenleser, nicht auf dieser Tastatur, die bisherige PIN der Gesundheitskarte ein ({ $tries ->
+        [one] letzter Versuch
+       *[other] noch { $tries } Versuche
+    }), dann zweimal eine neue mit 6 bis 8 Ziffern. Abbrechen können Sie am Leser.
+keypad-puk = Geben Sie die PUK (8 Ziffern) jetzt am Kartenleser ein, nicht auf dieser Tastatur. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige. Abbrechen können Sie am Leser.
+ask-can-where = Auf diesem Leser braucht die Karte ihre Zugangsnummer (CAN):
+    sechs Ziffern vorn auf der Karte, meist oben rechts; nicht die PIN.
+    Keine CAN? Nehmen Sie einen Leser mit Schlitz, oder bestellen Sie eine Karte.
 ask-can-again = Das ist nicht die Zugangsnummer dieser Karte. Es ist weder die PIN noch die Versichertennummer; versuchen Sie es noch einmal, gesperrt wird dabei nichts.
 ask-can = Zugangsnummer (6 Ziffern):
+ask-card-pin-what = Gemeint ist die PIN aus dem PIN-Brief oder Ihre eigene; nicht die CAN
+    vorn auf der Karte, nicht die PUK, nicht die Geräte-PIN dieses Computers.
+    Keine PIN? Die Krankenkasse schickt einen PIN-Brief, vor Ort oder mit PostIdent.
 ask-card-pin = PIN der Gesundheitskarte (6 bis 8 Ziffern, { $tries ->
         [one] letzter Versuch
        *[other] noch { $tries } Versuche
@@ -324,13 +515,24 @@ ask-last-try = Es ist nur noch ein Versuch übrig. Ist die PIN wieder falsch, wi
 ask-maybe-last-try = Die Karte sagt nicht, wie viele Versuche die Transport-PIN noch hat; dieser könnte der letzte sein.
     Trotzdem eingeben? [j/N]
 ask-yes = j
+ask-transport-pin-what = Die Transport-PIN steht im PIN-Brief und gilt, bis Sie eine eigene wählen:
+    fünf Ziffern; nicht die CAN (sechs), nicht die PUK (acht).
 ask-transport-pin = Transport-PIN aus dem PIN-Brief (5 Ziffern):
+ask-new-card-pin-what = Wählen Sie eine PIN für die Karte, die niemand errät: nicht die CAN, kein
+    Geburtsdatum. Sie gilt überall, wo nach der PIN dieser Karte gefragt wird.
 ask-new-card-pin = Neue PIN für die Gesundheitskarte (6 bis 8 Ziffern):
 ask-repeat-card-pin = Neue PIN der Gesundheitskarte noch einmal:
-ask-puk-what = Die PUK steht im PIN-Brief der Krankenkasse. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige.
+ask-puk-what = Die PUK steht im PIN-Brief: acht Ziffern; nicht die PIN, nicht die CAN.
+    Sie geht höchstens zehnmal; jede Eingabe zählt, auch eine richtige.
+    Keine PUK? Die Krankenkasse hilft mit PIN-Brief oder neuer Karte.
 ask-puk = PUK (8 Ziffern):
+ask-new-device-pin-what = Die Geräte-PIN denken Sie sich jetzt aus; sie gilt nur auf diesem Computer.
+    Nehmen Sie nicht die PIN der Karte und nicht die CAN.
 ask-new-device-pin = Neue Geräte-PIN für diesen Computer (genau 6 Ziffern):
 ask-repeat-device-pin = Geräte-PIN noch einmal:
+ask-device-pin-what = Gemeint sind die sechs Ziffern, die Sie bei „kartenbund register“ für diesen
+    Computer gewählt haben; nicht die PIN der Karte, nicht die CAN.
+    Vergessen? „kartenbund register --replace“ mit der Gesundheitskarte.
 ask-device-pin = Geräte-PIN (6 Ziffern):
 ask-password = Passwort:
 ask-match-code = Vergleichscode (2 Ziffern, steht dort, wo der Antrag gestellt wurde):
@@ -478,6 +680,8 @@ status-tries = { $tries ->
         [one] noch ein Versuch übrig
        *[other] noch { $tries } Versuche übrig
     }
+done-doctor = Nichts gefunden, was Sie hindert.
+done-doctor-report = Bericht geschrieben: { $path }. Lesen Sie ihn, bevor Sie ihn weitergeben.
 done-evidence-export = Nachweis geschrieben: { $path }
 done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beenden mit Strg+C.
@@ -521,6 +725,8 @@ demo-done = Alles hat geklappt, in { $seconds },{ $tenths } Sekunden.
 demo-files = Die Dateien liegen in { $path }
 demo-again = Selbst prüfen: { $command }
 
+ask-kvnr-what = Sie steht vorn auf der Karte: ein Großbuchstabe und neun Ziffern.
+    Nicht die CAN (sechs Ziffern), nicht die Kennnummer der Krankenkasse (neun).
 ask-kvnr = Versichertennummer (ein Großbuchstabe und neun Ziffern):
 
 ## Hilfe
@@ -541,8 +747,10 @@ arg-reader = Name des Kartenlesers, wie „kartenbund readers“ ihn zeigt
 arg-virtual-card = Kartenabbild anstelle eines Lesers
 arg-can = Zugangsnummer vorn auf der Karte, für Leser ohne Kontakte
 arg-contactless = Das Kartenabbild so benutzen, als läge die Karte auf einem Leser ohne Kontakte
+arg-scenario = Zustand der Karte und Eigenheiten des Lesers (docs/card.md)
 arg-short-apdus = Nur kurze Befehle an die Karte senden
 arg-wait = Höchstens so viele Sekunden auf Leser und Karte warten; 0: gar nicht. Sonst wartet das Programm nur in einem Terminal
+arg-report = Bericht zum Weitergeben in diese neue Datei schreiben, ohne persönliche Angaben
 arg-out = Datei, die geschrieben wird
 arg-explain = Die Sitzung zeigen, Befehl für Befehl, entschlüsselt und geprüft
 arg-file = Datei, die gelesen wird
@@ -554,12 +762,14 @@ arg-birth-date = Geburtsdatum
 arg-sex = Geschlecht: M, W, X oder D
 arg-payer-ik = Nummer der Krankenkasse (IK, neun Ziffern)
 arg-payer-name = Name der Krankenkasse
+arg-rsa = Alte Karte der Generation 2, die nur RSA-Schlüssel hat
 arg-iccsn = Kartennummer (20 Ziffern)
 arg-not-before = Erster Tag des Zertifikats
 arg-not-after = Letzter Tag des Zertifikats
 arg-service = Adresse des Dienstes: https://…
 arg-password-fd = Passwort von diesem Dateideskriptor lesen
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
+arg-no-keypad = PINs auf diesem Computer eingeben, auch wenn der Kartenleser eine Tastatur hat
 arg-method = Wie das Gerät gebunden wird
 arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll
 arg-keep-pin = Die bisherige PIN behalten und ihr nur alle Versuche zurückgeben
@@ -583,6 +793,7 @@ cmd = Bindet diesen Computer mit der Gesundheitskarte an Ihr Konto bei der Krank
 cmd-readers = Kartenleser und was darin steckt
 cmd-read = Gesundheitskarte lesen, ohne PIN
 cmd-record = Wie read, und die Befehle an die Karte als Datei aufzeichnen
+cmd-doctor = Prüft Dienst, Rechte, Treiber, Leser, Karte, Uhr, Netz und Kontodienst, und sagt, was hilft
 cmd-replay = Eine Aufzeichnung abspielen; mit --reader oder --virtual-card: ihre Befehle an diese Karte senden und die Antworten vergleichen
 cmd-virtual-card = Gesundheitskarte in Software
 cmd-virtual-card-new = Eine erfundene Karte machen

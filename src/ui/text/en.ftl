@@ -18,6 +18,7 @@ error-input-invalid = { $input ->
         [card_pin_length] The card PIN has six to eight digits.
         [can_shape] The card access number (CAN) has six digits.
         [transport_pin_length] The transport PIN has five digits.
+        [keypad_length] Too few or too many digits were typed on the card reader; the card has seen none of them.
         [puk_length] The PUK has eight digits.
         [entries_differ] The two entries of the new PIN differ.
         [match_code] The match code has two digits.
@@ -40,27 +41,82 @@ error-input-invalid = { $input ->
         [descriptor] Open the file descriptor for reading, for example with "--pin-fd 3 3<FILE".
        *[other] Start the command again and type it once more.
     }
-error-file = A file cannot be read or written: { $path }
-    .remedy = Check whether the folder exists, belongs to you, and the disk has room.
+error-file = { $why ->
+        [exists] The file "{ $path }" is there already; it is not written over.
+       *[other] A file cannot be read or written: { $path }
+    }
+    .remedy = { $why ->
+        [exists] Name another file, or delete this one first.
+       *[other] Check whether the folder exists, belongs to you, and the disk has room.
+    }
 
 error-file-damaged = A file of this program is damaged: { $path }
     .remedy = Rename the file and log in anew: "kartenbund login --service https://…".
 
-error-no-pcsc-service = The service for card readers (PC/SC) does not run, or does not let this program in.
-    .remedy = On Linux: "sudo apt install pcscd" and "sudo systemctl start pcscd.socket"; on Windows start the service "Smart Card"; on macOS plug the reader in again.
-error-no-reader = { $reader ->
-        [none] No card reader is connected.
-       *[other] The card reader "{ $reader }" is not connected.
+error-no-pcsc-service = The service for card readers (PC/SC) does not run.
+    .remedy = { $os ->
+        [debian] Install and start it: "sudo apt install pcscd libccid", then "sudo systemctl enable --now pcscd.socket".
+        [fedora] Install and start it: "sudo dnf install pcsc-lite pcsc-lite-ccid", then "sudo systemctl enable --now pcscd.socket".
+        [arch] Install and start it: "sudo pacman -S pcsclite ccid", then "sudo systemctl enable --now pcscd.socket".
+        [windows] Plug the card reader in: the service "Smart Card" (SCardSvr) then starts by itself. If not, start it in "Services".
+        [macos] It is part of macOS: plug the reader in again; if that does not help, restart the computer.
+       *[linux] Install pcsc-lite (pcscd) and ccid with the package manager, then "sudo systemctl enable --now pcscd.socket".
     }
-    .remedy = Plug the reader in and wait a few seconds; "kartenbund readers" shows which ones are found.
+error-not-allowed = { $why ->
+        [version] The service for card readers (PC/SC) runs, but its version and that of this program's library do not understand one another.
+        [flatpak] This program runs in Flatpak and may not use card readers there.
+        [snap] This program runs as a snap and may not use card readers there.
+       *[rights] The service for card readers (PC/SC) runs, but does not let this program in.
+    }
+    .remedy = { $why ->
+        [version] Bring pcscd and libpcsclite to the same version and restart the service: "sudo systemctl restart pcscd". In Flatpak or Snap, update this program as well.
+        [flatpak] Allow it: "flatpak override --user --socket=pcsc { $sandbox }", and start the program again.
+        [snap] Allow it: "sudo snap connect { $sandbox }:pcscd", and start the program again. The service pcscd must be installed on the computer itself.
+       *[rights] { $os ->
+            [windows] Work at the computer itself, not by remote desktop, or ask whoever looks after the computer.
+            [macos] Allow the program in "System Settings, Privacy & Security", or ask whoever looks after the computer.
+           *[linux] Log in at the computer itself, not over the network (SSH). Otherwise your user needs a polkit rule for org.debian.pcsc-lite.access_pcsc and access_card, or the group of /run/pcscd/pcscd.comm.
+        }
+    }
+error-no-reader = { $why ->
+        [driver] There is a card reader at the USB port, but the service for card readers does not know it: its driver is missing.
+        [reiner-sct] There is a card reader by REINER SCT at the USB port, but the service for card readers does not know it: it needs the maker's own driver.
+       *[none] { $reader ->
+            [none] No card reader is connected.
+           *[other] The card reader "{ $reader }" is not connected.
+        }
+    }
+    .remedy = { $why ->
+        [driver] { $os ->
+            [debian] "sudo apt install libccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
+            [fedora] "sudo dnf install pcsc-lite-ccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
+            [arch] "sudo pacman -S ccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
+           *[other] Install the driver "ccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
+        }
+        [reiner-sct] { $os ->
+            [debian] "sudo apt install libifd-cyberjack6", then "sudo systemctl restart pcscd" and plug the reader in again. New readers need the driver from www.reiner-sct.com.
+           *[other] Install the driver "cyberjack" with the package manager or from www.reiner-sct.com, then "sudo systemctl restart pcscd" and plug the reader in again.
+        }
+       *[none] Plug the reader in and wait a few seconds; "kartenbund readers" shows which ones are found.
+    }
 error-no-card = There is no card in the reader.
     .remedy = Put the health card into the reader, with the golden chip first.
 error-mute-card = The card does not answer.
-    .remedy = Turn the card over: the golden chip must point into the reader. If that does not help, clean the chip with a dry cloth.
+    .remedy = Turn the card over: the golden chip must point into the reader. If that does not help, clean the chip with a dry cloth, try another reader, or unplug the reader for five seconds.
 error-several-cards = More than one reader holds a card.
     .remedy = Name the right one with --reader NAME, or take the other cards out.
-error-card-in-use = Another program uses the card.
-    .remedy = Close other programs that read cards, and try again.
+error-card-in-use = { $holder ->
+        [scdaemon] Another program uses the card, most likely scdaemon of GnuPG, which keeps card readers for itself.
+       *[none] Another program uses the card.
+    }
+    .remedy = { $holder ->
+        [scdaemon] Set the reader free: "gpgconf --kill scdaemon". If that does not help, close banking and tax programs, the AusweisApp, practice software and browsers.
+       *[none] { $os ->
+            [windows] Close a second Kartenbund, banking and tax programs (StarMoney, ELSTER), the AusweisApp, practice software and browsers. Windows itself reads a card that was just put in (service "Certificate Propagation"): wait ten seconds.
+            [macos] Close a second Kartenbund, banking and tax programs (StarMoney, ELSTER), the AusweisApp, practice software and browsers. GnuPG sets the reader free with "gpgconf --kill scdaemon".
+           *[linux] Close a second Kartenbund, banking and tax programs (Hibiscus, ELSTER), the AusweisApp, practice software and browsers. GnuPG sets the reader free with "gpgconf --kill scdaemon".
+        }
+    }
 error-card-removed = The card or the reader was removed while it was used.
     .remedy = Put the card in again and start the command anew; nothing was left half done.
 error-card-timeout = The card did not answer in time.
@@ -85,13 +141,23 @@ error-card-deactivated = The insurer has switched off the application on this ca
     .remedy = Ask your insurer; you may have a newer card already.
 error-card-answer = The card refused a command ({ $command }: { $status }).
     .remedy = Put the card in again and try once more; if it stays, ask your insurer.
-error-card-data = The data on the card are damaged or incomplete.
-    .remedy = Try again; if it stays, ask your insurer to check the card.
+error-card-data = { $what ->
+        [no_certificate] The card lacks the certificate that says whom it belongs to.
+       *[other] The data on the card are damaged or incomplete.
+    }
+    .remedy = { $what ->
+        [no_certificate] Ask your insurer for a new card.
+       *[other] Try again; if it stays, ask your insurer to check the card.
+    }
 error-card-updating = The insurance data on the card were not updated to the end.
     .remedy = Have the card read once more in a doctor's practice.
 error-card-mismatch = The data on the card name another person than its certificate.
     .remedy = Do not use this card, and get in touch with your insurer.
 
+error-keypad-timeout = Nothing was typed on the card reader in time; no try was used.
+    .remedy = Have the PIN letter at hand and start the command again. The reader waits about half a minute.
+error-keypad-refused = The card reader does not take the PIN on its keypad; no try was used.
+    .remedy = Type the PIN on this computer: start the command with --no-keypad.
 error-card-pin-wrong = The card PIN is wrong; { $tries ->
         [one] one try is left
        *[other] { $tries } tries are left
@@ -108,10 +174,12 @@ error-card-transport-pin = The card still has the transport PIN of the PIN lette
     .remedy = Replace it by a PIN of your own first: "kartenbund card pin change".
 error-card-no-pin = { $why ->
         [empty] The card has no PIN yet.
+        [none_taken] The card has no PIN yet, and takes none either.
        *[other] The PIN of this card cannot be used.
     }
     .remedy = { $why ->
         [empty] Choose one: "kartenbund card pin change". If the card takes none, ask your insurer for a PIN.
+        [none_taken] Ask your insurer for a PIN. It checks who you are and sends you a PIN letter.
        *[other] Put the card in once more; if it stays like this, ask your insurer.
     }
 
@@ -142,8 +210,16 @@ error-other-insurer = { $detail ->
     }
     .remedy = Use the card of the insurer you are a member of now.
 
-error-service-unreachable = The insurer's service cannot be reached.
-    .remedy = Check the internet connection and the address of the service, and try again later.
+error-service-unreachable = { $why ->
+        [name] The address of the insurer's service is not to be found in the Internet.
+        [line] Nobody answers at the address of the insurer's service.
+       *[other] The insurer's service cannot be reached.
+    }
+    .remedy = { $why ->
+        [name] Check the internet connection; open a page in the browser, for example.
+        [line] Check the internet connection, a firewall and the address of the service, and try again later.
+       *[other] Check the internet connection and the address of the service, and try again later.
+    }
 error-service-refused = The insurer's service refused ({ $code }).
     .remedy = Try again; if it stays, tell the insurer the line "Technical".
 error-service-answer = The service answered something that cannot be understood or contradicts itself; nothing was signed that was not checked.
@@ -221,6 +297,23 @@ error-session-file = The recorded session cannot be read or written (line { $lin
     .remedy = Check the file; docs/card.md describes the format.
 error-card-image = The card image cannot be loaded.
     .remedy = Name an image in gematik's XML format, or make one: "kartenbund virtual-card new".
+error-scenario = { $why ->
+        [unknown] Line { $line } of the scenario: there is no key "{ $key }".
+        [value] Line { $line } of the scenario: "{ $key }" cannot be like that.
+        [combination] In the scenario, "{ $key }" does not go with "{ $other }".
+        [card] The scenario does not fit this card: it has nothing that "{ $key }" could change.
+        [contactless] "{ $key }" in the scenario is for cards without contacts.
+        [reader] The virtual reader of PC/SC cannot do "{ $key }" of the scenario.
+       *[text] The scenario is no text.
+    }
+    .remedy = { $why ->
+        [unknown] Perhaps "{ $nearest }" is meant; docs/card.md lists all keys.
+        [value] docs/card.md lists all keys and what may stand behind them.
+        [card] Take another card, or strike the line out.
+        [contactless] Add --contactless, or strike the line out.
+        [reader] Use the card with --virtual-card, or strike the line out.
+       *[other] Correct the file; docs/card.md lists all keys.
+    }
 error-reader-port = The virtual reader cannot be reached at this address.
     .remedy = Install vsmartcard-vpcd, start pcscd, and check the address behind --vpcd.
 error-session-forged = Line { $line } of the session is not right: { $what ->
@@ -233,6 +326,86 @@ error-session-forged = Line { $line } of the session is not right: { $what ->
     }. Nothing after it is to be believed.
     .remedy = Take a session that nobody changed; if that one is not right either, card or reader did not keep to the protocol.
 
+## Diagnosis
+
+doctor-step-service = Service for card readers
+doctor-step-rights = Rights
+doctor-step-driver = Driver
+doctor-step-reader = Card reader
+doctor-step-card = Card
+doctor-step-card-type = Type of card
+doctor-step-pin = PIN of the card
+doctor-step-clock = Clock
+doctor-step-network = Network
+doctor-step-account = Account service
+doctor-step-key-store = Key of this computer
+doctor-verdict-ok = ok
+doctor-verdict-warning = note
+doctor-verdict-failed = failed
+doctor-verdict-skipped = not checked
+doctor-service = It runs.
+doctor-rights = This program may use the service.
+doctor-driver = The service knows the reader that is connected.
+doctor-reader = { $readers }.
+doctor-card = It answers.
+doctor-egk = Health card of generation { $generation }, valid.
+doctor-contactless = Health card of generation { $generation } on a reader without contacts. It needs the card access number (CAN), six digits on the front of the card.
+doctor-not-yet-valid = The health card is not valid yet.
+    .remedy = Check the clock of this computer, or wait for the first day of its validity.
+doctor-pin = { $tries } tries are left; none was spent to know that.
+doctor-pin-few = { $tries ->
+        [one] Only one try is left; none was spent to know that.
+       *[other] Only { $tries } tries are left; none was spent to know that.
+    }
+    .remedy = Look it up in the PIN letter before you enter the PIN again. A right PIN gives all tries back; a blocked one is unblocked by the PUK.
+doctor-pin-verified = Another program has entered the PIN, and the card is still open.
+    .remedy = Take the card out and put it in again; it is closed then.
+doctor-pin-transport = The card still has the transport PIN of the PIN letter.
+    .remedy = Replace it by a PIN of your own: "kartenbund card pin change".
+doctor-pin-empty = The card has no PIN yet.
+    .remedy = Choose one: "kartenbund card pin change". If the card takes none, ask your insurer for a PIN.
+doctor-clock = It agrees with that of the account service.
+doctor-clock-past = It stands in the past.
+    .remedy = { $os ->
+        [windows] Have the clock set automatically, in Settings under "Time & language".
+        [macos] Have the clock set automatically, in System Settings under "Date & Time".
+       *[linux] Set the clock: "sudo timedatectl set-ntp true".
+    }
+doctor-clock-skew = { $seconds ->
+        [one] It differs from that of the account service by one second.
+       *[other] It differs from that of the account service by { $seconds } seconds.
+    }
+    .remedy = { $os ->
+        [windows] Have the clock set automatically, in Settings under "Time & language".
+        [macos] Have the clock set automatically, in System Settings under "Date & Time".
+       *[linux] Set the clock: "sudo timedatectl set-ntp true".
+    }
+doctor-network = It reaches the account service.
+doctor-account = It answers with the key of the first login, and you are logged in.
+doctor-account-no-session = It answers with the key of the first login. You are not logged in at present.
+doctor-key-store = It is there; the device PIN was not needed.
+doctor-key-store-pending = A registration was sent, and the answer is still missing.
+    .remedy = Complete it: "kartenbund register".
+doctor-skipped = { $why ->
+        [image] A card image stands for reader and card.
+        [sandbox] The service cannot be seen from here.
+        [service] That needs the service for card readers.
+        [usb] What is plugged in cannot be seen here.
+        [no-usb-reader] No card reader is to be seen at the USB ports.
+        [driver] That needs the driver first.
+        [reader] That needs a card reader.
+        [card] That needs a health card that answers.
+        [can] That needs the card access number (--can).
+        [clock] The clock of the account service is missing to compare it with.
+        [no-account] There is no account service yet: nobody has logged in on this computer.
+        [address] The address of the account service is not known.
+        [proxy] A proxy stands between; what lies behind it cannot be seen from here.
+        [network] That needs the network.
+        [no-device] This computer is not registered.
+       *[other] There is nothing to check here.
+    }
+doctor-report-title = Diagnostic report of Kartenbund
+doctor-report-private = It holds no names, numbers of the person or the card, PIN, certificates, folders or names of the computer.
 ## Steps
 
 step-check-service = The service shows who it is
@@ -290,12 +463,12 @@ number-card-number = Number of the card (ICCSN, "Kennnummer der Karte"), 20 digi
       On the back, begins with 80276. This program never asks for it.
 number-payer-number = Number of the insurer (IK, "Kennnummer des Trägers"), 9 digits
       On the card, beside the name of the insurer. Never asked for.
-looks-like-can = Six digits: so has the access number (CAN) on the front of the card, and the device PIN. More: kartenbund help numbers
-looks-like-puk = Eight digits: so has the PUK of the PIN letter. More: kartenbund help numbers
-looks-like-transport-pin = Five digits: so has the transport PIN; to choose one of your own: kartenbund card pin change
-looks-like-card-number = Twenty digits: that is the number on the back of the card, which is not meant here. More: kartenbund help numbers
-looks-like-payer-number = Nine digits: that is the number of the insurer, which is not meant here. More: kartenbund help numbers
-looks-like-insurance-number = A letter and nine digits: that is the insurance number, which is not meant here. More: kartenbund help numbers
+looks-like-can = Six digits: so has the access number (CAN) on the front of the card, and the device PIN. More: "kartenbund help numbers".
+looks-like-puk = Eight digits: so has the PUK of the PIN letter. More: "kartenbund help numbers".
+looks-like-transport-pin = Five digits: so has the transport PIN; to choose one of your own: "kartenbund card pin change".
+looks-like-card-number = Twenty digits: that is the number on the back of the card, which is not meant here. More: "kartenbund help numbers".
+looks-like-payer-number = Nine digits: that is the number of the insurer, which is not meant here. More: "kartenbund help numbers".
+looks-like-insurance-number = A letter and nine digits: that is the insurance number, which is not meant here. More: "kartenbund help numbers".
 
 ## Notices
 
@@ -305,6 +478,10 @@ notice-wrong-card-pin = The card PIN was wrong. { $tries ->
     }
 notice-same-wrong-pin = That is the same wrong PIN as before; it was not sent again.
 notice-card-was-reset = Another program has reset the card; it starts over. A PIN is sent only if you type it once more.
+notice-keypad-contactless = The reader has a keypad, but a card without contacts cannot be reached through it. Type the PIN on this computer.
+notice-keypad-does-not-fit = The reader has a keypad, but it is not made for this. You type on this computer.
+notice-keypad-length = Those were too few or too many digits. The card has seen none of them; no try was used.
+notice-keypad-entries-differ = The two entries of the new PIN differed. The card has seen none of them; no try was used.
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
 notice-decision-had-arrived = The decision had arrived; its receipt is checked.
 notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
@@ -312,9 +489,23 @@ notice-clock-skew = The clock of this computer differs from the service's by { $
 
 ## Questions
 
-ask-can-where = The card lies on a reader without contacts, which needs the card access number (CAN): six digits on the front of the card, mostly top right.
+keypad-pin = Please type the PIN of the health card on the card reader now, not on this keyboard ({ $tries ->
+        [one] last try
+       *[other] { $tries } tries left
+    }). You can cancel on the reader.
+keypad-new-pin = Please type on the card reader, not on this keyboard, the present PIN of the health card ({ $tries ->
+        [one] last try
+       *[other] { $tries } tries left
+    }), then twice a new one of 6 to 8 digits. You can cancel on the reader.
+keypad-puk = Please type the PUK (8 digits) on the card reader now, not on this keyboard. It can be used ten times at most; every entry counts, also a right one. You can cancel on the reader.
+ask-can-where = On this reader the card needs its card access number (CAN):
+    six digits on the front of the card, mostly top right; not the PIN.
+    No CAN? Take a reader with a slot, or ask your insurer for a new card.
 ask-can-again = That is not the access number of this card. It is neither the PIN nor the insurance number; try again, nothing gets blocked.
 ask-can = Card access number (6 digits):
+ask-card-pin-what = This is the PIN of the PIN letter, or your own; not the CAN on the front of the
+    card, not the PUK, not the device PIN of this computer.
+    No PIN? Your insurer sends a PIN letter, at its office or with PostIdent.
 ask-card-pin = PIN of the health card (6 to 8 digits, { $tries ->
         [one] last try
        *[other] { $tries } tries left
@@ -324,13 +515,24 @@ ask-last-try = Only one try is left. If the PIN is wrong again it is blocked, an
 ask-maybe-last-try = The card does not tell how many tries the transport PIN has left; this one may be the last.
     Enter it all the same? [y/N]
 ask-yes = y
+ask-transport-pin-what = The transport PIN is in the PIN letter and holds until you choose your own:
+    five digits; not the CAN (six), not the PUK (eight).
 ask-transport-pin = Transport PIN from the PIN letter (5 digits):
+ask-new-card-pin-what = Choose a PIN for the card that nobody guesses: not the CAN, no date of birth.
+    It holds wherever the PIN of this card is asked for.
 ask-new-card-pin = New PIN for the health card (6 to 8 digits):
 ask-repeat-card-pin = New PIN of the health card once more:
-ask-puk-what = The PUK is in the PIN letter of your insurer. It can be used ten times at most; every entry counts, also a right one.
+ask-puk-what = The PUK is in the PIN letter: eight digits; not the PIN, not the CAN.
+    It can be used ten times at most; every entry counts, also a right one.
+    No PUK? Ask your insurer for a PIN letter or a new card.
 ask-puk = PUK (8 digits):
+ask-new-device-pin-what = You make up the device PIN now; it holds on this computer only.
+    Do not take the PIN of the card, nor the CAN.
 ask-new-device-pin = New device PIN for this computer (exactly 6 digits):
 ask-repeat-device-pin = Device PIN once more:
+ask-device-pin-what = These are the six digits you chose for this computer at "kartenbund register";
+    not the PIN of the card, not the CAN.
+    Forgotten? "kartenbund register --replace" with the health card.
 ask-device-pin = Device PIN (6 digits):
 ask-password = Password:
 ask-match-code = Match code (2 digits, shown where the application was submitted):
@@ -478,6 +680,8 @@ status-tries = { $tries ->
         [one] one try left
        *[other] { $tries } tries left
     }
+done-doctor = Nothing found that hinders you.
+done-doctor-report = Report written: { $path }. Read it before you pass it on.
 done-evidence-export = Evidence written: { $path }
 done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = The card is in the virtual reader { $address }. Stop with Ctrl+C.
@@ -521,6 +725,8 @@ demo-done = Everything worked, in { $seconds }.{ $tenths } seconds.
 demo-files = The files are in { $path }
 demo-again = Check it yourself: { $command }
 
+ask-kvnr-what = It is on the front of the card: a capital letter and nine digits.
+    Not the CAN (six digits), not the number of the insurer (nine).
 ask-kvnr = Insurance number (one capital letter and nine digits):
 
 ## Help
@@ -541,8 +747,10 @@ arg-reader = Name of the card reader, as "kartenbund readers" shows it
 arg-virtual-card = Card image in place of a reader
 arg-can = Card access number on the front of the card, for readers without contacts
 arg-contactless = Use the card image as if the card lay on a reader without contacts
+arg-scenario = State of the card and ways of the reader (docs/card.md)
 arg-short-apdus = Send short commands to the card only
 arg-wait = Wait for reader and card at most so many seconds; 0: not at all. Otherwise the program waits in a terminal only
+arg-report = Write a report to pass on into this new file, without anything personal
 arg-out = File to write
 arg-explain = Show the session, command by command, decrypted and checked
 arg-file = File to read
@@ -554,12 +762,14 @@ arg-birth-date = Date of birth
 arg-sex = Sex: M, W, X or D
 arg-payer-ik = Number of the insurer (IK, nine digits)
 arg-payer-name = Name of the insurer
+arg-rsa = Old card of generation 2, with RSA keys only
 arg-iccsn = Card number (20 digits)
 arg-not-before = First day of the certificate
 arg-not-after = Last day of the certificate
 arg-service = Address of the service: https://…
 arg-password-fd = Read the password from this file descriptor
 arg-pin-fd = Read PINs from this file descriptor, one in a line
+arg-no-keypad = Type PINs on this computer although the card reader has a keypad
 arg-method = How the device is bound
 arg-device-name = What this computer is to be called in the list of devices
 arg-keep-pin = Keep the PIN there is, and only give it all its tries again
@@ -583,6 +793,7 @@ cmd = Binds this computer to your health-insurance account with the health card
 cmd-readers = Card readers and what is in them
 cmd-read = Read the health card, without PIN
 cmd-record = Like read, and record the commands to the card as a file
+cmd-doctor = Checks service, rights, driver, reader, card, clock, network and account service, and says what helps
 cmd-replay = Play a recorded session; with --reader or --virtual-card: send its commands to that card and compare the answers
 cmd-virtual-card = A health card in software
 cmd-virtual-card-new = Make a fictional card

@@ -25,10 +25,16 @@ impl Session {
         let file = self.file.and_then(|index| files.get(index)).ok_or(StatusWord::NO_CURRENT_EF)?;
         let FileKind::Transparent(content) = &file.kind else { return Err(StatusWord::WRONG_FILE_TYPE) };
         self.authorise(image, self.folder, &file.guard, header)?;
+        let ends = image.ways.end_of_file;
         // An empty file has nothing at offset 0 either.
-        let rest = content.get(offset..).filter(|rest| !rest.is_empty()).ok_or(StatusWord::OFFSET_TOO_BIG)?;
-        // Only who names a number of bytes is told that there are fewer.
-        let status = if ne > rest.len() && !command.wildcard { StatusWord::END_OF_FILE } else { StatusWord::OK };
+        let rest = content.get(offset..).filter(|rest| !rest.is_empty());
+        let rest = match ends {
+            Some(StatusWord::END_OF_FILE) => rest.unwrap_or_default(),
+            _ => rest.ok_or(StatusWord::OFFSET_TOO_BIG)?,
+        };
+        // Only who names a number of bytes is told that there are fewer, unless the card has its own way.
+        let tells = ends.map_or(!command.wildcard, |ends| ends == StatusWord::END_OF_FILE);
+        let status = if ne > rest.len() && tells { StatusWord::END_OF_FILE } else { StatusWord::OK };
         Ok(ResponseApdu::new(rest.get(..ne).unwrap_or(rest), status))
     }
 }

@@ -26,11 +26,12 @@ impl Session {
             return done();
         }
         let is_enabled = password.enabled;
+        let blocked = image.ways.blocked;
         let data = image.reference_data(id).ok_or(StatusWord::REFERENCE_NOT_FOUND)?;
         let status = match (data.tries, data.transport) {
             _ if !is_enabled => StatusWord::PIN_DISABLED,
             // A blocked PIN is shown as such even before its owner has set it (COS 3.13.1).
-            (0, _) => StatusWord::wrong_pin(0),
+            (0, _) => blocked,
             (_, TransportStatus::TransportPin) => StatusWord::TRANSPORT_PIN,
             (_, TransportStatus::EmptyPin) => StatusWord::EMPTY_PIN,
             (tries, TransportStatus::Regular) => StatusWord::wrong_pin(tries.min(15)),

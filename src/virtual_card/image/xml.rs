@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::super::access::{AccessRules, LifeCycle};
 use super::{
     ConnectionKey, File, FileKind, Folder, FolderId, Guard, Image, ImageError, KeySecret, MAX_FILE, Password,
-    PasswordSecret, PrivateKey, ReferenceData, TransportStatus, Uses,
+    PasswordSecret, PrivateKey, ReferenceData, TransportStatus, Uses, Ways,
 };
 use crate::identity::xml;
 use crate::secret::{Can, SecretBytes, SecretText};
@@ -44,7 +44,8 @@ pub(super) fn parse(text: &str) -> Result<Image, ImageError> {
     let system_state = system_state.map_or(LifeCycle::Activated, |word| life_cycle(&word));
 
     let mut room = MAX_CONTENT;
-    let mut image = Image { atr: atr(system)?, root: mf.folder(None, system_state, &mut room)?, others: Vec::new() };
+    let root = mf.folder(None, system_state, &mut room)?;
+    let mut image = Image { atr: atr(system)?, ways: Ways::default(), root, others: Vec::new() };
     let mut open: VecDeque<_> = mf.folders().map(|object| (object, FolderId::ROOT, 1)).collect();
     while let Some((object, parent, depth)) = open.pop_front() {
         if depth > MAX_DEPTH {

@@ -10,9 +10,11 @@ use const_oid::db::rfc4519;
 use der::asn1::{Any, Ia5String, OctetString, PrintableStringRef, Utf8StringRef};
 use der::pem::{self, LineEnding, PemLabel as _};
 use der::{Decode as _, Encode as _};
+use ecdsa::SigningKey;
 use ecdsa::elliptic_curve::Generate as _;
-use ecdsa::{SigningKey, VerifyingKey};
 use rand_core::CryptoRng;
+use rsa::pkcs1v15;
+use rsa::sha2::Sha256;
 use time::{Duration, OffsetDateTime};
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;
@@ -28,8 +30,9 @@ use x509_cert::ext::pkix::{
 use x509_cert::ext::{Extension, ToExtension as _};
 use x509_cert::name::{Name, RdnSequence};
 use x509_cert::serial_number::SerialNumber;
-use x509_cert::spki::{SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
+use x509_cert::spki::{EncodePublicKey, SubjectPublicKeyInfo, SubjectPublicKeyInfoRef};
 use x509_cert::time::{Time, Validity};
+use zeroize::Zeroizing;
 
 use super::data::payer_ik;
 use super::{Blueprint, CertificateType, PersonaliseError};
@@ -37,6 +40,10 @@ use super::{Blueprint, CertificateType, PersonaliseError};
 /// The CA of the project's own cards, made by `fixtures/make-test-ca.sh`. Its key is published.
 const CERTIFICATE: &str = include_str!("../../../fixtures/pki/test-egk-ca.pem");
 const PRIVATE_KEY: &str = include_str!("../../../fixtures/pki/test-egk-ca.key.pem");
+
+/// The same for old cards, with RSA.
+const RSA_CERTIFICATE: &str = include_str!("../../../fixtures/pki/test-egk-rsa-ca.pem");
+const RSA_PRIVATE_KEY: &str = include_str!("../../../fixtures/pki/test-egk-rsa-ca.key.pem");
 
 /// `gem_or_cp`: the certificate policy of the telematics infrastructure.
 const GEM_OR_CP: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.276.0.76.4.163");
@@ -54,9 +61,15 @@ const MAX_NAME: usize = 64;
 
 /// A CA for fictional cards.
 pub struct TestCa {
-    key: SigningKey<BrainpoolP256r1>,
+    key: CaKey,
     name: Name,
     der: Vec<u8>,
+}
+
+/// How a CA signs: ECDSA with SHA-256, or RSASSA-PKCS1-v1_5 with SHA-256, as those of old cards do.
+enum CaKey {
+    E256(SigningKey<BrainpoolP256r1>),
+    Rsa(pkcs1v15::SigningKey<Sha256>),
 }
 
 impl TestCa {
@@ -65,12 +78,23 @@ impl TestCa {
     /// # Errors
     /// [`PersonaliseError::Ca`] when the files it was compiled from are damaged.
     pub fn built_in() -> Result<Self, PersonaliseError> {
-        let damaged = |_| PersonaliseError::Ca;
-        let (_, der) = pem::decode_vec(CERTIFICATE.as_bytes()).map_err(damaged)?;
-        let (_, key) = pem::decode_vec(PRIVATE_KEY.as_bytes()).map_err(damaged)?;
-        let key = bp256::r1::SecretKey::from_pkcs8_der(&key).map_err(|_| PersonaliseError::Ca)?;
+        let key = bp256::r1::SecretKey::from_pkcs8_der(&der_of(PRIVATE_KEY)?).map_err(|_| PersonaliseError::Ca)?;
+        Self::with(CaKey::E256(key.into()), CERTIFICATE)
+    }
+
+    /// The project's own CA for cards of generation 2, which signs with RSA. Everybody has its key, too.
+    ///
+    /// # Errors
+    /// As for [`built_in`](Self::built_in).
+    pub fn built_in_rsa() -> Result<Self, PersonaliseError> {
+        let key = rsa::PrivateKey::from_pkcs8_der(&der_of(RSA_PRIVATE_KEY)?).map_err(|_| PersonaliseError::Ca)?;
+        Self::with(CaKey::Rsa(pkcs1v15::SigningKey::new(key)), RSA_CERTIFICATE)
+    }
+
+    fn with(key: CaKey, certificate: &str) -> Result<Self, PersonaliseError> {
+        let der = der_of(certificate)?;
         let certificate = Certificate::from_der(&der).map_err(|_| PersonaliseError::Ca)?;
-        Ok(Self { key: key.into(), name: certificate.tbs_certificate().subject().clone(), der })
+        Ok(Self { key, name: certificate.tbs_certificate().subject().clone(), der: der.to_vec() })
     }
 
     /// A new CA that nobody knows, valid from `now` for ten years.
@@ -83,7 +107,9 @@ impl TestCa {
         let name = name(&[(rfc4519::O, "Kartenbund NOT-VALID"), (rfc4519::OU, unit), (rfc4519::CN, common_name)])?;
         let profile = Profile { issuer: name.clone(), subject: name.clone(), kind: Kind::Ca };
         let validity = (now, now + Duration::days(3652));
-        let der = profile.certify(key.verifying_key(), validity, &key, rng)?;
+        let public_key = *key.verifying_key();
+        let key = CaKey::E256(key);
+        let der = profile.certify(&public_key, validity, &key, rng)?;
         Ok(Self { key, name, der })
     }
 
@@ -105,7 +131,7 @@ impl TestCa {
     pub(super) fn certify(
         &self,
         blueprint: &Blueprint,
-        public_key: &VerifyingKey<BrainpoolP256r1>,
+        public_key: &impl EncodePublicKey,
         validity: (OffsetDateTime, OffsetDateTime),
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, PersonaliseError> {
@@ -117,10 +143,15 @@ impl TestCa {
         const TEST_ONLY: &str = " TEST-ONLY";
         let full_name = format!("{given_name} {}", blueprint.family_name);
         let common_name: String = full_name.chars().take(MAX_NAME - TEST_ONLY.len()).chain(TEST_ONLY.chars()).collect();
+        let mut units = [payer_ik(blueprint), blueprint.kvnr.as_str()];
+        if blueprint.units_swapped {
+            units.reverse();
+        }
+        let [first, second] = units;
         let subject = name(&[
             (rfc4519::O, &blueprint.payer_name),
-            (rfc4519::OU, payer_ik(blueprint)),
-            (rfc4519::OU, blueprint.kvnr.as_str()),
+            (rfc4519::OU, first),
+            (rfc4519::OU, second),
             (rfc4519::SN, &blueprint.family_name),
             (rfc4519::GIVEN_NAME, &given_name),
             (rfc4519::CN, &common_name),
@@ -138,6 +169,15 @@ impl fmt::Debug for TestCa {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TestCa({})", self.name)
     }
+}
+
+fn der_of(pem: &str) -> Result<Zeroizing<Vec<u8>>, PersonaliseError> {
+    pem::decode_vec(pem.as_bytes()).map(|(_, der)| Zeroizing::new(der)).map_err(|_| PersonaliseError::Ca)
+}
+
+/// A new RSA key of 2048 bits.
+pub(super) fn new_rsa_key(rng: &mut dyn CryptoRng) -> Result<rsa::PrivateKey, PersonaliseError> {
+    rsa::PrivateKey::new(rng, 2048).map_err(|_| PersonaliseError::RsaKey)
 }
 
 /// A new key on brainpoolP256r1.
@@ -177,9 +217,9 @@ enum Kind {
 impl Profile {
     fn certify(
         self,
-        public_key: &VerifyingKey<BrainpoolP256r1>,
+        public_key: &impl EncodePublicKey,
         (from, until): (OffsetDateTime, OffsetDateTime),
-        issuer_key: &SigningKey<BrainpoolP256r1>,
+        issuer_key: &CaKey,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, PersonaliseError> {
         // 63 bits: positive, and as short as on real cards.
@@ -187,7 +227,10 @@ impl Profile {
         let validity = Validity::new(time(from)?, time(until)?);
         let public_key = SubjectPublicKeyInfo::from_key(public_key).map_err(builder::Error::from)?;
         let builder = CertificateBuilder::new(self, serial, validity, public_key)?;
-        let certificate = builder.build::<_, ecdsa::der::Signature<BrainpoolP256r1>>(issuer_key)?;
+        let certificate = match issuer_key {
+            CaKey::E256(key) => builder.build::<_, ecdsa::der::Signature<BrainpoolP256r1>>(key)?,
+            CaKey::Rsa(key) => builder.build::<_, pkcs1v15::Signature>(key)?,
+        };
         Ok(certificate.to_der()?)
     }
 }

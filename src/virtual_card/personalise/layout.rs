@@ -3,6 +3,8 @@
 
 use bp256::BrainpoolP256r1;
 use ecdsa::SigningKey;
+use rsa::BoxedUint;
+use rsa::traits::{PrivateKeyParts as _, PublicKeyParts as _};
 use zeroize::Zeroizing;
 
 use super::PersonaliseError;
@@ -14,14 +16,14 @@ pub(super) struct Content<'a> {
     pub(super) pd: Vec<u8>,
     pub(super) vd: Vec<u8>,
     pub(super) gvd: Vec<u8>,
-    /// C.CH.AUT.E256 (DER).
-    pub(super) certificate: Vec<u8>,
+    /// C.CH.AUT.E256 (DER) and PrK.CH.AUT.E256.
+    pub(super) e256: Option<(Vec<u8>, &'a SigningKey<BrainpoolP256r1>)>,
+    /// C.CH.AUT.R2048 (DER) and PrK.CH.AUT.R2048.
+    pub(super) r2048: Option<(Vec<u8>, &'a rsa::PrivateKey)>,
     /// PIN blocks in hexadecimal.
     pub(super) pin: Zeroizing<String>,
     pub(super) puk: Zeroizing<String>,
     pub(super) can: Zeroizing<String>,
-    /// PrK.CH.AUT.E256.
-    pub(super) key: &'a SigningKey<BrainpoolP256r1>,
 }
 
 /// An answer to reset that card software knows as a health card's.
@@ -30,6 +32,9 @@ const ATR: &str = "3BD097FF81B1FE451F072B";
 const EF_ATR: &str = "E0110202080902030080020202080902020809";
 /// PACE with AES-128 on brainpoolP256r1 (BSI TR-03110).
 const EF_CARD_ACCESS: &str = "31143012060A04007F0007020204020202010202010D";
+/// Object system 4.3.2 of generation 2; the same product.
+const EF_VERSION2_G2: &str =
+    "EF2BC003020000C103040302C2104B525442445649525455414C20010000C403010000C503020000C703010000";
 /// Object system 4.5.2; product `KRTBD` `VIRTUAL ` 1.0.0.
 const EF_VERSION2: &str = "EF2BC003020000C103040502C2104B525442445649525455414C20010000C403010000C503020000C703010000";
 
@@ -53,32 +58,43 @@ pub(super) fn image(content: &Content<'_>) -> Result<String, PersonaliseError> {
         file("EF.GVD", "d003", "03", 600, &hex(&content.gvd), GVD_READERS, &channel(GVD_READERS))?,
         file("EF.StatusVD", "d00c", "0c", 25, &hex(&content.status_vd), ALWAYS, CHANNEL)?,
     ];
-    let esign = [
-        file("EF.C.CH.AUT.E256", "c504", "04", 1900, &hex(&content.certificate), ALWAYS, CHANNEL)?,
-        private_key(content.key),
-    ];
+    let mut esign = Vec::new();
+    if let Some((certificate, key)) = &content.e256 {
+        esign.push(file("EF.C.CH.AUT.E256", "c504", "04", 1900, &hex(certificate), ALWAYS, CHANNEL)?);
+        esign.push(private_key(key));
+    }
+    if let Some((certificate, key)) = &content.r2048 {
+        esign.push(file("EF.C.CH.AUT.R2048", "c500", "01", 1900, &hex(certificate), ALWAYS, CHANNEL)?);
+        esign.push(rsa_key(key));
+    }
+    // Cards of generation 2 have contacts only.
+    let is_old = content.e256.is_none();
+    let version = if is_old { EF_VERSION2_G2 } else { EF_VERSION2 };
     let gdo = format!("5A0A{}", hex(&content.iccsn));
-    let mf = [
+    let mut mf = vec![
         folder("DF.HCA", "Application", "d27600000102", None, &hca),
         folder("DF.ESIGN", "Application", "a000000167455349474e", None, &esign),
         file("EF.ATR", "2f01", "1d", 19, EF_ATR, ALWAYS, ALWAYS)?,
-        file("EF.CardAccess", "011c", "1c", 22, EF_CARD_ACCESS, ALWAYS, ALWAYS)?,
         ef_dir(),
         file("EF.GDO", "2f02", "02", 12, &gdo, ALWAYS, CHANNEL)?,
-        file("EF.Version2", "2f11", "11", 60, EF_VERSION2, ALWAYS, ALWAYS)?,
+        file("EF.Version2", "2f11", "11", 60, version, ALWAYS, ALWAYS)?,
         pin_ch(&content.pin, &content.puk),
         mrpin_home(),
-        can(&content.can),
     ];
+    if !is_old {
+        mf.push(file("EF.CardAccess", "011c", "1c", 22, EF_CARD_ACCESS, ALWAYS, ALWAYS)?);
+        mf.push(can(&content.can));
+    }
     let mf = folder("MF", "ADF", "d2760001448000", Some("3f00"), &mf);
     let iccsn8: String = hex(&content.iccsn).chars().skip(4).collect();
     let system = [("coldAnswerToReset", ATR), ("warmAnswerToReset", ATR), ("iccsn8", &iccsn8)];
     Ok(format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
          <!-- A fictional card of the Kartenbund project. NOT-VALID, TEST-ONLY: its keys are published. -->\n\
-         <card version=\"3\" name=\"eGK G2.1, PTV_4.5.2, Kartenbund NOT-VALID\">\n<objectSystem>\n\
+         <card version=\"3\" name=\"eGK {}, Kartenbund NOT-VALID\">\n<objectSystem>\n\
          <attribute id=\"root\">\n{mf}</attribute>\n{}\
          <attribute id=\"lifeCycleStatus\">ACTIVATED</attribute>\n</objectSystem>\n</card>\n",
+        if is_old { "G2, PTV_4.3.2" } else { "G2.1, PTV_4.5.2" },
         attributes(&system),
     ))
 }
@@ -214,4 +230,25 @@ fn private_key(key: &SigningKey<BrainpoolP256r1>) -> String {
         ("P", &point),
     ];
     object("PrK.CH.AUT.E256", "PrivateElcKey", &own, "")
+}
+
+fn rsa_key(key: &rsa::PrivateKey) -> String {
+    let number = |number: &BoxedUint| -> Zeroizing<String> {
+        let bytes = Zeroizing::new(number.to_be_bytes().into_vec());
+        Zeroizing::new(hex::encode_upper(&*bytes))
+    };
+    let prime = |index: usize| key.primes().get(index).map(|prime| number(prime)).unwrap_or_default();
+    let contactless = format!("AND{{SMMAC(02),SMCMDENC,SMRSPENC,{KEY_USERS}}}");
+    let own = [
+        ("keyIdentifier", "02"),
+        ("accessRules", &rules("00||2a||9e||9a", KEY_USERS, &contactless)),
+        ("listAlgorithmIdentifier", "{[1,(signPSS)]}"),
+        ("keyAvailable", "TRUE"),
+        ("n", &number(key.n())),
+        ("e", &number(key.e())),
+        ("d", &number(key.d())),
+        ("p", &prime(0)),
+        ("q", &prime(1)),
+    ];
+    object("PrK.CH.AUT.R2048", "PrivateRsaKey", &own, "")
 }
