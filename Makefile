@@ -3,13 +3,17 @@
 SHARED ?= ../shared
 DENY_VERSION = 0.20.2
 DENY = target/tools/bin/cargo-deny
+FUZZ_VERSION = 0.13.2
+FUZZ = target/tools/bin/cargo-fuzz
+FUZZ_TARGETS = tlv vsd certificate image secure_messaging replay apdus
+SECONDS_EACH = 20
 # The card reader in software that tests use: a package of its own, for pcscd calls it through a C interface.
 IFD_HANDLER = --manifest-path tools/ifd-handler/Cargo.toml
 IFD_HANDLER_BUILD = $(IFD_HANDLER) --locked --target-dir target/ifd-handler
 FEATURE_SETS = "--no-default-features" "--no-default-features --features client" \
 	"--no-default-features --features server" "--all-features"
 
-.PHONY: demo test lint bench conformance fixtures setup
+.PHONY: demo test lint bench fuzz conformance fixtures setup
 
 ## The whole story once: card, registration, approval, evidence.
 demo: setup
@@ -26,6 +30,7 @@ test: setup
 ## needs no card reader.
 lint: setup $(DENY)
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check $(IFD_HANDLER)
 	cargo clippy --all-targets $(IFD_HANDLER_BUILD) -- -D warnings
 	set -e; for features in $(FEATURE_SETS); do cargo clippy --all-targets $$features -- -D warnings; done
@@ -40,6 +45,17 @@ lint: setup $(DENY)
 bench: setup
 	cargo bench --bench apdus
 	cargo bench --bench cpu
+
+## Hostile bytes for every parser, SECONDS_EACH for each (docs/fuzzing.md). Ends at the first finding, which is then in
+## fuzz/artifacts. The compiler's own sanitizer is wanted, which stable compilers have and do not show.
+fuzz: setup $(FUZZ)
+	cd fuzz && PATH="$(CURDIR)/target/tools/bin:$$PATH" RUSTC_BOOTSTRAP=1 cargo fuzz build
+	set -e; cd fuzz; programs=target/$$(rustc -vV | sed -n 's/^host: //p')/release; $$programs/seeds corpus; \
+	for target in $(FUZZ_TARGETS); do \
+		echo "== $$target: $(SECONDS_EACH) seconds"; mkdir -p artifacts/$$target; \
+		$$programs/$$target corpus/$$target -max_total_time=$(SECONDS_EACH) -rss_limit_mb=2048 -timeout=10 \
+			-artifact_prefix=artifacts/$$target/ -print_final_stats=1; \
+	done
 
 ## Against gematik's cards, certificates and trust lists, which are no part of this repository.
 conformance: setup
@@ -56,3 +72,6 @@ setup:
 
 $(DENY):
 	cargo install --locked --no-default-features --root target/tools --version $(DENY_VERSION) cargo-deny
+
+$(FUZZ):
+	cargo install --locked --root target/tools --version $(FUZZ_VERSION) cargo-fuzz

@@ -5,6 +5,7 @@
 pub mod certificate;
 pub mod kvnr;
 pub mod vsd;
+pub(crate) mod xml;
 
 use thiserror::Error;
 use time::OffsetDateTime;

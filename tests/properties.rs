@@ -1,5 +1,5 @@
 //! Hostile bytes: no parser panics, spins, or takes more memory than its bound, whatever it is given. What is written is
-//! read back as it was.
+//! read back as it was. Bytes for single parsers are those of the fuzz targets: `fuzz_bodies.rs`.
 #![cfg(feature = "client")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
@@ -15,12 +15,11 @@ use hostile::{bytes, mutated};
 use kartenbund::apdu::tlv::DataObject;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};
 use kartenbund::egk::{ApduLength, Egk};
-use kartenbund::identity::certificate::Certificate;
 use kartenbund::identity::kvnr::{Ik, Kvnr, KvnrError};
 use kartenbund::identity::vsd::{InsuranceData, PersonalData, StatusVd, VsdError};
 use kartenbund::jose::{base64url, json, jws};
 use kartenbund::pki::cvc::{Cvc, TestCvcRoots, verify};
-use kartenbund::pki::{Anchors, Issuer, ProductionAnchors, TestAnchors};
+use kartenbund::pki::{Anchors, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode};
 use kartenbund::protocol::evidence::Bundle;
 use kartenbund::reader::pinpad::{Features, KeypadCommand, Question};
@@ -94,7 +93,8 @@ proptest! {
     #[test]
     fn any_bytes_are_a_command_or_not(bytes in bytes(400)) {
         if let Ok(command) = CommandApdu::parse(&bytes) {
-            prop_assert_eq!(&*command.to_bytes(), &bytes);
+            // Lengths that fit the short form can come in the extended one.
+            prop_assert_eq!(CommandApdu::parse(&command.to_bytes()), Ok(command));
         }
         let _ = ResponseApdu::parse(&bytes);
         let _ = DataObject::parse(&bytes, 0xEF).map(|object| object.child(0xC1).is_ok());
@@ -132,30 +132,8 @@ proptest! {
     }
 
     #[test]
-    fn personal_data_of_any_bytes(content in bytes(900)) {
-        let _ = PersonalData::parse(&content);
-        let _ = InsuranceData::parse(&content);
-        let _ = StatusVd::parse(&content);
-    }
-
-    #[test]
-    fn personal_data_of_changed_files(pd in mutated(files().pd), vd in mutated(files().vd), status in mutated(files().status_vd)) {
-        let _ = PersonalData::parse(&pd);
-        let _ = InsuranceData::parse(&vd);
-        let _ = StatusVd::parse(&status);
-    }
-
-    #[test]
     fn personal_data_of_any_text(text in "(<[a-zA-Z:]{0,12}( [a-z]{1,5}=\"[^\"]{0,10}\")?/?>|[^<]{0,10}|</[a-zA-Z:]{0,12}>){0,30}") {
         let _ = PersonalData::parse(&pd(&gzip(text.as_bytes())));
-    }
-
-    #[test]
-    fn certificates_of_changed_bytes(der in mutated(files().certificate.der().to_vec())) {
-        if let Ok(certificate) = Certificate::parse(&der) {
-            let _ = certificate.holder();
-        }
-        let _ = Issuer::from_der(&der);
     }
 
     #[test]

@@ -219,11 +219,14 @@ impl Certificate {
     }
 }
 
-/// The bytes between tbsCertificate and signatureValue (RFC 5280, 4.1).
+/// The bytes between tbsCertificate and signatureValue (RFC 5280, 4.1); `None` where something is behind that. The parser
+/// leaves it unread, and nobody signs it: one certificate could be written in many ways.
 fn outer_algorithm(der: &[u8]) -> Option<&[u8]> {
     let (_, certificate) = Any::from_der(der).ok()?;
     let (rest, _tbs) = Any::from_der(certificate.data).ok()?;
     let (signature, _algorithm) = Any::from_der(rest).ok()?;
+    let (behind, _value) = Any::from_der(signature).ok()?;
+    behind.is_empty().then_some(())?;
     rest.get(..rest.len() - signature.len())
 }
 

@@ -4,11 +4,12 @@
 use std::io::Read as _;
 
 use flate2::bufread::GzDecoder;
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::{Document, Node};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::kvnr::{Ik, Kvnr};
+use super::xml;
 
 /// Most bytes a file may inflate to. Real ones have about 800.
 const MAX_XML: usize = 64 * 1024;
@@ -149,8 +150,8 @@ impl PersonalData {
         if gzip.len() != usize::from(u16::from_be_bytes(*length)) {
             return Err(VsdError::Layout(Self::FILE));
         }
-        let xml = decode(Self::FILE, &inflate(Self::FILE, gzip)?)?;
-        let document = open(Self::FILE, &xml)?;
+        let text = decode(Self::FILE, &inflate(Self::FILE, gzip)?)?;
+        let document = xml::parse(&text, MAX_NODES).map_err(|_| VsdError::Xml(Self::FILE))?;
         let root = Element::root(Self::FILE, &document, Self::ROOT)?;
         let insured = root.child("Versicherter")?;
         let person = insured.child("Person")?;
@@ -212,8 +213,8 @@ impl InsuranceData {
             return Err(layout);
         }
         let gzip = content.get(vd_start..=vd_end).ok_or(layout)?;
-        let xml = decode(Self::FILE, &inflate(Self::FILE, gzip)?)?;
-        let document = open(Self::FILE, &xml)?;
+        let text = decode(Self::FILE, &inflate(Self::FILE, gzip)?)?;
+        let document = xml::parse(&text, MAX_NODES).map_err(|_| VsdError::Xml(Self::FILE))?;
         let insured = Element::root(Self::FILE, &document, Self::ROOT)?.child("Versicherter")?;
         let cover = insured.child("Versicherungsschutz")?;
         let payer = cover.child("Kostentraeger")?;
@@ -279,12 +280,6 @@ fn decode(file: &'static str, xml: &[u8]) -> Result<String, VsdError> {
         None | Some("UTF-8") => String::from_utf8(xml.to_vec()).map_err(|_| VsdError::Xml(file)),
         Some(_) => Err(VsdError::Xml(file)),
     }
-}
-
-/// Parses without DTD, and so without entities, up to [`MAX_NODES`] nodes.
-fn open<'xml>(file: &'static str, xml: &'xml str) -> Result<Document<'xml>, VsdError> {
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    Document::parse_with_options(xml, options).map_err(|_| VsdError::Xml(file))
 }
 
 /// An element of one of the two documents; children are found by namespace and local name, whatever the prefix.

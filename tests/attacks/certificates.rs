@@ -60,6 +60,16 @@ fn a_certificate_with_a_flipped_byte_anywhere_is_refused() {
 }
 
 #[test]
+fn a_certificate_with_something_behind_its_signature_is_refused() {
+    let der = certificate_of(&mut card(ERIKA)).der;
+    // SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue, NULL }: what is signed is as it was.
+    let length = u16::from_be_bytes([der[2], der[3]]) + 2;
+    let longer = [&[0x30, 0x82], &length.to_be_bytes()[..], &der[4..], &[0x05, 0x00]].concat();
+    let refused = pki::verify(&longer, &anchors_of(&[&ca()]), NOW);
+    assert!(matches!(refused, Err(PkiError::Malformed(CertificateError::Malformed))), "{refused:?}");
+}
+
+#[test]
 fn a_card_whose_data_name_another_person_than_its_certificate_is_an_error_of_its_own() {
     let swapped = Blueprint { kvnr_in_pd: Some(kvnr(MAX)), ..blueprint(ERIKA) };
     let mut card = card_by(&ca(), &swapped);

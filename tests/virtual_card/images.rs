@@ -89,6 +89,20 @@ fn images_that_are_none_are_refused() {
 }
 
 #[test]
+fn a_few_letters_do_not_ask_for_memory_without_end() {
+    let file = "<child id=\"EF\" objectType=\"TransparentElementaryFile\"><attributes>\
+                <attribute id=\"positionLogicalEndOfFile\">FFFD</attribute></attributes></child>";
+    let image = |files: usize| {
+        let folder = format!("<child objectType=\"DF\"><children>{}</children></child>", file.repeat(files));
+        let mf = format!("<child objectType=\"ADF\"><children>{folder}{folder}</children></child>");
+        VirtualCard::load(&format!("<card><objectSystem>{mf}</objectSystem></card>"))
+    };
+    assert!(image(8).is_ok());
+    let expected = ImageError::Attribute { object: "EF".to_owned(), attribute: "positionLogicalEndOfFile" };
+    assert_eq!(image(9).unwrap_err(), expected);
+}
+
+#[test]
 fn deep_images_are_refused_without_a_crash() {
     let nest = |open: &str, close: &str, depth: usize| {
         format!("<card><objectSystem>{}{}</objectSystem></card>", open.repeat(depth), close.repeat(depth))

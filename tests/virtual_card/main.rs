@@ -4,7 +4,6 @@
 
 mod chip;
 mod files;
-mod hostile;
 mod images;
 mod personalise;
 mod pin;

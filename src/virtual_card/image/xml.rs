@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::Node;
 use rsa::BoxedUint;
 use zeroize::Zeroizing;
 
@@ -12,6 +12,7 @@ use super::{
     ConnectionKey, File, FileKind, Folder, FolderId, Guard, Image, ImageError, KeySecret, MAX_FILE, Password,
     PasswordSecret, PrivateKey, ReferenceData, TransportStatus, Uses, Ways,
 };
+use crate::identity::xml;
 use crate::secret::{Can, SecretBytes, SecretText};
 
 /// Longest image in bytes; the known ones have 240,000.
@@ -20,6 +21,8 @@ const MAX_TEXT: usize = 8 * 1024 * 1024;
 const MAX_NODES: u32 = 200_000;
 /// Deepest nesting of folders; the known images have three.
 const MAX_DEPTH: usize = 8;
+/// Most bytes in all files together; the known images have 57,000. A few letters of text can ask for a whole file.
+const MAX_CONTENT: usize = 1024 * 1024;
 /// Bytes of the longest RSA modulus.
 const MAX_MODULUS: usize = 512;
 /// Longest answer to reset (ISO/IEC 7816-3, 8.2).
@@ -31,8 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Image, ImageError> {
     if text.len() > MAX_TEXT {
         return Err(ImageError::TooLong);
     }
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: MAX_NODES, ..ParsingOptions::default() };
-    let document = Document::parse_with_options(text, options).map_err(ImageError::Xml)?;
+    let document = xml::parse(text, MAX_NODES).map_err(ImageError::Xml)?;
     let system = document.descendants().find(|node| named(node, "objectSystem")).ok_or(ImageError::NoRoot)?;
     let mf = system.descendants().find(|node| named(node, "child")).map(Object).ok_or(ImageError::NoRoot)?;
     if !mf.is_folder() {
@@ -41,14 +43,15 @@ pub(super) fn parse(text: &str) -> Result<Image, ImageError> {
     let system_state = child(system, "attribute", "lifeCycleStatus").map(content).filter(|word| is_set(word));
     let system_state = system_state.map_or(LifeCycle::Activated, |word| life_cycle(&word));
 
-    let mut image =
-        Image { atr: atr(system)?, ways: Ways::default(), root: mf.folder(None, system_state)?, others: Vec::new() };
+    let mut room = MAX_CONTENT;
+    let root = mf.folder(None, system_state, &mut room)?;
+    let mut image = Image { atr: atr(system)?, ways: Ways::default(), root, others: Vec::new() };
     let mut open: VecDeque<_> = mf.folders().map(|object| (object, FolderId::ROOT, 1)).collect();
     while let Some((object, parent, depth)) = open.pop_front() {
         if depth > MAX_DEPTH {
             return Err(ImageError::TooDeep { object: object.name() });
         }
-        let folder = object.folder(Some(parent), image.folder(parent).life_cycle)?;
+        let folder = object.folder(Some(parent), image.folder(parent).life_cycle, &mut room)?;
         image.others.push(folder);
         let id = FolderId(image.others.len());
         open.extend(object.folders().map(|inner| (inner, id, depth + 1)));
@@ -125,7 +128,7 @@ impl<'a, 'xml> Object<'a, 'xml> {
     }
 
     /// Reads the folder and what lies in it, but not the folders in it.
-    fn folder(&self, parent: Option<FolderId>, of_parent: LifeCycle) -> Result<Folder, ImageError> {
+    fn folder(&self, parent: Option<FolderId>, of_parent: LifeCycle, room: &mut usize) -> Result<Folder, ImageError> {
         let life_cycle = self.life_cycle(of_parent);
         let mut folder = Folder {
             parent,
@@ -138,9 +141,11 @@ impl<'a, 'xml> Object<'a, 'xml> {
             connection_keys: Vec::new(),
         };
         for object in self.children() {
-            let transparent = || object.content().map(FileKind::Transparent);
             match object.object_type() {
-                "TransparentElementaryFile" => folder.files.push(object.file(life_cycle, transparent()?)?),
+                "TransparentElementaryFile" => {
+                    let content = FileKind::Transparent(object.content(room)?);
+                    folder.files.push(object.file(life_cycle, content)?);
+                }
                 "LinearFixedElementaryFile" => folder.files.push(object.file(life_cycle, FileKind::LinearFixed)?),
                 "LinearVariableElementaryFile" => folder.files.push(object.file(life_cycle, FileKind::LinearVariable)?),
                 "CyclicElementaryFile" => folder.files.push(object.file(life_cycle, FileKind::Cyclic)?),
@@ -180,13 +185,13 @@ impl<'a, 'xml> Object<'a, 'xml> {
         })
     }
 
-    /// The bytes up to the logical end of file. Bodies come shorter (then the chip would hold zeros) and longer.
-    fn content(&self) -> Result<Vec<u8>, ImageError> {
+    /// The bytes up to the logical end of file. Bodies come shorter (then the chip would hold zeros) and longer. `room` is
+    /// what is left for them.
+    fn content(&self, room: &mut usize) -> Result<Vec<u8>, ImageError> {
         let mut body = self.bytes("body")?.map(|body| body.to_vec()).unwrap_or_default();
         let end = self.number::<u32>("positionLogicalEndOfFile")?.map_or(body.len(), |end| end as usize);
-        if end > MAX_FILE {
-            return Err(self.wrong("positionLogicalEndOfFile"));
-        }
+        let left = room.checked_sub(end).filter(|_| end <= MAX_FILE);
+        *room = left.ok_or_else(|| self.wrong("positionLogicalEndOfFile"))?;
         body.resize(end, 0);
         Ok(body)
     }
