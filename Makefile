@@ -5,7 +5,7 @@ DENY_VERSION = 0.20.2
 DENY = target/tools/bin/cargo-deny
 FUZZ_VERSION = 0.13.2
 FUZZ = target/tools/bin/cargo-fuzz
-FUZZ_TARGETS = tlv vsd certificate image secure_messaging replay apdus
+FUZZ_TARGETS = tlv vsd certificate cvc image secure_messaging replay apdus
 SECONDS_EACH = 20
 # The card reader in software that tests use: a package of its own, for pcscd calls it through a C interface.
 IFD_HANDLER = --manifest-path tools/ifd-handler/Cargo.toml

@@ -43,6 +43,11 @@ fn certificates_are_their_bytes_and_only_issued_ones_are_believed() {
 }
 
 #[test]
+fn a_chip_has_one_certificate_and_nobody_else_one() {
+    drive("cvc", 2_000, fuzz::cvc::body);
+}
+
+#[test]
 fn an_image_of_any_text_makes_a_card_or_none() {
     drive("image", 200, fuzz::image::body);
 }

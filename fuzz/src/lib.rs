@@ -15,6 +15,7 @@
 
 pub mod apdus;
 pub mod certificate;
+pub mod cvc;
 pub mod image;
 mod input;
 pub mod replay;

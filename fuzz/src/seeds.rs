@@ -4,7 +4,7 @@ use base64::Engine as _;
 use kartenbund::egk::{ApduLength, CardFiles, Egk};
 use kartenbund::virtual_card::VirtualCard;
 
-use super::{apdus, session, vsd};
+use super::{apdus, cvc, session, vsd};
 
 /// The CA of the fixture cards.
 pub(crate) const CA_PEM: &[u8] = include_bytes!("../../fixtures/pki/test-egk-ca.pem");
@@ -16,7 +16,7 @@ const SESSIONS: [&str; 2] = [
 ];
 
 /// All targets.
-pub const TARGETS: [&str; 7] = ["tlv", "vsd", "certificate", "image", "secure_messaging", "replay", "apdus"];
+pub const TARGETS: [&str; 8] = ["tlv", "vsd", "certificate", "cvc", "image", "secure_messaging", "replay", "apdus"];
 
 /// What `target` begins with.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
@@ -24,6 +24,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "tlv" => tlv(),
         "vsd" => vsd_files(),
         "certificate" => certificates(),
+        "cvc" => cvc::seeds(),
         "image" => CARDS.map(|image| image.as_bytes().to_vec()).to_vec(),
         "secure_messaging" => secure_messaging(),
         "replay" => sessions(),
