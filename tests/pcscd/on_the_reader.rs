@@ -2,6 +2,7 @@
 //! after all.
 
 use kartenbund::virtual_card::VirtualCard;
+use kartenbund::virtual_card::vpcd::Step;
 use rand_core::UnwrapErr;
 use serde_json::Value;
 
@@ -457,4 +458,31 @@ fn a_command_that_the_reader_does_not_bring_back_is_a_disturbed_line() {
     keypad.tell("max-data 0");
     keypad.tell(EF_PD);
     computer.run(&["read"]).fails_with(17, "transmission");
+}
+
+/// The three ways in which a card that lies on the reader is lost, each told in words of its own.
+#[test]
+fn a_wrong_access_number_a_card_taken_off_and_one_that_does_not_answer_are_three_things() {
+    let lying = VirtualCard::load_contactless(&image(&erika()), &mut UnwrapErr(getrandom::SysRng)).unwrap();
+    let (_service, computer, mut keypad, inserted) = with(lying);
+    let read = ["read", "--can", "123123"];
+    let wrong = computer.run(&["read", "--can", "123124"]).fails_with(35, "can_wrong");
+    // The reader waits for its answer for a while. SELECT and EF.Version2 come twice, before and after it is known how the
+    // card is reached; then PACE.
+    keypad.tell("fail 6 1300");
+    let late = computer.run(&read).fails_with(8, "card_timeout");
+    assert!(late.remedy.contains("leave it there"), "{}", late.remedy);
+    computer.run(&read).success();
+    keypad.tell("fail 13 1300"); // EF.PD, the first long answer in the secured line: in short APDUs it comes
+    computer.run(&read).success();
+    let pull = inserted.pull_after_answer();
+    inserted.watch(move |number, _| {
+        if number == 4 {
+            pull();
+        }
+        Step::Answer
+    });
+    let gone = computer.run(&read).fails_with(16, "card_removed");
+    let causes = [wrong.cause, late.cause, gone.cause];
+    assert!(causes[0] != causes[1] && causes[1] != causes[2] && causes[2] != causes[0], "{causes:?}");
 }
