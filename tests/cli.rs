@@ -377,7 +377,13 @@ fn whether_a_card_is_genuine_is_told_with_what_that_does_not_show() {
     assert!(text(&told.stderr).starts_with("The certificate of the chip has expired.\n"));
     std::fs::write(&path, xml.replace(&key_of(&xml), &key_of(&max))).unwrap();
     let told = genuine(&[path.to_str().unwrap()], &ROOT, &[]);
-    assert!(text(&told.stderr).starts_with("The chip could not show that it is the one of its certificate."));
+    assert!(text(&told.stderr).starts_with("The chip did not show that it is the one of its certificate."));
+    let not_yet = |card: &mut Blueprint| {
+        card.validity = Some((datetime!(2054-01-01 00:00 UTC), datetime!(2055-01-01 00:00 UTC)));
+    };
+    assert_eq!(card_with(&|_| odd_card(not_yet, |xml| xml)), refused);
+    let told = text(&genuine(&[path.to_str().unwrap()], &ROOT, &[]).stderr);
+    assert!(told.starts_with("The certificate of the chip is not valid yet.\n") && told.contains("clock"), "{told}");
 
     let chip = folder.path().join("other.cvc");
     let own = TestCa::generate(&mut UnwrapErr(getrandom::SysRng), "Other", OffsetDateTime::now_utc()).unwrap();
@@ -386,6 +392,11 @@ fn whether_a_card_is_genuine_is_told_with_what_that_does_not_show() {
     assert_eq!(error_code(&genuine(&[ERIKA], &other, &["--json"])), refused, "a root that is not this card's");
     let told = genuine(&[ERIKA], &other, &[]);
     assert!(text(&told.stderr).starts_with("The certificate of the chip is by a root that was not named.\n"));
+    assert!(text(&told.stderr).contains("--cvc-root"), "naming another root helps here, and nowhere else");
+    let other_ca = card_with(&|xml| xml.replacen("0844454B5858110226", "0844454B5858110227", 2));
+    assert_eq!(other_ca, refused, "the chip's issuer is not the CA on its card");
+    let told = text(&genuine(&[path.to_str().unwrap()], &ROOT, &[]).stderr);
+    assert!(!told.contains("--cvc-root"), "{told}");
     assert!(genuine(&[ERIKA], &[other, ROOT].concat(), &[]).status.success(), "one of several roots");
     let ca = ["--cvc-root", "fixtures/pki/test-cvc-ca.cvc"];
     assert_eq!(error_code(&genuine(&[ERIKA], &ca, &["--json"])), ("cvc_root".to_owned(), 46), "a CA is no root");

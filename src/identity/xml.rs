@@ -18,8 +18,10 @@ pub(crate) fn parse(text: &str, max_nodes: u32) -> Result<Document<'_>, Error> {
     if text.matches("xmlns").count() > MAX_NAMESPACES {
         return Err(Error::NamespacesLimitReached);
     }
-    // No `<` can stand inside an element's brackets: between two of them is one element, and the text behind it.
-    if text.split('<').any(|element| element.matches('=').count() > MAX_ATTRIBUTES) {
+    // No `<` can stand inside an element's brackets: between two of them is one element, and the text behind it. What is
+    // between them in a comment or a CDATA section belongs to no element.
+    let is_element = |piece: &&str| !piece.starts_with("!--") && !piece.starts_with("![CDATA[");
+    if text.split('<').filter(is_element).any(|element| element.matches('=').count() > MAX_ATTRIBUTES) {
         return Err(Error::AttributesLimitReached);
     }
     let options = ParsingOptions { allow_dtd: false, nodes_limit: max_nodes, ..ParsingOptions::default() };
@@ -38,6 +40,11 @@ mod tests {
         let namespaces: String = (0..32).fold(String::new(), |text, n| text + &format!(" xmlns:a{n}='x'"));
         assert!(parse(&format!("<a{attributes}><b{namespaces}/></a>"), 10).is_ok());
         assert_eq!(parse(&format!("<a{attributes} b=''/>"), 10).err(), Some(Error::AttributesLimitReached));
+        let line = "=".repeat(80);
+        assert!(
+            parse(&format!("<!-- {line} --><a><![CDATA[{line}]]></a>"), 10).is_ok(),
+            "a ruled comment is no attribute"
+        );
         assert_eq!(parse(&format!("<a{namespaces}><a xmlns='y'/></a>"), 10).err(), Some(Error::NamespacesLimitReached));
     }
 

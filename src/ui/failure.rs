@@ -12,7 +12,7 @@ use crate::device_key::DeviceKeyError;
 use crate::egk::{EgkError, OtherCard};
 use crate::identity::kvnr::KvnrError;
 use crate::identity::{IdentityError, certificate::CertificateError};
-use crate::pki::cvc::{ChainError, CvcError};
+use crate::pki::cvc::{ChainError, CvcError, Level};
 use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
 use crate::protocol::presence::PresenceError;
@@ -323,8 +323,10 @@ impl From<PresenceError> for Failure {
     fn from(error: PresenceError) -> Self {
         let why = match error {
             PresenceError::Signature => "signature",
-            PresenceError::Chain(ChainError { error: CvcError::UnknownIssuer, .. }) => "unknown",
+            // Only the CA's issuer is a root; a chip whose issuer is another CA than the one on its card is no real one.
+            PresenceError::Chain(ChainError { level: Level::Authority, error: CvcError::UnknownIssuer }) => "unknown",
             PresenceError::Chain(ChainError { error: CvcError::Expired, .. }) => "expired",
+            PresenceError::Chain(ChainError { error: CvcError::NotYetValid, .. }) => "not-yet",
             PresenceError::Chain(_) => "certificate",
         };
         Kind::ChipRefused.failure().text("why", why).because(&error)

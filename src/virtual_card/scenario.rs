@@ -258,6 +258,8 @@ impl Scenario {
             (reader.bare_status.is_some() && reader.bare_status_from.is_none(), "bare_status", "bare_status_from"),
             (reader.pull_after.is_some() && reader.lose_answer.is_some(), "pull_after", "lose_answer"),
             (reader.reset_after.is_some() && reader.reset_every.is_some(), "reset_after", "reset_every"),
+            // A card that is out is not reset any more.
+            (reader.pull_after.is_some_and(|pull| reader.reset_after > Some(pull)), "pull_after", "reset_after"),
         ] {
             if is_wrong {
                 return Err(ScenarioError::Combination(one, other));
@@ -318,7 +320,7 @@ fn explained(text: &str, error: &toml::de::Error) -> ScenarioError {
     let message = error.message();
     let mut names = message.split('`').skip(1).step_by(2);
     if message.starts_with("unknown field") {
-        let key = names.next().unwrap_or_default().to_owned();
+        let key: String = names.next().unwrap_or_default().chars().take(64).collect();
         let nearest = names.min_by_key(|name| (!name.starts_with(&key), distance(name, &key)));
         let nearest = nearest.unwrap_or_default().to_owned();
         return ScenarioError::UnknownKey { line, key, nearest };

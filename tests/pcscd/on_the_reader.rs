@@ -471,7 +471,7 @@ fn a_wrong_access_number_a_card_taken_off_and_one_that_does_not_answer_are_three
     // card is reached; then PACE.
     keypad.tell("fail 6 1300");
     let late = computer.run(&read).fails_with(8, "card_timeout");
-    assert!(late.remedy.contains("leave it there"), "{}", late.remedy);
+    assert!(late.remedy.contains("leave the card there"), "{}", late.remedy);
     computer.run(&read).success();
     keypad.tell("fail 13 1300"); // EF.PD, the first long answer in the secured line: in short APDUs it comes
     computer.run(&read).success();

@@ -202,8 +202,8 @@ fn a_card_that_cannot_be_read_or_whose_pin_cannot_be_used_says_why_and_what_to_d
             READ,
             "",
             [
-                Told("Die Karte hat nicht rechtzeitig geantwortet.", "auf den Leser", "card_timeout", 8),
-                Told("The card did not answer in time.", "on the reader", "card_timeout", 8),
+                Told("Die Karte hat nicht rechtzeitig geantwortet.", "Auf einem Leser", "card_timeout", 8),
+                Told("The card did not answer in time.", "On a reader", "card_timeout", 8),
             ],
         ),
         ("pin-blocked", CHANGE, "123456\n135790\n", blocked()),
@@ -581,6 +581,11 @@ fn a_scenario_that_cannot_be_used_says_where_and_what_is_meant() {
             "In the scenario, \"reset_after\" does not go with \"reset_every\".",
             "Correct",
         ),
+        (
+            "[reader]\npull_after = 3\nreset_after = 9\n",
+            "In the scenario, \"pull_after\" does not go with \"reset_after\".",
+            "Correct",
+        ),
         ("[card]\ncan = \"123456\"\n", "\"can\" in the scenario is for cards without contacts.", "Add --contactless"),
         (
             "[reader]\nbare_status_from = 1\n",
@@ -904,7 +909,7 @@ fn what_is_not_on_a_card_is_not_changed_on_it() {
         assert!(play(&format!("[card]\n{key}\n"), &bare).is_some(), "{key}");
     }
     let without_home = image.replace("<attribute id=\"pwdIdentifier\">02<", "<attribute id=\"pwdIdentifier\">0f<");
-    for key in ["pin = \"empty\"", "tries_left = 1", "puk_uses_left = 1"] {
+    for key in ["pin = \"empty\"", "pin = \"disabled\"", "tries_left = 1", "puk_uses_left = 1"] {
         assert!(play(&format!("[card]\n{key}\n"), &without_home).is_some(), "{key}");
     }
     let without_cvc =

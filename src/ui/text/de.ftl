@@ -120,7 +120,7 @@ error-card-in-use = { $holder ->
 error-card-removed = Die Karte oder der Leser wurde während der Arbeit entfernt.
     .remedy = Stecken Sie die Karte wieder ein und starten Sie den Befehl neu; es ist nichts halb Fertiges zurückgeblieben.
 error-card-timeout = Die Karte hat nicht rechtzeitig geantwortet.
-    .remedy = Legen Sie eine Karte ohne Kontakte still auf den Leser und lassen Sie sie liegen, bis alles fertig ist; stecken Sie eine andere neu ein. Hilft das nicht, ziehen Sie den Leser für fünf Sekunden ab.
+    .remedy = Auf einem Leser ohne Kontakte lassen Sie die Karte still liegen, bis alles fertig ist; in einem Leser mit Schlitz stecken Sie sie neu ein. Hilft das nicht, ziehen Sie den Leser für fünf Sekunden ab.
 error-card-reset = Ein anderes Programm setzt die Karte immer wieder zurück.
     .remedy = Beenden Sie andere Programme, die Karten benutzen (Banking, Steuer, AusweisApp, Praxissoftware, Anmeldung mit Karte im Browser), und starten Sie den Befehl neu.
 error-transmission = Die Verbindung zur Karte wurde gestört.
@@ -210,14 +210,20 @@ error-other-insurer = { $detail ->
     }
     .remedy = Benutzen Sie die Karte der Krankenkasse, bei der Sie jetzt versichert sind.
 error-chip-refused = { $why ->
-        [signature] Der Chip konnte nicht zeigen, dass er der aus seinem Zertifikat ist. Das ist keine echte Gesundheitskarte.
+        [signature] Der Chip hat nicht gezeigt, dass er der aus seinem Zertifikat ist. Mit echten Karten ist diese Prüfung noch nicht bestätigt.
         [unknown] Das Zertifikat des Chips stammt von einer Wurzel, die nicht genannt wurde.
         [expired] Das Zertifikat des Chips ist abgelaufen.
+        [not-yet] Das Zertifikat des Chips ist noch nicht gültig.
        *[other] Das Zertifikat des Chips ist nicht das einer echten Gesundheitskarte.
     }
-    .remedy = Nennen Sie die Wurzel, die zur Karte gehört, mit --cvc-root; sonst fragen Sie Ihre Krankenkasse.
+    .remedy = { $why ->
+        [unknown] Nennen Sie die Wurzel, die zur Karte gehört, mit --cvc-root.
+        [not-yet] Prüfen Sie, ob die Uhr dieses Computers richtig geht. Geht sie richtig, fragen Sie Ihre Krankenkasse.
+        [expired] Prüfen Sie, ob die Uhr dieses Computers richtig geht. Geht sie richtig, bitten Sie Ihre Krankenkasse um eine neue Karte.
+       *[other] Fragen Sie Ihre Krankenkasse.
+    }
 error-cvc-root = Die Datei enthält keine Wurzel für kartenprüfbare Zertifikate, oder diese ist von einer unterschrieben, die nicht vorher genannt wurde: { $path }
-    .remedy = Nennen Sie eine Datei mit dem Zertifikat einer Wurzel; eines, das eine andere Wurzel unterschrieben hat, nach dieser.
+    .remedy = Nennen Sie eine Datei mit dem Zertifikat einer Wurzel. Hat eine andere Wurzel es unterschrieben, nennen Sie jene zuerst.
 
 error-service-unreachable = { $why ->
         [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.

@@ -120,7 +120,7 @@ error-card-in-use = { $holder ->
 error-card-removed = The card or the reader was removed while it was used.
     .remedy = Put the card in again and start the command anew; nothing was left half done.
 error-card-timeout = The card did not answer in time.
-    .remedy = Lay a card without contacts on the reader and leave it there until all is done; put another one in anew. If that does not help, unplug the reader for five seconds.
+    .remedy = On a reader without contacts leave the card there until all is done; in a reader with a slot put it in anew. If that does not help, unplug the reader for five seconds.
 error-card-reset = Another program resets the card again and again.
     .remedy = Close other programs that use cards (banking, taxes, AusweisApp, practice software, logging in with a card in the browser), and start the command anew.
 error-transmission = The line to the card was disturbed.
@@ -210,14 +210,20 @@ error-other-insurer = { $detail ->
     }
     .remedy = Use the card of the insurer you are a member of now.
 error-chip-refused = { $why ->
-        [signature] The chip could not show that it is the one of its certificate. This is no genuine health card.
+        [signature] The chip did not show that it is the one of its certificate. With real cards this check is not confirmed yet.
         [unknown] The certificate of the chip is by a root that was not named.
         [expired] The certificate of the chip has expired.
+        [not-yet] The certificate of the chip is not valid yet.
        *[other] The certificate of the chip is not the one of a genuine health card.
     }
-    .remedy = Name the root that belongs to the card with --cvc-root; else ask your insurer.
+    .remedy = { $why ->
+        [unknown] Name the root that belongs to the card with --cvc-root.
+        [not-yet] Check whether the clock of this computer is right. If it is, ask your insurer.
+        [expired] Check whether the clock of this computer is right. If it is, ask your insurer for a new card.
+       *[other] Ask your insurer.
+    }
 error-cvc-root = The file holds no root of card-verifiable certificates, or it is signed by one that was not named before it: { $path }
-    .remedy = Name a file with the certificate of a root; one signed by another root after that.
+    .remedy = Name a file with the certificate of a root. Where another root has signed it, name that one first.
 
 error-service-unreachable = { $why ->
         [name] The address of the insurer's service is not to be found in the Internet.

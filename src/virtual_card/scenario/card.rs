@@ -97,6 +97,7 @@ impl CardState {
             home(image).ok_or(ScenarioError::NotOnCard("tries_left"))?.tries = tries.0;
         }
         let Some(state) = self.pin else { return Ok(()) };
+        home(image).ok_or(ScenarioError::NotOnCard("pin"))?;
         if state == PinState::Disabled {
             let passwords = &mut image.folder_mut(FolderId::ROOT).passwords;
             let is_home = |password: &&mut Password| [MRPIN_HOME, PIN_CH].contains(&password.identifier);
