@@ -329,9 +329,11 @@ fn account(facts: &Facts) -> Finding {
     }
 }
 
-/// What the service says in words of its own is left out: it may be about somebody.
+/// What the service says in words of its own is left out: it may be about somebody. So is why it cannot be reached: that
+/// names the insurer's address, and whatever is in the certificate of who answers there.
 fn service_failure(error: &ServiceError) -> Failure {
     match error {
+        ServiceError::Unreachable(_) => Kind::ServiceUnreachable.failure(),
         ServiceError::Refused { code, .. } => {
             let is_code = code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             let code = if is_code { code.as_str() } else { "-" };

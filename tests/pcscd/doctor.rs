@@ -1,10 +1,12 @@
 //! `kartenbund doctor` on computers where something is missing, and what its report tells of a person.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::thread;
 
 use base64::Engine as _;
@@ -323,6 +325,79 @@ fn the_report_tells_nothing_about_a_person() {
         fs::read_to_string("/proc/sys/kernel/hostname").unwrap(),
     ] {
         assert!(!secrets.found_in(&format!("card: {leak}")).is_empty(), "{leak}");
+    }
+}
+
+/// Whose insurer it is, is the person's own matter: neither the address of its service nor what is in a certificate
+/// that somebody shows there is told.
+#[test]
+fn the_report_does_not_tell_who_the_insurer_is() {
+    let insurer = Insurer::start();
+    let service = Pcscd::without_readers();
+    let computer = insurer.computer_of_erika(&service);
+    let path = computer.path("kartenbund/profile.json");
+    let mut profile: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    profile["insurer"] = "Innungskasse Musterland".into();
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/cards/erika.xml");
+    let stranger = Stranger::start(&computer, "musterkasse-intern.example");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (number, (address, code)) in [
+        // Its certificate is good, and for another name.
+        (format!("https://localhost:{}", stranger.port), "account: failed service_unreachable."),
+        (format!("https://localhost:{closed}"), "network: failed service_unreachable."),
+        ("https://musterkasse.invalid".to_owned(), "network: failed service_unreachable."),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        profile["service"] = address.into();
+        fs::write(&path, serde_json::to_vec(&profile).unwrap()).unwrap();
+        for json in [&["--json"][..], &[]] {
+            let name = format!("report-{number}-{}", json.len());
+            let mut command = computer.command(KARTENBUND);
+            command.args(["--lang", "en", "doctor", "--report", &name, "--virtual-card", image]).args(json);
+            command.env("SSL_CERT_FILE", &stranger.certificate);
+            let ended = Running::start(command).wait();
+            let report = fs::read_to_string(computer.path(&name)).unwrap();
+            assert!(report.contains(code), "{report}");
+            assert_eq!(ended.code, Some(50), "it is what is told last: {ended:?}");
+            for text in [&report, &ended.stdout, &ended.stderr] {
+                for secret in ["localhost", "musterkasse", "k220635158", "musterland"] {
+                    assert!(!text.to_lowercase().contains(secret), "{secret}: {text}");
+                }
+            }
+        }
+    }
+}
+
+/// Somebody at a port of this computer who shows a certificate for another name.
+struct Stranger {
+    port: u16,
+    certificate: PathBuf,
+    process: Child,
+}
+
+impl Stranger {
+    fn start(computer: &Computer, name: &str) -> Self {
+        let names = format!("[req]\ndistinguished_name=dn\n[dn]\n[v3]\nsubjectAltName=DNS:{name}\n");
+        fs::write(computer.path("names.cnf"), names).unwrap();
+        let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=x -config \
+                       names.cnf -extensions v3 -keyout stranger.key -out stranger.pem";
+        computer.run_foreign("/usr/bin/openssl", &request.split_whitespace().collect::<Vec<_>>()).success();
+        let server = "s_server -accept 127.0.0.1:0 -naccept 100 -cert stranger.pem -key stranger.key";
+        let mut command = computer.command("/usr/bin/openssl");
+        command.args(server.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+        let port = lines.into_iter().find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok());
+        Self { port: port.unwrap(), certificate: computer.path("stranger.pem"), process }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
