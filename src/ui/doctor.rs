@@ -308,6 +308,7 @@ fn network(facts: &Facts) -> Finding {
         None | Some(Account::None) => Finding::skipped("no-account"),
         Some(Account::Unusable(_) | Account::Asked { network: Network::NotTried, .. }) => Finding::skipped("address"),
         Some(Account::Asked { network: Network::Connected, .. }) => Finding::ok("network"),
+        Some(Account::Asked { network: Network::Answers, .. }) => Finding::skipped("stranger"),
         Some(Account::Asked { network: Network::Proxy, .. }) => Finding::skipped("proxy"),
         Some(Account::Asked { network: Network::NoName, .. }) => unreachable("name"),
         Some(Account::Asked { network: Network::NoLine, .. }) => unreachable("line"),
@@ -325,6 +326,8 @@ fn account(facts: &Facts) -> Finding {
         Some(Account::Asked { network: Network::NoName | Network::NoLine, .. }) => Finding::skipped("network"),
         Some(Account::Asked { answer: Ok(answer), .. }) if answer.has_session => Finding::ok("account"),
         Some(Account::Asked { answer: Ok(_), .. }) => Finding::ok("account-no-session"),
+        // A captive portal, or a clock so wrong that no certificate is valid.
+        Some(Account::Asked { network: Network::Answers, .. }) => unreachable("stranger"),
         Some(Account::Asked { answer: Err(error), .. }) => Finding::Failed(service_failure(error)),
     }
 }

@@ -341,11 +341,13 @@ fn the_report_does_not_tell_who_the_insurer_is() {
     let image = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/cards/erika.xml");
     let stranger = Stranger::start(&computer, "musterkasse-intern.example");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    for (number, (address, code)) in [
+    let at_the_stranger = format!("https://localhost:{}", stranger.port);
+    for (number, (address, proxy, line)) in [
         // Its certificate is good, and for another name.
-        (format!("https://localhost:{}", stranger.port), "account: failed service_unreachable."),
-        (format!("https://localhost:{closed}"), "network: failed service_unreachable."),
-        ("https://musterkasse.invalid".to_owned(), "network: failed service_unreachable."),
+        (at_the_stranger.clone(), "", "network: skipped. Somebody answers"),
+        (format!("https://localhost:{closed}"), "", "network: failed service_unreachable."),
+        ("https://musterkasse.invalid".to_owned(), "", "network: failed service_unreachable."),
+        ("https://musterkasse.invalid".to_owned(), &at_the_stranger, "network: skipped. A proxy"),
     ]
     .into_iter()
     .enumerate()
@@ -356,10 +358,10 @@ fn the_report_does_not_tell_who_the_insurer_is() {
             let name = format!("report-{number}-{}", json.len());
             let mut command = computer.command(KARTENBUND);
             command.args(["--lang", "en", "doctor", "--report", &name, "--virtual-card", image]).args(json);
-            command.env("SSL_CERT_FILE", &stranger.certificate);
+            command.env("SSL_CERT_FILE", &stranger.certificate).env("HTTPS_PROXY", proxy);
             let ended = Running::start(command).wait();
             let report = fs::read_to_string(computer.path(&name)).unwrap();
-            assert!(report.contains(code), "{report}");
+            assert!(report.contains(line), "{report}");
             assert_eq!(ended.code, Some(50), "it is what is told last: {ended:?}");
             for text in [&report, &ended.stdout, &ended.stderr] {
                 for secret in ["localhost", "musterkasse", "k220635158", "musterland"] {

@@ -331,6 +331,7 @@ fn the_network_and_the_service_are_told_apart() {
         (asked(Network::NoName, malformed()), ("failed", Some("service_unreachable")), ("skipped", None)),
         (asked(Network::NoLine, malformed()), ("failed", Some("service_unreachable")), ("skipped", None)),
         (asked(Network::Proxy, malformed()), ("skipped", None), ("failed", Some("service_answer"))),
+        (asked(Network::Answers, malformed()), ("skipped", None), ("failed", Some("service_unreachable"))),
         (asked(Network::Connected, malformed()), ("ok", None), ("failed", Some("service_answer"))),
         (
             asked(Network::Connected, Err(ServiceError::KeyChanged)),
@@ -343,6 +344,17 @@ fn the_network_and_the_service_are_told_apart() {
         assert_eq!(verdict(Step::Network, &facts), network, "{facts:?}");
         assert_eq!(verdict(Step::Account, &facts), account, "{facts:?}");
     }
+}
+
+/// In the network of a hotel somebody answers at every address; with a wrong clock no certificate is valid.
+#[test]
+fn who_only_takes_the_call_is_not_the_service() {
+    let facts = asked(Network::Answers, Err(ServiceError::Malformed));
+    assert!(said(Step::Network, &facts, System::Linux).contains("whether it is the service cannot be seen"));
+    let told = said(Step::Account, &facts, System::Linux);
+    assert!(
+        told.contains("Next: Check date and time of this computer") && told.contains("log in there in the browser")
+    );
 }
 
 #[test]
@@ -387,6 +399,7 @@ fn everything_has_its_sentence() {
         with_card(Ok(()), Some(Validity::Valid), Some(pin_status([0x63, 0xC1]))),
         with_card(Err(EgkError::Contactless), None, None),
         asked(Network::Proxy, Ok(Answer { skew: 500, has_session: true })),
+        asked(Network::Answers, Err(ServiceError::Malformed)),
         Facts { is_image: true, key_store: Some(KeyStore::Pending), ..Facts::default() },
     ];
     for language in [Language::De, Language::En] {

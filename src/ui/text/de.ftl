@@ -221,11 +221,13 @@ error-cvc-root = Die Datei enthält keine Wurzel für kartenprüfbare Zertifikat
 
 error-service-unreachable = { $why ->
         [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.
-        [line] An der Adresse des Dienstes der Krankenkasse nimmt niemand an.
+        [line] Unter der Adresse des Dienstes der Krankenkasse antwortet niemand.
+        [stranger] Unter der Adresse des Dienstes der Krankenkasse antwortet jemand, weist sich aber nicht als der Dienst aus.
        *[other] Der Dienst der Krankenkasse ist nicht zu erreichen.
     }
     .remedy = { $why ->
         [name] Prüfen Sie die Internetverbindung; öffnen Sie zum Beispiel eine Seite im Browser.
+        [stranger] Prüfen Sie Datum und Uhrzeit dieses Computers. In fremden WLANs melden Sie sich zuerst im Browser an. Sonst versuchen Sie es später noch einmal.
         [line] Prüfen Sie die Internetverbindung, eine Firewall und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
        *[other] Prüfen Sie die Internetverbindung und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
     }
@@ -408,6 +410,7 @@ doctor-skipped = { $why ->
         [clock] Zum Vergleich fehlt die Uhr des Kontodienstes.
         [no-account] Es gibt noch keinen Kontodienst: Auf diesem Computer hat sich niemand angemeldet.
         [address] Die Adresse des Kontodienstes ist nicht bekannt.
+        [stranger] Unter der Adresse antwortet jemand; ob es der Dienst ist, lässt sich nicht sehen.
         [proxy] Dazwischen steht ein Proxy; weiter lässt sich von hier nicht sehen.
         [network] Dafür wird das Netz gebraucht.
         [no-device] Dieser Computer ist nicht registriert.

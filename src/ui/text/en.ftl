@@ -222,10 +222,12 @@ error-cvc-root = The file holds no root of card-verifiable certificates, or it i
 error-service-unreachable = { $why ->
         [name] The address of the insurer's service is not to be found in the Internet.
         [line] Nobody answers at the address of the insurer's service.
+        [stranger] Somebody answers at the address of the insurer's service, but does not prove to be the service.
        *[other] The insurer's service cannot be reached.
     }
     .remedy = { $why ->
         [name] Check the internet connection; open a page in the browser, for example.
+        [stranger] Check date and time of this computer. In a network that is not your own, log in there in the browser first. Otherwise try again later.
         [line] Check the internet connection, a firewall and the address of the service, and try again later.
        *[other] Check the internet connection and the address of the service, and try again later.
     }
@@ -408,6 +410,7 @@ doctor-skipped = { $why ->
         [clock] The clock of the account service is missing to compare it with.
         [no-account] There is no account service yet: nobody has logged in on this computer.
         [address] The address of the account service is not known.
+        [stranger] Somebody answers at that address; whether it is the service cannot be seen.
         [proxy] A proxy stands between; what lies behind it cannot be seen from here.
         [network] That needs the network.
         [no-device] This computer is not registered.
