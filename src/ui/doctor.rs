@@ -261,7 +261,7 @@ fn card_type(facts: &Facts) -> Finding {
         Remark { id, values: vec![("generation", Value::Text(generation))] }
     };
     match (&card.kind, card.validity) {
-        (Err(_), _) if card.needs_can() => Finding::Ok(with_generation("contactless")),
+        (Err(_), _) if card.needs_can() => Finding::Warning(with_generation("contactless")),
         (Err(error), _) => Finding::Failed(error.into()),
         (Ok(()), Some(Validity::Expired)) => Finding::Failed(Kind::CertificateExpired.failure()),
         (Ok(()), Some(Validity::NotYet)) => Finding::warning("not-yet-valid"),

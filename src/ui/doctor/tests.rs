@@ -263,7 +263,8 @@ fn the_type_of_the_card_is_said_plainly() {
     let failed = |error| with_card(Err(error), None, None);
     for (facts, expected, words) in [
         (with_card(Ok(()), Some(Validity::Valid), None), ("ok", None), "generation G2.1, valid"),
-        (failed(EgkError::Contactless), ("ok", None), "needs the card access number (CAN), six digits"),
+        (failed(EgkError::Contactless), ("warning", None), "needs the card access number (CAN), six digits"),
+        (failed(EgkError::Contactless), ("warning", None), "only then can be seen whether the card is valid"),
         (failed(EgkError::NotAnEgk(OtherCard::Hba)), ("failed", Some("not_an_egk")), "health professional's card"),
         (failed(EgkError::NotAnEgk(OtherCard::SmcB)), ("failed", Some("not_an_egk")), "practice"),
         (failed(EgkError::NotAnEgk(OtherCard::Unknown)), ("failed", Some("not_an_egk")), "not an electronic health"),

@@ -361,6 +361,7 @@ doctor-reader = { $readers }.
 doctor-card = Sie antwortet.
 doctor-egk = Gesundheitskarte der Generation { $generation }, gültig.
 doctor-contactless = Gesundheitskarte der Generation { $generation } auf einem Leser ohne Kontakte. Sie braucht die Zugangsnummer (CAN), sechs Ziffern vorn auf der Karte.
+    .remedy = Geben Sie die Zugangsnummer mit --can an; nur dann ist zu sehen, ob die Karte gültig ist.
 doctor-not-yet-valid = Die Gesundheitskarte ist noch nicht gültig.
     .remedy = Prüfen Sie die Uhr dieses Computers, oder warten Sie bis zum ersten Tag der Gültigkeit.
 doctor-pin = Es sind noch { $tries } Versuche übrig; für diese Auskunft wurde keiner benutzt.

@@ -361,6 +361,7 @@ doctor-reader = { $readers }.
 doctor-card = It answers.
 doctor-egk = Health card of generation { $generation }, valid.
 doctor-contactless = Health card of generation { $generation } on a reader without contacts. It needs the card access number (CAN), six digits on the front of the card.
+    .remedy = Give the access number with --can; only then can be seen whether the card is valid.
 doctor-not-yet-valid = The health card is not valid yet.
     .remedy = Check the clock of this computer, or wait for the first day of its validity.
 doctor-pin = { $tries } tries are left; none was spent to know that.
