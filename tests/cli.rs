@@ -748,6 +748,31 @@ fn a_number_of_another_kind_is_named() {
     assert_eq!(said(&run(&wrong_digit)), "A digit of the insurance number is wrong.");
 }
 
+/// Verdicts on card, its type and PIN, and the code of the first failure.
+fn examined(scenario: &str) -> ([String; 3], Option<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("scenario.toml");
+    std::fs::write(&path, scenario).unwrap();
+    let value = json_of(&run(&["doctor", "--json", "--virtual-card", ERIKA, "--scenario", path.to_str().unwrap()]));
+    let verdict = |name: &str| {
+        let steps = value["steps"].as_array().unwrap();
+        steps.iter().find(|step| step["step"] == name).unwrap()["verdict"].as_str().unwrap().to_owned()
+    };
+    (["card", "card_type", "pin"].map(verdict), value["error"]["code"].as_str().map(str::to_owned))
+}
+
+#[test]
+fn the_doctor_calls_no_card_answering_that_never_did() {
+    let verdicts = |verdicts: [&str; 3], code: &str| (verdicts.map(str::to_owned), Some(code.to_owned()));
+    for (scenario, expected) in [
+        ("[reader]\npull_after = 0\n", verdicts(["failed", "skipped", "skipped"], "card_removed")),
+        ("[reader]\npull_after = 2\n", verdicts(["ok", "failed", "skipped"], "card_removed")),
+        ("[reader]\ntime_out_at = 1\n", verdicts(["failed", "skipped", "skipped"], "card_timeout")),
+    ] {
+        assert_eq!(examined(scenario), expected, "{scenario}");
+    }
+}
+
 #[test]
 fn the_doctor_speaks_german_and_english() {
     for (language, words) in [

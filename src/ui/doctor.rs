@@ -245,7 +245,10 @@ fn card(facts: &Facts) -> Finding {
         Finding::Failed(Failure::from(error).text("holder", holder))
     };
     match (&facts.chosen, &facts.card) {
-        (_, Some(Ok(_))) => Finding::ok("card"),
+        (_, Some(Ok(card))) => match &card.kind {
+            Err(error) if !card.has_answered() => Finding::Failed(error.into()),
+            _ => Finding::ok("card"),
+        },
         (Some(Err(ChannelError::NoReader { .. })), _) => Finding::skipped("reader"),
         (Some(Err(error @ ChannelError::InUse)), _) | (_, Some(Err(error @ ChannelError::InUse))) => in_use(error),
         (Some(Err(error)), _) | (_, Some(Err(error))) => Finding::Failed(error.into()),
@@ -256,6 +259,9 @@ fn card(facts: &Facts) -> Finding {
 
 fn card_type(facts: &Facts) -> Finding {
     let Some(Ok(card)) = &facts.card else { return Finding::skipped("card") };
+    if !card.has_answered() {
+        return Finding::skipped("card");
+    }
     let with_generation = |id: &'static str| {
         let generation = card.version.map(|(generation, _)| generation.to_string()).unwrap_or_default();
         Remark { id, values: vec![("generation", Value::Text(generation))] }
@@ -274,6 +280,7 @@ fn pin(facts: &Facts) -> Finding {
     let status = match &facts.card {
         Some(Ok(card)) if card.needs_can() => return Finding::skipped("can"),
         Some(Ok(CardFacts { pin: Some(status), .. })) => status,
+        Some(Ok(card)) if card.has_answered() => return Finding::skipped("card-type"),
         _ => return Finding::skipped("card"),
     };
     let tries = |left: u8| vec![("tries", Value::Number(i64::from(left)))];

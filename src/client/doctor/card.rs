@@ -122,6 +122,11 @@ impl CardFacts {
         Ok(())
     }
 
+    /// Whether the card has answered anything at all.
+    pub fn has_answered(&self) -> bool {
+        self.exchanges.iter().any(|exchange| exchange.status.is_some())
+    }
+
     /// Whether the card lies on a reader without contacts and no access number was given.
     pub fn needs_can(&self) -> bool {
         matches!(self.kind, Err(EgkError::Contactless))

@@ -1,5 +1,6 @@
 use super::*;
-use crate::apdu::{CommandApdu, ResponseApdu};
+use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
+use crate::client::doctor::card::Exchange;
 use crate::client::doctor::{Answer, Computer, Usb};
 use crate::client::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError, Generation, ObjectSystem, OtherCard};
@@ -9,6 +10,7 @@ use crate::ui::system::System;
 use crate::ui::text::Language;
 
 const NOW: NumericDate = 1_795_000_000;
+const ANSWERED: Exchange = Exchange { header: [0x00, 0xA4, 0x04, 0x0C], status: Some(StatusWord(0x9000)) };
 
 fn texts(language: Language, system: System) -> Texts {
     Texts::new(language).on(system)
@@ -46,7 +48,7 @@ fn without_reader(usb: Option<Usb>) -> Facts {
 
 fn with_card(kind: Result<(), EgkError>, validity: Option<Validity>, pin: Option<PinStatus>) -> Facts {
     let version = Some((Generation::G21, ObjectSystem([4, 5, 2])));
-    let card = CardFacts { atr: vec![0x3B], version, kind, validity, pin: pin.map(Ok), exchanges: Vec::new() };
+    let card = CardFacts { atr: vec![0x3B], version, kind, validity, pin: pin.map(Ok), exchanges: vec![ANSWERED] };
     Facts { card: Some(Ok(card)), ..with_reader() }
 }
 
@@ -278,6 +280,23 @@ fn the_type_of_the_card_is_said_plainly() {
         assert_eq!(verdict(Step::CardType, &facts), expected, "{words}");
         assert!(said(Step::CardType, &facts, System::Linux).contains(words), "{words}");
         assert_eq!(verdict(Step::Card, &facts), ("ok", None), "it answers");
+    }
+}
+
+/// Pulled at once, or silent: then nothing is known of its type.
+#[test]
+fn a_card_that_never_answered_does_not_answer() {
+    for (error, code) in [(ChannelError::Removed, "card_removed"), (ChannelError::Timeout, "card_timeout")] {
+        let mut facts = with_card(Err(error.into()), None, None);
+        assert_eq!(verdict(Step::Card, &facts), ("ok", None), "it has answered before");
+        assert_eq!(verdict(Step::CardType, &facts), ("failed", Some(code)));
+        assert!(said(Step::Pin, &facts, System::Linux).contains("a health card that can be used"));
+        if let Some(Ok(card)) = &mut facts.card {
+            card.exchanges = vec![Exchange { status: None, ..ANSWERED }];
+        }
+        assert_eq!(verdict(Step::Card, &facts), ("failed", Some(code)));
+        assert_eq!(verdict(Step::CardType, &facts), ("skipped", None));
+        assert!(said(Step::Pin, &facts, System::Linux).contains("a health card that answers"));
     }
 }
 

@@ -407,6 +407,7 @@ doctor-skipped = { $why ->
         [driver] Dafür wird zuerst der Treiber gebraucht.
         [reader] Dafür wird ein Kartenleser gebraucht.
         [card] Dafür wird eine Gesundheitskarte gebraucht, die antwortet.
+        [card-type] Dafür wird eine Gesundheitskarte gebraucht, die sich benutzen lässt.
         [can] Dafür wird die Zugangsnummer gebraucht (--can).
         [clock] Zum Vergleich fehlt die Uhr des Kontodienstes.
         [no-account] Es gibt noch keinen Kontodienst: Auf diesem Computer hat sich niemand angemeldet.

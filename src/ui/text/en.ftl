@@ -407,6 +407,7 @@ doctor-skipped = { $why ->
         [driver] That needs the driver first.
         [reader] That needs a card reader.
         [card] That needs a health card that answers.
+        [card-type] That needs a health card that can be used.
         [can] That needs the card access number (--can).
         [clock] The clock of the account service is missing to compare it with.
         [no-account] There is no account service yet: nobody has logged in on this computer.
