@@ -773,6 +773,19 @@ fn the_doctor_calls_no_card_answering_that_never_did() {
     }
 }
 
+/// Once is an accident, wherever it happens; again and again is told.
+#[test]
+fn the_doctor_begins_again_after_another_program_reset_the_card() {
+    let ok = ["ok", "ok", "ok"].map(str::to_owned);
+    for after in 0..6 {
+        assert_eq!(examined(&format!("[reader]\nreset_after = {after}\n")), (ok.clone(), None), "{after}");
+    }
+    let (_, code) = examined(include_str!("../fixtures/scenarios/reader-reset.toml"));
+    assert_eq!(code, None);
+    let (_, code) = examined(include_str!("../fixtures/scenarios/reader-reset-again.toml"));
+    assert_eq!(code.as_deref(), Some("card_reset"));
+}
+
 #[test]
 fn the_doctor_speaks_german_and_english() {
     for (language, words) in [

@@ -11,6 +11,8 @@ use crate::protocol::NumericDate;
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Can;
 
+/// How often a card that another program resets is examined again, as everywhere ([`crate::client::restarting`]).
+const RESTARTS: u8 = 2;
 /// Most commands whose status word is kept.
 const MAX_EXCHANGES: usize = 500;
 
@@ -80,8 +82,24 @@ impl CardFacts {
         let atr = listener.atr().to_vec();
         let mut facts = Self { atr, version: None, kind: Ok(()), validity: None, pin: None, exchanges: Vec::new() };
         facts.kind = facts.examine(&mut listener, length, can, rng, now);
+        for _ in 0..RESTARTS {
+            if !facts.was_reset() {
+                break;
+            }
+            (facts.version, facts.validity, facts.pin) = (None, None, None);
+            facts.kind = match listener.reset() {
+                Ok(()) => facts.examine(&mut listener, length, can, rng, now),
+                Err(error) => Err(error.into()),
+            };
+        }
         facts.exchanges = listener.exchanges;
         facts
+    }
+
+    /// Whether another program reset the card in the middle: what was selected and agreed on is gone.
+    fn was_reset(&self) -> bool {
+        let is_reset = |error: &EgkError| matches!(error, EgkError::Channel(ChannelError::Reset));
+        self.kind.as_ref().is_err_and(is_reset) || matches!(&self.pin, Some(Err(error)) if is_reset(error))
     }
 
     fn examine(
