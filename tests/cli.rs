@@ -773,6 +773,16 @@ fn the_doctor_calls_no_card_answering_that_never_did() {
     }
 }
 
+#[test]
+fn the_doctor_finds_out_what_a_reader_without_contacts_carries() {
+    for scenario in ["reader-short-6700", "reader-short-broken", "reader-le-00"] {
+        let path = format!("fixtures/scenarios/{scenario}.toml");
+        let card = ["--contactless", "--can", "123123", "--virtual-card", ERIKA, "--scenario", &path];
+        let value = json_of(&run(&[&["doctor", "--json"], &card[..]].concat()));
+        assert_eq!(value.get("error"), None, "{scenario}");
+    }
+}
+
 /// Once is an accident, wherever it happens; again and again is told.
 #[test]
 fn the_doctor_begins_again_after_another_program_reset_the_card() {

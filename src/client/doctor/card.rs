@@ -11,7 +11,7 @@ use crate::protocol::NumericDate;
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Can;
 
-/// How often a card that another program resets is examined again, as everywhere ([`crate::client::restarting`]).
+/// How often a card is examined again that was interrupted, as everywhere ([`crate::client::restarting`]).
 const RESTARTS: u8 = 2;
 /// Most commands whose status word is kept.
 const MAX_EXCHANGES: usize = 500;
@@ -82,10 +82,10 @@ impl CardFacts {
         let atr = listener.atr().to_vec();
         let mut facts = Self { atr, version: None, kind: Ok(()), validity: None, pin: None, exchanges: Vec::new() };
         facts.kind = facts.examine(&mut listener, length, can, rng, now);
+        let mut length = length;
         for _ in 0..RESTARTS {
-            if !facts.was_reset() {
-                break;
-            }
+            let Some(again) = facts.begins_again(length) else { break };
+            length = again;
             (facts.version, facts.validity, facts.pin) = (None, None, None);
             facts.kind = match listener.reset() {
                 Ok(()) => facts.examine(&mut listener, length, can, rng, now),
@@ -96,10 +96,15 @@ impl CardFacts {
         facts
     }
 
-    /// Whether another program reset the card in the middle: what was selected and agreed on is gone.
-    fn was_reset(&self) -> bool {
-        let is_reset = |error: &EgkError| matches!(error, EgkError::Channel(ChannelError::Reset));
-        self.kind.as_ref().is_err_and(is_reset) || matches!(&self.pin, Some(Err(error)) if is_reset(error))
+    /// With which length to examine the card once more: another program reset it in the middle, or the reader turned out
+    /// to carry short APDUs alone while the line was secured. What was selected and agreed on is gone.
+    fn begins_again(&self, length: ApduLength) -> Option<ApduLength> {
+        let pin = self.pin.as_ref().and_then(|pin| pin.as_ref().err());
+        self.kind.as_ref().err().into_iter().chain(pin).find_map(|error| match error {
+            EgkError::Channel(ChannelError::Reset) => Some(length),
+            EgkError::TooLong { shorter } => Some(*shorter),
+            _ => None,
+        })
     }
 
     fn examine(
