@@ -216,6 +216,8 @@ fn driver(facts: &Facts) -> Finding {
             let missing = |why| Finding::Failed(Kind::NoReader.failure().text("reader", "none").text("why", why));
             match facts.computer.usb {
                 None => Finding::skipped("usb"),
+                // GnuPG's own driver takes any reader of that class.
+                Some(usb) if usb.has_reader && facts.computer.scdaemon => missing("scdaemon"),
                 Some(usb) if usb.has_reiner_sct => missing("reiner-sct"),
                 Some(usb) if usb.has_reader => missing("driver"),
                 Some(_) => Finding::skipped("no-usb-reader"),

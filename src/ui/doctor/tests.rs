@@ -203,6 +203,23 @@ fn a_driver_is_missing_only_where_a_reader_is_plugged_in() {
     }
 }
 
+/// It talks to the reader at the USB port by itself, and then pcscd does not get it.
+#[test]
+fn a_reader_that_gnupg_holds_lacks_no_driver() {
+    for has_reiner_sct in [false, true] {
+        let mut facts = without_reader(Some(Usb { has_reader: true, has_reiner_sct }));
+        facts.computer.scdaemon = true;
+        assert_eq!(verdict(Step::Driver, &facts), ("failed", Some("no_reader")));
+        assert_eq!(verdict(Step::Reader, &facts), ("skipped", None));
+        let told = said(Step::Driver, &facts, System::Debian);
+        assert!(told.contains("most likely scdaemon of GnuPG") && !told.contains("apt install"), "{told}");
+        assert!(told.contains("Next: \"gpgconf --kill scdaemon\", then plug the reader in again"), "{told}");
+    }
+    let mut facts = without_reader(Some(Usb { has_reader: false, has_reiner_sct: true }));
+    facts.computer.scdaemon = true;
+    assert!(said(Step::Driver, &facts, System::Debian).contains("libifd-cyberjack6"), "none that GnuPG could hold");
+}
+
 #[test]
 fn a_reader_is_named_without_its_serial_number() {
     assert_eq!(said(Step::Reader, &with_reader(), System::Linux), "Card reader: ok. Virtual 00 00.");
@@ -415,6 +432,14 @@ fn everything_has_its_sentence() {
         with_service(Err(ChannelError::NotAllowed(Refusal::Rights))),
         without_reader(None),
         without_reader(Some(Usb { has_reader: true, has_reiner_sct: true })),
+        Facts {
+            computer: Computer {
+                usb: Some(Usb { has_reader: true, has_reiner_sct: false }),
+                scdaemon: true,
+                ..Computer::default()
+            },
+            ..without_reader(None)
+        },
         with_reader(),
         with_card(Ok(()), Some(Validity::Valid), Some(pin_status([0x63, 0xC1]))),
         with_card(Err(EgkError::Contactless), None, None),

@@ -80,6 +80,7 @@ error-not-allowed = { $why ->
     }
 error-no-reader = { $why ->
         [driver] Am USB-Anschluss ist ein Kartenleser, aber der Dienst für Kartenleser erkennt ihn nicht: Es fehlt der Treiber.
+        [scdaemon] Am USB-Anschluss ist ein Kartenleser, aber der Dienst für Kartenleser erkennt ihn nicht; vermutlich hält scdaemon von GnuPG den Leser fest.
         [reiner-sct] Am USB-Anschluss ist ein Kartenleser von REINER SCT, aber der Dienst für Kartenleser erkennt ihn nicht: Er braucht den Treiber des Herstellers.
        *[none] { $reader ->
             [none] Es ist kein Kartenleser angeschlossen.
@@ -93,6 +94,7 @@ error-no-reader = { $why ->
             [arch] „sudo pacman -S ccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
            *[other] Installieren Sie den Treiber „ccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
         }
+        [scdaemon] „gpgconf --kill scdaemon“, dann den Leser neu einstecken. Hilft das nicht, sagt „kartenbund doctor“ danach, was fehlt.
         [reiner-sct] { $os ->
             [debian] „sudo apt install libifd-cyberjack6“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Neue Leser brauchen den Treiber von www.reiner-sct.com.
            *[other] Installieren Sie den Treiber „cyberjack“ aus der Paketverwaltung oder von www.reiner-sct.com, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken.
@@ -404,7 +406,7 @@ doctor-skipped = { $why ->
         [service] Dafür wird der Dienst für Kartenleser gebraucht.
         [usb] Hier lässt sich nicht sehen, was angeschlossen ist.
         [no-usb-reader] Am USB-Anschluss ist kein Kartenleser zu sehen.
-        [driver] Dafür wird zuerst der Treiber gebraucht.
+        [driver] Zuerst muss der Dienst für Kartenleser den Leser erkennen.
         [reader] Dafür wird ein Kartenleser gebraucht.
         [card] Dafür wird eine Gesundheitskarte gebraucht, die antwortet.
         [card-type] Dafür wird eine Gesundheitskarte gebraucht, die sich benutzen lässt.

@@ -80,6 +80,7 @@ error-not-allowed = { $why ->
     }
 error-no-reader = { $why ->
         [driver] There is a card reader at the USB port, but the service for card readers does not know it: its driver is missing.
+        [scdaemon] There is a card reader at the USB port, but the service for card readers does not know it; most likely scdaemon of GnuPG holds the reader.
         [reiner-sct] There is a card reader by REINER SCT at the USB port, but the service for card readers does not know it: it needs the maker's own driver.
        *[none] { $reader ->
             [none] No card reader is connected.
@@ -93,6 +94,7 @@ error-no-reader = { $why ->
             [arch] "sudo pacman -S ccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
            *[other] Install the driver "ccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
         }
+        [scdaemon] "gpgconf --kill scdaemon", then plug the reader in again. If that does not help, "kartenbund doctor" says afterwards what is missing.
         [reiner-sct] { $os ->
             [debian] "sudo apt install libifd-cyberjack6", then "sudo systemctl restart pcscd" and plug the reader in again. New readers need the driver from www.reiner-sct.com.
            *[other] Install the driver "cyberjack" with the package manager or from www.reiner-sct.com, then "sudo systemctl restart pcscd" and plug the reader in again.
@@ -404,7 +406,7 @@ doctor-skipped = { $why ->
         [service] That needs the service for card readers.
         [usb] What is plugged in cannot be seen here.
         [no-usb-reader] No card reader is to be seen at the USB ports.
-        [driver] That needs the driver first.
+        [driver] The service for card readers must know the reader first.
         [reader] That needs a card reader.
         [card] That needs a health card that answers.
         [card-type] That needs a health card that can be used.
