@@ -208,22 +208,30 @@ fn readers(facts: &Facts) -> Result<&[Reader], Finding> {
 }
 
 fn driver(facts: &Facts) -> Finding {
+    let missing = |why| Finding::Failed(Kind::NoReader.failure().text("reader", "none").text("why", why));
     match readers(facts) {
         Err(Finding::Failed(_)) => Finding::skipped("service"),
         Err(finding) => finding,
-        Ok([_, ..]) => Finding::ok("driver"),
-        Ok([]) => {
-            let missing = |why| Finding::Failed(Kind::NoReader.failure().text("reader", "none").text("why", why));
-            match facts.computer.usb {
-                None => Finding::skipped("usb"),
-                // GnuPG's own driver takes any reader of that class.
-                Some(usb) if usb.has_reader && facts.computer.scdaemon => missing("scdaemon"),
-                Some(usb) if usb.has_reiner_sct => missing("reiner-sct"),
-                Some(usb) if usb.has_reader => missing("driver"),
-                Some(_) => Finding::skipped("no-usb-reader"),
-            }
+        Ok(readers @ [_, ..]) => {
+            let has_reiner_sct = facts.computer.usb.is_some_and(|usb| usb.has_reiner_sct);
+            let is_missing = has_reiner_sct && !readers.iter().any(is_reiner_sct);
+            if is_missing { missing("reiner-sct") } else { Finding::ok("driver") }
         }
+        Ok([]) => match facts.computer.usb {
+            None => Finding::skipped("usb"),
+            // GnuPG's own driver takes any reader of that class.
+            Some(usb) if usb.has_reader && facts.computer.scdaemon => missing("scdaemon"),
+            Some(usb) if usb.has_reiner_sct => missing("reiner-sct"),
+            Some(usb) if usb.has_reader => missing("driver"),
+            Some(_) => Finding::skipped("no-usb-reader"),
+        },
     }
+}
+
+/// Whether the name, as the maker's drivers give it, is of a reader by REINER SCT.
+fn is_reiner_sct(reader: &Reader) -> bool {
+    let name = reader.name.to_lowercase();
+    name.contains("reiner") || name.contains("cyberjack")
 }
 
 fn reader(facts: &Facts) -> Finding {

@@ -203,6 +203,26 @@ fn a_driver_is_missing_only_where_a_reader_is_plugged_in() {
     }
 }
 
+/// A second reader, one without contacts in a laptop for example, says nothing of the first.
+#[test]
+fn a_reader_that_the_service_knows_is_no_driver_for_another() {
+    let beside = |name: &str| Facts {
+        computer: Computer { usb: Some(Usb { has_reader: true, has_reiner_sct: true }), ..Computer::default() },
+        readers: Some(Ok(vec![reader("Alcor Link 00 00", Slot::Empty), reader(name, Slot::Empty)])),
+        ..with_reader()
+    };
+    let facts = beside("Alcor Link 01 00");
+    assert_eq!(verdict(Step::Driver, &facts), ("failed", Some("no_reader")));
+    assert!(said(Step::Driver, &facts, System::Debian).contains("libifd-cyberjack6"));
+    for name in ["REINER SCT cyberJack RFID standard (1234567890) 01 00", "REINER SCT CyberJack one", "cyberJack pp 0"]
+    {
+        assert_eq!(
+            said(Step::Driver, &beside(name), System::Linux),
+            "Driver: ok. The service knows at least one reader."
+        );
+    }
+}
+
 /// It talks to the reader at the USB port by itself, and then pcscd does not get it.
 #[test]
 fn a_reader_that_gnupg_holds_lacks_no_driver() {
