@@ -120,12 +120,17 @@ fn the_service_is_of_another_version() {
 #[test]
 fn a_snap_is_to_be_connected() {
     let computer = Computer::without_service();
-    let mut command = computer.command(KARTENBUND);
-    command
-        .args(["--lang", "en", "doctor"])
-        .env("SNAP", "/snap/kartenbund/1")
-        .env("SNAP_INSTANCE_NAME", "kartenbund_2");
-    told(Running::start(command).wait(), 19, &["Rights: failed.", "sudo snap connect kartenbund_2:pcscd"]);
+    let doctor = |snap: &Path| {
+        let mut command = computer.command(KARTENBUND);
+        command.args(["--lang", "en", "doctor"]).env("SNAP", snap).env("SNAP_INSTANCE_NAME", "kartenbund_2");
+        Running::start(command).wait()
+    };
+    let folder = Path::new(KARTENBUND).parent().unwrap();
+    told(doctor(folder), 19, &["Rights: failed.", "sudo snap connect kartenbund_2:pcscd"]);
+    // Started in the terminal of an editor that is a snap, it is none itself.
+    for other in ["/snap/code/1", "/usr", ""] {
+        told(doctor(Path::new(other)), 10, &["Service for card readers: failed.", "does not run"]);
+    }
 }
 
 #[test]

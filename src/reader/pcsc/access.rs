@@ -2,6 +2,7 @@
 //! says `SCARD_E_NO_SERVICE` to most of that, so its socket is asked.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -80,7 +81,7 @@ impl Sandbox {
     /// The sandbox this program runs in, where the service does not reach into it.
     fn around() -> Option<Self> {
         let flatpak = disk::read(Path::new("/.flatpak-info"), MAX_FLATPAK_INFO).ok().flatten();
-        let snap = env::var("SNAP").ok().and_then(|_| env::var("SNAP_INSTANCE_NAME").or(env::var("SNAP_NAME")).ok());
+        let snap = env::var("SNAP_INSTANCE_NAME").or(env::var("SNAP_NAME")).ok().filter(|_| is_in_snap());
         flatpak.and_then(|info| Self::of_flatpak(&String::from_utf8_lossy(&info))).or(snap.map(Self::Snap))
     }
 
@@ -99,6 +100,13 @@ impl Sandbox {
         }
         (!may).then(|| Self::Flatpak(name.to_owned()))
     }
+}
+
+/// Whether this program lies in the folder of a snap. The variable alone is inherited by whatever a snap starts, such as
+/// the terminal of an editor.
+fn is_in_snap() -> bool {
+    let folder = env::var_os("SNAP").and_then(|snap| fs::canonicalize(snap).ok());
+    folder.zip(env::current_exe().ok()).is_some_and(|(folder, program)| program.starts_with(folder))
 }
 
 /// Where the service's socket is. `PCSCLITE_CSOCK_NAME` is what libpcsclite looks at, too.
