@@ -796,11 +796,32 @@ fn the_doctor_begins_again_after_another_program_reset_the_card() {
     assert_eq!(code.as_deref(), Some("card_reset"));
 }
 
+/// Who has yet to choose a PIN is hindered, and of an image nobody learns whether the reader works.
+#[test]
+fn the_doctor_promises_no_more_than_it_has_seen() {
+    for (scenario, language, expected) in [
+        ("schema-5-1", "de", "Soweit geprüft, hindert Sie nichts."),
+        ("schema-5-1", "en", "As far as was checked, nothing hinders you."),
+        ("pin-transport", "de", "Nichts Kaputtes gefunden; beachten Sie die Hinweise."),
+        ("pin-transport", "en", "Nothing broken was found; heed the notes."),
+        ("pin-empty", "en", "Nothing broken was found; heed the notes."),
+        ("pin-last-try", "en", "Nothing broken was found; heed the notes."),
+    ] {
+        let path = format!("fixtures/scenarios/{scenario}.toml");
+        let output = run(&["doctor", "--lang", language, "--virtual-card", ERIKA, "--scenario", &path]);
+        assert_eq!(text(&output.stdout).lines().last(), Some(expected), "{scenario}");
+    }
+    // A failure is the last word itself.
+    let blocked = ["--virtual-card", ERIKA, "--scenario", "fixtures/scenarios/pin-blocked.toml"];
+    let output = run(&[&["doctor", "--lang", "en"], &blocked[..]].concat());
+    assert!(!text(&output.stdout).contains("hinder") && !text(&output.stdout).contains("heed"), "{output:?}");
+}
+
 #[test]
 fn the_doctor_speaks_german_and_english() {
     for (language, words) in [
-        ("de", ["Art der Karte: in Ordnung. Gesundheitskarte der Generation G2.1, gültig.", "Nichts gefunden"]),
-        ("en", ["Type of card: ok. Health card of generation G2.1, valid.", "Nothing found"]),
+        ("de", ["Art der Karte: in Ordnung. Gesundheitskarte der Generation G2.1, gültig.", "Soweit geprüft"]),
+        ("en", ["Type of card: ok. Health card of generation G2.1, valid.", "As far as"]),
     ] {
         let output = run(&["doctor", "--lang", language, "--virtual-card", ERIKA]);
         assert!(output.status.success(), "{output:?}");

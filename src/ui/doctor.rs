@@ -159,6 +159,17 @@ impl Finding {
     }
 }
 
+/// The last sentence, where no step failed: it says no more than was seen.
+pub fn ending(findings: &[(Step, Finding)], texts: &Texts) -> String {
+    let any = |is: fn(&Finding) -> bool| findings.iter().any(|(_, finding)| is(finding));
+    let seen = match () {
+        () if any(|finding| matches!(finding, Finding::Warning(_))) => "warnings",
+        () if any(|finding| matches!(finding, Finding::Skipped(_))) => "part",
+        () => "all",
+    };
+    texts.with("done-doctor", &[("seen", Value::Text(seen.to_owned()))])
+}
+
 /// What `facts` say about `step`.
 pub fn judge(step: Step, facts: &Facts) -> Finding {
     match step {

@@ -444,6 +444,25 @@ fn a_file_is_named_without_its_folder() {
     }
 }
 
+#[test]
+fn only_who_has_seen_everything_says_that_nothing_hinders() {
+    let card = |status| with_card(Ok(()), Some(Validity::Valid), Some(pin_status(status)));
+    let whole = |status| Facts {
+        account: asked(Network::Connected, Ok(Answer { skew: 0, has_session: true })).account,
+        key_store: Some(KeyStore::Usable),
+        ..card(status)
+    };
+    for (facts, expected) in [
+        (whole([0x63, 0xC3]), "Nothing found that hinders you."),
+        (whole([0x62, 0xC1]), "Nothing broken was found; heed the notes."),
+        (card([0x63, 0xC3]), "As far as was checked, nothing hinders you."),
+        (card([0x62, 0xC1]), "Nothing broken was found; heed the notes."),
+    ] {
+        let findings: Vec<_> = Step::ALL.into_iter().map(|step| (step, judge(step, &facts))).collect();
+        assert_eq!(ending(&findings, &texts(Language::En, System::Linux)), expected);
+    }
+}
+
 /// Nothing is left out of the texts, and no remedy is empty, on any system and in both languages.
 #[test]
 fn everything_has_its_sentence() {

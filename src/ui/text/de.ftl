@@ -702,7 +702,11 @@ status-tries = { $tries ->
         [one] noch ein Versuch übrig
        *[other] noch { $tries } Versuche übrig
     }
-done-doctor = Nichts gefunden, was Sie hindert.
+done-doctor = { $seen ->
+        [warnings] Nichts Kaputtes gefunden; beachten Sie die Hinweise.
+        [part] Soweit geprüft, hindert Sie nichts.
+       *[all] Nichts gefunden, was Sie hindert.
+    }
 done-doctor-report = Bericht geschrieben: { $path }. Lesen Sie ihn, bevor Sie ihn weitergeben.
 done-evidence-export = Nachweis geschrieben: { $path }
 done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })

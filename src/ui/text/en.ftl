@@ -702,7 +702,11 @@ status-tries = { $tries ->
         [one] one try left
        *[other] { $tries } tries left
     }
-done-doctor = Nothing found that hinders you.
+done-doctor = { $seen ->
+        [warnings] Nothing broken was found; heed the notes.
+        [part] As far as was checked, nothing hinders you.
+       *[all] Nothing found that hinders you.
+    }
 done-doctor-report = Report written: { $path }. Read it before you pass it on.
 done-evidence-export = Evidence written: { $path }
 done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
