@@ -514,14 +514,14 @@ keypad-new-pin = Geben Sie am Kartenleser, nicht auf dieser Tastatur, die bisher
        *[other] noch { $tries } Versuche
     }), dann zweimal eine neue mit 6 bis 8 Ziffern. Abbrechen können Sie am Leser.
 keypad-puk = Geben Sie die PUK (8 Ziffern) jetzt am Kartenleser ein, nicht auf dieser Tastatur. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige. Abbrechen können Sie am Leser.
-ask-can-where = Auf diesem Leser braucht die Karte ihre Zugangsnummer (CAN):
-    sechs Ziffern vorn auf der Karte, meist oben rechts; nicht die PIN.
-    Keine CAN? Nehmen Sie einen Leser mit Schlitz, oder bestellen Sie eine Karte.
+ask-can-where = Auf diesem Leser braucht die Karte ihre Zugangsnummer (CAN): sechs Ziffern vorn
+    auf der Karte, meist oben rechts; nicht die PIN. Keine CAN? Nehmen Sie einen
+    Leser mit Schlitz, oder bitten Sie die Krankenkasse um eine neue Karte.
 ask-can-again = Das ist nicht die Zugangsnummer dieser Karte. Es ist weder die PIN noch die Versichertennummer; versuchen Sie es noch einmal, gesperrt wird dabei nichts.
 ask-can = Zugangsnummer (6 Ziffern):
-ask-card-pin-what = Gemeint ist die PIN aus dem PIN-Brief oder Ihre eigene; nicht die CAN
-    vorn auf der Karte, nicht die PUK, nicht die Geräte-PIN dieses Computers.
-    Keine PIN? Die Krankenkasse schickt einen PIN-Brief, vor Ort oder mit PostIdent.
+ask-card-pin-what = Gemeint ist die PIN aus dem PIN-Brief oder Ihre eigene; nicht die CAN vorn auf
+    der Karte, nicht die PUK, nicht die Geräte-PIN dieses Computers. Keine PIN? Die
+    Krankenkasse prüft, wer Sie sind (vor Ort oder mit PostIdent), und schickt sie.
 ask-card-pin = PIN der Gesundheitskarte (6 bis 8 Ziffern, { $tries ->
         [one] letzter Versuch
        *[other] noch { $tries } Versuche

@@ -520,8 +520,8 @@ ask-can-where = On this reader the card needs its card access number (CAN):
 ask-can-again = That is not the access number of this card. It is neither the PIN nor the insurance number; try again, nothing gets blocked.
 ask-can = Card access number (6 digits):
 ask-card-pin-what = This is the PIN of the PIN letter, or your own; not the CAN on the front of the
-    card, not the PUK, not the device PIN of this computer.
-    No PIN? Your insurer sends a PIN letter, at its office or with PostIdent.
+    card, not the PUK, not the device PIN of this computer. No PIN? Your insurer
+    checks who you are (at its office or with PostIdent), and sends it.
 ask-card-pin = PIN of the health card (6 to 8 digits, { $tries ->
         [one] last try
        *[other] { $tries } tries left
