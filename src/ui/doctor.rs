@@ -191,7 +191,7 @@ fn service(facts: &Facts) -> Finding {
     match &facts.service {
         None => Finding::skipped("image"),
         Some(Err(error @ ChannelError::NotAllowed(Refusal::Version))) => Finding::Failed(error.into()),
-        Some(Err(ChannelError::NotAllowed(Refusal::Sandbox(_)))) => Finding::skipped("sandbox"),
+        Some(Err(ChannelError::NotAllowed(Refusal::Sandbox(_) | Refusal::Socket))) => Finding::skipped("unseen"),
         Some(Ok(()) | Err(ChannelError::NotAllowed(Refusal::Rights))) => Finding::ok("service"),
         Some(Err(error)) => Finding::Failed(error.into()),
     }
@@ -200,7 +200,7 @@ fn service(facts: &Facts) -> Finding {
 fn rights(facts: &Facts) -> Finding {
     match &facts.service {
         None => Finding::skipped("image"),
-        Some(Err(error @ ChannelError::NotAllowed(Refusal::Rights | Refusal::Sandbox(_)))) => {
+        Some(Err(error @ ChannelError::NotAllowed(Refusal::Rights | Refusal::Socket | Refusal::Sandbox(_)))) => {
             Finding::Failed(error.into())
         }
         Some(Err(_)) => Finding::skipped("service"),

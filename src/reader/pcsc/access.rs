@@ -19,11 +19,13 @@ const MAX_FLATPAK_INFO: usize = 64 * 1024;
 /// How long a service that hangs up is given to end or to come up.
 const SECOND_THOUGHT: Duration = Duration::from_millis(300);
 
-/// Why the service, which runs, does not let this program in.
+/// Why the service does not let this program in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// This user may not use card readers, or not from here: the rights of the socket, or polkit.
+    /// This user may not use card readers, or not from here: polkit says so, or what stands in its place.
     Rights,
+    /// This user may not open the service's socket; whether anybody listens there cannot be seen.
+    Socket,
     /// Service and library (libpcsclite) are of versions that do not understand one another.
     Version,
     /// The program runs in a sandbox into which the service does not reach.
@@ -69,7 +71,7 @@ pub(super) fn establish() -> Result<Context, ChannelError> {
 fn meaning(error: Error, socket: Socket, sandbox: Option<Sandbox>) -> ChannelError {
     let refusal = match (channel_error(error), socket, sandbox) {
         (_, Socket::Silent | Socket::Denied, Some(sandbox)) => Refusal::Sandbox(sandbox),
-        (_, Socket::Denied, None) => Refusal::Rights,
+        (_, Socket::Denied, None) => Refusal::Socket,
         // pcscd's own answer to a client of another version (winscard_svc.c, CMD_VERSION).
         (_, Socket::Answers, _) if error == Error::ServiceStopped => Refusal::Version,
         (meaning, ..) => return meaning,
@@ -139,7 +141,7 @@ mod tests {
         let snap = || Some(Sandbox::Snap("kartenbund".to_owned()));
         for (error, socket, sandbox, expected) in [
             (Error::NoService, Socket::Silent, None, "NoService".to_owned()),
-            (Error::NoService, Socket::Denied, None, refused(Refusal::Rights)),
+            (Error::NoService, Socket::Denied, None, refused(Refusal::Socket)),
             (Error::SecurityViolation, Socket::Answers, None, refused(Refusal::Rights)),
             (Error::NoAccess, Socket::Answers, None, refused(Refusal::Rights)),
             (Error::ServiceStopped, Socket::Answers, None, refused(Refusal::Version)),

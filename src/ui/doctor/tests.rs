@@ -142,6 +142,8 @@ fn the_service_that_does_not_run_is_started_as_this_system_does() {
 fn a_service_that_lets_nobody_in_is_none_that_does_not_run() {
     for (refusal, service, rights, cause, remedy) in [
         (Refusal::Rights, "ok", "failed", "does not let this program in", "polkit rule"),
+        // Nobody sees through a door that is shut.
+        (Refusal::Socket, "skipped", "failed", "may not open the way", "the group of /run/pcscd/pcscd.comm"),
         (
             Refusal::Version,
             "failed",
@@ -469,6 +471,7 @@ fn everything_has_its_sentence() {
     let all = [
         with_service(Err(ChannelError::NoService)),
         with_service(Err(ChannelError::NotAllowed(Refusal::Rights))),
+        with_service(Err(ChannelError::NotAllowed(Refusal::Socket))),
         without_reader(None),
         without_reader(Some(Usb { has_reader: true, has_reiner_sct: true })),
         Facts {

@@ -66,6 +66,7 @@ error-not-allowed = { $why ->
         [version] Der Dienst für Kartenleser (PC/SC) läuft, aber in einer anderen Version als die Bibliothek dieses Programms; beide verstehen einander nicht.
         [flatpak] Dieses Programm läuft in Flatpak und darf dort keine Kartenleser benutzen.
         [snap] Dieses Programm läuft als Snap und darf dort keine Kartenleser benutzen.
+        [socket] Dieses Programm darf den Zugang zum Dienst für Kartenleser (PC/SC) nicht öffnen.
        *[rights] Der Dienst für Kartenleser (PC/SC) läuft, lässt dieses Programm aber nicht zu.
     }
     .remedy = { $why ->
@@ -402,7 +403,7 @@ doctor-key-store-pending = Eine Registrierung wurde gesendet, und die Antwort fe
     .remedy = Schließen Sie sie ab: „kartenbund register“.
 doctor-skipped = { $why ->
         [image] Ein Kartenabbild steht für Leser und Karte.
-        [sandbox] Von hier aus ist der Dienst nicht zu sehen.
+        [unseen] Von hier aus ist der Dienst nicht zu sehen.
         [service] Dafür wird der Dienst für Kartenleser gebraucht.
         [usb] Hier lässt sich nicht sehen, was angeschlossen ist.
         [no-usb-reader] Am USB-Anschluss ist kein Kartenleser zu sehen.

@@ -66,6 +66,7 @@ error-not-allowed = { $why ->
         [version] The service for card readers (PC/SC) runs, but its version and that of this program's library do not understand one another.
         [flatpak] This program runs in Flatpak and may not use card readers there.
         [snap] This program runs as a snap and may not use card readers there.
+        [socket] This program may not open the way to the service for card readers (PC/SC).
        *[rights] The service for card readers (PC/SC) runs, but does not let this program in.
     }
     .remedy = { $why ->
@@ -402,7 +403,7 @@ doctor-key-store-pending = A registration was sent, and the answer is still miss
     .remedy = Complete it: "kartenbund register".
 doctor-skipped = { $why ->
         [image] A card image stands for reader and card.
-        [sandbox] The service cannot be seen from here.
+        [unseen] The service cannot be seen from here.
         [service] That needs the service for card readers.
         [usb] What is plugged in cannot be seen here.
         [no-usb-reader] No card reader is to be seen at the USB ports.
