@@ -159,6 +159,17 @@ impl Finding {
     }
 }
 
+/// The last sentence, where no step failed: it says no more than was seen.
+pub fn ending(findings: &[(Step, Finding)], texts: &Texts) -> String {
+    let any = |is: fn(&Finding) -> bool| findings.iter().any(|(_, finding)| is(finding));
+    let seen = match () {
+        () if any(|finding| matches!(finding, Finding::Warning(_))) => "warnings",
+        () if any(|finding| matches!(finding, Finding::Skipped(_))) => "part",
+        () => "all",
+    };
+    texts.with("done-doctor", &[("seen", Value::Text(seen.to_owned()))])
+}
+
 /// What `facts` say about `step`.
 pub fn judge(step: Step, facts: &Facts) -> Finding {
     match step {
@@ -180,7 +191,7 @@ fn service(facts: &Facts) -> Finding {
     match &facts.service {
         None => Finding::skipped("image"),
         Some(Err(error @ ChannelError::NotAllowed(Refusal::Version))) => Finding::Failed(error.into()),
-        Some(Err(ChannelError::NotAllowed(Refusal::Sandbox(_)))) => Finding::skipped("sandbox"),
+        Some(Err(ChannelError::NotAllowed(Refusal::Sandbox(_) | Refusal::Socket))) => Finding::skipped("unseen"),
         Some(Ok(()) | Err(ChannelError::NotAllowed(Refusal::Rights))) => Finding::ok("service"),
         Some(Err(error)) => Finding::Failed(error.into()),
     }
@@ -189,7 +200,7 @@ fn service(facts: &Facts) -> Finding {
 fn rights(facts: &Facts) -> Finding {
     match &facts.service {
         None => Finding::skipped("image"),
-        Some(Err(error @ ChannelError::NotAllowed(Refusal::Rights | Refusal::Sandbox(_)))) => {
+        Some(Err(error @ ChannelError::NotAllowed(Refusal::Rights | Refusal::Socket | Refusal::Sandbox(_)))) => {
             Finding::Failed(error.into())
         }
         Some(Err(_)) => Finding::skipped("service"),
@@ -208,20 +219,30 @@ fn readers(facts: &Facts) -> Result<&[Reader], Finding> {
 }
 
 fn driver(facts: &Facts) -> Finding {
+    let missing = |why| Finding::Failed(Kind::NoReader.failure().text("reader", "none").text("why", why));
     match readers(facts) {
         Err(Finding::Failed(_)) => Finding::skipped("service"),
         Err(finding) => finding,
-        Ok([_, ..]) => Finding::ok("driver"),
-        Ok([]) => {
-            let missing = |why| Finding::Failed(Kind::NoReader.failure().text("reader", "none").text("why", why));
-            match facts.computer.usb {
-                None => Finding::skipped("usb"),
-                Some(usb) if usb.has_reiner_sct => missing("reiner-sct"),
-                Some(usb) if usb.has_reader => missing("driver"),
-                Some(_) => Finding::skipped("no-usb-reader"),
-            }
+        Ok(readers @ [_, ..]) => {
+            let has_reiner_sct = facts.computer.usb.is_some_and(|usb| usb.has_reiner_sct);
+            let is_missing = has_reiner_sct && !readers.iter().any(is_reiner_sct);
+            if is_missing { missing("reiner-sct") } else { Finding::ok("driver") }
         }
+        Ok([]) => match facts.computer.usb {
+            None => Finding::skipped("usb"),
+            // GnuPG's own driver takes any reader of that class.
+            Some(usb) if usb.has_reader && facts.computer.scdaemon => missing("scdaemon"),
+            Some(usb) if usb.has_reiner_sct => missing("reiner-sct"),
+            Some(usb) if usb.has_reader => missing("driver"),
+            Some(_) => Finding::skipped("no-usb-reader"),
+        },
     }
+}
+
+/// Whether the name, as the maker's drivers give it, is of a reader by REINER SCT.
+fn is_reiner_sct(reader: &Reader) -> bool {
+    let name = reader.name.to_lowercase();
+    name.contains("reiner") || name.contains("cyberjack")
 }
 
 fn reader(facts: &Facts) -> Finding {
@@ -245,7 +266,10 @@ fn card(facts: &Facts) -> Finding {
         Finding::Failed(Failure::from(error).text("holder", holder))
     };
     match (&facts.chosen, &facts.card) {
-        (_, Some(Ok(_))) => Finding::ok("card"),
+        (_, Some(Ok(card))) => match &card.kind {
+            Err(error) if !card.has_answered() => Finding::Failed(error.into()),
+            _ => Finding::ok("card"),
+        },
         (Some(Err(ChannelError::NoReader { .. })), _) => Finding::skipped("reader"),
         (Some(Err(error @ ChannelError::InUse)), _) | (_, Some(Err(error @ ChannelError::InUse))) => in_use(error),
         (Some(Err(error)), _) | (_, Some(Err(error))) => Finding::Failed(error.into()),
@@ -256,12 +280,15 @@ fn card(facts: &Facts) -> Finding {
 
 fn card_type(facts: &Facts) -> Finding {
     let Some(Ok(card)) = &facts.card else { return Finding::skipped("card") };
+    if !card.has_answered() {
+        return Finding::skipped("card");
+    }
     let with_generation = |id: &'static str| {
         let generation = card.version.map(|(generation, _)| generation.to_string()).unwrap_or_default();
         Remark { id, values: vec![("generation", Value::Text(generation))] }
     };
     match (&card.kind, card.validity) {
-        (Err(_), _) if card.needs_can() => Finding::Ok(with_generation("contactless")),
+        (Err(_), _) if card.needs_can() => Finding::Warning(with_generation("contactless")),
         (Err(error), _) => Finding::Failed(error.into()),
         (Ok(()), Some(Validity::Expired)) => Finding::Failed(Kind::CertificateExpired.failure()),
         (Ok(()), Some(Validity::NotYet)) => Finding::warning("not-yet-valid"),
@@ -274,6 +301,7 @@ fn pin(facts: &Facts) -> Finding {
     let status = match &facts.card {
         Some(Ok(card)) if card.needs_can() => return Finding::skipped("can"),
         Some(Ok(CardFacts { pin: Some(status), .. })) => status,
+        Some(Ok(card)) if card.has_answered() => return Finding::skipped("card-type"),
         _ => return Finding::skipped("card"),
     };
     let tries = |left: u8| vec![("tries", Value::Number(i64::from(left)))];
@@ -308,6 +336,7 @@ fn network(facts: &Facts) -> Finding {
         None | Some(Account::None) => Finding::skipped("no-account"),
         Some(Account::Unusable(_) | Account::Asked { network: Network::NotTried, .. }) => Finding::skipped("address"),
         Some(Account::Asked { network: Network::Connected, .. }) => Finding::ok("network"),
+        Some(Account::Asked { network: Network::Answers, .. }) => Finding::skipped("stranger"),
         Some(Account::Asked { network: Network::Proxy, .. }) => Finding::skipped("proxy"),
         Some(Account::Asked { network: Network::NoName, .. }) => unreachable("name"),
         Some(Account::Asked { network: Network::NoLine, .. }) => unreachable("line"),
@@ -325,13 +354,17 @@ fn account(facts: &Facts) -> Finding {
         Some(Account::Asked { network: Network::NoName | Network::NoLine, .. }) => Finding::skipped("network"),
         Some(Account::Asked { answer: Ok(answer), .. }) if answer.has_session => Finding::ok("account"),
         Some(Account::Asked { answer: Ok(_), .. }) => Finding::ok("account-no-session"),
+        // A captive portal, or a clock so wrong that no certificate is valid.
+        Some(Account::Asked { network: Network::Answers, .. }) => unreachable("stranger"),
         Some(Account::Asked { answer: Err(error), .. }) => Finding::Failed(service_failure(error)),
     }
 }
 
-/// What the service says in words of its own is left out: it may be about somebody.
+/// What the service says in words of its own is left out: it may be about somebody. So is why it cannot be reached: that
+/// names the insurer's address, and whatever is in the certificate of who answers there.
 fn service_failure(error: &ServiceError) -> Failure {
     match error {
+        ServiceError::Unreachable(_) => Kind::ServiceUnreachable.failure(),
         ServiceError::Refused { code, .. } => {
             let is_code = code.len() <= 40 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
             let code = if is_code { code.as_str() } else { "-" };

@@ -224,6 +224,7 @@ impl From<&ChannelError> for Failure {
 fn not_allowed(refusal: &Refusal) -> Failure {
     let (why, sandbox) = match refusal {
         Refusal::Rights => ("rights", NONE),
+        Refusal::Socket => ("socket", NONE),
         Refusal::Version => ("version", NONE),
         Refusal::Sandbox(Sandbox::Flatpak(application)) => ("flatpak", application.as_str()),
         Refusal::Sandbox(Sandbox::Snap(package)) => ("snap", package.as_str()),

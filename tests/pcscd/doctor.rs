@@ -1,10 +1,12 @@
 //! `kartenbund doctor` on computers where something is missing, and what its report tells of a person.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 use std::thread;
 
 use base64::Engine as _;
@@ -86,9 +88,13 @@ fn the_service_lets_nobody_in() {
     };
     for words in [&["readers"][..], &["read"], &["read", "--wait", "30"], &["card", "pin", "status"]] {
         let told = run(words).fails_with(19, "not_allowed");
-        assert!(told.cause.contains("runs, but does not let this program in"), "{told:?}");
+        assert!(told.cause.contains("This program may not open the way to the service"), "{told:?}");
     }
-    told(run(&["doctor"]), 19, &["Service for card readers: ok. It runs.\nRights: failed."]);
+    told(
+        run(&["doctor"]),
+        19,
+        &["Service for card readers: not checked. The service cannot be seen from here.\nRights: failed."],
+    );
 }
 
 /// pcscd's own words to a client of another version: its version, and SCARD_E_SERVICE_STOPPED (0x8010001E).
@@ -118,12 +124,17 @@ fn the_service_is_of_another_version() {
 #[test]
 fn a_snap_is_to_be_connected() {
     let computer = Computer::without_service();
-    let mut command = computer.command(KARTENBUND);
-    command
-        .args(["--lang", "en", "doctor"])
-        .env("SNAP", "/snap/kartenbund/1")
-        .env("SNAP_INSTANCE_NAME", "kartenbund_2");
-    told(Running::start(command).wait(), 19, &["Rights: failed.", "sudo snap connect kartenbund_2:pcscd"]);
+    let doctor = |snap: &Path| {
+        let mut command = computer.command(KARTENBUND);
+        command.args(["--lang", "en", "doctor"]).env("SNAP", snap).env("SNAP_INSTANCE_NAME", "kartenbund_2");
+        Running::start(command).wait()
+    };
+    let folder = Path::new(KARTENBUND).parent().unwrap();
+    told(doctor(folder), 19, &["Rights: failed.", "sudo snap connect kartenbund_2:pcscd"]);
+    // Started in the terminal of an editor that is a snap, it is none itself.
+    for other in ["/snap/code/1", "/usr", ""] {
+        told(doctor(Path::new(other)), 10, &["Service for card readers: failed.", "does not run"]);
+    }
 }
 
 #[test]
@@ -323,6 +334,81 @@ fn the_report_tells_nothing_about_a_person() {
         fs::read_to_string("/proc/sys/kernel/hostname").unwrap(),
     ] {
         assert!(!secrets.found_in(&format!("card: {leak}")).is_empty(), "{leak}");
+    }
+}
+
+/// Whose insurer it is, is the person's own matter: neither the address of its service nor what is in a certificate
+/// that somebody shows there is told.
+#[test]
+fn the_report_does_not_tell_who_the_insurer_is() {
+    let insurer = Insurer::start();
+    let service = Pcscd::without_readers();
+    let computer = insurer.computer_of_erika(&service);
+    let path = computer.path("kartenbund/profile.json");
+    let mut profile: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    profile["insurer"] = "Innungskasse Musterland".into();
+    let image = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/cards/erika.xml");
+    let stranger = Stranger::start(&computer, "musterkasse-intern.example");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let at_the_stranger = format!("https://localhost:{}", stranger.port);
+    for (number, (address, proxy, line)) in [
+        // Its certificate is good, and for another name.
+        (at_the_stranger.clone(), "", "network: skipped. Somebody answers"),
+        (format!("https://localhost:{closed}"), "", "network: failed service_unreachable."),
+        ("https://musterkasse.invalid".to_owned(), "", "network: failed service_unreachable."),
+        ("https://musterkasse.invalid".to_owned(), &at_the_stranger, "network: skipped. A proxy"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        profile["service"] = address.into();
+        fs::write(&path, serde_json::to_vec(&profile).unwrap()).unwrap();
+        for json in [&["--json"][..], &[]] {
+            let name = format!("report-{number}-{}", json.len());
+            let mut command = computer.command(KARTENBUND);
+            command.args(["--lang", "en", "doctor", "--report", &name, "--virtual-card", image]).args(json);
+            command.env("SSL_CERT_FILE", &stranger.certificate).env("HTTPS_PROXY", proxy);
+            let ended = Running::start(command).wait();
+            let report = fs::read_to_string(computer.path(&name)).unwrap();
+            assert!(report.contains(line), "{report}");
+            assert_eq!(ended.code, Some(50), "it is what is told last: {ended:?}");
+            for text in [&report, &ended.stdout, &ended.stderr] {
+                for secret in ["localhost", "musterkasse", "k220635158", "musterland"] {
+                    assert!(!text.to_lowercase().contains(secret), "{secret}: {text}");
+                }
+            }
+        }
+    }
+}
+
+/// Somebody at a port of this computer who shows a certificate for another name.
+struct Stranger {
+    port: u16,
+    certificate: PathBuf,
+    process: Child,
+}
+
+impl Stranger {
+    fn start(computer: &Computer, name: &str) -> Self {
+        let names = format!("[req]\ndistinguished_name=dn\n[dn]\n[v3]\nsubjectAltName=DNS:{name}\n");
+        fs::write(computer.path("names.cnf"), names).unwrap();
+        let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=x -config \
+                       names.cnf -extensions v3 -keyout stranger.key -out stranger.pem";
+        computer.run_foreign("/usr/bin/openssl", &request.split_whitespace().collect::<Vec<_>>()).success();
+        let server = "s_server -accept 127.0.0.1:0 -naccept 100 -cert stranger.pem -key stranger.key";
+        let mut command = computer.command("/usr/bin/openssl");
+        command.args(server.split(' ')).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let lines = BufReader::new(process.stdout.as_mut().unwrap()).lines().map_while(Result::ok);
+        let port = lines.into_iter().find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok());
+        Self { port: port.unwrap(), certificate: computer.path("stranger.pem"), process }
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

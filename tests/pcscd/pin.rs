@@ -112,7 +112,7 @@ fn a_slip_at_the_terminal_is_told_and_asked_for_again() {
     ] {
         assert!(screen.contains(told), "{told}: {screen}");
     }
-    for explained in ["This is the PIN of the PIN letter", "No PIN? Your insurer sends", "You make up the device PIN"] {
+    for explained in ["This is the PIN of the PIN letter", "No PIN? Your insurer", "You make up the device PIN"] {
         assert_eq!(screen.matches(explained).count(), 1, "once, however often it is asked: {screen}");
     }
     assert_eq!(inserted.verifies(), 1);

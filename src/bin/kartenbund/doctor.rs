@@ -9,7 +9,7 @@ use kartenbund::disk;
 use kartenbund::reader::pcsc::{Reader, Service, Sharing, choose_of};
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::secret::Can;
-use kartenbund::ui::doctor::{Finding, Report, Step, judge};
+use kartenbund::ui::doctor::{Finding, Report, Step, ending, judge};
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::numbers::told_apart;
 use rand_core::UnwrapErr;
@@ -52,12 +52,13 @@ pub(crate) fn run(home: &Home, args: &DoctorArgs, output: &Output) -> Result<(),
         })?;
         output.remark("done-doctor-report", &[("path", Value::Text(path.display().to_string()))]);
     }
+    let ending = ending(&findings, &output.texts);
     let failed = findings.into_iter().find_map(|(_, finding)| match finding {
         Finding::Failed(failure) => Some(failure),
         _ => None,
     });
     match failed {
-        None => output.result(&report, [output.texts.get("done-doctor")]),
+        None => output.result(&report, [ending]),
         Some(failure) => Err(Failure { report: serde_json::to_value(&report).ok(), is_told: true, ..failure }),
     }
 }

@@ -45,8 +45,10 @@ pub struct Answer {
 /// How far the network goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// Somebody answers at the service's address.
+    /// The service answered in the protocol's own words.
     Connected,
+    /// Somebody takes the call at its address; whether it is the service cannot be seen.
+    Answers,
     /// The name of the service has no address.
     NoName,
     /// Nobody takes the call at its address.
@@ -124,7 +126,7 @@ fn network(address: &str) -> Network {
     });
     let addresses: Vec<SocketAddr> = told.recv_timeout(PATIENCE).unwrap_or_default();
     match addresses.iter().any(|address| TcpStream::connect_timeout(address, PATIENCE).is_ok()) {
-        true => Network::Connected,
+        true => Network::Answers,
         false if addresses.is_empty() => Network::NoName,
         false => Network::NoLine,
     }
@@ -147,7 +149,7 @@ mod tests {
     fn the_network_is_followed_as_far_as_it_goes() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        assert_eq!(network(&address), Network::Connected);
+        assert_eq!(network(&address), Network::Answers, "nobody has said a word yet");
         drop(listener);
         assert_eq!(network(&address), Network::NoLine);
         assert_eq!(network("http://nobody.invalid"), Network::NoName);

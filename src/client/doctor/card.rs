@@ -11,6 +11,8 @@ use crate::protocol::NumericDate;
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::Can;
 
+/// How often a card is examined again that was interrupted, as everywhere ([`crate::client::restarting`]).
+const RESTARTS: u8 = 2;
 /// Most commands whose status word is kept.
 const MAX_EXCHANGES: usize = 500;
 
@@ -80,8 +82,29 @@ impl CardFacts {
         let atr = listener.atr().to_vec();
         let mut facts = Self { atr, version: None, kind: Ok(()), validity: None, pin: None, exchanges: Vec::new() };
         facts.kind = facts.examine(&mut listener, length, can, rng, now);
+        let mut length = length;
+        for _ in 0..RESTARTS {
+            let Some(again) = facts.begins_again(length) else { break };
+            length = again;
+            (facts.version, facts.validity, facts.pin) = (None, None, None);
+            facts.kind = match listener.reset() {
+                Ok(()) => facts.examine(&mut listener, length, can, rng, now),
+                Err(error) => Err(error.into()),
+            };
+        }
         facts.exchanges = listener.exchanges;
         facts
+    }
+
+    /// With which length to examine the card once more: another program reset it in the middle, or the reader turned out
+    /// to carry short APDUs alone while the line was secured. What was selected and agreed on is gone.
+    fn begins_again(&self, length: ApduLength) -> Option<ApduLength> {
+        let pin = self.pin.as_ref().and_then(|pin| pin.as_ref().err());
+        self.kind.as_ref().err().into_iter().chain(pin).find_map(|error| match error {
+            EgkError::Channel(ChannelError::Reset) => Some(length),
+            EgkError::TooLong { shorter } => Some(*shorter),
+            _ => None,
+        })
     }
 
     fn examine(
@@ -120,6 +143,11 @@ impl CardFacts {
             }
         });
         Ok(())
+    }
+
+    /// Whether the card has answered anything at all.
+    pub fn has_answered(&self) -> bool {
+        self.exchanges.iter().any(|exchange| exchange.status.is_some())
     }
 
     /// Whether the card lies on a reader without contacts and no access number was given.

@@ -2,6 +2,7 @@
 //! says `SCARD_E_NO_SERVICE` to most of that, so its socket is asked.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -18,11 +19,13 @@ const MAX_FLATPAK_INFO: usize = 64 * 1024;
 /// How long a service that hangs up is given to end or to come up.
 const SECOND_THOUGHT: Duration = Duration::from_millis(300);
 
-/// Why the service, which runs, does not let this program in.
+/// Why the service does not let this program in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// This user may not use card readers, or not from here: the rights of the socket, or polkit.
+    /// This user may not use card readers, or not from here: polkit says so, or what stands in its place.
     Rights,
+    /// This user may not open the service's socket; whether anybody listens there cannot be seen.
+    Socket,
     /// Service and library (libpcsclite) are of versions that do not understand one another.
     Version,
     /// The program runs in a sandbox into which the service does not reach.
@@ -68,7 +71,7 @@ pub(super) fn establish() -> Result<Context, ChannelError> {
 fn meaning(error: Error, socket: Socket, sandbox: Option<Sandbox>) -> ChannelError {
     let refusal = match (channel_error(error), socket, sandbox) {
         (_, Socket::Silent | Socket::Denied, Some(sandbox)) => Refusal::Sandbox(sandbox),
-        (_, Socket::Denied, None) => Refusal::Rights,
+        (_, Socket::Denied, None) => Refusal::Socket,
         // pcscd's own answer to a client of another version (winscard_svc.c, CMD_VERSION).
         (_, Socket::Answers, _) if error == Error::ServiceStopped => Refusal::Version,
         (meaning, ..) => return meaning,
@@ -80,7 +83,7 @@ impl Sandbox {
     /// The sandbox this program runs in, where the service does not reach into it.
     fn around() -> Option<Self> {
         let flatpak = disk::read(Path::new("/.flatpak-info"), MAX_FLATPAK_INFO).ok().flatten();
-        let snap = env::var("SNAP").ok().and_then(|_| env::var("SNAP_INSTANCE_NAME").or(env::var("SNAP_NAME")).ok());
+        let snap = env::var("SNAP_INSTANCE_NAME").or(env::var("SNAP_NAME")).ok().filter(|_| is_in_snap());
         flatpak.and_then(|info| Self::of_flatpak(&String::from_utf8_lossy(&info))).or(snap.map(Self::Snap))
     }
 
@@ -99,6 +102,13 @@ impl Sandbox {
         }
         (!may).then(|| Self::Flatpak(name.to_owned()))
     }
+}
+
+/// Whether this program lies in the folder of a snap. The variable alone is inherited by whatever a snap starts, such as
+/// the terminal of an editor.
+fn is_in_snap() -> bool {
+    let folder = env::var_os("SNAP").and_then(|snap| fs::canonicalize(snap).ok());
+    folder.zip(env::current_exe().ok()).is_some_and(|(folder, program)| program.starts_with(folder))
 }
 
 /// Where the service's socket is. `PCSCLITE_CSOCK_NAME` is what libpcsclite looks at, too.
@@ -131,7 +141,7 @@ mod tests {
         let snap = || Some(Sandbox::Snap("kartenbund".to_owned()));
         for (error, socket, sandbox, expected) in [
             (Error::NoService, Socket::Silent, None, "NoService".to_owned()),
-            (Error::NoService, Socket::Denied, None, refused(Refusal::Rights)),
+            (Error::NoService, Socket::Denied, None, refused(Refusal::Socket)),
             (Error::SecurityViolation, Socket::Answers, None, refused(Refusal::Rights)),
             (Error::NoAccess, Socket::Answers, None, refused(Refusal::Rights)),
             (Error::ServiceStopped, Socket::Answers, None, refused(Refusal::Version)),

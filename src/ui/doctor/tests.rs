@@ -1,5 +1,6 @@
 use super::*;
-use crate::apdu::{CommandApdu, ResponseApdu};
+use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
+use crate::client::doctor::card::Exchange;
 use crate::client::doctor::{Answer, Computer, Usb};
 use crate::client::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError, Generation, ObjectSystem, OtherCard};
@@ -9,6 +10,7 @@ use crate::ui::system::System;
 use crate::ui::text::Language;
 
 const NOW: NumericDate = 1_795_000_000;
+const ANSWERED: Exchange = Exchange { header: [0x00, 0xA4, 0x04, 0x0C], status: Some(StatusWord(0x9000)) };
 
 fn texts(language: Language, system: System) -> Texts {
     Texts::new(language).on(system)
@@ -46,7 +48,7 @@ fn without_reader(usb: Option<Usb>) -> Facts {
 
 fn with_card(kind: Result<(), EgkError>, validity: Option<Validity>, pin: Option<PinStatus>) -> Facts {
     let version = Some((Generation::G21, ObjectSystem([4, 5, 2])));
-    let card = CardFacts { atr: vec![0x3B], version, kind, validity, pin: pin.map(Ok), exchanges: Vec::new() };
+    let card = CardFacts { atr: vec![0x3B], version, kind, validity, pin: pin.map(Ok), exchanges: vec![ANSWERED] };
     Facts { card: Some(Ok(card)), ..with_reader() }
 }
 
@@ -140,6 +142,8 @@ fn the_service_that_does_not_run_is_started_as_this_system_does() {
 fn a_service_that_lets_nobody_in_is_none_that_does_not_run() {
     for (refusal, service, rights, cause, remedy) in [
         (Refusal::Rights, "ok", "failed", "does not let this program in", "polkit rule"),
+        // Nobody sees through a door that is shut.
+        (Refusal::Socket, "skipped", "failed", "may not open the way", "the group of /run/pcscd/pcscd.comm"),
         (
             Refusal::Version,
             "failed",
@@ -199,6 +203,43 @@ fn a_driver_is_missing_only_where_a_reader_is_plugged_in() {
         let told = said(Step::Driver, &usb(true, true), system);
         assert!(told.contains("REINER SCT") && told.contains(reiner_sct) && !told.contains(ccid), "{told}");
     }
+}
+
+/// A second reader, one without contacts in a laptop for example, says nothing of the first.
+#[test]
+fn a_reader_that_the_service_knows_is_no_driver_for_another() {
+    let beside = |name: &str| Facts {
+        computer: Computer { usb: Some(Usb { has_reader: true, has_reiner_sct: true }), ..Computer::default() },
+        readers: Some(Ok(vec![reader("Alcor Link 00 00", Slot::Empty), reader(name, Slot::Empty)])),
+        ..with_reader()
+    };
+    let facts = beside("Alcor Link 01 00");
+    assert_eq!(verdict(Step::Driver, &facts), ("failed", Some("no_reader")));
+    assert!(said(Step::Driver, &facts, System::Debian).contains("libifd-cyberjack6"));
+    for name in ["REINER SCT cyberJack RFID standard (1234567890) 01 00", "REINER SCT CyberJack one", "cyberJack pp 0"]
+    {
+        assert_eq!(
+            said(Step::Driver, &beside(name), System::Linux),
+            "Driver: ok. The service knows at least one reader."
+        );
+    }
+}
+
+/// It talks to the reader at the USB port by itself, and then pcscd does not get it.
+#[test]
+fn a_reader_that_gnupg_holds_lacks_no_driver() {
+    for has_reiner_sct in [false, true] {
+        let mut facts = without_reader(Some(Usb { has_reader: true, has_reiner_sct }));
+        facts.computer.scdaemon = true;
+        assert_eq!(verdict(Step::Driver, &facts), ("failed", Some("no_reader")));
+        assert_eq!(verdict(Step::Reader, &facts), ("skipped", None));
+        let told = said(Step::Driver, &facts, System::Debian);
+        assert!(told.contains("most likely scdaemon of GnuPG") && !told.contains("apt install"), "{told}");
+        assert!(told.contains("Next: \"gpgconf --kill scdaemon\", then plug the reader in again"), "{told}");
+    }
+    let mut facts = without_reader(Some(Usb { has_reader: false, has_reiner_sct: true }));
+    facts.computer.scdaemon = true;
+    assert!(said(Step::Driver, &facts, System::Debian).contains("libifd-cyberjack6"), "none that GnuPG could hold");
 }
 
 #[test]
@@ -263,7 +304,8 @@ fn the_type_of_the_card_is_said_plainly() {
     let failed = |error| with_card(Err(error), None, None);
     for (facts, expected, words) in [
         (with_card(Ok(()), Some(Validity::Valid), None), ("ok", None), "generation G2.1, valid"),
-        (failed(EgkError::Contactless), ("ok", None), "needs the card access number (CAN), six digits"),
+        (failed(EgkError::Contactless), ("warning", None), "needs the card access number (CAN), six digits"),
+        (failed(EgkError::Contactless), ("warning", None), "only then can be seen whether the card is valid"),
         (failed(EgkError::NotAnEgk(OtherCard::Hba)), ("failed", Some("not_an_egk")), "health professional's card"),
         (failed(EgkError::NotAnEgk(OtherCard::SmcB)), ("failed", Some("not_an_egk")), "practice"),
         (failed(EgkError::NotAnEgk(OtherCard::Unknown)), ("failed", Some("not_an_egk")), "not an electronic health"),
@@ -277,6 +319,23 @@ fn the_type_of_the_card_is_said_plainly() {
         assert_eq!(verdict(Step::CardType, &facts), expected, "{words}");
         assert!(said(Step::CardType, &facts, System::Linux).contains(words), "{words}");
         assert_eq!(verdict(Step::Card, &facts), ("ok", None), "it answers");
+    }
+}
+
+/// Pulled at once, or silent: then nothing is known of its type.
+#[test]
+fn a_card_that_never_answered_does_not_answer() {
+    for (error, code) in [(ChannelError::Removed, "card_removed"), (ChannelError::Timeout, "card_timeout")] {
+        let mut facts = with_card(Err(error.into()), None, None);
+        assert_eq!(verdict(Step::Card, &facts), ("ok", None), "it has answered before");
+        assert_eq!(verdict(Step::CardType, &facts), ("failed", Some(code)));
+        assert!(said(Step::Pin, &facts, System::Linux).contains("a health card that can be used"));
+        if let Some(Ok(card)) = &mut facts.card {
+            card.exchanges = vec![Exchange { status: None, ..ANSWERED }];
+        }
+        assert_eq!(verdict(Step::Card, &facts), ("failed", Some(code)));
+        assert_eq!(verdict(Step::CardType, &facts), ("skipped", None));
+        assert!(said(Step::Pin, &facts, System::Linux).contains("a health card that answers"));
     }
 }
 
@@ -331,6 +390,7 @@ fn the_network_and_the_service_are_told_apart() {
         (asked(Network::NoName, malformed()), ("failed", Some("service_unreachable")), ("skipped", None)),
         (asked(Network::NoLine, malformed()), ("failed", Some("service_unreachable")), ("skipped", None)),
         (asked(Network::Proxy, malformed()), ("skipped", None), ("failed", Some("service_answer"))),
+        (asked(Network::Answers, malformed()), ("skipped", None), ("failed", Some("service_unreachable"))),
         (asked(Network::Connected, malformed()), ("ok", None), ("failed", Some("service_answer"))),
         (
             asked(Network::Connected, Err(ServiceError::KeyChanged)),
@@ -343,6 +403,17 @@ fn the_network_and_the_service_are_told_apart() {
         assert_eq!(verdict(Step::Network, &facts), network, "{facts:?}");
         assert_eq!(verdict(Step::Account, &facts), account, "{facts:?}");
     }
+}
+
+/// In the network of a hotel somebody answers at every address; with a wrong clock no certificate is valid.
+#[test]
+fn who_only_takes_the_call_is_not_the_service() {
+    let facts = asked(Network::Answers, Err(ServiceError::Malformed));
+    assert!(said(Step::Network, &facts, System::Linux).contains("whether it is the service cannot be seen"));
+    let told = said(Step::Account, &facts, System::Linux);
+    assert!(
+        told.contains("Next: Check date and time of this computer") && told.contains("log in there in the browser")
+    );
 }
 
 #[test]
@@ -375,18 +446,47 @@ fn a_file_is_named_without_its_folder() {
     }
 }
 
+#[test]
+fn only_who_has_seen_everything_says_that_nothing_hinders() {
+    let card = |status| with_card(Ok(()), Some(Validity::Valid), Some(pin_status(status)));
+    let whole = |status| Facts {
+        account: asked(Network::Connected, Ok(Answer { skew: 0, has_session: true })).account,
+        key_store: Some(KeyStore::Usable),
+        ..card(status)
+    };
+    for (facts, expected) in [
+        (whole([0x63, 0xC3]), "Nothing found that hinders you."),
+        (whole([0x62, 0xC1]), "Nothing broken was found; heed the notes."),
+        (card([0x63, 0xC3]), "As far as was checked, nothing hinders you."),
+        (card([0x62, 0xC1]), "Nothing broken was found; heed the notes."),
+    ] {
+        let findings: Vec<_> = Step::ALL.into_iter().map(|step| (step, judge(step, &facts))).collect();
+        assert_eq!(ending(&findings, &texts(Language::En, System::Linux)), expected);
+    }
+}
+
 /// Nothing is left out of the texts, and no remedy is empty, on any system and in both languages.
 #[test]
 fn everything_has_its_sentence() {
     let all = [
         with_service(Err(ChannelError::NoService)),
         with_service(Err(ChannelError::NotAllowed(Refusal::Rights))),
+        with_service(Err(ChannelError::NotAllowed(Refusal::Socket))),
         without_reader(None),
         without_reader(Some(Usb { has_reader: true, has_reiner_sct: true })),
+        Facts {
+            computer: Computer {
+                usb: Some(Usb { has_reader: true, has_reiner_sct: false }),
+                scdaemon: true,
+                ..Computer::default()
+            },
+            ..without_reader(None)
+        },
         with_reader(),
         with_card(Ok(()), Some(Validity::Valid), Some(pin_status([0x63, 0xC1]))),
         with_card(Err(EgkError::Contactless), None, None),
         asked(Network::Proxy, Ok(Answer { skew: 500, has_session: true })),
+        asked(Network::Answers, Err(ServiceError::Malformed)),
         Facts { is_image: true, key_store: Some(KeyStore::Pending), ..Facts::default() },
     ];
     for language in [Language::De, Language::En] {

@@ -66,6 +66,7 @@ error-not-allowed = { $why ->
         [version] Der Dienst für Kartenleser (PC/SC) läuft, aber in einer anderen Version als die Bibliothek dieses Programms; beide verstehen einander nicht.
         [flatpak] Dieses Programm läuft in Flatpak und darf dort keine Kartenleser benutzen.
         [snap] Dieses Programm läuft als Snap und darf dort keine Kartenleser benutzen.
+        [socket] Dieses Programm darf den Zugang zum Dienst für Kartenleser (PC/SC) nicht öffnen.
        *[rights] Der Dienst für Kartenleser (PC/SC) läuft, lässt dieses Programm aber nicht zu.
     }
     .remedy = { $why ->
@@ -80,6 +81,7 @@ error-not-allowed = { $why ->
     }
 error-no-reader = { $why ->
         [driver] Am USB-Anschluss ist ein Kartenleser, aber der Dienst für Kartenleser erkennt ihn nicht: Es fehlt der Treiber.
+        [scdaemon] Am USB-Anschluss ist ein Kartenleser, aber der Dienst für Kartenleser erkennt ihn nicht; vermutlich hält scdaemon von GnuPG den Leser fest.
         [reiner-sct] Am USB-Anschluss ist ein Kartenleser von REINER SCT, aber der Dienst für Kartenleser erkennt ihn nicht: Er braucht den Treiber des Herstellers.
        *[none] { $reader ->
             [none] Es ist kein Kartenleser angeschlossen.
@@ -93,6 +95,7 @@ error-no-reader = { $why ->
             [arch] „sudo pacman -S ccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
            *[other] Installieren Sie den Treiber „ccid“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Manche Leser brauchen einen Treiber des Herstellers.
         }
+        [scdaemon] „gpgconf --kill scdaemon“, dann den Leser neu einstecken. Hilft das nicht, sagt „kartenbund doctor“ danach, was fehlt.
         [reiner-sct] { $os ->
             [debian] „sudo apt install libifd-cyberjack6“, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken. Neue Leser brauchen den Treiber von www.reiner-sct.com.
            *[other] Installieren Sie den Treiber „cyberjack“ aus der Paketverwaltung oder von www.reiner-sct.com, dann „sudo systemctl restart pcscd“ und den Leser neu einstecken.
@@ -227,11 +230,13 @@ error-cvc-root = Die Datei enthält keine Wurzel für kartenprüfbare Zertifikat
 
 error-service-unreachable = { $why ->
         [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.
-        [line] An der Adresse des Dienstes der Krankenkasse nimmt niemand an.
+        [line] Unter der Adresse des Dienstes der Krankenkasse antwortet niemand.
+        [stranger] Unter der Adresse des Dienstes der Krankenkasse antwortet jemand, weist sich aber nicht als der Dienst aus.
        *[other] Der Dienst der Krankenkasse ist nicht zu erreichen.
     }
     .remedy = { $why ->
         [name] Prüfen Sie die Internetverbindung; öffnen Sie zum Beispiel eine Seite im Browser.
+        [stranger] Prüfen Sie Datum und Uhrzeit dieses Computers. In fremden WLANs melden Sie sich zuerst im Browser an. Sonst versuchen Sie es später noch einmal.
         [line] Prüfen Sie die Internetverbindung, eine Firewall und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
        *[other] Prüfen Sie die Internetverbindung und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
     }
@@ -360,11 +365,12 @@ doctor-verdict-failed = Fehler
 doctor-verdict-skipped = nicht geprüft
 doctor-service = Er läuft.
 doctor-rights = Dieses Programm darf den Dienst benutzen.
-doctor-driver = Der Dienst kennt den angeschlossenen Leser.
+doctor-driver = Der Dienst kennt mindestens einen Leser.
 doctor-reader = { $readers }.
 doctor-card = Sie antwortet.
 doctor-egk = Gesundheitskarte der Generation { $generation }, gültig.
 doctor-contactless = Gesundheitskarte der Generation { $generation } auf einem Leser ohne Kontakte. Sie braucht die Zugangsnummer (CAN), sechs Ziffern vorn auf der Karte.
+    .remedy = Geben Sie die Zugangsnummer mit --can an; nur dann ist zu sehen, ob die Karte gültig ist.
 doctor-not-yet-valid = Die Gesundheitskarte ist noch nicht gültig.
     .remedy = Prüfen Sie die Uhr dieses Computers, oder warten Sie bis zum ersten Tag der Gültigkeit.
 doctor-pin = Es sind noch { $tries } Versuche übrig; für diese Auskunft wurde keiner benutzt.
@@ -403,17 +409,19 @@ doctor-key-store-pending = Eine Registrierung wurde gesendet, und die Antwort fe
     .remedy = Schließen Sie sie ab: „kartenbund register“.
 doctor-skipped = { $why ->
         [image] Ein Kartenabbild steht für Leser und Karte.
-        [sandbox] Von hier aus ist der Dienst nicht zu sehen.
+        [unseen] Von hier aus ist der Dienst nicht zu sehen.
         [service] Dafür wird der Dienst für Kartenleser gebraucht.
         [usb] Hier lässt sich nicht sehen, was angeschlossen ist.
         [no-usb-reader] Am USB-Anschluss ist kein Kartenleser zu sehen.
-        [driver] Dafür wird zuerst der Treiber gebraucht.
+        [driver] Zuerst muss der Dienst für Kartenleser den Leser erkennen.
         [reader] Dafür wird ein Kartenleser gebraucht.
         [card] Dafür wird eine Gesundheitskarte gebraucht, die antwortet.
+        [card-type] Dafür wird eine Gesundheitskarte gebraucht, die sich benutzen lässt.
         [can] Dafür wird die Zugangsnummer gebraucht (--can).
         [clock] Zum Vergleich fehlt die Uhr des Kontodienstes.
         [no-account] Es gibt noch keinen Kontodienst: Auf diesem Computer hat sich niemand angemeldet.
         [address] Die Adresse des Kontodienstes ist nicht bekannt.
+        [stranger] Unter der Adresse antwortet jemand; ob es der Dienst ist, lässt sich nicht sehen.
         [proxy] Dazwischen steht ein Proxy; weiter lässt sich von hier nicht sehen.
         [network] Dafür wird das Netz gebraucht.
         [no-device] Dieser Computer ist nicht registriert.
@@ -513,14 +521,14 @@ keypad-new-pin = Geben Sie am Kartenleser, nicht auf dieser Tastatur, die bisher
        *[other] noch { $tries } Versuche
     }), dann zweimal eine neue mit 6 bis 8 Ziffern. Abbrechen können Sie am Leser.
 keypad-puk = Geben Sie die PUK (8 Ziffern) jetzt am Kartenleser ein, nicht auf dieser Tastatur. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige. Abbrechen können Sie am Leser.
-ask-can-where = Auf diesem Leser braucht die Karte ihre Zugangsnummer (CAN):
-    sechs Ziffern vorn auf der Karte, meist oben rechts; nicht die PIN.
-    Keine CAN? Nehmen Sie einen Leser mit Schlitz, oder bestellen Sie eine Karte.
+ask-can-where = Auf diesem Leser braucht die Karte ihre Zugangsnummer (CAN): sechs Ziffern vorn
+    auf der Karte, meist oben rechts; nicht die PIN. Keine CAN? Nehmen Sie einen
+    Leser mit Schlitz, oder bitten Sie die Krankenkasse um eine neue Karte.
 ask-can-again = Das ist nicht die Zugangsnummer dieser Karte. Es ist weder die PIN noch die Versichertennummer; versuchen Sie es noch einmal, gesperrt wird dabei nichts.
 ask-can = Zugangsnummer (6 Ziffern):
-ask-card-pin-what = Gemeint ist die PIN aus dem PIN-Brief oder Ihre eigene; nicht die CAN
-    vorn auf der Karte, nicht die PUK, nicht die Geräte-PIN dieses Computers.
-    Keine PIN? Die Krankenkasse schickt einen PIN-Brief, vor Ort oder mit PostIdent.
+ask-card-pin-what = Gemeint ist die PIN aus dem PIN-Brief oder Ihre eigene; nicht die CAN vorn auf
+    der Karte, nicht die PUK, nicht die Geräte-PIN dieses Computers. Keine PIN? Die
+    Krankenkasse prüft, wer Sie sind (vor Ort oder mit PostIdent), und schickt sie.
 ask-card-pin = PIN der Gesundheitskarte (6 bis 8 Ziffern, { $tries ->
         [one] letzter Versuch
        *[other] noch { $tries } Versuche
@@ -701,7 +709,11 @@ status-tries = { $tries ->
         [one] noch ein Versuch übrig
        *[other] noch { $tries } Versuche übrig
     }
-done-doctor = Nichts gefunden, was Sie hindert.
+done-doctor = { $seen ->
+        [warnings] Nichts Kaputtes gefunden; beachten Sie die Hinweise.
+        [part] Soweit geprüft, hindert Sie nichts.
+       *[all] Nichts gefunden, was Sie hindert.
+    }
 done-doctor-report = Bericht geschrieben: { $path }. Lesen Sie ihn, bevor Sie ihn weitergeben.
 done-evidence-export = Nachweis geschrieben: { $path }
 done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })

@@ -66,6 +66,7 @@ error-not-allowed = { $why ->
         [version] The service for card readers (PC/SC) runs, but its version and that of this program's library do not understand one another.
         [flatpak] This program runs in Flatpak and may not use card readers there.
         [snap] This program runs as a snap and may not use card readers there.
+        [socket] This program may not open the way to the service for card readers (PC/SC).
        *[rights] The service for card readers (PC/SC) runs, but does not let this program in.
     }
     .remedy = { $why ->
@@ -80,6 +81,7 @@ error-not-allowed = { $why ->
     }
 error-no-reader = { $why ->
         [driver] There is a card reader at the USB port, but the service for card readers does not know it: its driver is missing.
+        [scdaemon] There is a card reader at the USB port, but the service for card readers does not know it; most likely scdaemon of GnuPG holds the reader.
         [reiner-sct] There is a card reader by REINER SCT at the USB port, but the service for card readers does not know it: it needs the maker's own driver.
        *[none] { $reader ->
             [none] No card reader is connected.
@@ -93,6 +95,7 @@ error-no-reader = { $why ->
             [arch] "sudo pacman -S ccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
            *[other] Install the driver "ccid", then "sudo systemctl restart pcscd" and plug the reader in again. Some readers need a driver by their maker.
         }
+        [scdaemon] "gpgconf --kill scdaemon", then plug the reader in again. If that does not help, "kartenbund doctor" says afterwards what is missing.
         [reiner-sct] { $os ->
             [debian] "sudo apt install libifd-cyberjack6", then "sudo systemctl restart pcscd" and plug the reader in again. New readers need the driver from www.reiner-sct.com.
            *[other] Install the driver "cyberjack" with the package manager or from www.reiner-sct.com, then "sudo systemctl restart pcscd" and plug the reader in again.
@@ -228,10 +231,12 @@ error-cvc-root = The file holds no root of card-verifiable certificates, or it i
 error-service-unreachable = { $why ->
         [name] The address of the insurer's service is not to be found in the Internet.
         [line] Nobody answers at the address of the insurer's service.
+        [stranger] Somebody answers at the address of the insurer's service, but does not prove to be the service.
        *[other] The insurer's service cannot be reached.
     }
     .remedy = { $why ->
         [name] Check the internet connection; open a page in the browser, for example.
+        [stranger] Check date and time of this computer. In a network that is not your own, log in there in the browser first. Otherwise try again later.
         [line] Check the internet connection, a firewall and the address of the service, and try again later.
        *[other] Check the internet connection and the address of the service, and try again later.
     }
@@ -360,11 +365,12 @@ doctor-verdict-failed = failed
 doctor-verdict-skipped = not checked
 doctor-service = It runs.
 doctor-rights = This program may use the service.
-doctor-driver = The service knows the reader that is connected.
+doctor-driver = The service knows at least one reader.
 doctor-reader = { $readers }.
 doctor-card = It answers.
 doctor-egk = Health card of generation { $generation }, valid.
 doctor-contactless = Health card of generation { $generation } on a reader without contacts. It needs the card access number (CAN), six digits on the front of the card.
+    .remedy = Give the access number with --can; only then can be seen whether the card is valid.
 doctor-not-yet-valid = The health card is not valid yet.
     .remedy = Check the clock of this computer, or wait for the first day of its validity.
 doctor-pin = { $tries } tries are left; none was spent to know that.
@@ -403,17 +409,19 @@ doctor-key-store-pending = A registration was sent, and the answer is still miss
     .remedy = Complete it: "kartenbund register".
 doctor-skipped = { $why ->
         [image] A card image stands for reader and card.
-        [sandbox] The service cannot be seen from here.
+        [unseen] The service cannot be seen from here.
         [service] That needs the service for card readers.
         [usb] What is plugged in cannot be seen here.
         [no-usb-reader] No card reader is to be seen at the USB ports.
-        [driver] That needs the driver first.
+        [driver] The service for card readers must know the reader first.
         [reader] That needs a card reader.
         [card] That needs a health card that answers.
+        [card-type] That needs a health card that can be used.
         [can] That needs the card access number (--can).
         [clock] The clock of the account service is missing to compare it with.
         [no-account] There is no account service yet: nobody has logged in on this computer.
         [address] The address of the account service is not known.
+        [stranger] Somebody answers at that address; whether it is the service cannot be seen.
         [proxy] A proxy stands between; what lies behind it cannot be seen from here.
         [network] That needs the network.
         [no-device] This computer is not registered.
@@ -519,8 +527,8 @@ ask-can-where = On this reader the card needs its card access number (CAN):
 ask-can-again = That is not the access number of this card. It is neither the PIN nor the insurance number; try again, nothing gets blocked.
 ask-can = Card access number (6 digits):
 ask-card-pin-what = This is the PIN of the PIN letter, or your own; not the CAN on the front of the
-    card, not the PUK, not the device PIN of this computer.
-    No PIN? Your insurer sends a PIN letter, at its office or with PostIdent.
+    card, not the PUK, not the device PIN of this computer. No PIN? Your insurer
+    checks who you are (at its office or with PostIdent), and sends it.
 ask-card-pin = PIN of the health card (6 to 8 digits, { $tries ->
         [one] last try
        *[other] { $tries } tries left
@@ -701,7 +709,11 @@ status-tries = { $tries ->
         [one] one try left
        *[other] { $tries } tries left
     }
-done-doctor = Nothing found that hinders you.
+done-doctor = { $seen ->
+        [warnings] Nothing broken was found; heed the notes.
+        [part] As far as was checked, nothing hinders you.
+       *[all] Nothing found that hinders you.
+    }
 done-doctor-report = Report written: { $path }. Read it before you pass it on.
 done-evidence-export = Evidence written: { $path }
 done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
