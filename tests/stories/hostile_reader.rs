@@ -5,6 +5,8 @@
 
 use kartenbund::client::card_pin;
 use kartenbund::egk::Egk;
+use kartenbund::pki::cvc::TestCvcRoots;
+use kartenbund::protocol::presence::{ChipEvidence, ChipPresence, Occasion};
 
 use super::*;
 
@@ -177,5 +179,35 @@ fn no_computer_is_registered_by_a_lie() {
         };
         under(lie, || VirtualCard::load(&image).unwrap(), flow);
         assert_eq!((registered, computer.devices().len()), (1, 1), "the honest run");
+    }
+}
+
+#[test]
+fn no_chip_is_genuine_by_a_lie() {
+    let image = image_by(&ca(), &blueprint(ERIKA));
+    let mut roots = TestCvcRoots::default();
+    roots.add_certificate(&std::fs::read("fixtures/pki/test-cvc-root.cvc").unwrap()).unwrap();
+    for contactless in [false, true] {
+        let card = || match contactless {
+            false => VirtualCard::load(&image).unwrap(),
+            true => VirtualCard::load_contactless(&image, &mut rng()).unwrap(),
+        };
+        let presence = |liar: &mut Liar<'_>, occasion: &Occasion| {
+            let mut egk = Egk::open(liar, ApduLength::Extended)?;
+            if contactless {
+                egk.open_contactless(&Can::parse(&typed("123123")).unwrap(), &mut rng())?;
+            }
+            let (chip, authority) = (egk.read_chip_certificate()?, egk.read_chip_authority()?);
+            let signature = egk.authenticate_chip(&occasion.nonce())?.to_vec();
+            Ok::<_, EgkError>(ChipEvidence { chip, authority, signature })
+        };
+        under_every_lie(card, |liar| {
+            let occasion = Occasion::of_nobody(&mut rng());
+            let Ok(evidence) = presence(liar, &occasion) else { return false };
+            let is_genuine = ChipPresence::check(&evidence, occasion, &roots, NOW).is_ok();
+            // The signature is the last answer.
+            assert!(!is_genuine || liar.commands <= liar.honest, "{:?} after {}", liar.lie, liar.honest);
+            is_genuine
+        });
     }
 }
