@@ -76,6 +76,8 @@ pub enum Notice {
     KeypadLength,
     /// The two entries of the new PIN on the reader differ; it sent nothing, and asks again.
     KeypadEntriesDiffer,
+    /// The card has done what it was told and could not be reset: its PIN may still be verified.
+    CardNotReset,
     /// A registration that had broken off was completed without the card.
     Resumed,
     /// The decision had been taken before, and only the answer was lost.

@@ -202,7 +202,10 @@ fn change_once<C: CardChannel>(channel: &mut C, way: &mut Way, around: &mut Surr
     };
     let forgotten = forget_pin(&mut egk);
     match answer.map_err(unanswered)? {
-        PinAnswer::Accepted => Ok(forgotten?),
+        PinAnswer::Accepted => {
+            tell_if_verified(forgotten, around);
+            Ok(())
+        }
         PinAnswer::Wrong(tries) => Err(PinRefusal::Wrong { tries_left: tries.left() }.into()),
         PinAnswer::Blocked => Err(PinRefusal::Blocked.into()),
     }
@@ -239,6 +242,7 @@ fn unblock_once<C: CardChannel>(
     around: &mut Surroundings<'_>,
 ) -> Result<Unblocked, UnblockError> {
     let (mut egk, status) = reach(channel, way, around)?;
+    let status = reset_if_verified(&mut egk, status, way, around)?;
     match status {
         // There is nothing to unblock yet.
         PinStatus::TransportPin => return Err(PinError::Refused(PinRefusal::TransportPin).into()),
@@ -258,9 +262,19 @@ fn unblock_once<C: CardChannel>(
     };
     let forgotten = forget_pin(&mut egk);
     match answer.map_err(unanswered)? {
-        PukAnswer::Accepted => Ok(forgotten.map(|()| Unblocked::Done)?),
+        PukAnswer::Accepted => {
+            tell_if_verified(forgotten, around);
+            Ok(Unblocked::Done)
+        }
         PukAnswer::Wrong { uses_left } => Err(UnblockError::WrongPuk { uses_left }),
         PukAnswer::UsedUp => Err(UnblockError::PukUsedUp),
+    }
+}
+
+/// The card has done what it was told, whatever became of its reset: that is said beside it, and in no other's place.
+fn tell_if_verified(forgotten: Result<(), EgkError>, around: &mut Surroundings<'_>) {
+    if forgotten.is_err() {
+        around.ui.notice(Notice::CardNotReset);
     }
 }
 
@@ -291,17 +305,11 @@ pub(super) fn leave_to_verify<C: CardChannel>(
 /// The same where the card was asked before.
 fn leave<C: CardChannel>(
     egk: &mut Egk<C>,
-    mut status: PinStatus,
+    status: PinStatus,
     way: &Way,
     around: &mut Surroundings<'_>,
 ) -> Result<(Attempt, u8), PinError> {
-    if status == PinStatus::AlreadyVerified {
-        // Somebody's PIN was verified before; only this person's counts.
-        egk.reset()?;
-        way.secure_again(egk, around)?;
-        status = egk.pin_status()?;
-    }
-    let tries = match status {
+    let tries = match reset_if_verified(egk, status, way, around)? {
         PinStatus::Usable(tries) => tries,
         PinStatus::Blocked => return Err(PinRefusal::Blocked.into()),
         PinStatus::TransportPin => return Err(PinRefusal::TransportPin.into()),
@@ -312,6 +320,21 @@ fn leave<C: CardChannel>(
     let left = tries.left();
     let last = if left == 1 && around.ui.may_spend_last_try(true)? { LastTry::Allowed } else { LastTry::Refused };
     Ok((tries.attempt(last).ok_or(PinRefusal::LastTry)?, left))
+}
+
+/// Somebody's PIN was verified before; only this person's counts, and only a card that has forgotten it tells its tries.
+fn reset_if_verified<C: CardChannel>(
+    egk: &mut Egk<C>,
+    status: PinStatus,
+    way: &Way,
+    around: &mut Surroundings<'_>,
+) -> Result<PinStatus, EgkError> {
+    if status != PinStatus::AlreadyVerified {
+        return Ok(status);
+    }
+    egk.reset()?;
+    way.secure_again(egk, around)?;
+    egk.pin_status()
 }
 
 /// What the person types the card PIN on.
@@ -325,28 +348,40 @@ pub(super) enum PinEntry {
     },
 }
 
-/// Asks for the card PIN, where it is not typed on the reader.
+/// Asks for the card PIN, where it is not typed on the reader. None of the `wrong` ones of before is taken.
 pub(super) fn ask_for_pin<C: CardChannel>(
     egk: &mut Egk<C>,
     tries_left: u8,
+    wrong: &[Pin],
     around: &mut Surroundings<'_>,
 ) -> Result<PinEntry, AskError> {
-    match can_use_keypad(egk, KeypadCommand::Verify, around) {
-        true => Ok(PinEntry::OnReader { tries_left }),
-        false => around.ui.card_pin(tries_left, false).map(PinEntry::Typed),
+    if can_use_keypad(egk, KeypadCommand::Verify, around) {
+        return Ok(PinEntry::OnReader { tries_left });
+    }
+    ask_for_another_pin(tries_left, wrong, around).map(PinEntry::Typed)
+}
+
+fn ask_for_another_pin(tries_left: u8, wrong: &[Pin], around: &mut Surroundings<'_>) -> Result<Pin, AskError> {
+    loop {
+        let pin = around.ui.card_pin(tries_left, !wrong.is_empty())?;
+        if !wrong.iter().any(|wrong| pin.matches(wrong)) {
+            return Ok(pin);
+        }
+        around.ui.notice(Notice::SameWrongPin);
     }
 }
 
 /// Shows the card the PIN. A wrong one is asked for again, as long as tries are left and the person goes on; none that
-/// was wrong is ever sent twice, as far as this computer knows it.
+/// was wrong is ever sent twice, as far as this computer knows it: `wrong` are those of before, and are kept.
 pub(super) fn verify_pin<C: CardChannel>(
     egk: &mut Egk<C>,
     attempt: Attempt,
     entry: PinEntry,
+    wrong: &mut Vec<Pin>,
     around: &mut Surroundings<'_>,
 ) -> Result<(), PinError> {
     match entry {
-        PinEntry::Typed(pin) => verify_typed_pin(egk, attempt, pin, around),
+        PinEntry::Typed(pin) => verify_typed_pin(egk, attempt, pin, wrong, around),
         PinEntry::OnReader { tries_left } => verify_pin_on_reader(egk, attempt, tries_left, around),
     }
 }
@@ -359,6 +394,10 @@ fn verify_pin_on_reader<C: CardChannel>(
 ) -> Result<(), PinError> {
     loop {
         let Some(tries) = wrong_with(keypad::verify_pin(egk, attempt, tries_left, around)?)? else { return Ok(()) };
+        // Nobody has to answer here: a counter that does not fall would keep the reader asking for ever.
+        if tries.left() >= tries_left {
+            return Err(EgkError::Channel(ChannelError::Malformed).into());
+        }
         tries_left = tries.left();
         attempt = leave_for_next(tries, around)?;
     }
@@ -385,21 +424,17 @@ fn verify_typed_pin<C: CardChannel>(
     egk: &mut Egk<C>,
     mut attempt: Attempt,
     mut pin: Pin,
+    wrong: &mut Vec<Pin>,
     around: &mut Surroundings<'_>,
 ) -> Result<(), PinError> {
-    let mut wrong: Vec<Pin> = Vec::new();
     loop {
         let Some(tries) = wrong_with(egk.verify_pin(attempt, &pin)?)? else { return Ok(()) };
         let tries_left = tries.left();
-        attempt = leave_for_next(tries, around)?;
         wrong.push(pin);
-        pin = loop {
-            match around.ui.card_pin(tries_left, true) {
-                Ok(next) if wrong.iter().any(|wrong| next.matches(wrong)) => around.ui.notice(Notice::SameWrongPin),
-                Ok(next) => break next,
-                Err(AskError::NobodyThere) => return Err(PinRefusal::Wrong { tries_left }.into()),
-                Err(error) => return Err(error.into()),
-            }
+        attempt = leave_for_next(tries, around)?;
+        pin = match ask_for_another_pin(tries_left, wrong, around) {
+            Err(AskError::NobodyThere) => return Err(PinRefusal::Wrong { tries_left }.into()),
+            pin => pin?,
         };
     }
 }

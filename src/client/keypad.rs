@@ -1,7 +1,7 @@
 //! PINs typed on the reader: the person is told before the reader asks, and a slip that no card has seen is asked for
 //! again.
 
-use super::card_pin::PinError;
+use super::card_pin::{PinError, PinRefusal};
 use super::{AskError, KeypadEntry, KeypadObstacle, Notice, Surroundings};
 use crate::egk::{Attempt, Egk, EgkError, KeypadAnswer, KeypadUse, PinAnswer, PukAnswer};
 use crate::reader::CardChannel;
@@ -74,6 +74,7 @@ fn enter<Answer, Leave>(
         })?;
         slip = match answer.ok_or(AskError::Cancelled)?? {
             KeypadAnswer::Card(answer) => return Ok(answer),
+            KeypadAnswer::Denied(tries) => return Err(PinRefusal::Wrong { tries_left: tries.left() }.into()),
             KeypadAnswer::Nothing(why, same) => {
                 leave = Some(same);
                 why

@@ -156,6 +156,8 @@ pub fn register(
 
     // Made once, also where another program resets the card and everything with it begins again.
     let mut made = None;
+    // Nor is a PIN that was wrong forgotten then: it is not sent again.
+    let mut wrong = Vec::new();
     let (evidence, challenge) = restarting(channel, wish.length, around, |channel, way, around| {
         around.ui.step(Step::ReadCard);
         let mut egk = way.open(channel, around)?;
@@ -168,13 +170,13 @@ pub fn register(
         };
         around.ui.step(Step::ReadPinStatus);
         let (attempt, tries_left) = leave_to_verify(&mut egk, way, around)?;
-        let pin = ask_for_pin(&mut egk, tries_left, around)?;
+        let pin = ask_for_pin(&mut egk, tries_left, &wrong, around)?;
         let (device, offer) = match &mut made {
             Some(made) => made,
             none => none.insert(open_registration(here, wish, around)?),
         };
         around.ui.step(Step::VerifyPin);
-        let verified = verify_pin(&mut egk, attempt, pin, around).map_err(RegisterError::from);
+        let verified = verify_pin(&mut egk, attempt, pin, &mut wrong, around).map_err(RegisterError::from);
         let signed = verified.and_then(|()| sign_evidence(here, &mut egk, &certificate, device, offer, around));
         let forgotten = forget_pin(&mut egk);
         let signed = signed?;

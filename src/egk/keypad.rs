@@ -2,7 +2,7 @@
 //! says of an entry that came to nothing is believed only once the card was asked for its counter (GET PIN STATUS).
 
 use super::pin::MRPIN_HOME;
-use super::{Attempt, Egk, EgkError, PinAnswer, PinStatus, PukAnswer};
+use super::{Attempt, Egk, EgkError, PinAnswer, PinStatus, PukAnswer, Tries};
 use crate::apdu::StatusWord;
 use crate::reader::pinpad::{KeypadCommand, NoEntry};
 use crate::reader::{CardChannel, ChannelError};
@@ -28,6 +28,9 @@ pub enum KeypadAnswer<Answer, Leave> {
     Card(Answer),
     /// The card saw nothing, which its counter confirms: the leave to spend a try is given back.
     Nothing(NoEntry, Leave),
+    /// The reader says that the card saw nothing, and its counter has fallen: a try is gone, by whatever hand. Such a
+    /// reader is not to ask again.
+    Denied(Tries),
 }
 
 /// The same before it is known what the card's word means.
@@ -92,7 +95,7 @@ impl<C: CardChannel> Egk<C> {
             Entered::Card(status) => PinAnswer::of(name, status).map(KeypadAnswer::Card),
             Entered::Nothing(why) => Ok(KeypadAnswer::Nothing(why, attempt)),
             Entered::Seen(PinStatus::Usable(tries)) if attempt.left.is_some_and(|left| tries.left() < left) => {
-                Ok(KeypadAnswer::Card(PinAnswer::Wrong(tries)))
+                Ok(KeypadAnswer::Denied(tries))
             }
             Entered::Seen(PinStatus::Blocked) => Ok(KeypadAnswer::Card(PinAnswer::Blocked)),
             // Accepted, perhaps: a reader that hides it is not to be believed in anything.

@@ -9,7 +9,7 @@ use super::{CardChannel, ChannelError};
 use crate::apdu::{CommandApdu, ResponseApdu};
 
 /// Passes everything on and writes one JSON line for each exchange.
-#[derive(Debug)]
+#[allow(missing_debug_implementations, reason = "what is written down holds keys and personal data")]
 pub struct Recorder<C, W> {
     channel: C,
     out: W,

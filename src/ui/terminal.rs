@@ -211,6 +211,7 @@ impl Ui for Terminal<'_> {
             Notice::WrongCardPin { tries_left } => ("notice-wrong-card-pin", number("tries", i64::from(tries_left))),
             Notice::SameWrongPin => ("notice-same-wrong-pin", Vec::new()),
             Notice::CardWasReset => ("notice-card-was-reset", Vec::new()),
+            Notice::CardNotReset => ("notice-card-not-reset", Vec::new()),
             Notice::KeypadUnused(KeypadObstacle::Contactless) => ("notice-keypad-contactless", Vec::new()),
             Notice::KeypadUnused(KeypadObstacle::DoesNotFit) => ("notice-keypad-does-not-fit", Vec::new()),
             Notice::KeypadLength => ("notice-keypad-length", Vec::new()),

@@ -196,6 +196,10 @@ fn a_puk_is_not_asked_for_where_there_is_nothing_to_unblock() {
     assert_eq!(tries_left(&mut card), "63c3");
     let forgotten = unblock(&mut card, false, &mut numbers(&[PUK, NEW_PIN])).unwrap();
     assert_eq!(forgotten, Unblocked::Done, "who has forgotten the PIN need not spend its tries first");
+    // A PIN somebody else has verified has all its tries as well.
+    assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
+    assert_eq!(unblock(&mut card, true, &mut numbers(&[])).unwrap(), Unblocked::NotNeeded);
+    assert_eq!(tries_left(&mut card), "63c3");
 }
 
 #[test]
@@ -225,11 +229,42 @@ fn a_card_that_is_gone_once_its_pin_is_changed_has_done_its_part() {
     let mut card = card(ERIKA);
     change(Gone(&mut card), &mut numbers(&[NEW_PIN])).unwrap();
     assert_eq!(verify(&mut card, NEW_BLOCK), "9000");
+    card.reset();
     assert_eq!(unblock(Gone(&mut card), false, &mut numbers(&[PUK, CARD_PIN])).unwrap(), Unblocked::Done);
     assert_eq!(verify(&mut card, OLD_BLOCK), "9000");
     let refused =
         change(Gone(&mut card), &mut Script { card_numbers: [NEW_PIN].into(), ..Script::typing(&[WRONG_PIN]) });
     assert!(refused.is_err(), "{refused:?}");
+}
+
+/// The new PIN is in force, whatever becomes of the reset: a person who heard otherwise would spend tries on the old one.
+#[test]
+fn a_card_that_cannot_be_reset_once_its_pin_is_changed_has_done_its_part() {
+    struct Stuck<'a>(&'a mut VirtualCard, Option<ChannelError>);
+    impl CardChannel for Stuck<'_> {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            self.0.transmit(command)
+        }
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            CardChannel::reset(self.0)?;
+            self.1.take().map_or(Ok(()), Err)
+        }
+    }
+    for error in [
+        || ChannelError::NoService,
+        || ChannelError::NoReader { wanted: None },
+        || ChannelError::InUse,
+        || ChannelError::Timeout,
+        || ChannelError::Interrupted(None),
+    ] {
+        let mut card = card(ERIKA);
+        let mut script = numbers(&[NEW_PIN]);
+        change(Stuck(&mut card, Some(error())), &mut script).unwrap();
+        assert_eq!(script.notices, [Notice::CardNotReset]);
+        let mut script = numbers(&[PUK, CARD_PIN]);
+        assert_eq!(unblock(Stuck(&mut card, Some(error())), false, &mut script).unwrap(), Unblocked::Done);
+        assert_eq!(script.notices, [Notice::CardNotReset]);
+    }
 }
 
 /// Nobody knows then whether the card has changed its PIN, and nobody says that nothing has happened.

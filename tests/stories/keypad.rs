@@ -149,7 +149,7 @@ fn a_try_that_the_reader_denies_is_told_all_the_same() {
         let denies = Does { sends: Some(WRONG), says: Some(word) };
         let mut reader = Reader::new(&mut card, &[denies]);
         let answer = verify(&mut reader).unwrap();
-        assert!(matches!(answer, KeypadAnswer::Card(PinAnswer::Wrong(tries)) if tries.left() == 2), "{word:04X}");
+        assert!(matches!(answer, KeypadAnswer::Denied(tries) if tries.left() == 2), "{word:04X}");
         assert_eq!(reader.asked.len(), 1, "{word:04X}: no second try");
         let mut reader = Reader::new(&mut card, &[types(WRONG)]);
         assert!(verify(&mut reader).is_ok());
@@ -245,4 +245,34 @@ fn a_secured_line_has_no_keypad() {
     assert_eq!(egk.keypad_use(KeypadCommand::Verify), KeypadUse::Possible);
     egk.open_contactless(&Can::parse(&typed("123123")).unwrap(), &mut rng()).unwrap();
     assert_eq!(egk.keypad_use(KeypadCommand::Verify), KeypadUse::Secured);
+}
+
+/// Nobody has to answer while the reader asks: a reader that tells the same counter for ever is not asked for ever.
+#[test]
+fn a_counter_that_does_not_fall_ends_the_entry() {
+    let world = World::new();
+    let erika = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let mut reader = Reader::new(&mut card, &[says(0x63C2), says(0x63C2)]);
+    let mut script = reader.person();
+    let refused = erika.register_as(&mut reader, &mut script, &wish());
+    let malformed =
+        |error: &RegisterError| matches!(error, RegisterError::Card(EgkError::Channel(ChannelError::Malformed)));
+    assert!(refused.as_ref().is_err_and(malformed), "{refused:?}");
+    assert_eq!(reader.asked.len(), 2);
+}
+
+/// One consent is one try: a reader that spends it in secret gets no second one.
+#[test]
+fn a_try_that_the_reader_denies_is_the_last_it_gets() {
+    let world = World::new();
+    let erika = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let mut reader = Reader::new(&mut card, &[Does { sends: Some(WRONG), says: Some(0x6400) }]);
+    let mut script = reader.person();
+    let refused = erika.register_as(&mut reader, &mut script, &wish());
+    assert!(matches!(refused, Err(RegisterError::Pin(PinRefusal::Wrong { tries_left: 2 }))), "{refused:?}");
+    assert_eq!(reader.asked.len(), 1);
+    let refused = change(&mut Reader::new(&mut card, &[Does { sends: Some(WRONG), says: Some(0x6400) }]));
+    assert!(matches!(refused, Err(PinError::Refused(PinRefusal::Wrong { tries_left: 1 }))), "{refused:?}");
 }

@@ -138,6 +138,29 @@ fn a_registration_begins_again_and_the_pin_is_sent_only_when_it_is_typed_again()
     assert_eq!(computer.devices().iter().filter(|device| device.state == "active").count(), 1);
 }
 
+/// What was wrong before the card was reset is wrong after it.
+#[test]
+fn a_pin_that_was_wrong_is_not_sent_again_after_a_reset() {
+    const WRONG_BLOCK: [u8; 8] = [0x26, 0x65, 0x43, 0x21, 0xFF, 0xFF, 0xFF, 0xFF];
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let (mut verifies, mut wrong) = (0, 0);
+    let mut reader = Reader::new(&mut card, |command: &CommandApdu, _| {
+        if command.header() != [0x00, 0x20, 0x00, 0x02] {
+            return None;
+        }
+        verifies += 1;
+        wrong += usize::from(command.data() == WRONG_BLOCK);
+        (verifies == 2).then_some(Err(ChannelError::Reset))
+    });
+    let mut script = Script::typing(&[WRONG_PIN, "111222", WRONG_PIN, CARD_PIN]);
+    computer.register_as(&mut reader, &mut script, &wish()).unwrap();
+    assert_eq!((verifies, wrong), (3, 1));
+    let told = [Notice::WrongCardPin { tries_left: 2 }, Notice::CardWasReset, Notice::SameWrongPin];
+    assert_eq!(script.notices, told);
+}
+
 #[test]
 fn a_script_with_one_pin_is_not_asked_for_it_twice() {
     let world = World::new();

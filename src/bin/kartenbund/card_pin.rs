@@ -1,7 +1,7 @@
 //! `card pin`: the PIN of the health card, without any account.
 
 use kartenbund::client::card_pin::{self, Unblocked};
-use kartenbund::egk::{Egk, PinStatus};
+use kartenbund::egk::PinStatus;
 use kartenbund::reader::pcsc::Sharing;
 use kartenbund::ui::failure::{Failure, Value};
 use kartenbund::ui::terminal::Answers;
@@ -9,23 +9,13 @@ use serde_json::json;
 
 use crate::account::{pins, with_person};
 use crate::args::PinCommand;
-use crate::cards::{can, length, or_contactless, with_card};
+use crate::cards::{can, length, with_card, without_pin};
 use crate::output::Output;
 
 pub(crate) fn run(command: PinCommand, output: &Output) -> Result<(), Failure> {
     match command {
         PinCommand::Status(card) => {
-            let length = length(&card);
-            let contact =
-                with_card(&card, output, Sharing::Shared, |channel| Ok(Egk::open(channel, length)?.pin_status()?));
-            let status = or_contactless(contact, || {
-                let answers = Answers { can: can(&card), ..Answers::default() };
-                with_person(output, answers, |around| {
-                    with_card(&card, output, Sharing::Exclusive, |channel| {
-                        Ok(card_pin::status(channel, length, around)?)
-                    })
-                })
-            })?;
+            let status = without_pin(&card, output, |egk| egk.pin_status())?;
             let (state, tries) = match status {
                 PinStatus::Usable(tries) => ("usable", Some(tries.left())),
                 PinStatus::Blocked => ("blocked", Some(0)),

@@ -179,4 +179,8 @@ impl CardChannel for Listener<'_> {
     fn atr(&self) -> &[u8] {
         self.channel.atr()
     }
+
+    fn max_data(&self) -> Option<u32> {
+        self.channel.max_data()
+    }
 }

@@ -500,6 +500,7 @@ notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
        *[other] Es sind noch { $tries } Versuche übrig.
     }
 notice-same-wrong-pin = Das ist dieselbe falsche PIN wie eben; sie wurde nicht noch einmal gesendet.
+notice-card-not-reset = Es ist erledigt, aber die Karte ließ sich danach nicht zurücksetzen. Nehmen Sie sie aus dem Leser, damit ihre PIN nicht freigeschaltet bleibt.
 notice-card-was-reset = Ein anderes Programm hat die Karte zurückgesetzt; es geht von vorn los. Eine PIN wird nur gesendet, wenn Sie sie noch einmal eingeben.
 notice-keypad-contactless = Der Leser hat eine Tastatur, aber eine Karte ohne Kontakte ist über sie nicht zu erreichen. Geben Sie die PIN auf diesem Computer ein.
 notice-keypad-does-not-fit = Der Leser hat eine Tastatur, aber sie ist dafür nicht gemacht. Die Eingabe geschieht auf diesem Computer.

@@ -500,6 +500,7 @@ notice-wrong-card-pin = The card PIN was wrong. { $tries ->
        *[other] { $tries } tries are left.
     }
 notice-same-wrong-pin = That is the same wrong PIN as before; it was not sent again.
+notice-card-not-reset = It is done, but the card could not be reset afterwards. Take it out of the reader, so that its PIN does not stay verified.
 notice-card-was-reset = Another program has reset the card; it starts over. A PIN is sent only if you type it once more.
 notice-keypad-contactless = The reader has a keypad, but a card without contacts cannot be reached through it. Type the PIN on this computer.
 notice-keypad-does-not-fit = The reader has a keypad, but it is not made for this. You type on this computer.
