@@ -417,6 +417,16 @@ fn the_pin_of_a_card_is_asked_for_and_changed_without_an_account() {
     assert_eq!(json_of(&status), json!({ "state": "usable", "tries_left": 3 }));
     let told = run(&["card", "pin", "status", "--virtual-card", ERIKA, "--contactless", "--can", "123123"]);
     assert_eq!(text(&told.stdout), "The PIN can be entered; 3 tries are left.\n");
+    let scenario = folder.path().join("reset.toml");
+    for (reset, answer) in [("reset_after = 2", None), ("reset_every = 2", Some(("card_reset".to_owned(), 9)))] {
+        std::fs::write(&scenario, format!("[reader]\n{reset}\n")).unwrap();
+        let words = ["card", "pin", "status", "--virtual-card", ERIKA, "--scenario", scenario.to_str().unwrap()];
+        let told = run(&[&["--json"], &words[..]].concat());
+        match answer {
+            None => assert_eq!(json_of(&told)["tries_left"], 3, "another program reset the card once"),
+            Some(refused) => assert_eq!(error_code(&told), refused),
+        }
+    }
     let with = |words: &[&str], lines| {
         let mut all = vec!["card", "pin"];
         all.extend(words);

@@ -243,7 +243,7 @@ fn unblock_once<C: CardChannel>(
 ) -> Result<Unblocked, UnblockError> {
     let (mut egk, status) = reach(channel, way, around)?;
     let status = reset_if_verified(&mut egk, status, way, around)?;
-    match status {
+    match &status {
         // There is nothing to unblock yet.
         PinStatus::TransportPin => return Err(PinError::Refused(PinRefusal::TransportPin).into()),
         PinStatus::EmptyPin => return Err(PinError::Refused(PinRefusal::NoPin).into()),
@@ -253,7 +253,7 @@ fn unblock_once<C: CardChannel>(
     // A new PIN beside the PUK has another length, which no keypad can be told.
     let answer = if keeps_pin && can_use_keypad(&mut egk, KeypadCommand::Unblock, around) {
         around.ui.step(Step::UnblockPin);
-        keypad::unblock_pin(&mut egk, around)
+        keypad::unblock_pin(&mut egk, &status, around)
     } else {
         let puk = around.ui.puk().map_err(PinError::Ask)?;
         let new = if keeps_pin { None } else { Some(around.ui.new_card_pin().map_err(PinError::Ask)?) };

@@ -3,7 +3,7 @@
 
 use super::card_pin::{PinError, PinRefusal};
 use super::{AskError, KeypadEntry, KeypadObstacle, Notice, Surroundings};
-use crate::egk::{Attempt, Egk, EgkError, KeypadAnswer, KeypadUse, PinAnswer, PukAnswer};
+use crate::egk::{Attempt, Egk, EgkError, KeypadAnswer, KeypadUse, PinAnswer, PinStatus, PukAnswer};
 use crate::reader::CardChannel;
 use crate::reader::pinpad::{KeypadCommand, NoEntry};
 
@@ -49,12 +49,13 @@ pub(super) fn change_pin<C: CardChannel>(
     enter(KeypadEntry::NewPin { tries_left }, attempt, around, |attempt| egk.change_pin_on_keypad(attempt))
 }
 
-/// Has the PUK typed on the reader.
+/// Has the PUK typed on the reader; `before` is what the card says of its PIN.
 pub(super) fn unblock_pin<C: CardChannel>(
     egk: &mut Egk<C>,
+    before: &PinStatus,
     around: &mut Surroundings<'_>,
 ) -> Result<PukAnswer, PinError> {
-    enter(KeypadEntry::Puk, (), around, |()| egk.unblock_pin_on_keypad())
+    enter(KeypadEntry::Puk, (), around, |()| egk.unblock_pin_on_keypad(before))
 }
 
 fn enter<Answer, Leave>(

@@ -68,13 +68,12 @@ impl<C: CardChannel> Egk<C> {
     }
 
     /// Has the PUK typed on the reader, and keeps the PIN. A use of the PUK, unless the card saw none; its counter
-    /// cannot be asked for, so it is the reader's word, and that the PIN is as it was before.
+    /// cannot be asked for, so it is the reader's word, and that the PIN is as it was `before`.
     ///
     /// # Errors
     /// As for [`unblock_pin`](Self::unblock_pin).
-    pub fn unblock_pin_on_keypad(&mut self) -> Result<KeypadAnswer<PukAnswer, ()>, EgkError> {
-        let before = self.pin_status()?;
-        match self.enter(KeypadCommand::Unblock, &before)? {
+    pub fn unblock_pin_on_keypad(&mut self, before: &PinStatus) -> Result<KeypadAnswer<PukAnswer, ()>, EgkError> {
+        match self.enter(KeypadCommand::Unblock, before)? {
             Entered::Card(status) => PukAnswer::of(status).map(KeypadAnswer::Card),
             Entered::Nothing(why) => Ok(KeypadAnswer::Nothing(why, ())),
             Entered::Seen(_) => Err(ChannelError::Malformed.into()),

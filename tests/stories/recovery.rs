@@ -2,6 +2,7 @@
 //! seemed to. What was begun begins again, and no PIN is sent that was not typed for it.
 
 use kartenbund::client::card_pin::{self, PinError, UnblockError};
+use kartenbund::client::doctor::CardFacts;
 use kartenbund::client::{ReachError, Surroundings, Way, restarting};
 use kartenbund::egk::{Egk, Interface};
 use kartenbund::reader::secure::SecureMessagingError;
@@ -283,6 +284,25 @@ fn a_length_that_is_refused_for_ever_is_given_up() {
     let Err(ReachError::Card(EgkError::Channel(ChannelError::Unprotected(error)))) = told else { panic!("{told:?}") };
     assert_eq!(error, SecureMessagingError::Unprotected(StatusWord(0x6700)));
     assert_eq!(reader.resets, 1, "there is no shorter form to begin again with");
+}
+
+/// The doctor asks for no more than the reader says it carries, or it would blame a line that it broke itself.
+#[test]
+fn the_doctor_believes_what_the_reader_says_it_carries() {
+    struct Limited(VirtualCard);
+    impl CardChannel for Limited {
+        fn transmit(&mut self, command: &CommandApdu) -> Result<ResponseApdu, ChannelError> {
+            if command.is_extended() { Err(ChannelError::Interrupted(None)) } else { self.0.transmit(command) }
+        }
+        fn reset(&mut self) -> Result<(), ChannelError> {
+            panic!("nothing broke");
+        }
+        fn max_data(&self) -> Option<u32> {
+            Some(0)
+        }
+    }
+    let facts = CardFacts::of(&mut Limited(card(ERIKA)), ApduLength::Extended, None, &mut rng(), 0);
+    assert!(facts.kind.is_ok() && facts.validity.is_some(), "{:?}", facts.kind);
 }
 
 /// EF.Version2 is short enough for every reader, so the reader is not tried out on it.
