@@ -279,6 +279,7 @@ impl Ui for Terminal<'_> {
         // Nobody types a PIN who was not told where.
         writeln!(io::stderr(), "! {line}")?;
         // Ended here, the reader would go on asking, and the card would keep the PIN verified: Ctrl+C does nothing.
+        let _deaf = Deaf::begin();
         without_interrupts(reader)
     }
 
@@ -349,6 +350,43 @@ impl Ui for Terminal<'_> {
                 Err(error) => self.ask_again(error)?,
                 code => return code,
             }
+        }
+    }
+}
+
+/// While it lives, what is typed at the terminal is neither shown nor kept: somebody who types the PIN here and not on the
+/// reader would see it, and hand it to the shell when the program ends.
+#[derive(Debug)]
+struct Deaf {
+    #[cfg(unix)]
+    before: Option<rustix::termios::Termios>,
+}
+
+impl Deaf {
+    #[cfg(unix)]
+    fn begin() -> Self {
+        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        // Without a terminal nobody types.
+        let before = tcgetattr(io::stdin()).ok();
+        if let Some(mut deaf) = before.clone() {
+            deaf.local_modes.remove(LocalModes::ECHO);
+            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &deaf);
+        }
+        Self { before }
+    }
+
+    #[cfg(not(unix))]
+    fn begin() -> Self {
+        Self {}
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Deaf {
+    fn drop(&mut self) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+        if let Some(before) = &self.before {
+            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, before);
         }
     }
 }
