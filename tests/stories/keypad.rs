@@ -38,6 +38,8 @@ const WRONG_BLOCK: [u8; 13] = [0x00, 0x20, 0x00, 0x02, 8, 0x26, 0x65, 0x43, 0x21
 struct Reader<'a> {
     card: &'a mut VirtualCard,
     does: VecDeque<Does>,
+    /// The line that breaks at the first entry, once the card has seen what was typed.
+    breaks: Option<ChannelError>,
     /// What it was asked to have typed, and how much she had been told by then.
     asked: Vec<(KeypadCommand, u8, Layout, usize)>,
     told: Arc<Mutex<Vec<KeypadEntry>>>,
@@ -47,7 +49,7 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     fn new(card: &'a mut VirtualCard, does: &[Does]) -> Self {
         let does = does.iter().copied().collect();
-        Self { card, does, asked: Vec::new(), told: Arc::default(), sent: Vec::new() }
+        Self { card, does, breaks: None, asked: Vec::new(), told: Arc::default(), sent: Vec::new() }
     }
 
     /// A person who reads what this reader's computer tells her.
@@ -86,6 +88,9 @@ impl Keypad for Reader<'_> {
         self.asked.push((command, password.0, layout, self.told.lock().unwrap().len()));
         let does = self.does.pop_front().expect("it asks once more than it should");
         let answer = does.sends.map(|command| self.card.execute(&hex::decode(command).unwrap()));
+        if let Some(error) = self.breaks.take() {
+            return Err(error);
+        }
         let word = does.says.or(answer.map(|answer| u16::from_be_bytes([answer[0], answer[1]])));
         Ok(StatusWord(word.unwrap()))
     }
@@ -275,4 +280,42 @@ fn a_try_that_the_reader_denies_is_the_last_it_gets() {
     assert_eq!(reader.asked.len(), 1);
     let refused = change(&mut Reader::new(&mut card, &[Does { sends: Some(WRONG), says: Some(0x6400) }]));
     assert!(matches!(refused, Err(PinError::Refused(PinRefusal::Wrong { tries_left: 1 }))), "{refused:?}");
+}
+
+/// The card was reset before it saw anything, so what was begun begins again, and the reader asks anew.
+#[test]
+fn a_reset_while_the_reader_asks_begins_again() {
+    let world = World::new();
+    let erika = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let mut reader = Reader::new(&mut card, &[Does { sends: None, says: None }, types(RIGHT)]);
+    reader.breaks = Some(ChannelError::Reset);
+    let mut script = reader.person();
+    erika.register_as(&mut reader, &mut script, &wish()).unwrap();
+    assert_eq!(script.notices, [Notice::CardWasReset]);
+    assert_eq!((reader.asked.len(), reader.told.lock().unwrap().len()), (2, 2), "told each time before it asks");
+    assert_eq!(tries_left(&mut card), "63c3", "no PIN is left verified");
+}
+
+/// A new PIN or a PUK went to the card, and what it said was lost with the line: nobody claims to know.
+#[test]
+fn an_answer_that_is_lost_between_reader_and_computer_is_told_as_open() {
+    for error in [|| ChannelError::Timeout, || ChannelError::Interrupted(None), || ChannelError::Reset] {
+        let mut card = card(ERIKA);
+        let mut reader = Reader::new(&mut card, &[types(CHANGE)]);
+        reader.breaks = Some(error());
+        let told = change(&mut reader);
+        assert!(matches!(told, Err(PinError::Unanswered(_))), "{told:?}");
+        assert_eq!(reader.asked.len(), 1, "nothing is typed a second time by itself");
+        assert_eq!(tries_left(&mut card), "63c3", "and the card was reset");
+
+        card.execute(&WRONG_BLOCK);
+        card.reset();
+        let mut reader = Reader::new(&mut card, &[types(UNBLOCK)]);
+        reader.breaks = Some(error());
+        let mut person = reader.person();
+        let told = with(&mut person, |around| card_pin::unblock(&mut reader, ApduLength::Extended, true, around));
+        assert!(matches!(told, Err(UnblockError::Pin(PinError::Unanswered(_)))), "{told:?}");
+        assert_eq!(reader.asked.len(), 1);
+    }
 }
