@@ -13,6 +13,9 @@ IFD_HANDLER_BUILD = $(IFD_HANDLER) --locked --target-dir target/ifd-handler
 FEATURE_SETS = "--no-default-features" "--no-default-features --features client" \
 	"--no-default-features --features server" "--all-features"
 
+# Tests of the service, which run on SQLite and on PostgreSQL.
+BOTH_DATABASES = --test stories --test attacks --test hostile_requests
+
 .PHONY: demo test lint bench fuzz conformance fixtures setup
 
 ## The whole story once: card, registration, approval, evidence.
@@ -20,9 +23,10 @@ demo: setup
 	cargo build --bins
 	./target/debug/kartenbund demo
 
-## Every test that needs nothing but this repository.
+## Every test that needs nothing but this repository. What the service does is shown on both databases.
 test: setup
 	cargo test
+	KARTENBUND_TEST_DATABASE=postgresql cargo test $(BOTH_DATABASES)
 	cargo test $(IFD_HANDLER_BUILD)
 	set -e; for features in $(FEATURE_SETS); do cargo test --lib $$features; done
 

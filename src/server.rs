@@ -15,11 +15,11 @@ mod openapi;
 mod register;
 mod registration;
 mod session;
+mod settings;
 mod states;
 mod store;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,8 +33,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::disk;
-use crate::identity::kvnr::Ik;
-use crate::pki::Anchors;
 use crate::protocol::NumericDate;
 use keys::ServiceKeys;
 use store::Store;
@@ -43,6 +41,7 @@ pub use audit::AuditError;
 pub use http::Code;
 pub use keys::KeysError;
 pub use register::{ImportError, ImportReport, Rejected};
+pub use settings::{Database, Insurer, Settings};
 
 /// What time it is. A test can hand in its own.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
@@ -51,21 +50,6 @@ pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 const PARALLEL_HASHES: usize = 2;
 /// How often due work is looked for: executions, expired approvals and sessions.
 const SWEEP: Duration = Duration::from_secs(1);
-
-/// What the operator decides.
-#[derive(Debug)]
-pub struct Settings {
-    /// Folder of the database and the service's keys.
-    pub data: PathBuf,
-    /// The service's name in all signed messages: the URL people use.
-    pub issuer: String,
-    /// The insurer's name, for people.
-    pub insurer: String,
-    /// Insurers whose cards are accepted.
-    pub payer_iks: Vec<Ik>,
-    /// CAs whose cards are accepted: production ones or test ones, never both.
-    pub anchors: Box<dyn Anchors>,
-}
 
 /// Why the service does not start or stops.
 #[derive(Debug, Error)]
@@ -104,9 +88,10 @@ impl Service {
     /// [`ServerError`].
     pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, ServerError> {
         disk::make_private_folder(&settings.data)?;
+        let store = Store::connect(&settings.database, &settings.data).await?;
         // The keys come first: a start that breaks off between the two leaves keys without a database, which are taken.
-        let keys = ServiceKeys::open(&settings.data, Store::exists(&settings.data)?, &mut random())?;
-        let store = Store::open(&settings.data).await?;
+        let keys = ServiceKeys::open(&settings.data, store.is_used().await?, &mut random())?;
+        store.migrate().await?;
         let hashing = Semaphore::new(PARALLEL_HASHES);
         Ok(Arc::new(Self { store, keys, settings, clock, hashing }))
     }

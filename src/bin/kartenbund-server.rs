@@ -158,13 +158,10 @@ async fn run(args: RunArgs) -> Result<(), Failure> {
     let listener = TcpListener::bind(args.listen).await.map_err(|error| Failure::Listen(args.listen, error))?;
     let address = listener.local_addr()?;
     let issuer = args.issuer.unwrap_or_else(|| format!("http://{address}"));
-    let settings = Settings {
-        data: args.data.data,
-        issuer: issuer.trim_end_matches('/').to_owned(),
-        insurer: args.insurer,
-        payer_iks: args.payer_iks,
-        anchors: anchors(&args.anchors, &args.test_anchors)?,
-    };
+    let mut settings = Settings::new(args.data.data, issuer.trim_end_matches('/'));
+    settings.insurer.name = args.insurer;
+    settings.payer_iks = args.payer_iks;
+    settings.anchors = anchors(&args.anchors, &args.test_anchors)?;
     if settings.anchors.issuers().is_empty() {
         tracing::warn!("no --anchor and no --test-anchor: no health card will be accepted");
     }
@@ -203,14 +200,7 @@ fn anchors(production: &[PathBuf], test: &[PathBuf]) -> Result<Box<dyn Anchors>,
 
 async fn import(path: &Path, data: PathBuf) -> Result<(), Failure> {
     let file = File::open(path).map_err(|error| Failure::File(path.to_owned(), error))?;
-    let settings = Settings {
-        data,
-        issuer: String::new(),
-        insurer: String::new(),
-        payer_iks: Vec::new(),
-        anchors: Box::new(ProductionAnchors::default()),
-    };
-    let service = Service::open(settings, Arc::new(OffsetDateTime::now_utc)).await?;
+    let service = Service::open(Settings::new(data, ""), Arc::new(OffsetDateTime::now_utc)).await?;
     let mut out = std::io::stdout();
     writeln!(out, "kvnr,initial_password")?;
     let hand_out = |kvnr: &Kvnr, password: &SecretText| {

@@ -2,7 +2,7 @@
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 use time::Date;
 use time::macros::format_description;
 
@@ -36,7 +36,7 @@ const NO_ACCOUNT: &str =
 
 impl Account {
     /// The account of an insurance number.
-    pub(super) async fn by_id(connection: &mut SqliteConnection, id: i64) -> Result<Self, Refusal> {
+    pub(super) async fn by_id(connection: &mut AnyConnection, id: i64) -> Result<Self, Refusal> {
         let query = sqlx::query_scalar::<_, String>("SELECT kvnr FROM account WHERE account_id = $1");
         let kvnr = query.bind(id).fetch_one(connection).await?.parse().map_err(|_| Refusal::internal())?;
         Ok(Self { id, kvnr })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
@@ -185,7 +185,7 @@ pub(super) async fn cancel(
 
 /// The row of this account that `query` finds for `id`.
 pub(super) async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     account: &Account,
     query: &'static str,
     id: &str,

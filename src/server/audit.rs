@@ -2,7 +2,7 @@
 //! in the transaction of what it tells about.
 
 use serde::Serialize;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 use thiserror::Error;
 
 use super::http::Refusal;
@@ -62,7 +62,7 @@ impl From<AuditError> for Refusal {
 }
 
 /// The hash of the last entry; of nothing before the first.
-pub(super) async fn head(connection: &mut SqliteConnection) -> Result<(i64, Sha256Hash), AuditError> {
+pub(super) async fn head(connection: &mut AnyConnection) -> Result<(i64, Sha256Hash), AuditError> {
     let last = sqlx::query_as::<_, (i64, String)>("SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1");
     match last.fetch_optional(connection).await? {
         Some((seq, sha256)) => Ok((seq, sha256.parse().map_err(|_| AuditError::Damaged)?)),
@@ -72,7 +72,7 @@ pub(super) async fn head(connection: &mut SqliteConnection) -> Result<(i64, Sha2
 
 /// Writes one entry.
 pub(super) async fn append(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     entry: Entry<'_>,
     now: NumericDate,
 ) -> Result<(), AuditError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::Service;
 use super::account::Account;
@@ -76,7 +76,7 @@ pub(super) async fn revoke(
 
 /// A device of this account, and what its binding rests on.
 pub(super) async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     account: &Account,
     id: &str,
 ) -> Result<(DeviceAnswer, BindingEvidence), Refusal> {

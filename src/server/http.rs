@@ -197,7 +197,7 @@ pub(super) async fn configuration(State(service): State<Arc<Service>>) -> Result
         aud: service.settings.issuer.clone(),
         jwk: service.keys.public().clone(),
         payer_iks: service.settings.payer_iks.clone(),
-        insurer: service.settings.insurer.clone(),
+        insurer: service.settings.insurer.name.clone(),
         iat: service.now_unix(),
     })?;
     Ok(Json(ConfigurationAnswer { configuration }))

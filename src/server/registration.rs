@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
@@ -350,14 +350,14 @@ async fn bind(
 }
 
 /// The account has room for one more active device.
-async fn check_device_limit(connection: &mut SqliteConnection, account: &Account) -> Result<(), Refusal> {
+async fn check_device_limit(connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
     let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state = $2");
     let active = active.bind(account.id).bind(DeviceState::Active.as_str()).fetch_one(connection).await?;
     if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
 async fn find(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     account: &Account,
     id: &str,
 ) -> Result<(RegistrationId, Row, RegistrationState), Refusal> {

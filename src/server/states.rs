@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use sqlx::sqlite::SqliteConnection;
+use sqlx::AnyConnection;
 
 use super::http::Refusal;
 
@@ -36,7 +36,7 @@ pub(super) trait States: Copy + Eq + Debug + 'static {
 /// Moves object `id`, which must be in state `from`, by `event`. `None` when the table does not know the transition or
 /// the object is not in that state any more.
 pub(super) async fn transition<S: States>(
-    connection: &mut SqliteConnection,
+    connection: &mut AnyConnection,
     id: &str,
     from: S,
     event: Event,
@@ -172,7 +172,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_moved_meanwhile_is_not_moved_again() {
-        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::any::install_default_drivers();
+        let mut connection = AnyConnection::connect("sqlite::memory:").await.unwrap();
         for statement in [
             "CREATE TABLE application (application_id TEXT, state TEXT)",
             "INSERT INTO application VALUES ('a', 'denied')",

@@ -1,61 +1,131 @@
-//! The database: SQLite in the data folder.
+//! The database: SQLite in the data folder, or PostgreSQL. Every query runs on both.
 
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::{Any, AnyPool, Executor as _, Transaction};
 
 use super::ServerError;
 use super::http::Refusal;
+use super::settings::Database;
 use crate::disk;
 
-/// A transaction that may write. It takes its place in the queue of writers at once, so that it never fails half way.
-pub(super) type Tx = Transaction<'static, Sqlite>;
+/// A transaction that may write.
+pub(super) type Tx = Transaction<'static, Any>;
 
-/// How long a writer waits for the one before.
+/// How long a request waits for a free connection, and a writer on SQLite for the one before.
 const BUSY: Duration = Duration::from_secs(10);
 const CONNECTIONS: u32 = 8;
 
 const FILE: &str = "kartenbund.sqlite";
 
-pub(super) struct Store(SqlitePool);
+pub(super) struct Store {
+    pool: AnyPool,
+    dialect: Dialect,
+}
+
+/// What differs between the two databases.
+#[derive(Clone, Copy)]
+enum Dialect {
+    Sqlite,
+    Postgresql,
+}
 
 impl Store {
-    /// Whether there is a database already.
-    pub(super) fn exists(folder: &Path) -> std::io::Result<bool> {
-        folder.join(FILE).try_exists()
+    /// Opens the database as it is: [`Store::migrate`] comes next.
+    pub(super) async fn connect(database: &Database, folder: &Path) -> Result<Self, ServerError> {
+        install_default_drivers();
+        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY);
+        let (pool, dialect) = match database {
+            Database::Sqlite => {
+                let path = folder.join(FILE);
+                // SQLite would make it readable for everyone; its journals get the rights of the file they belong to.
+                disk::make_private_file(&path)?;
+                let url = url_of(&path)?;
+                let pool = pool.after_connect(|connection, _| {
+                    Box::pin(async move {
+                        // What was committed survives the loss of power: synchronous=FULL.
+                        let pragmas = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
+                                       PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+                        connection.execute(pragmas).await.map(drop)
+                    })
+                });
+                (pool.connect_with(url.parse::<AnyConnectOptions>()?).await?, Dialect::Sqlite)
+            }
+            Database::Postgresql(url) => {
+                (pool.connect_with(url.expose().parse::<AnyConnectOptions>()?).await?, Dialect::Postgresql)
+            }
+        };
+        Ok(Self { pool, dialect })
     }
 
-    /// Opens the database and runs the migrations that are missing.
-    pub(super) async fn open(folder: &Path) -> Result<Self, ServerError> {
-        let path = folder.join(FILE);
-        // SQLite would make it readable for everyone; its journals get the rights of the file they belong to.
-        disk::make_private_file(&path)?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .foreign_keys(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full) // what was committed survives the loss of power
-            .busy_timeout(BUSY);
-        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?;
-        sqlx::migrate!("src/server/migrations").run(&pool).await?;
-        Ok(Self(pool))
+    /// Whether a service has used this database before.
+    pub(super) async fn is_used(&self) -> Result<bool, sqlx::Error> {
+        let query = match self.dialect {
+            Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'audit'",
+            Dialect::Postgresql => {
+                "SELECT COUNT(*) FROM information_schema.tables \
+                 WHERE table_schema = current_schema() AND table_name = 'audit'"
+            }
+        };
+        Ok(sqlx::query_scalar::<_, i64>(query).fetch_one(&self.pool).await? > 0)
     }
 
-    /// Begins a transaction that may write.
+    /// Runs the migrations that are missing.
+    pub(super) async fn migrate(&self) -> Result<(), ServerError> {
+        match self.dialect {
+            Dialect::Sqlite => sqlx::migrate!("src/server/migrations/sqlite").run(&self.pool).await?,
+            Dialect::Postgresql => sqlx::migrate!("src/server/migrations/postgresql").run(&self.pool).await?,
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction that may write. It takes its place in the queue of writers at once, on both databases: it
+    /// never fails half way because somebody else wrote, and the entries of the audit follow one another.
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        self.0.begin_with("BEGIN IMMEDIATE").await
+        match self.dialect {
+            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Postgresql => {
+                let mut tx = self.pool.begin().await?;
+                // Held until the end of the transaction. The number is "KBND" in ASCII.
+                sqlx::query("SELECT pg_advisory_xact_lock(1262636612)::text").execute(&mut *tx).await?;
+                Ok(tx)
+            }
+        }
     }
 
-    /// For reading.
-    pub(super) fn pool(&self) -> &SqlitePool {
-        &self.0
+    /// Begins a transaction that changes single rows and writes no audit entry: on PostgreSQL it waits for nobody but
+    /// those who change the same rows.
+    #[expect(dead_code, reason = "sessions come next")]
+    pub(super) async fn begin_row(&self) -> Result<Tx, sqlx::Error> {
+        match self.dialect {
+            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Postgresql => self.pool.begin().await,
+        }
+    }
+
+    /// For reading, and for changes of one statement.
+    pub(super) fn pool(&self) -> &AnyPool {
+        &self.pool
     }
 
     pub(super) async fn close(&self) {
-        self.0.close().await;
+        self.pool.close().await;
     }
+}
+
+/// The URL of a file, whatever characters its path has.
+fn url_of(path: &Path) -> Result<String, sqlx::Error> {
+    let path = path.to_str().ok_or_else(|| sqlx::Error::Configuration("the path is not UTF-8".into()))?;
+    let escaped: String = path
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    Ok(format!("sqlite://{escaped}"))
 }
 
 /// A value as the database keeps it.

@@ -13,7 +13,7 @@ fn another_insurers_card_is_refused_with_its_name() {
     };
     let attempt = Attempt::with(computer, card_by(&ca(), &other));
     assert_eq!(attempt.refused(), part("other_insurer", "Andere Kasse NOT-VALID"));
-    let audit = world.column("SELECT CAST(entry AS TEXT) FROM audit").join("\n");
+    let audit = world.audit_entries().join("\n");
     assert!(audit.contains("other_insurer") && !audit.contains("Andere Kasse"), "an insurer tells about a person");
 }
 

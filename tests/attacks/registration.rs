@@ -264,11 +264,9 @@ fn a_service_that_fails_half_way_leaves_the_registration_as_it_was() {
     let world = World::new();
     let mut attempt = Attempt::honest(&world);
     let request = attempt.signed();
-    world
-        .sql("CREATE TRIGGER full BEFORE INSERT ON device BEGIN SELECT RAISE(ABORT, 'the disk is full'); END")
-        .unwrap();
+    world.fault("device", "INSERT");
     assert_eq!(attempt.refused_with(&request), code("internal"));
-    world.sql("DROP TRIGGER full").unwrap();
+    world.mend("device");
     assert_eq!(attempt.submit(&request).unwrap().state, "active", "nothing was used up");
 }
 
@@ -283,7 +281,7 @@ fn the_limit_of_devices_holds_for_registrations_begun_before_it_was_reached() {
         .sql(
             "INSERT INTO device SELECT device_id || n, account_id, state, name, method, binding_level, jkt || n, jwk, \
              transport_jwk, key_identifier || n, active_from, evidence FROM device, \
-             (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4)",
+             (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS numbers",
         )
         .unwrap();
     let request = second.signed();

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs, dead_code, unreachable_pub, missing_debug_implementations)]
 
+#[path = "postgresql.rs"]
+pub mod postgresql;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -23,7 +26,7 @@ use kartenbund::protocol::application::{Application, BankAccount};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::reader::CardChannel;
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
-use kartenbund::server::{ImportError, ImportReport, Service, Settings};
+use kartenbund::server::{Database, ImportError, ImportReport, Service, Settings};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
 use rand_core::UnwrapErr;
@@ -93,8 +96,32 @@ impl ManualClock {
     }
 }
 
+/// Where a world keeps its database: `KARTENBUND_TEST_DATABASE=postgresql` puts every one on a server.
+pub enum TestDatabase {
+    Sqlite,
+    Postgresql(SecretText),
+}
+
+impl TestDatabase {
+    pub fn new() -> Self {
+        match std::env::var("KARTENBUND_TEST_DATABASE").as_deref() {
+            Ok("postgresql") => Self::Postgresql(postgresql::cluster().new_database()),
+            Ok("sqlite") | Err(_) => Self::Sqlite,
+            Ok(other) => panic!("no database is called {other}"),
+        }
+    }
+
+    pub fn setting(&self) -> Database {
+        match self {
+            Self::Sqlite => Database::Sqlite,
+            Self::Postgresql(url) => Database::Postgresql(typed(url.expose())),
+        }
+    }
+}
+
 /// A service and everything around it.
 pub struct World {
+    pub database: TestDatabase,
     pub address: String,
     pub clock: ManualClock,
     pub folder: tempfile::TempDir,
@@ -114,18 +141,29 @@ impl World {
     }
 
     pub fn open(folder: tempfile::TempDir, clock: ManualClock, anchors: Box<dyn Anchors>, payer_iks: &[&str]) -> Self {
+        let payer_iks = payer_iks.iter().map(|ik| ik.parse().unwrap()).collect();
+        Self::configured(folder, TestDatabase::new(), clock, |settings| {
+            settings.payer_iks = payer_iks;
+            settings.anchors = anchors;
+        })
+    }
+
+    /// A world whose operator decided something else.
+    pub fn configured(
+        folder: tempfile::TempDir,
+        database: TestDatabase,
+        clock: ManualClock,
+        configure: impl FnOnce(&mut Settings),
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (service, listener, address) = runtime.block_on(async {
             let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
             let listener = tokio::net::TcpListener::bind(loopback).await.unwrap();
             let address = format!("http://{}", listener.local_addr().unwrap());
-            let settings = Settings {
-                data: folder.path().join("service"),
-                issuer: address.clone(),
-                insurer: "Musterkasse".to_owned(),
-                payer_iks: payer_iks.iter().map(|ik| ik.parse().unwrap()).collect(),
-                anchors,
-            };
+            let mut settings = Settings::new(folder.path().join("service"), address.as_str());
+            settings.database = database.setting();
+            settings.insurer.name = "Musterkasse".to_owned();
+            configure(&mut settings);
             let clock = clock.clone();
             let now = move || OffsetDateTime::from_unix_timestamp(clock.now()).unwrap();
             (Service::open(settings, Arc::new(now)).await.unwrap(), listener, address)
@@ -134,7 +172,7 @@ impl World {
         let served = runtime.spawn(Arc::clone(&service).serve(listener, async {
             let _ = stopped.await;
         }));
-        Self { address, clock, folder, service, runtime, stop: Some(stop), served: Some(served) }
+        Self { database, address, clock, folder, service, runtime, stop: Some(stop), served: Some(served) }
     }
 
     /// Stops answering; everything that was said stays on the disk.
@@ -175,38 +213,111 @@ impl World {
         Remote::at(&self.address).unwrap()
     }
 
-    /// The SQLite file, to look into or to tamper with.
-    pub fn database(&self) -> std::path::PathBuf {
-        self.folder.path().join("service").join("kartenbund.sqlite")
+    /// The database, to look into or to tamper with.
+    async fn pool(&self) -> sqlx::AnyPool {
+        sqlx::any::install_default_drivers();
+        let url = match &self.database {
+            TestDatabase::Sqlite => {
+                format!("sqlite://{}", self.folder.path().join("service/kartenbund.sqlite").display())
+            }
+            TestDatabase::Postgresql(url) => url.expose().to_owned(),
+        };
+        sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap()
     }
 
     /// Runs SQL as somebody with the database in hands.
-    pub fn sql(&self, statement: &'static str) -> Result<u64, sqlx::Error> {
+    pub fn sql(&self, statement: impl Into<String>) -> Result<u64, sqlx::Error> {
+        let statement = statement.into();
         self.runtime.block_on(async {
-            let url = format!("sqlite://{}", self.database().display());
-            let pool = sqlx::SqlitePool::connect(&url).await?;
-            let done = sqlx::query(statement).execute(&pool).await;
+            let pool = self.pool().await;
+            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await;
             pool.close().await;
             Ok(done?.rows_affected())
         })
     }
 
+    /// The first statement on SQLite, the second on PostgreSQL.
+    pub fn sql_each<S: Into<String>>(&self, statements: [S; 2]) -> Result<u64, sqlx::Error> {
+        let [sqlite, postgresql] = statements;
+        self.sql(match &self.database {
+            TestDatabase::Sqlite => sqlite,
+            TestDatabase::Postgresql(_) => postgresql,
+        })
+    }
+
+    /// From now on `operation` on a table fails, until it is mended.
+    pub fn fault(&self, table: &str, operation: &str) {
+        let sqlite =
+            format!("CREATE TRIGGER fault BEFORE {operation} ON {table} BEGIN SELECT RAISE(ABORT, 'fault'); END");
+        let postgresql = format!(
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'fault'; END $$; \
+             CREATE TRIGGER fault BEFORE {operation} ON {table} FOR EACH ROW EXECUTE FUNCTION fault()"
+        );
+        self.sql_each([sqlite, postgresql]).unwrap();
+    }
+
+    /// From now on rows get another value in this column than was written, until the table is mended.
+    pub fn corrupt_inserts(&self, table: &str, column: &str) {
+        let sqlite = format!(
+            "CREATE TRIGGER fault AFTER INSERT ON {table} BEGIN \
+             UPDATE {table} SET {column} = 'fault' WHERE rowid = NEW.rowid; END"
+        );
+        let postgresql = format!(
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ \
+             BEGIN NEW.{column} := 'fault'; RETURN NEW; END $$; \
+             CREATE TRIGGER fault BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION fault()"
+        );
+        self.sql_each([sqlite, postgresql]).unwrap();
+    }
+
+    /// Ends a fault of a table.
+    pub fn mend(&self, table: &str) {
+        let postgresql = format!("DROP TRIGGER fault ON {table}; DROP FUNCTION fault()");
+        self.sql_each(["DROP TRIGGER fault".to_owned(), postgresql]).unwrap();
+    }
+
     /// All values of the first column.
-    pub fn column(&self, query: &'static str) -> Vec<String> {
+    pub fn column(&self, query: impl Into<String>) -> Vec<String> {
+        let query = query.into();
         self.runtime.block_on(async {
-            let url = format!("sqlite://{}", self.database().display());
-            let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-            let rows = sqlx::query_scalar::<_, String>(query).fetch_all(&pool).await.unwrap();
+            let pool = self.pool().await;
+            let rows = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&pool).await.unwrap();
             pool.close().await;
             rows
         })
     }
 
-    pub fn count(&self, query: &'static str) -> i64 {
+    /// A column of bytes that are text.
+    fn texts(&self, query: &'static str) -> Vec<String> {
         self.runtime.block_on(async {
-            let url = format!("sqlite://{}", self.database().display());
-            let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-            let number = sqlx::query_scalar::<_, i64>(query).fetch_one(&pool).await.unwrap();
+            let pool = self.pool().await;
+            let rows = sqlx::query_scalar::<_, Vec<u8>>(query).fetch_all(&pool).await.unwrap();
+            pool.close().await;
+            rows.into_iter().map(|bytes| String::from_utf8(bytes).unwrap()).collect()
+        })
+    }
+
+    /// The audit's entries, oldest first.
+    pub fn audit_entries(&self) -> Vec<String> {
+        self.texts("SELECT entry FROM audit ORDER BY seq")
+    }
+
+    /// How many of the audit's entries name this.
+    pub fn audited(&self, name: &str) -> i64 {
+        let entries = self.audit_entries();
+        i64::try_from(entries.iter().filter(|entry| entry.contains(name)).count()).unwrap()
+    }
+
+    /// The frozen documents of all applications.
+    pub fn documents(&self) -> Vec<String> {
+        self.texts("SELECT document FROM application")
+    }
+
+    pub fn count(&self, query: impl Into<String>) -> i64 {
+        let query = query.into();
+        self.runtime.block_on(async {
+            let pool = self.pool().await;
+            let number = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(query)).fetch_one(&pool).await.unwrap();
             pool.close().await;
             number
         })

@@ -77,7 +77,7 @@ fn an_endless_password_is_not_even_looked_at() {
         let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&"x".repeat(length)) };
         let answer = world.remote().call::<_, LoginAnswer>(Method::POST, "/v1/login", &request);
         assert_eq!(refusal(answer), "login_failed");
-        world.count("SELECT COUNT(*) FROM audit WHERE entry LIKE '%session.refused%'")
+        world.audited("session.refused")
     };
     assert_eq!(login(1024), 1);
     assert_eq!(login(1025), 1, "no hash was made of it");
@@ -90,7 +90,8 @@ fn a_restart_forgets_nothing() {
     let accepted = computer.apply(&new_address());
     world.stop();
     let folder = std::mem::replace(&mut world.folder, tempfile::tempdir().unwrap());
-    let again = World::open(folder, world.clock.clone(), Box::new(anchors_of(&[&ca()])), &["999567890"]);
+    let database = std::mem::replace(&mut world.database, TestDatabase::Sqlite);
+    let again = World::configured(folder, database, world.clock.clone(), |_| ());
     // The port is another one, and so is the service's name: what the first life signed stays as it was.
     let token = std::fs::read_to_string(computer.here.home.folder().join("session.json"));
     let token = token.or_else(|_| {
@@ -109,7 +110,7 @@ fn every_change_of_state_has_its_audit_entry_and_the_chain_holds() {
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
-    let entries = world.column("SELECT CAST(entry AS TEXT) FROM audit ORDER BY seq");
+    let entries = world.audit_entries();
     let mut events = Vec::new();
     let mut head = kartenbund::protocol::Sha256Hash::of(&[]).to_string();
     for entry in &entries {

@@ -287,10 +287,14 @@ fn a_list_of_approvals_has_an_end() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     computer.apply(&new_address());
-    let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
-        INSERT INTO application SELECT printf('%021dA', i), printf('%021dA', i), account_id, kind, 'denied', document, \
-        challenge, match_code, 0, created - i, expires_at, NULL, NULL, NULL FROM n, application";
-    assert_eq!(world.sql(copies).unwrap(), 100);
+    let copies = ["printf('%021dA', i)", "lpad(i::text, 21, '0') || 'A'"].map(|id| {
+        format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
+             INSERT INTO application SELECT {id}, {id}, account_id, kind, 'denied', document, challenge, match_code, 0, \
+             created - i, expires_at, NULL, NULL, NULL FROM n, application"
+        )
+    });
+    assert_eq!(world.sql_each(copies).unwrap(), 100);
     let approvals: ApprovalsAnswer = computer.here.service.get("/v1/approvals").unwrap();
     assert_eq!(approvals.approvals.len(), 100);
     assert_eq!(approvals.approvals[0].state, "pending", "the newest are in it");

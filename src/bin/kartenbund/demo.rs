@@ -278,13 +278,10 @@ impl EmbeddedService {
         let (service, listener, address) = runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind(loopback).await.map_err(|error| refused(&error))?;
             let address = format!("http://{}", listener.local_addr().map_err(|error| refused(&error))?);
-            let settings = Settings {
-                data: folder.join(SERVICE),
-                issuer: address.clone(),
-                insurer: "Musterkasse".to_owned(),
-                payer_iks: vec![payer_ik],
-                anchors: Box::new(anchors),
-            };
+            let mut settings = Settings::new(folder.join(SERVICE), address.as_str());
+            settings.insurer.name = "Musterkasse".to_owned();
+            settings.payer_iks = vec![payer_ik];
+            settings.anchors = Box::new(anchors);
             let service = Service::open(settings, Arc::new(OffsetDateTime::now_utc)).await;
             Ok::<_, Failure>((service.map_err(|error| refused(&error))?, listener, address))
         })?;

@@ -1,0 +1,63 @@
+//! What the operator decides.
+
+use std::path::PathBuf;
+
+use crate::identity::kvnr::Ik;
+use crate::pki::{Anchors, ProductionAnchors};
+use crate::secret::SecretText;
+
+/// What the operator decides. Every part has defaults; [`Settings::new`] takes what has none.
+#[derive(Debug)]
+pub struct Settings {
+    /// Folder of the service's keys, and of the database where it is SQLite.
+    pub data: PathBuf,
+    /// Where accounts, devices, applications and the audit are kept.
+    pub database: Database,
+    /// The service's name in all signed messages: the URL people use.
+    pub issuer: String,
+    /// The insurer, for people.
+    pub insurer: Insurer,
+    /// Insurers whose cards are accepted.
+    pub payer_iks: Vec<Ik>,
+    /// CAs whose cards are accepted: production ones or test ones, never both.
+    pub anchors: Box<dyn Anchors>,
+}
+
+impl Settings {
+    /// A service in `data` with the name `issuer`, that accepts no card yet.
+    pub fn new(data: PathBuf, issuer: impl Into<String>) -> Self {
+        Self {
+            data,
+            database: Database::Sqlite,
+            issuer: issuer.into(),
+            insurer: Insurer::default(),
+            payer_iks: Vec::new(),
+            anchors: Box::new(ProductionAnchors::default()),
+        }
+    }
+}
+
+/// Where the service keeps what it knows.
+#[derive(Debug, Default)]
+pub enum Database {
+    /// One file in the data folder.
+    #[default]
+    Sqlite,
+    /// A server, named by its URL (`postgresql://…`), which may hold a password.
+    Postgresql(SecretText),
+}
+
+/// The insurer as people know it.
+#[derive(Clone, Debug)]
+pub struct Insurer {
+    /// Name.
+    pub name: String,
+    /// Telephone number people may call, as it is printed.
+    pub hotline: String,
+}
+
+impl Default for Insurer {
+    fn default() -> Self {
+        Self { name: "Kartenbund".to_owned(), hotline: String::new() }
+    }
+}
