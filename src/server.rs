@@ -4,44 +4,57 @@
 //! (`states`) and from proof values of [`crate::protocol`]. Nothing here can approve or bind without a signature.
 
 mod account;
+mod admin;
 mod application;
 mod approval;
 mod audit;
+mod config;
 mod device;
 mod evidence;
 mod http;
 mod keys;
+mod listen;
+mod metrics;
 mod openapi;
 mod register;
 mod registration;
 mod session;
 mod settings;
+mod source;
 mod states;
 mod store;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
 use rand_core::UnwrapErr;
+use sqlx::migrate::MigrateError;
 use thiserror::Error;
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::disk;
 use crate::protocol::NumericDate;
 use keys::ServiceKeys;
+use metrics::Metrics;
 use store::Store;
 
+pub use admin::Operator;
 pub use audit::AuditError;
+pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
 pub use http::Code;
 pub use keys::KeysError;
+pub use listen::{Listener, Listeners};
 pub use register::{ImportError, ImportReport, Rejected};
-pub use settings::{Database, Insurer, Settings};
+pub use settings::{Database, Insurer, Proxy, Settings};
+pub use source::Network;
+pub use tls::{TlsError, TlsFiles};
 
 /// What time it is. A test can hand in its own.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
@@ -57,9 +70,12 @@ pub enum ServerError {
     /// The database cannot be opened or brought up to date.
     #[error("the database cannot be used")]
     Database(#[from] sqlx::Error),
-    /// Its schema is newer than this program, or a migration failed.
+    /// A migration failed.
     #[error("the database cannot be brought up to date")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration(#[source] MigrateError),
+    /// A later version of the program has brought the database up to date: this one would not understand it.
+    #[error("the database is of a later version: it knows migration {0}, which this program does not")]
+    DatabaseNewer(i64),
     /// The folder or the key file.
     #[error("a file of the service cannot be used")]
     File(#[from] std::io::Error),
@@ -69,6 +85,18 @@ pub enum ServerError {
     /// Without TLS the service listens on loopback only.
     #[error("{0} is not a loopback address, and there is no TLS")]
     NotLoopback(SocketAddr),
+    /// Certificate and key of a listener.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl From<MigrateError> for ServerError {
+    fn from(error: MigrateError) -> Self {
+        match error {
+            MigrateError::VersionMissing(version) => Self::DatabaseNewer(version),
+            error => Self::Migration(error),
+        }
+    }
 }
 
 /// A service that is ready to answer.
@@ -79,6 +107,9 @@ pub struct Service {
     settings: Settings,
     clock: Clock,
     hashing: Semaphore,
+    metrics: Metrics,
+    /// Whether the service was told to stop; balancers are told by `/readyz`.
+    stopping: AtomicBool,
 }
 
 impl Service {
@@ -93,7 +124,8 @@ impl Service {
         let keys = ServiceKeys::open(&settings.data, store.is_used().await?, &mut random())?;
         store.migrate().await?;
         let hashing = Semaphore::new(PARALLEL_HASHES);
-        Ok(Arc::new(Self { store, keys, settings, clock, hashing }))
+        let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
+        Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping }))
     }
 
     fn now(&self) -> OffsetDateTime {
@@ -103,33 +135,12 @@ impl Service {
     fn now_unix(&self) -> NumericDate {
         self.now().unix_timestamp()
     }
-
-    /// Answers on `listener` until `stop` is done; then lets the requests that run come to their end.
-    ///
-    /// # Errors
-    /// [`ServerError::NotLoopback`], or the socket fails.
-    pub async fn serve(
-        self: Arc<Self>,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServerError> {
-        let address = listener.local_addr()?;
-        if !address.ip().is_loopback() {
-            return Err(ServerError::NotLoopback(address));
-        }
-        let sweeper = tokio::spawn(sweep(Arc::clone(&self)));
-        let served = axum::serve(listener, app(Arc::clone(&self))).with_graceful_shutdown(stop).await;
-        sweeper.abort();
-        self.store.close().await;
-        Ok(served?)
-    }
 }
 
-/// Does what is due, again and again. A failure is logged and tried again at the next round.
-async fn sweep(service: Arc<Service>) {
-    let mut ticks = tokio::time::interval(SWEEP);
-    loop {
-        ticks.tick().await;
+/// Does what is due, again and again, until `stops`: what was begun is done to its end. A failure is logged and tried
+/// again at the next round.
+async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
+    while tokio::time::timeout(SWEEP, stops.changed()).await.is_err() {
         application::do_what_is_due(&service).await;
         if let Err(error) = session::forget_expired(&service).await {
             tracing::error!(code = error.code.as_str(), "expired sessions were not forgotten");
@@ -141,6 +152,7 @@ async fn sweep(service: Arc<Service>) {
 pub fn app(service: Arc<Service>) -> Router {
     let (router, openapi) = OpenApiRouter::new()
         .routes(routes!(http::healthz))
+        .routes(routes!(http::readyz))
         .routes(routes!(http::configuration))
         .routes(routes!(session::login))
         .routes(routes!(session::logout))
@@ -157,7 +169,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(approval::decide))
         .routes(routes!(evidence::bundle))
         .split_for_parts();
-    http::finish(router, openapi).with_state(service)
+    http::finish(router, openapi::describe(openapi), &service).with_state(service)
 }
 
 fn random() -> UnwrapErr<getrandom::SysRng> {

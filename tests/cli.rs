@@ -501,6 +501,20 @@ fn the_demonstration_runs_in_every_language_and_as_json() {
     assert_eq!(failing[0]["name"], "decision");
 }
 
+const TEST_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-egk-ca.pem");
+
+/// Writes the configuration of a service whose data are in `folder`, and gives its path.
+fn service_config(folder: &Path, listen: &str, anchors: &str, file: &str) -> String {
+    let path = folder.with_extension("toml");
+    let data = folder.display();
+    let text = format!(
+        "data = \"{data}\"\nlisten = \"{listen}\"\n\
+         [insurer]\nname = \"Musterkasse\"\n[cards]\npayer_iks = [\"999567890\"]\n{anchors} = [\"{file}\"]\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
 /// `kartenbund-server run`, stopped when it goes out of scope.
 struct Server {
     child: Child,
@@ -510,9 +524,7 @@ struct Server {
 impl Server {
     fn start(folder: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"))
-            .args(["run", "--listen", "127.0.0.1:0", "--payer-ik", "999567890", "--insurer", "Musterkasse"])
-            .args(["--test-anchor", "fixtures/pki/test-egk-ca.pem", "--data"])
-            .arg(folder)
+            .args(["--config", &service_config(folder, "127.0.0.1:0", "test_anchors", TEST_CA), "run"])
             .stdout(Stdio::piped())
             .stderr(Stdio::from(std::fs::File::create(folder.with_extension("log")).unwrap()))
             .spawn()
@@ -548,7 +560,8 @@ fn the_whole_story_with_both_programs() {
     std::fs::write(&register, rows).unwrap();
     let import = |file: &PathBuf| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
-        command.args(["account", "import"]).arg(file).arg("--data").arg(&data).output().unwrap()
+        let config = service_config(&data, "127.0.0.1:0", "test_anchors", TEST_CA);
+        command.args(["--config", &config, "account", "import"]).arg(file).output().unwrap()
     };
     let imported = import(&register);
     assert!(imported.status.success(), "{}", text(&imported.stderr));
@@ -697,16 +710,16 @@ fn the_files_of_this_computer_are_for_its_user_alone() {
 #[test]
 fn a_service_without_tls_listens_on_this_computer_only() {
     let folder = tempfile::tempdir().unwrap();
-    let run = |arguments: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
-        command.args(["run", "--data"]).arg(folder.path()).args(arguments).output().unwrap()
+    let run = |listen: &str, anchors: &str, file: &str| {
+        let config = service_config(&folder.path().join("data"), listen, anchors, file);
+        Command::new(env!("CARGO_BIN_EXE_kartenbund-server")).args(["--config", &config, "run"]).output().unwrap()
     };
-    let refused = run(&["--listen", "0.0.0.0:0"]);
+    let refused = run("0.0.0.0:0", "test_anchors", TEST_CA);
     assert_eq!(refused.status.code(), Some(10));
     assert!(text(&refused.stderr).contains("code: not_loopback (10)"));
-    let test_ca = run(&["--listen", "127.0.0.1:0", "--anchor", "fixtures/pki/test-egk-ca.pem"]);
+    let test_ca = run("127.0.0.1:0", "anchors", TEST_CA);
     assert_eq!(test_ca.status.code(), Some(15), "a test CA among production ones");
-    let not_a_ca = run(&["--listen", "127.0.0.1:0", "--test-anchor", "Cargo.toml"]);
+    let not_a_ca = run("127.0.0.1:0", "test_anchors", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
     assert_eq!(not_a_ca.status.code(), Some(16));
 }
 

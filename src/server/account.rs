@@ -53,6 +53,7 @@ impl Account {
             sqlx::query_as::<_, Row>("SELECT account_id, membership_start, password_hash FROM account WHERE kvnr = $1");
         let row = query.bind(kvnr.as_str()).fetch_optional(service.store.pool()).await?;
         let hash = row.as_ref().map_or(NO_ACCOUNT, |row| &row.password_hash).to_owned();
+        let _queued = service.metrics.hashing();
         let _permit = service.hashing.acquire().await.map_err(|_| Refusal::internal())?;
         let is_right = tokio::task::spawn_blocking(move || verify(&password, &hash)).await;
         let is_right = is_right.map_err(|_| Refusal::internal())?;

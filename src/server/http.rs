@@ -1,6 +1,7 @@
 //! What all endpoints share: errors (RFC 9457), strict bodies, logs without personal data.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use axum::Json;
@@ -12,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::de::DeserializeOwned;
 
-use super::{Service, openapi, random};
+use super::{Service, random};
 use crate::jose::json::{self, JsonError};
 use crate::protocol::VERSION;
 use crate::protocol::api::{ConfigurationAnswer, Problem};
@@ -93,6 +94,7 @@ codes! {
     MatchCodeDenied = 422 "match_code_denied", "The match code was wrong too often: the approval is denied.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
+    NotReady = 503 "not_ready", "The service cannot answer requests now: it stops, or its database does not answer.";
     Internal = 500 "internal", "The service failed; nothing was changed.";
 }
 
@@ -182,11 +184,36 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
-/// Whether the service answers.
+/// The part of an address behind `?`. What is unknown there is refused.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let query = extract::Query::from_request_parts(parts, state).await;
+        query.map(|extract::Query(value)| Self(value)).map_err(|_| Code::MalformedRequest.into())
+    }
+}
+
+/// Whether the process is alive. What it needs from elsewhere is asked by `/readyz`.
 #[utoipa::path(get, path = "/healthz", responses((status = 200, body = String)), security(()))]
-pub(super) async fn healthz(State(service): State<Arc<Service>>) -> Result<&'static str, Refusal> {
-    sqlx::query("SELECT 1").execute(service.store.pool()).await?;
-    Ok("ok")
+pub(super) async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// Whether requests can be answered: the database does, and the service does not stop.
+#[utoipa::path(get, path = "/readyz", responses((status = 200, body = String), (status = 503, body = Problem)),
+    security(()))]
+pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<&'static str, Refusal> {
+    if service.stopping.load(Ordering::Relaxed) {
+        return Err(Code::NotReady.into());
+    }
+    sqlx::query("SELECT 1").execute(service.store.pool()).await.map_err(|error| {
+        tracing::error!(%error, "database");
+        Code::NotReady
+    })?;
+    Ok("ready")
 }
 
 /// Who the service is, signed with its key.
@@ -203,23 +230,23 @@ pub(super) async fn configuration(State(service): State<Arc<Service>>) -> Result
     Ok(Json(ConfigurationAnswer { configuration }))
 }
 
-/// Adds what every endpoint has: the OpenAPI document, size limit, errors as problem+json, logs.
+/// Adds what every endpoint has: the OpenAPI document, size limit, errors as problem+json, logs, metrics.
 pub(super) fn finish(
     router: axum::Router<Arc<Service>>,
-    paths: utoipa::openapi::OpenApi,
+    openapi: utoipa::openapi::OpenApi,
+    service: &Arc<Service>,
 ) -> axum::Router<Arc<Service>> {
-    let openapi = openapi::describe(paths);
     router
         .route("/openapi.json", get(async move || Json(openapi)))
         .fallback(async || Refusal::new(Code::NotFound))
         .method_not_allowed_fallback(async || Refusal::new(Code::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .layer(middleware::from_fn(answer))
+        .layer(middleware::from_fn_with_state(Arc::clone(service), answer))
 }
 
 /// Writes refusals as problem+json and one log line for each request: method, route, status, time. The route is the
 /// pattern, so no identifier gets into the log.
-async fn answer(request: Request, next: Next) -> Response {
+async fn answer(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let mut id = [0; 8];
     rand_core::Rng::fill_bytes(&mut random(), &mut id);
@@ -244,7 +271,9 @@ async fn answer(request: Request, next: Next) -> Response {
         response.headers_mut().insert(header::CONTENT_TYPE, json);
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took = began.elapsed();
+    service.metrics.request(&method, route.as_deref(), response.status().as_u16(), took);
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     tracing::info!(%method, route, status = response.status().as_u16(), code, trace_id, millis, "request");
     response
 }

@@ -15,9 +15,25 @@ use crate::protocol::api::Problem;
 )]
 struct Description;
 
-/// The whole document for these endpoints.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Kartenbund account service: operators", description = "What operators may do. No device is added here and nothing is approved."),
+    components(schemas(Problem)),
+    security(("access_token" = []))
+)]
+struct AdminDescription;
+
+/// The whole document for the endpoints for everybody.
 pub(super) fn describe(paths: OpenApi) -> OpenApi {
-    let mut openapi = Description::openapi();
+    complete(Description::openapi(), paths)
+}
+
+/// The same for the operators' endpoints.
+pub(super) fn describe_admin(paths: OpenApi) -> OpenApi {
+    complete(AdminDescription::openapi(), paths)
+}
+
+fn complete(mut openapi: OpenApi, paths: OpenApi) -> OpenApi {
     openapi.merge(paths);
     if let Some(components) = &mut openapi.components {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));

@@ -65,6 +65,7 @@ pub(super) async fn login(
         Entry { actor: &pseudonym, device: None, event: Event::SessionRefused, object: "", result: "", detail: None };
     let Some(account) = account else {
         entry.result = Code::LoginFailed.as_str();
+        service.metrics.login("password", Code::LoginFailed.as_str());
         audit::append(&mut tx, entry, now).await?;
         tx.commit().await?;
         return Err(Code::LoginFailed.into());
@@ -77,6 +78,7 @@ pub(super) async fn login(
     let insert = sqlx::query(insert).bind(token_sha256).bind(account.id).bind(now).bind(now + LIFE);
     insert.execute(&mut *tx).await?;
     (entry.event, entry.result) = (Event::SessionOpened, "ok");
+    service.metrics.login("password", "ok");
     audit::append(&mut tx, entry, now).await?;
     tx.commit().await?;
     Ok(Json(LoginAnswer { access_token, token_type: "Bearer".to_owned(), expires_in: LIFE }))

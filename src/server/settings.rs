@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::admin::Operator;
+use super::source::Network;
 use crate::identity::kvnr::Ik;
 use crate::pki::{Anchors, ProductionAnchors};
 use crate::secret::SecretText;
@@ -21,6 +23,10 @@ pub struct Settings {
     pub payer_iks: Vec<Ik>,
     /// CAs whose cards are accepted: production ones or test ones, never both.
     pub anchors: Box<dyn Anchors>,
+    /// The proxy before the service, where there is one.
+    pub proxy: Option<Proxy>,
+    /// Who may use the operators' listener.
+    pub operators: Vec<Operator>,
 }
 
 impl Settings {
@@ -33,6 +39,8 @@ impl Settings {
             insurer: Insurer::default(),
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
+            proxy: None,
+            operators: Vec::new(),
         }
     }
 }
@@ -45,6 +53,13 @@ pub enum Database {
     Sqlite,
     /// A server, named by its URL (`postgresql://…`), which may hold a password.
     Postgresql(SecretText),
+}
+
+/// A proxy with TLS that stands before the service.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// Where its requests come from. From there `X-Forwarded-For` is believed.
+    pub addresses: Vec<Network>,
 }
 
 /// The insurer as people know it.

@@ -47,7 +47,7 @@ impl Insurer {
         let data = tempfile::tempdir().unwrap();
         let register = data.path().join("members.csv");
         fs::write(&register, MEMBERS).unwrap();
-        let mut import = server(data.path());
+        let mut import = server(data.path(), "127.0.0.1:0", None);
         import.args(["account", "import"]).arg(register);
         let letters = Running::start(import).wait().success();
         let letters = letters.lines().skip(1).filter_map(|letter| letter.split_once(','));
@@ -101,17 +101,22 @@ impl Drop for Insurer {
     }
 }
 
-fn server(data: &Path) -> Command {
+fn server(data: &Path, listen: &str, url: Option<&str>) -> Command {
+    let issuer = url.map(|url| format!("issuer = \"{url}\"\n")).unwrap_or_default();
+    let config = data.join("kartenbund.toml");
+    let text = format!(
+        "{issuer}listen = \"{listen}\"\n[insurer]\nname = \"Musterkasse\"\n\
+         [cards]\npayer_iks = [\"999567890\"]\ntest_anchors = [\"{TEST_CA}\"]\n"
+    );
+    fs::write(&config, text).unwrap();
     let mut command = Command::new(SERVER);
-    command.env_clear().env("KARTENBUND_DATA", data).stdin(Stdio::null());
+    command.env_clear().arg("--config").arg(config).stdin(Stdio::null());
     command
 }
 
 fn run(data: &Path, listen: &str, url: Option<&str>) -> (Child, SocketAddr) {
-    let mut command = server(data);
-    command.args(["run", "--listen", listen, "--payer-ik", "999567890", "--test-anchor", TEST_CA]);
-    command.args(url.map(|url| format!("--issuer={url}")));
-    command.stdout(Stdio::piped()).stderr(File::create(data.join("log")).unwrap());
+    let mut command = server(data, listen, url);
+    command.arg("run").stdout(Stdio::piped()).stderr(File::create(data.join("log")).unwrap());
     let mut process = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -1,6 +1,4 @@
-//! `kartenbund-server` as an operator meets it.
-#![cfg(feature = "server")]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+//! The program on the command line.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -8,18 +6,20 @@ use std::process::{Command, Output};
 const HEADER: &str =
     "kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start\n";
 
-fn server(arguments: &[&str], data: &Path) -> Output {
+/// Runs the program with a configuration in `folder`; the data are in `folder/data`.
+fn server(arguments: &[&str], folder: &Path, configuration: &str) -> Output {
+    let file = folder.join("kartenbund.toml");
+    std::fs::write(&file, configuration).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
-    for name in ["KARTENBUND_LISTEN", "KARTENBUND_ISSUER", "KARTENBUND_DATA"] {
-        command.env_remove(name);
-    }
-    command.args(arguments).arg("--data").arg(data).output().unwrap()
+    command.env_remove("KARTENBUND_CONFIG").arg("--config").arg(file).args(arguments).output().unwrap()
 }
+
+const INSURER: &str = "[insurer]\nname = \"Musterkasse\"\n";
 
 fn import(rows: &[u8], folder: &Path) -> Output {
     let file = folder.join("members.csv");
     std::fs::write(&file, [HEADER.as_bytes(), rows].concat()).unwrap();
-    server(&["account", "import", file.to_str().unwrap()], &folder.join("data"))
+    server(&["account", "import", file.to_str().unwrap()], folder, INSURER)
 }
 
 fn stderr(output: &Output) -> String {
@@ -31,12 +31,43 @@ fn an_address_of_the_network_is_refused_before_anything_is_made() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8470"] {
-        let output = server(&["run", "--listen", address], &data);
+        let configuration = format!("issuer = \"https://konto.example\"\nlisten = \"{address}\"\n{INSURER}");
+        let output = server(&["run"], folder.path(), &configuration);
         assert_eq!(output.status.code(), Some(10), "{address}");
         assert!(stderr(&output).contains("code: not_loopback (10)"));
         assert!(output.stdout.is_empty(), "nobody was told that it listens");
         assert!(!data.exists(), "neither keys nor database were made");
     }
+}
+
+#[test]
+fn a_configuration_is_checked_without_making_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = server(&["config", "check"], folder.path(), INSURER);
+    assert_eq!(String::from_utf8(good.stdout.clone()).unwrap(), "the configuration is good\n", "{}", stderr(&good));
+    let bad = server(&["config", "check"], folder.path(), "[insurer]\nnam = \"Musterkasse\"\n");
+    assert_eq!(bad.status.code(), Some(20));
+    let told = stderr(&bad);
+    assert!(told.contains("kartenbund.toml: 2 settings are wrong\n"), "{told}");
+    assert!(told.contains("line 2: insurer.nam: there is no such setting; did you mean insurer.name?"), "{told}");
+    assert!(told.ends_with("code: config (20)\n"), "{told}");
+    assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn without_a_configuration_nothing_runs() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
+    let output = command.env_remove("KARTENBUND_CONFIG").arg("run").output().unwrap();
+    assert_eq!(output.status.code(), Some(20));
+    assert!(stderr(&output).contains("next: name it with --config FILE or KARTENBUND_CONFIG"), "{}", stderr(&output));
+    let example = command_output(&["config", "example"]);
+    assert!(example.contains("\n[insurer]\n") && example.contains("\n#listen = \"127.0.0.1:8470\"\n"), "{example}");
+}
+
+fn command_output(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_kartenbund-server")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
@@ -80,7 +111,7 @@ fn a_header_without_a_column_or_with_one_twice_is_told_once() {
         (String::new(), "kvnr"),
     ] {
         std::fs::write(&file, header.clone() + GOOD).unwrap();
-        let output = server(&["account", "import", file.to_str().unwrap()], &folder.path().join("data"));
+        let output = server(&["account", "import", file.to_str().unwrap()], folder.path(), INSURER);
         let told = stderr(&output);
         assert_eq!(output.status.code(), Some(17), "{told}");
         assert!(told.contains(&format!("the header does not name {column} once")), "{told}");

@@ -1,0 +1,73 @@
+//! Why the program ends with an error: stable code, exit code (`docs/exit-codes.md`), and what to do next.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kartenbund::pki::AnchorError;
+use kartenbund::server::{ConfigError, ImportError, ServerError, Wrong};
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub(crate) enum Failure {
+    #[error("no configuration was named")]
+    NoConfig,
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    #[error("cannot listen on {0}")]
+    Listen(SocketAddr, #[source] std::io::Error),
+    #[error("{0} cannot be read or written")]
+    File(PathBuf, #[source] std::io::Error),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error("{0} rows were not imported")]
+    Rejected(usize),
+    #[error("the operating system refuses")]
+    System(#[from] std::io::Error),
+}
+
+const NOT_LOOPBACK: (&str, u8, &str) = (
+    "not_loopback",
+    10,
+    "listen on 127.0.0.1 or [::1], give [tls], or say in [proxy] that a proxy with TLS stands before it",
+);
+
+impl Failure {
+    /// Stable code, exit code, and what to do next.
+    pub(crate) fn remedy(&self) -> (&'static str, u8, &'static str) {
+        match self {
+            Self::Server(ServerError::NotLoopback(_)) => NOT_LOOPBACK,
+            Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::NotLoopback(_))) => NOT_LOOPBACK,
+            Self::Server(ServerError::DatabaseNewer(_)) => {
+                ("database_newer", 22, "run the version that brought the database up to date, or a later one")
+            }
+            Self::Server(ServerError::Database(_) | ServerError::Migration(_)) => {
+                ("database", 11, "check the data folder or the server of the database, the rights and the free space")
+            }
+            Self::Server(ServerError::File(_) | ServerError::Keys(_)) => (
+                "keys",
+                12,
+                "restore service-keys.json from the backup; without it nobody's client accepts the service",
+            ),
+            Self::Server(ServerError::Tls(_)) => {
+                ("tls", 21, "check the files of the certificate and its key: PEM, and of one pair")
+            }
+            Self::Listen(..) => ("listen", 13, "choose another address, or stop what uses it"),
+            Self::File(..) => ("file", 14, "check the path and its rights"),
+            Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::Anchor(_, AnchorError::TestCa))) => {
+                ("test_ca", 15, "a test CA belongs into test_anchors, and never to a service for real people")
+            }
+            Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::Anchor(..))) => {
+                ("anchor", 16, "name a PEM file with certificates of eGK CAs")
+            }
+            Self::Import(_) => ("import", 17, "mend it and import the same file again: what is there is left alone"),
+            Self::Rejected(_) => ("rejected_rows", 18, "mend the rows above and import the same file again"),
+            Self::System(_) => ("system", 19, "see the cause above"),
+            Self::NoConfig => {
+                ("config", 20, "name it with --config FILE or KARTENBUND_CONFIG; `config example` prints one")
+            }
+            Self::Config(_) => ("config", 20, "mend the file; `config example` prints every setting with its meaning"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The operators' endpoints, on a listener of their own. None of them adds a device or approves anything; each change is
+//! written into the audit with the operator's name.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
+use axum::response::IntoResponse;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::http::{self, Code, Refusal};
+use super::{Service, openapi};
+use crate::protocol::api::Problem;
+
+/// Longest answer of the audit, in entries.
+const MAX_ENTRIES: i64 = 1000;
+
+/// Somebody who may use these endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Operator {
+    /// How the audit calls them: `operator:NAME`.
+    pub name: String,
+    /// SHA-256 of their token.
+    pub token_sha256: [u8; 32],
+}
+
+/// The operator who sends the request.
+pub(super) struct Caller {
+    /// What the audit names as actor.
+    pub(super) actor: String,
+}
+
+impl FromRequestParts<Arc<Service>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Code::TokenInvalid)?;
+        let token_sha256 = Sha256::digest(token.as_bytes());
+        // All are compared, each in constant time: the time says nothing about whose token was close.
+        let mut found = None;
+        for operator in &service.settings.operators {
+            if bool::from(operator.token_sha256.ct_eq(&token_sha256)) {
+                found = Some(operator);
+            }
+        }
+        let operator = found.ok_or_else(|| {
+            tracing::warn!("somebody without an operator's token asked the admin listener");
+            Code::TokenInvalid
+        })?;
+        Ok(Self { actor: format!("operator:{}", operator.name) })
+    }
+}
+
+/// All endpoints of the admin listener.
+pub(super) fn app(service: Arc<Service>) -> Router {
+    let (router, paths) = OpenApiRouter::new().routes(routes!(audit)).routes(routes!(metrics)).split_for_parts();
+    http::finish(router, openapi::describe_admin(paths), &service).with_state(service)
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Range {
+    /// Number of the entry after which to begin; 0 without it.
+    #[serde(default)]
+    after: i64,
+    /// How many entries at most; 1000 without it, and never more.
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
+/// The audit, entry by entry: each line is the canonical JSON of one, and its SHA-256 is the `prev_sha256` of the next.
+#[utoipa::path(get, path = "/admin/v1/audit", params(Range), responses(
+    (status = 200, body = String, content_type = "application/x-ndjson"), (status = 401, body = Problem)))]
+async fn audit(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    http::Query(range): http::Query<Range>,
+) -> Result<impl IntoResponse, Refusal> {
+    tracing::info!(actor = caller.actor, after = range.after, "the audit is read");
+    let query = "SELECT entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let limit = range.limit.unwrap_or(MAX_ENTRIES).clamp(0, MAX_ENTRIES);
+    let query = sqlx::query_scalar::<_, Vec<u8>>(query).bind(range.after).bind(limit);
+    let mut lines = Vec::new();
+    for entry in query.fetch_all(service.store.pool()).await? {
+        lines.extend(entry);
+        lines.push(b'\n');
+    }
+    Ok(([(CONTENT_TYPE, "application/x-ndjson")], lines))
+}
+
+/// What is counted, for Prometheus.
+#[utoipa::path(get, path = "/metrics", responses(
+    (status = 200, body = String, content_type = "application/openmetrics-text"), (status = 401, body = Problem)))]
+async fn metrics(State(service): State<Arc<Service>>, _: Caller) -> Result<impl IntoResponse, Refusal> {
+    let text = service.metrics.text(&service).await?;
+    Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}

@@ -1,0 +1,242 @@
+//! Every setting there is: key, default or example as TOML, what it is for, and where its value goes.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, optional, secret, section, with_default};
+use super::{AdminConfig, Config};
+use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
+use crate::server::admin::Operator;
+use crate::server::settings::{Database, Proxy};
+use crate::server::tls::TlsFiles;
+
+/// The first lines of the example.
+pub(super) const PREFACE: &str = "\
+# Configuration of kartenbund-server (TOML). Every setting is here. Behind a `#` stands its default, or where there is
+# none an example of what could stand there. Relative paths begin at the folder of this file. Secrets are never written
+# into it: each comes from a file (`…_file`) or from an environment variable (`…_env`) that is named here.
+# `kartenbund-server --config FILE config check` checks the file and everything it names.
+";
+
+/// Keeps what `$read` makes of the value at `$place` of what is configured.
+macro_rules! keep {
+    (|$target:ident, $value:ident| $place:expr, $read:expr) => {
+        |$target, $value| {
+            $place = $read?;
+            Ok(())
+        }
+    };
+}
+
+pub(super) const ROWS: &[Row<Config>] = &[
+    with_default(
+        "data",
+        "\"data\"",
+        "Folder of the service's keys, and of the database where it is SQLite.",
+        keep!(|config, value| config.settings.data, value.path()),
+    ),
+    optional(
+        "issuer",
+        "\"https://konto.kasse.example\"",
+        "The URL people use. It is the service's name in everything that is signed and must never change. Without it the\n\
+         service takes the address it listens on, which is good for a try on one computer.",
+        keep!(|config, value| config.settings.issuer, issuer(value)),
+    ),
+    with_default(
+        "listen",
+        "\"127.0.0.1:8470\"",
+        "Address and port to listen on. Any other than those of this computer itself needs [tls] or [proxy].",
+        keep!(|config, value| config.listen, address(value)),
+    ),
+    with_default(
+        "stop_delay",
+        "0",
+        "For how many seconds /readyz says that the service stops before it takes no more connections: as long as the\n\
+         balancer before several processes takes to notice.",
+        keep!(|config, value| config.stop_delay, value.number(0, 300).map(Duration::from_secs)),
+    ),
+    needed_section("insurer", "The insurer, as people know it.", INSURER),
+    section("cards", "Health cards. Without these settings none is accepted.", CARDS),
+    section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
+    section("tls", "TLS of `listen`. The files are read again when they change.", TLS),
+    section("proxy", "The proxy with TLS that stands before the service.", PROXY),
+    section("admin", "A second address, for operators. Without it there is none.", ADMIN),
+];
+
+const INSURER: &[Row<Config>] = &[
+    needed("name", "\"Musterkasse\"", "Its name.", keep!(|config, value| config.settings.insurer.name, value.text())),
+    optional(
+        "hotline",
+        "\"0800 000000\"",
+        "Telephone number people may call, as it is printed.",
+        keep!(|config, value| config.settings.insurer.hotline, value.text()),
+    ),
+];
+
+const CARDS: &[Row<Config>] = &[
+    with_default(
+        "payer_iks",
+        "[]",
+        "Numbers (IK, nine digits) of the insurers whose cards are accepted.",
+        keep!(|config, value| config.settings.payer_iks, value.each(|ik| ik.parsed("an IK has nine digits"))),
+    ),
+    with_default("anchors", "[]", "Files (PEM) with CAs of real health cards.", |config, value| {
+        let mut anchors = ProductionAnchors::default();
+        add(value, |pem| anchors.add_pem(pem))?;
+        config.settings.anchors = Box::new(anchors);
+        Ok(())
+    }),
+    with_default(
+        "test_anchors",
+        "[]",
+        "Files (PEM) with CAs of test cards, in place of `anchors`. Never for real people.",
+        |config, value| {
+            let mut anchors = TestAnchors::default();
+            add(value, |pem| anchors.add_pem(pem))?;
+            match (config.settings.anchors.issuers(), anchors.issuers()) {
+                (_, []) => Ok(()),
+                ([], _) => {
+                    config.settings.anchors = Box::new(anchors);
+                    Ok(())
+                }
+                _ => Err(Wrong::Impossible("either `anchors` or `test_anchors`: real cards and test cards never meet")),
+            }
+        },
+    ),
+];
+
+fn add(files: &Value<'_>, mut add: impl FnMut(&[u8]) -> Result<(), AnchorError>) -> Result<(), Wrong> {
+    for (path, pem) in files.each(|file| file.file())? {
+        add(&pem).map_err(|error| Wrong::Anchor(path, error))?;
+    }
+    Ok(())
+}
+
+const DATABASE: &[Row<Config>] = &[secret(
+    "url",
+    "URL of a PostgreSQL database, such as postgresql://kartenbund:PASSWORD@db.example/kartenbund?sslmode=verify-full",
+    |config, url| {
+        if !["postgresql://", "postgres://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
+            return Err(Wrong::Impossible("the URL begins with postgresql://"));
+        }
+        config.settings.database = Database::Postgresql(url);
+        Ok(())
+    },
+)];
+
+const TLS: &[Row<Config>] = &[
+    needed(
+        "certificate",
+        "\"tls/fullchain.pem\"",
+        "The chain in PEM, the service's own certificate first.",
+        keep!(|config, value| config.tls.get_or_insert_default().certificate, value.path()),
+    ),
+    needed(
+        "key",
+        "\"tls/privkey.pem\"",
+        "Its private key in PEM.",
+        keep!(|config, value| config.tls.get_or_insert_default().key, value.path()),
+    ),
+];
+
+const PROXY: &[Row<Config>] = &[needed(
+    "addresses",
+    "[\"10.0.0.0/8\"]",
+    "Addresses or networks of the proxy. From there, and from nowhere else, X-Forwarded-For is believed: its last entry\n\
+     that is no proxy's is where a request comes from.",
+    |config, value| {
+        let addresses = value.each(|network| network.parsed("an address, or a network such as 10.0.0.0/8"))?;
+        config.settings.proxy = Some(Proxy { addresses });
+        Ok(())
+    },
+)];
+
+const ADMIN: &[Row<Config>] = &[
+    needed(
+        "listen",
+        "\"127.0.0.1:8471\"",
+        "Address and port. Any other than those of this computer itself needs [admin.tls]; no proxy excuses it.",
+        keep!(|config, value| admin(config).listen, address(value)),
+    ),
+    section("tls", "TLS of this address. The files are read again when they change.", ADMIN_TLS),
+    list(
+        "operator",
+        "Somebody who may use it; at least one.",
+        &Items { rows: OPERATOR, push: |config: &mut Config, operator| config.settings.operators.push(operator) },
+    ),
+];
+
+const ADMIN_TLS: &[Row<Config>] = &[
+    needed(
+        "certificate",
+        "\"tls/admin.pem\"",
+        "The chain in PEM, the listener's own certificate first.",
+        keep!(|config, value| admin_tls(config).certificate, value.path()),
+    ),
+    needed(
+        "key",
+        "\"tls/admin-key.pem\"",
+        "Its private key in PEM.",
+        keep!(|config, value| admin_tls(config).key, value.path()),
+    ),
+];
+
+fn admin(config: &mut Config) -> &mut AdminConfig {
+    config.admin.get_or_insert_default()
+}
+
+fn admin_tls(config: &mut Config) -> &mut TlsFiles {
+    admin(config).tls.get_or_insert_default()
+}
+
+const OPERATOR: &[Row<Operator>] = &[
+    needed("name", "\"anna\"", "The audit names them operator:NAME.", |operator, value| {
+        let name = value.text()?;
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+        if name.len() > 32 || !name.bytes().all(is_plain) {
+            return Err(Wrong::Impossible("a name has at most 32 small letters, digits, dots and hyphens"));
+        }
+        operator.name = name;
+        Ok(())
+    }),
+    needed(
+        "token_sha256_file",
+        "\"operators/anna\"",
+        "File with the SHA-256 of their token in hexadecimal, as `sha256sum` writes it.",
+        |operator, value| {
+            let (_, content) = value.file()?;
+            let text = std::str::from_utf8(&content).ok().and_then(|text| text.split_whitespace().next());
+            let hash = text.and_then(|text| hex::decode(text).ok()).and_then(|bytes| bytes.try_into().ok());
+            operator.token_sha256 =
+                hash.ok_or(Wrong::Impossible("the file holds no SHA-256 of 64 hexadecimal digits"))?;
+            Ok(())
+        },
+    ),
+];
+
+fn address(value: &Value<'_>) -> Result<SocketAddr, Wrong> {
+    value.parsed("an address with its port is expected, such as 127.0.0.1:8470 or [::1]:8470")
+}
+
+/// A URL as it is compared everywhere: scheme and host, no path.
+fn issuer(value: &Value<'_>) -> Result<String, Wrong> {
+    let text = value.text()?;
+    let url = text.strip_suffix('/').unwrap_or(&text);
+    let host = url.strip_prefix("https://").or_else(|| {
+        let host = url.strip_prefix("http://")?;
+        let is_here = ["127.0.0.1", "[::1]", "localhost"]
+            .iter()
+            .any(|here| host.strip_prefix(here).is_some_and(|rest| rest.is_empty() || rest.starts_with(':')));
+        is_here.then_some(host)
+    });
+    let is_host = |host: &str| {
+        !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.:[]".contains(&byte))
+    };
+    match host {
+        Some(host) if is_host(host) => Ok(url.to_owned()),
+        _ => Err(Wrong::Impossible(
+            "https://HOST in small letters is expected, without a path; http:// on this computer only",
+        )),
+    }
+}

@@ -1,0 +1,239 @@
+//! The configuration file: what is wrong in it is named with its place before anything is opened or made.
+#![cfg(feature = "server")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use std::path::Path;
+
+use kartenbund::server::{Config, ConfigError, Database, Fault, Wrong};
+
+const INSURER: &str = "[insurer]\nname = \"Musterkasse\"\n";
+
+/// A folder in which everything lies that the example names.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [
+        ("secrets/url", "postgresql://kartenbund:geheim@db.example/kartenbund\n"),
+        ("operators/anna", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  -\n"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+    folder
+}
+
+fn variable(name: &str) -> Option<String> {
+    (name == "KARTENBUND_URL").then(|| "postgresql://kartenbund:geheim@db.example/kartenbund".to_owned())
+}
+
+fn read(folder: &Path, text: &str) -> Result<Config, ConfigError> {
+    let file = folder.join("kartenbund.toml");
+    std::fs::write(&file, text).unwrap();
+    Config::read(&file, &variable)
+}
+
+fn faults(text: &str) -> Vec<Fault> {
+    match read(folder().path(), text) {
+        Err(ConfigError::Settings { faults, .. }) => faults,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn told(text: &str) -> Vec<String> {
+    faults(text).iter().map(ToString::to_string).collect()
+}
+
+/// The example as it is when every setting in it is used: no line is left behind `#` but those that explain.
+fn used(example: &str) -> String {
+    let uses = |line: &&str| line.strip_prefix('#').is_none_or(|rest| !rest.starts_with(' '));
+    example.lines().filter(uses).map(|line| line.strip_prefix('#').unwrap_or(line).to_owned() + "\n").collect()
+}
+
+#[test]
+fn the_example_is_a_configuration_as_it_stands() {
+    let folder = folder();
+    let config = read(folder.path(), &Config::example()).unwrap();
+    assert_eq!(config.settings.data, folder.path().join("data"), "beside the file");
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8470");
+}
+
+#[test]
+fn the_defaults_that_the_example_tells_are_the_ones_there_are() {
+    let folder = folder();
+    let example = Config::example();
+    let without = read(folder.path(), &example).unwrap();
+    // Only defaults are used: examples say that they are some, and sections that are off stay off.
+    let mut in_use = true;
+    let defaults: String = example
+        .lines()
+        .map(|line| {
+            if line.trim_start_matches('#').starts_with('[') && !line.starts_with("# ") {
+                in_use = !line.starts_with('#') || line.starts_with("#[cards]");
+            }
+            let default = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') && !rest.contains("# example"));
+            let is_default = in_use && default.is_some_and(|rest| !rest.contains("_env"));
+            (if is_default { default.unwrap() } else { line }).to_owned() + "\n"
+        })
+        .collect();
+    assert!(defaults.contains("\nlisten = ") && defaults.contains("\npayer_iks = "), "{defaults}");
+    let with = read(folder.path(), &defaults).unwrap();
+    assert_eq!(format!("{with:?}"), format!("{without:?}"));
+}
+
+#[test]
+fn every_setting_of_the_example_can_be_used() {
+    let folder = folder();
+    let all = used(&Config::example());
+    // A secret comes from one place.
+    for left_out in ["_env", "_file = \"secrets"] {
+        let text: String =
+            all.lines().filter(|line| !line.contains(left_out)).map(|line| line.to_owned() + "\n").collect();
+        let config = read(folder.path(), &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        assert_eq!(config.settings.issuer, "https://konto.kasse.example");
+        assert!(matches!(config.settings.database, Database::Postgresql(_)));
+        assert_eq!(config.tls.unwrap().certificate, folder.path().join("tls/fullchain.pem"));
+        assert_eq!(config.settings.operators[0].name, "anna");
+        assert_eq!(config.settings.operators[0].token_sha256[..2], [0x9f, 0x86]);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest_known_one() {
+    for (text, expected) in [
+        ("lisen = \"127.0.0.1:1\"\n", "line 1: lisen: there is no such setting; did you mean listen?"),
+        ("\n[insurers]\nname = \"x\"\n", "line 2: insurers: there is no such setting; did you mean insurer?"),
+        ("[cards]\npayer_ik = []\n", "line 2: cards.payer_ik: there is no such setting; did you mean cards.payer_iks?"),
+        (
+            "[admin.tls]\ncertificat = 1\n",
+            "line 2: admin.tls.certificat: there is no such setting; did you mean admin.tls.certificate?",
+        ),
+        (
+            "[[admin.operator]]\n\nnam = 1\n",
+            "line 3: admin.operator.nam: there is no such setting; did you mean admin.operator.name?",
+        ),
+        (
+            "[database]\nurl_fil = \"x\"\n",
+            "line 2: database.url_fil: there is no such setting; did you mean database.url_file?",
+        ),
+        ("zzz = 1\n", "line 1: zzz: there is no such setting"),
+    ] {
+        let told = told(text);
+        assert!(told.contains(&expected.to_owned()), "{text}: {told:#?}");
+    }
+}
+
+#[test]
+fn a_value_that_cannot_be_is_named_with_its_key() {
+    for (text, expected) in [
+        ("data = 7\n", "line 1: data: a text in quotes is expected, not a number"),
+        ("data = \" \"\n", "line 1: data: the text is empty"),
+        ("stop_delay = \"0\"\n", "line 1: stop_delay: a whole number is expected, not a text"),
+        ("stop_delay = -1\n", "line 1: stop_delay: a number from 0 to 300 is expected"),
+        ("stop_delay = 99999999999999999999\n", "line 1: stop_delay: a number from 0 to 300 is expected"),
+        (
+            "listen = \"localhost\"\n",
+            "line 1: listen: an address with its port is expected, such as 127.0.0.1:8470 or [::1]:8470",
+        ),
+        ("insurer = 1\n", "line 1: insurer: a section is expected, not a number"),
+        ("[cards]\npayer_iks = \"123456789\"\n", "line 2: cards.payer_iks: a list in brackets is expected, not a text"),
+        ("[cards]\npayer_iks = [\"12345678\"]\n", "line 2: cards.payer_iks: an IK has nine digits"),
+        (
+            "[proxy]\naddresses = [\"10.0.0.0/40\"]\n",
+            "line 2: proxy.addresses: an address, or a network such as 10.0.0.0/8",
+        ),
+        ("[proxy]\n", "line 1: proxy.addresses: this setting is missing"),
+        ("", "insurer.name: this setting is missing"),
+        (
+            "[admin.operator]\nname = \"a\"\n",
+            "line 1: admin.operator: sections in double brackets is expected, not a section",
+        ),
+        (
+            "[[admin.operator]]\nname = \"Anna Muster\"\n",
+            "line 2: admin.operator.name: a name has at most 32 small letters, digits, dots and hyphens",
+        ),
+    ] {
+        let told = told(text);
+        assert!(told.contains(&expected.to_owned()), "{text}: {told:#?}");
+    }
+    for issuer in [
+        "konto.example",
+        "http://konto.example",
+        "https://",
+        "https://a/b",
+        "https://A.example",
+        "http://127.0.0.1.example",
+        "https://a b",
+    ] {
+        let told = told(&format!("issuer = \"{issuer}\"\n{INSURER}"));
+        assert!(told.len() == 1 && told[0].starts_with("line 1: issuer: https://HOST"), "{issuer}: {told:#?}");
+    }
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once_and_in_order() {
+    let told = told("data = 1\nlisten = 2\n\n[insurer]\nname = 3\n");
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(told[0].starts_with("line 1: data") && told[2].starts_with("line 5: insurer.name"), "{told:#?}");
+}
+
+#[test]
+fn what_is_no_toml_is_named_with_its_line() {
+    let error = read(folder().path(), "data = \"x\"\nlisten = \n").unwrap_err();
+    assert!(matches!(&error, ConfigError::Toml { line: 2, .. }), "{error}");
+    let twice = read(folder().path(), "data = \"x\"\ndata = \"y\"\n").unwrap_err();
+    assert!(matches!(&twice, ConfigError::Toml { line: 2, .. }), "{twice}");
+}
+
+#[test]
+fn a_secret_is_never_in_the_file_and_comes_from_one_place() {
+    let typed = told(&format!("{INSURER}[database]\nurl = \"postgresql://kartenbund:geheim@db/x\"\n"));
+    let expected = "line 4: database.url: a secret is not written into this file: name a file with url_file, or an \
+                    environment variable with url_env";
+    assert_eq!(typed, [expected]);
+    let both = told(&format!("{INSURER}[database]\nurl_file = \"secrets/url\"\nurl_env = \"KARTENBUND_URL\"\n"));
+    assert_eq!(both, ["line 5: database.url_env: the secret comes from a file or from the environment, not from both"]);
+    let unset = told(&format!("{INSURER}[database]\nurl_env = \"NOBODY\"\n"));
+    assert_eq!(unset, ["line 4: database.url_env: the environment variable NOBODY is not set, or empty"]);
+    let missing = told(&format!("{INSURER}[database]\nurl_file = \"nowhere\"\n"));
+    assert!(missing[0].starts_with("line 4: database.url_file: ") && missing[0].contains("nowhere"), "{missing:#?}");
+    let shown =
+        format!("{:?}", read(folder().path(), &format!("{INSURER}[database]\nurl_file = \"secrets/url\"\n")).unwrap());
+    assert!(!shown.contains("geheim"), "{shown}");
+}
+
+#[test]
+fn plain_http_leaves_this_computer_only_where_a_proxy_is_named() {
+    let network =
+        |more: &str| format!("listen = \"0.0.0.0:80\"\nissuer = \"https://konto.example\"\n{more}\n{INSURER}");
+    let refused = faults(&network(""));
+    assert!(matches!(refused[..], [Fault { line: Some(1), wrong: Wrong::NotLoopback(_), .. }]), "{refused:?}");
+    let folder = folder();
+    assert!(read(folder.path(), &network("[proxy]\naddresses = [\"10.0.0.1\"]")).is_ok());
+    assert!(read(folder.path(), &network("[tls]\ncertificate = \"c\"\nkey = \"k\"")).is_ok());
+    let unnamed = told(&format!("listen = \"0.0.0.0:80\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n{INSURER}"));
+    assert_eq!(unnamed, ["issuer: this setting is missing"]);
+}
+
+#[test]
+fn the_operators_listener_needs_operators_and_no_proxy_excuses_plain_http() {
+    let proxy = "[proxy]\naddresses = [\"10.0.0.1\"]\n";
+    let operator = "[[admin.operator]]\nname = \"anna\"\ntoken_sha256_file = \"operators/anna\"\n";
+    let network = faults(&format!("{INSURER}{proxy}[admin]\nlisten = \"10.0.0.2:1\"\n{operator}"));
+    assert!(
+        matches!(&network[..], [Fault { wrong: Wrong::NotLoopback(_), key, .. }] if key == "admin.listen"),
+        "{network:?}"
+    );
+    let here = "[admin]\nlisten = \"127.0.0.1:1\"\n";
+    assert_eq!(told(&format!("{INSURER}{here}")), ["admin.operator: this setting is missing"]);
+    assert!(told(&format!("{INSURER}{here}{operator}{operator}"))[0].contains("the same name or token"));
+    assert!(read(folder().path(), &format!("{INSURER}{here}{operator}")).is_ok());
+}
+
+#[test]
+fn a_test_ca_gets_neither_among_nor_beside_production_ones() {
+    let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-egk-ca.pem");
+    let among = faults(&format!("{INSURER}[cards]\nanchors = [\"{ca}\"]\n"));
+    assert!(matches!(&among[..], [Fault { wrong: Wrong::Anchor(..), key, .. }] if key == "cards.anchors"), "{among:?}");
+    let config = read(folder().path(), &format!("{INSURER}[cards]\ntest_anchors = [\"{ca}\"]\n")).unwrap();
+    assert!(config.settings.anchors.accept_test_cards());
+}

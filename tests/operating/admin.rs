@@ -1,0 +1,114 @@
+//! The operators' listener: who gets in, what is there, and what is not.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use reqwest::blocking::{Client, Response};
+use serde_json::Value;
+
+use crate::process::{Process, TOKEN};
+
+/// Everything that the operators' listener offers. What is added here is added knowingly: nothing that registers a device
+/// or approves may ever be.
+const ROUTES: [(&str, &str); 2] = [("get", "/admin/v1/audit"), ("get", "/metrics")];
+
+fn call(method: &str, url: &str, token: Option<&str>) -> Response {
+    let request = Client::new().request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), url);
+    let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+    request.body("{}").send().unwrap()
+}
+
+/// The routes of an OpenAPI document.
+fn routes(url: &str) -> BTreeSet<(String, String)> {
+    let document: Value = call("get", &format!("{url}/openapi.json"), None).json().unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    paths
+        .flat_map(|(path, item)| item.as_object().unwrap().keys().map(|method| (method.clone(), path.clone())))
+        .collect()
+}
+
+#[test]
+fn the_two_listeners_share_no_route_and_operators_have_exactly_theirs() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), "");
+    let (public, admin) = (routes(&process.url), routes(&process.admin));
+    let expected: BTreeSet<_> =
+        ROUTES.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(admin, expected);
+    assert!(public.contains(&("post".to_owned(), "/v1/registrations".to_owned())));
+    assert!(public.contains(&("post".to_owned(), "/v1/approvals/{id}/decision".to_owned())));
+    for (method, path) in &public {
+        let path = path.replace(['{', '}'], "");
+        assert_eq!(call(method, &format!("{}{path}", process.admin), Some(TOKEN)).status(), 404, "{method} {path}");
+    }
+    for (method, path) in &admin {
+        assert_eq!(call(method, &format!("{}{path}", process.url), Some(TOKEN)).status(), 404, "{method} {path}");
+    }
+}
+
+#[test]
+fn only_an_operator_gets_in_and_every_route_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), "");
+    for (method, path) in ROUTES {
+        let url = format!("{}{path}", process.admin);
+        let almost = &TOKEN[..TOKEN.len() - 1];
+        for token in [None, Some(""), Some(almost), Some("f2b3")] {
+            let refused = call(method, &url, token);
+            assert_eq!(refused.status(), 401, "{path} {token:?}");
+            assert_eq!(refused.json::<Value>().unwrap()["code"], "token_invalid");
+        }
+        assert_ne!(call(method, &url, Some(TOKEN)).status(), 401, "{path}");
+    }
+    assert!(!process.log().contains(TOKEN), "no token in the log");
+}
+
+#[test]
+fn the_audit_is_read_line_by_line_and_is_a_chain() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), "");
+    for _ in 0..3 {
+        let login = Client::new().post(format!("{}/v1/login", process.url));
+        login.body(r#"{"kvnr":"A123456780","password":"wrong"}"#).send().unwrap();
+    }
+    let read =
+        |query: &str| call("get", &format!("{}/admin/v1/audit{query}", process.admin), Some(TOKEN)).text().unwrap();
+    let all = read("");
+    let entries: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(entries.len(), 3, "{all}");
+    let hash = |line: &str| {
+        use base64::Engine as _;
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(openssl::sha::sha256(line.as_bytes()))
+    };
+    for (line, next) in all.lines().zip(&entries[1..]) {
+        assert_eq!(next["prev_sha256"], hash(line));
+    }
+    assert_eq!(read("?after=1&limit=1"), all.lines().nth(1).unwrap().to_owned() + "\n");
+    assert_eq!(read("?after=3"), "");
+    assert_eq!(call("get", &format!("{}/admin/v1/audit?aftr=1", process.admin), Some(TOKEN)).status(), 400);
+}
+
+#[test]
+fn prometheus_reads_what_happened() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), "");
+    let login = Client::new().post(format!("{}/v1/login", process.url));
+    login.body(r#"{"kvnr":"A123456780","password":"wrong"}"#).send().unwrap();
+    call("BREW", &format!("{}/v1/devices/A123456780", process.url), None);
+    let answer = call("get", &format!("{}/metrics", process.admin), Some(TOKEN));
+    assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let text = answer.text().unwrap();
+    for expected in [
+        r#"kartenbund_requests_total{method="POST",route="/v1/login",status="401"} 1"#,
+        r#"kartenbund_request_duration_seconds_count{method="POST",route="/v1/login"} 1"#,
+        r#"kartenbund_requests_total{method="other",route="/v1/devices/{id}",status="405"} 1"#,
+        r#"kartenbund_logins_total{method="password",result="login_failed"} 1"#,
+        "kartenbund_hashing_queue 0",
+        "kartenbund_sessions_open 0",
+        r#"kartenbund_database_connections{state="used"}"#,
+        concat!(r#"kartenbund_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains("A123456780"), "no person in a label: {text}");
+}

@@ -1,0 +1,12 @@
+//! `kartenbund-server` as an operator meets it: on the command line, behind TLS, beside a second process, when it stops.
+#![cfg(all(feature = "client", feature = "server"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod admin;
+mod command_line;
+mod process;
+mod stopping;
+mod tls;

@@ -1,0 +1,129 @@
+//! TLS, judged by OpenSSL and by the client's own library.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use openssl::x509::X509;
+
+use crate::process::{Process, program};
+
+const TLS: &str = "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls-key.pem\"\n";
+
+/// A certificate for this computer, made by OpenSSL; its serial number tells one from another.
+fn make_certificate(folder: &Path, name: &str, serial: u32) {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}-key.pem")));
+    let done = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-set_serial", &serial.to_string(), "-keyout"])
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+fn s_client(process: &Process, folder: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new("openssl")
+        .args(["s_client", "-verify_return_error", "-verify_ip", "127.0.0.1", "-CAfile"])
+        .arg(folder.join("tls.pem"))
+        .args(["-connect", &process.address().to_string()])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn what_openssl_and_the_client_see() {
+    let folder = tempfile::tempdir().unwrap();
+    make_certificate(folder.path(), "tls", 1);
+    let process = Process::start(folder.path(), TLS);
+    assert!(process.url.starts_with("https://127.0.0.1:"));
+    for (version, protocol) in [("-tls1_3", "TLSv1.3"), ("-tls1_2", "TLSv1.2")] {
+        let (done, told) = s_client(&process, folder.path(), &[version]);
+        assert!(done && told.contains("Verification: OK") && told.contains(protocol), "{told}");
+    }
+    // SECLEVEL=0: OpenSSL itself would not offer it otherwise, and nothing would be shown of the service.
+    let (old, told) = s_client(&process, folder.path(), &["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"]);
+    assert!(!old && !told.contains("Cipher is ECDHE"), "{told}");
+
+    let root = std::fs::read(folder.path().join("tls.pem")).unwrap();
+    let trusting = reqwest::blocking::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(&root).unwrap()])
+        .build()
+        .unwrap();
+    assert_eq!(trusting.get(format!("{}/healthz", process.url)).send().unwrap().text().unwrap(), "ok");
+    assert!(reqwest::blocking::get(format!("{}/healthz", process.url)).is_err(), "nobody vouches for it");
+    let plain = reqwest::blocking::get(format!("http://{}/healthz", process.address()));
+    assert!(plain.is_err(), "no plain HTTP beside TLS");
+}
+
+/// A connection that stays open, and the serial number of the certificate it saw.
+struct Connection(SslStream<TcpStream>);
+
+impl Connection {
+    fn open(process: &Process) -> Self {
+        let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+        connector.set_verify(SslVerifyMode::NONE);
+        let stream = TcpStream::connect(process.address()).unwrap();
+        Self(connector.build().connect("localhost", stream).unwrap())
+    }
+
+    fn serial(&self) -> u32 {
+        let certificate: X509 = self.0.ssl().peer_certificate().unwrap();
+        certificate.serial_number().to_bn().unwrap().to_dec_str().unwrap().parse().unwrap()
+    }
+
+    fn is_answered(&mut self) -> bool {
+        self.0.write_all(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
+        let mut answer = [0; 4096];
+        let length = self.0.read(&mut answer).unwrap();
+        answer[..length].starts_with(b"HTTP/1.1 200")
+    }
+}
+
+#[test]
+fn a_new_certificate_is_taken_while_connections_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    make_certificate(folder.path(), "tls", 1);
+    let process = Process::start(folder.path(), TLS);
+    let mut open = Connection::open(&process);
+    assert!(open.serial() == 1 && open.is_answered());
+
+    // First the certificate alone: for a moment it does not fit the key.
+    make_certificate(folder.path(), "new", 2);
+    std::fs::rename(folder.path().join("new.pem"), folder.path().join("tls.pem")).unwrap();
+    let began = Instant::now();
+    while !process.log().contains("the one before stays in use") {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", process.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(Connection::open(&process).serial() == 1, "what does not fit is not taken");
+    std::fs::rename(folder.path().join("new-key.pem"), folder.path().join("tls-key.pem")).unwrap();
+    while Connection::open(&process).serial() != 2 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{}", process.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(open.is_answered(), "the connection from before goes on");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    make_certificate(folder.path(), "tls", 1);
+    make_certificate(folder.path(), "other", 2);
+    std::fs::copy(folder.path().join("other-key.pem"), folder.path().join("tls-key.pem")).unwrap();
+    let wrong_pair = program(folder.path(), TLS).arg("run").output().unwrap();
+    assert_eq!(wrong_pair.status.code(), Some(21));
+    std::fs::write(folder.path().join("tls-key.pem"), "nothing").unwrap();
+    let no_key = program(folder.path(), TLS).arg("run").output().unwrap();
+    let told = String::from_utf8(no_key.stderr).unwrap();
+    assert!(told.contains("tls-key.pem holds no private key in PEM") && told.contains("code: tls (21)"), "{told}");
+}
