@@ -89,6 +89,26 @@ pub fn make_private_file(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Holds back every other process that locks the same folder, until what it gives is dropped.
+///
+/// # Errors
+/// Those of the file system.
+#[cfg(unix)]
+pub fn lock_folder(folder: &Path) -> io::Result<File> {
+    let lock = File::open(folder)?;
+    lock.lock()?;
+    Ok(lock)
+}
+
+/// A folder cannot be opened as a file there: nobody is held back.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub fn lock_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 #[cfg(unix)]
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()

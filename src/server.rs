@@ -14,8 +14,10 @@ mod evidence;
 mod http;
 mod keys;
 mod listen;
+mod login;
 mod metrics;
 mod openapi;
+mod password;
 mod register;
 mod registration;
 mod session;
@@ -35,7 +37,7 @@ use rand_core::UnwrapErr;
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
 use time::OffsetDateTime;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -43,14 +45,17 @@ use crate::disk;
 use crate::protocol::NumericDate;
 use keys::ServiceKeys;
 use metrics::Metrics;
+use password::Hashing;
 use store::Store;
 
+pub use account::AccountPolicy;
 pub use admin::Operator;
 pub use audit::AuditError;
 pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
 pub use http::Code;
 pub use keys::KeysError;
 pub use listen::{Listener, Listeners};
+pub use password::PasswordRules;
 pub use register::{ImportError, ImportReport, Rejected};
 pub use settings::{Database, Insurer, Proxy, Settings};
 pub use source::Network;
@@ -59,8 +64,6 @@ pub use tls::{TlsError, TlsFiles};
 /// What time it is. A test can hand in its own.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
 
-/// How many password hashes are made at the same time: each needs 64 MiB.
-const PARALLEL_HASHES: usize = 2;
 /// How often due work is looked for: executions, expired approvals and sessions.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -106,7 +109,7 @@ pub struct Service {
     keys: ServiceKeys,
     settings: Settings,
     clock: Clock,
-    hashing: Semaphore,
+    hashing: Hashing,
     metrics: Metrics,
     /// Whether the service was told to stop; balancers are told by `/readyz`.
     stopping: AtomicBool,
@@ -123,7 +126,7 @@ impl Service {
         // The keys come first: a start that breaks off between the two leaves keys without a database, which are taken.
         let keys = ServiceKeys::open(&settings.data, store.is_used().await?, &mut random())?;
         store.migrate().await?;
-        let hashing = Semaphore::new(PARALLEL_HASHES);
+        let hashing = Hashing::new(settings.parallel_hashes);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
         Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping }))
     }
@@ -145,6 +148,9 @@ async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
         if let Err(error) = session::forget_expired(&service).await {
             tracing::error!(code = error.code.as_str(), "expired sessions were not forgotten");
         }
+        if let Err(error) = account::close_ended(&service).await {
+            tracing::error!(code = error.code.as_str(), "accounts whose membership has ended were not closed");
+        }
     }
 }
 
@@ -154,8 +160,9 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(http::healthz))
         .routes(routes!(http::readyz))
         .routes(routes!(http::configuration))
-        .routes(routes!(session::login))
+        .routes(routes!(login::login))
         .routes(routes!(session::logout))
+        .routes(routes!(password::change::set))
         .routes(routes!(registration::open))
         .routes(routes!(registration::challenge))
         .routes(routes!(registration::evidence))

@@ -41,6 +41,8 @@ pub enum ServiceError {
         code: String,
         /// More, where the service tells.
         detail: Option<String>,
+        /// Seconds to wait, where that helps.
+        retry_after: Option<u64>,
         /// Finds the request in the service's logs.
         trace_id: String,
     },
@@ -151,6 +153,14 @@ impl Service {
         read(self.send(self.request(method, path).json(body))?)
     }
 
+    /// A request with a JSON body whose answer has none.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn submit<B: Serialize>(&self, method: Method, path: &str, body: &B) -> Result<(), ServiceError> {
+        self.send(self.request(method, path).json(body)).map(drop)
+    }
+
     /// A request without body whose answer has none either.
     ///
     /// # Errors
@@ -183,7 +193,8 @@ impl Service {
         if problem.status != status.as_u16() {
             return Err(ServiceError::Malformed);
         }
-        Err(ServiceError::Refused { code: problem.code, detail: problem.detail, trace_id: problem.trace_id })
+        let Problem { code, detail, retry_after, trace_id, .. } = problem;
+        Err(ServiceError::Refused { code, detail, retry_after, trace_id })
     }
 }
 

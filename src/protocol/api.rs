@@ -251,4 +251,17 @@ pub struct LoginAnswer {
     pub expires_in: i64,
 }
 
-masked!(LoginRequest, LoginAnswer, ChallengeAnswer, EvidenceRequest, DeviceAnswer, DecisionRequest);
+/// Sets a password, or changes it.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct PasswordRequest {
+    /// The present one, where the session was opened with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub old: Option<SecretText>,
+    /// The new one.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub new: SecretText,
+}
+
+masked!(LoginRequest, LoginAnswer, PasswordRequest, ChallengeAnswer, EvidenceRequest, DeviceAnswer, DecisionRequest);

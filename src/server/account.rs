@@ -1,67 +1,180 @@
-//! Accounts and their passwords.
+//! Accounts, and what becomes of them. What an operator may do here takes something away or gives it back; nothing here
+//! lets anybody in.
 
-use argon2::password_hash::phc::PasswordHash;
-use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use sqlx::AnyConnection;
-use time::Date;
 use time::macros::format_description;
+use time::{Date, Duration};
 
-use super::http::Refusal;
-use super::{Service, random};
+use super::audit::{self, Entry};
+use super::http::{Code, Refusal};
+use super::password::{self, Person};
+use super::states::{AccountState, Event, States as _, transition};
+use super::{Service, device, session};
 use crate::identity::kvnr::Kvnr;
-use crate::secret::SecretText;
+
+/// What holds for all accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountPolicy {
+    /// Age in years from which on people have an account of their own.
+    pub minimum_age: Option<u8>,
+    /// How many days after the last day of membership an account stays open.
+    pub days_after_membership: u16,
+}
+
+impl Default for AccountPolicy {
+    fn default() -> Self {
+        Self { minimum_age: None, days_after_membership: 31 }
+    }
+}
 
 /// An account as far as requests need it.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     pub(super) id: i64,
     pub(super) kvnr: Kvnr,
+    pub(super) state: AccountState,
 }
 
+/// What the register says about the person of an account.
 #[derive(sqlx::FromRow)]
-struct Row {
-    account_id: i64,
+pub(super) struct Register {
+    given_name: String,
+    family_name: String,
+    birth_date: String,
     membership_start: String,
-    password_hash: String,
 }
-
-/// Letters and digits that nobody mistakes for one another.
-const ALPHABET: &[u8; 54] = b"ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrstuvwxyz2346789";
-/// 13 characters of 54: 74 bits.
-const INITIAL_PASSWORD_LENGTH: usize = 13;
-/// What is compared when there is no such account, so that the answer takes the same time: Argon2id with the parameters
-/// of [`hasher`] over a password nobody knows.
-const NO_ACCOUNT: &str =
-    "$argon2id$v=19$m=65536,t=3,p=1$a2FydGVuYnVuZC1ub25l$xK8L0h6oZ7S0xX2Y2m4tZbJ8g6T8k3y7oQm5n1v9w0s";
 
 impl Account {
-    /// The account of an insurance number.
+    /// The account of this number.
     pub(super) async fn by_id(connection: &mut AnyConnection, id: i64) -> Result<Self, Refusal> {
-        let query = sqlx::query_scalar::<_, String>("SELECT kvnr FROM account WHERE account_id = $1");
-        let kvnr = query.bind(id).fetch_one(connection).await?.parse().map_err(|_| Refusal::internal())?;
-        Ok(Self { id, kvnr })
+        let query = sqlx::query_as::<_, (String, String)>("SELECT kvnr, state FROM account WHERE account_id = $1");
+        let (kvnr, state) = query.bind(id).fetch_one(connection).await?;
+        Ok(Self { id, kvnr: kvnr.parse().map_err(|_| Refusal::internal())?, state: AccountState::parse(&state)? })
     }
 
-    /// The account whose password this is. An unknown account, a wrong password and an account before its first day get
-    /// the same answer after the same time.
-    pub(super) async fn by_password(
-        service: &Service,
-        kvnr: Kvnr,
-        password: SecretText,
-    ) -> Result<Option<Self>, Refusal> {
-        let query =
-            sqlx::query_as::<_, Row>("SELECT account_id, membership_start, password_hash FROM account WHERE kvnr = $1");
-        let row = query.bind(kvnr.as_str()).fetch_optional(service.store.pool()).await?;
-        let hash = row.as_ref().map_or(NO_ACCOUNT, |row| &row.password_hash).to_owned();
-        let _queued = service.metrics.hashing();
-        let _permit = service.hashing.acquire().await.map_err(|_| Refusal::internal())?;
-        let is_right = tokio::task::spawn_blocking(move || verify(&password, &hash)).await;
-        let is_right = is_right.map_err(|_| Refusal::internal())?;
-        let today = service.now().date();
-        Ok(row
-            .filter(|row| is_right && parse_date(&row.membership_start).is_some_and(|start| start <= today))
-            .map(|row| Self { id: row.account_id, kvnr }))
+    /// The account of an insurance number.
+    pub(super) async fn by_kvnr(connection: &mut AnyConnection, kvnr: &Kvnr) -> Result<Option<Self>, Refusal> {
+        let query = sqlx::query_as::<_, (i64, String)>("SELECT account_id, state FROM account WHERE kvnr = $1");
+        let row = query.bind(kvnr.as_str()).fetch_optional(connection).await?;
+        row.map(|(id, state)| Ok(Self { id, kvnr: kvnr.clone(), state: AccountState::parse(&state)? })).transpose()
     }
+
+    /// What the register says about the person.
+    pub(super) async fn register(&self, connection: &mut AnyConnection) -> Result<Register, Refusal> {
+        let query = sqlx::query_as::<_, Register>(
+            "SELECT given_name, family_name, birth_date, membership_start FROM account WHERE account_id = $1",
+        );
+        Ok(query.bind(self.id).fetch_one(connection).await?)
+    }
+
+    /// Whether the person may log in today. Only who has shown to be the person may get this answer.
+    pub(super) async fn may_enter(&self, service: &Service, connection: &mut AnyConnection) -> Result<(), Refusal> {
+        let register = self.register(connection).await?;
+        let today = service.now().date();
+        if parse_date(&register.membership_start).is_none_or(|start| today < start) {
+            return Err(Refusal::new(Code::NotYet).with_detail(register.membership_start));
+        }
+        let minimum = service.settings.accounts.minimum_age.map(i32::from);
+        if minimum.is_some_and(|minimum| parse_date(&register.birth_date).is_none_or(|born| age(born, today) < minimum))
+        {
+            return Err(Refusal::new(Code::TooYoung).with_detail(&service.settings.insurer.hotline));
+        }
+        if self.state == AccountState::Suspended {
+            return Err(Refusal::new(Code::AccountSuspended).with_detail(&service.settings.insurer.hotline));
+        }
+        Ok(())
+    }
+
+    /// Moves the account by `event`, with its audit entry. `false` when the table does not know the transition.
+    pub(super) async fn move_by(
+        &mut self,
+        service: &Service,
+        connection: &mut AnyConnection,
+        event: Event,
+        actor: &str,
+    ) -> Result<bool, Refusal> {
+        let Some(state) = transition(connection, &self.id.to_string(), self.state, event).await? else {
+            return Ok(false);
+        };
+        self.state = state;
+        let person = service.keys.pseudonym(&self.kvnr);
+        let entry = Entry { actor, device: None, event, object: &person, result: "ok", detail: None };
+        audit::append(connection, entry, service.now_unix()).await?;
+        Ok(true)
+    }
+}
+
+impl Register {
+    /// The person who chooses a password.
+    pub(super) fn person<'a>(&'a self, account: &'a Account, insurer: &'a str) -> Person<'a> {
+        Person {
+            kvnr: account.kvnr.as_str(),
+            names: [&self.given_name, &self.family_name],
+            birth_date: &self.birth_date,
+            insurer,
+        }
+    }
+}
+
+/// What operators, and people who call them, may do to an account. `operator` is whom the audit names.
+impl Service {
+    /// Suspends an account: all sessions end, and nobody logs in until it is resumed.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`], or [`Code::AccountState`] where its state does not allow it.
+    pub async fn suspend(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
+        self.by_operator(kvnr, Event::AccountSuspended, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    /// Opens a suspended account again.
+    ///
+    /// # Errors
+    /// As for [`Self::suspend`].
+    pub async fn resume(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
+        self.by_operator(kvnr, Event::AccountResumed, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    /// The password, or the letter with the initial one, was stolen: neither holds any more, and all sessions end. The
+    /// way back is a new letter, the card, or an identity provider.
+    ///
+    /// # Errors
+    /// As for [`Self::suspend`].
+    pub async fn report_stolen(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
+        self.by_operator(kvnr, Event::PasswordStolen, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    async fn by_operator(&self, kvnr: &Kvnr, event: Event, operator: &str) -> Result<(), Refusal> {
+        let mut tx = self.store.begin().await?;
+        let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        if !account.move_by(self, &mut tx, event, operator).await? {
+            return Err(Code::AccountState.into());
+        }
+        if event == Event::PasswordStolen {
+            password::void(&mut tx, &account).await?;
+        }
+        if event != Event::AccountResumed {
+            session::end_all_but(&mut tx, &account, None).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+}
+
+/// Closes the accounts whose membership ended long enough ago. Their devices are revoked; what they hold can be read.
+pub(super) async fn close_ended(service: &Service) -> Result<(), Refusal> {
+    let days = Duration::days(service.settings.accounts.days_after_membership.into());
+    let Some(last_day) = service.now().date().checked_sub(days) else { return Ok(()) };
+    let ended = "SELECT account_id FROM account WHERE membership_end < $1 AND state <> 'closed' LIMIT 100";
+    let ended = sqlx::query_scalar::<_, i64>(ended).bind(last_day.to_string());
+    for id in ended.fetch_all(service.store.pool()).await? {
+        let mut tx = service.store.begin().await?;
+        let mut account = Account::by_id(&mut tx, id).await?;
+        if account.move_by(service, &mut tx, Event::AccountClosed, "service").await? {
+            device::revoke_all(service, &mut tx, &account).await?;
+            password::initial::void(&mut tx, &account).await?;
+        }
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// `YYYY-MM-DD`.
@@ -69,58 +182,29 @@ pub(super) fn parse_date(text: &str) -> Option<Date> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).ok()
 }
 
-fn verify(password: &SecretText, hash: &str) -> bool {
-    let Ok(hash) = PasswordHash::new(hash) else { return false };
-    Argon2::default().verify_password(password.expose().as_bytes(), &hash).is_ok()
-}
-
-fn hasher() -> Option<Argon2<'static>> {
-    let params = Params::new(64 * 1024, 3, 1, None).ok()?;
-    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-/// The hash of a password as a PHC string; `None` when memory is short.
-pub(super) fn hash(password: &SecretText) -> Option<String> {
-    let mut salt = [0; 16];
-    rand_core::Rng::fill_bytes(&mut random(), &mut salt);
-    let hash = hasher()?.hash_password_with_salt(password.expose().as_bytes(), &salt).ok()?;
-    Some(hash.to_string())
-}
-
-/// A new initial password.
-pub(super) fn initial_password(rng: &mut dyn rand_core::CryptoRng) -> SecretText {
-    let mut password = String::with_capacity(INITIAL_PASSWORD_LENGTH);
-    while password.len() < INITIAL_PASSWORD_LENGTH {
-        let mut byte = 0;
-        rng.fill_bytes(std::slice::from_mut(&mut byte));
-        // Bytes above the greatest multiple of 54 are dropped: every character is equally likely.
-        if let Some(character) = ALPHABET.get(usize::from(byte % 54)).filter(|_| byte < 216) {
-            password.push(char::from(*character));
-        }
-    }
-    SecretText::new(password)
+/// Whole years. Who was born on 29 February is a year older on 1 March.
+fn age(born: Date, today: Date) -> i32 {
+    let before_birthday = (today.month() as u8, today.day()) < (born.month() as u8, born.day());
+    today.year() - born.year() - i32::from(before_birthday)
 }
 
 #[cfg(test)]
 mod tests {
+    use time::macros::date;
+
     use super::*;
 
     #[test]
-    fn an_unknown_account_costs_as_much_as_a_known_one() {
-        let known = hash(&SecretText::new("x".to_owned())).unwrap();
-        let (known, unknown) = (PasswordHash::new(&known).unwrap(), PasswordHash::new(NO_ACCOUNT).unwrap());
-        assert_eq!((known.algorithm, known.version), (unknown.algorithm, unknown.version));
-        assert_eq!(known.params.to_string(), unknown.params.to_string());
-        assert_eq!(known.hash.unwrap().len(), unknown.hash.unwrap().len());
-        assert!(!verify(&SecretText::new(String::new()), NO_ACCOUNT));
-    }
-
-    #[test]
-    fn a_password_opens_its_own_hash_only() {
-        let password = initial_password(&mut random());
-        let hash = hash(&password).unwrap();
-        assert!(verify(&password, &hash));
-        assert!(!verify(&initial_password(&mut random()), &hash));
-        assert!(!verify(&password, "not a hash"));
+    fn a_year_is_over_on_the_birthday() {
+        for (today, years) in [
+            (date!(2026 - 08 - 11), 14),
+            (date!(2026 - 08 - 12), 15),
+            (date!(2026 - 12 - 31), 15),
+            (date!(2027 - 01 - 01), 15),
+        ] {
+            assert_eq!(age(date!(2011 - 08 - 12), today), years, "{today}");
+        }
+        assert_eq!(age(date!(2012 - 02 - 29), date!(2027 - 02 - 28)), 14);
+        assert_eq!(age(date!(2012 - 02 - 29), date!(2027 - 03 - 01)), 15);
     }
 }

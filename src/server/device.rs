@@ -74,6 +74,23 @@ pub(super) async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Revokes all devices of an account that has ended.
+pub(super) async fn revoke_all(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account: &Account,
+) -> Result<(), Refusal> {
+    let query = sqlx::query_as::<_, (String, String)>("SELECT device_id, state FROM device WHERE account_id = $1");
+    for (id, state) in query.bind(account.id).fetch_all(&mut *connection).await? {
+        let event = Event::DeviceRevoked;
+        if transition(connection, &id, DeviceState::parse(&state)?, event).await?.is_some() {
+            let entry = Entry { actor: "service", device: None, event, object: &id, result: "ok", detail: None };
+            audit::append(connection, entry, service.now_unix()).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A device of this account, and what its binding rests on.
 pub(super) async fn find(
     connection: &mut AnyConnection,

@@ -55,6 +55,12 @@ macro_rules! codes {
 codes! {
     MalformedRequest = 400 "malformed_request", "The request is not what the OpenAPI document says.";
     LoginFailed = 401 "login_failed", "Insurance number or password are wrong.";
+    NotYet = 403 "not_yet", "The account opens on the first day of membership, which is the detail.";
+    TooYoung = 403 "too_young", "The person is too young for an account; the detail is the hotline.";
+    AccountSuspended = 403 "account_suspended", "The account is suspended; the detail is the hotline.";
+    AccountClosed = 403 "account_closed", "Membership has ended: the account can be read and not changed.";
+    OldPasswordWrong = 403 "old_password_wrong", "The present password is wrong or missing.";
+    InitialPasswordEnded = 403 "initial_password_ended", "The initial password was used, or has expired, as the detail says.";
     TokenInvalid = 401 "token_invalid", "The access token is missing, wrong or too old.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
@@ -63,6 +69,7 @@ codes! {
     KeyInUse = 409 "key_in_use", "The device key or its identifier was used before.";
     AlreadyDecided = 409 "already_decided", "The approval was decided before.";
     NotCancellable = 409 "not_cancellable", "The application cannot be cancelled any more.";
+    AccountState = 409 "account_state", "The account's state, which is the detail, does not allow it.";
     TooManyDevices = 409 "too_many_devices", "The account has as many active devices as it may.";
     TooManyPending = 409 "too_many_pending", "As many approvals are pending as may be.";
     RegistrationEnded = 410 "registration_ended", "The registration has expired or was completed.";
@@ -70,6 +77,7 @@ codes! {
     ApprovalExpired = 410 "approval_expired", "The approval has expired.";
     BodyTooLarge = 413 "body_too_large", "The body is longer than 128 KiB.";
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
+    PasswordRefused = 422 "password_refused", "The password breaks a rule, which is the detail.";
     DeviceInformationInvalid = 422 "device_information_invalid", "The device information is not plain text of version 1.0.";
     CertificateMalformed = 422 "certificate_malformed", "The certificate does not name exactly one person and insurer.";
     CertificateUntrusted = 422 "certificate_untrusted", "The certificate's issuer is not trusted.";
@@ -92,6 +100,8 @@ codes! {
     DecisionInvalid = 422 "decision_invalid", "The decision is wrong.";
     MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong; the detail is how many tries are left.";
     MatchCodeDenied = 422 "match_code_denied", "The match code was wrong too often: the approval is denied.";
+    LoginDelayed = 429 "login_delayed", "Wrong passwords were tried: the next try is taken after a while.";
+    TooManyLogins = 429 "too_many_logins", "As many passwords were tried from this network as may be.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
     NotReady = 503 "not_ready", "The service cannot answer requests now: it stops, or its database does not answer.";
@@ -103,11 +113,19 @@ codes! {
 pub(super) struct Refusal {
     pub(super) code: Code,
     detail: Option<String>,
+    retry_after: Option<u64>,
 }
 
 impl Refusal {
     pub(super) fn new(code: Code) -> Self {
-        Self { code, detail: None }
+        Self { code, detail: None, retry_after: None }
+    }
+
+    /// Adds when the same request may be answered otherwise: in so many seconds.
+    #[expect(dead_code, reason = "the limits of logins use it")]
+    pub(super) fn with_retry_after(mut self, seconds: i64) -> Self {
+        self.retry_after = u64::try_from(seconds).ok();
+        self
     }
 
     /// Adds what is wrong where the caller may know it.
@@ -263,10 +281,14 @@ async fn answer(State(service): State<Arc<Service>>, request: Request, next: Nex
             status: refusal.code.status(),
             code: refusal.code.as_str().to_owned(),
             detail: refusal.detail,
-            retry_after: None,
+            retry_after: refusal.retry_after,
             trace_id: trace_id.clone(),
         };
+        let retry_after = problem.retry_after;
         response = (response.status(), Json(problem)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
     }

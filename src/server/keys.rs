@@ -16,8 +16,10 @@ use crate::identity::kvnr::Kvnr;
 use crate::jose::{Es256, Message, P256Jwk, base64url, json, jws};
 
 const FILE: &str = "service-keys.json";
-const MAX_FILE: usize = 4096;
-const VERSION: u32 = 1;
+const MAX_FILE: usize = 16 * 1024;
+const KEY_LENGTH: usize = 32;
+/// Version 1 had no peppers.
+const VERSION: u32 = 2;
 
 /// Why there are no keys.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -31,11 +33,13 @@ pub enum KeysError {
     Damaged,
 }
 
-/// ES256 key of configuration, challenges and receipts, and the key of the pseudonyms in the audit.
+/// ES256 key of configuration, challenges and receipts, the key of the pseudonyms in the audit, and the peppers of
+/// passwords.
 pub(super) struct ServiceKeys {
     signing: p256::ecdsa::SigningKey,
     public: P256Jwk,
     pseudonym: Zeroizing<Vec<u8>>,
+    pub(super) peppers: RotatingKeys,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,6 +50,73 @@ struct File {
     signing: Zeroizing<Vec<u8>>,
     #[serde(with = "base64url")]
     pseudonym: Zeroizing<Vec<u8>>,
+    /// Newest last.
+    #[serde(default)]
+    peppers: Vec<RotatingKey>,
+}
+
+/// A key for HMAC-SHA-256 that is replaced from time to time: what was made with it names it by its identifier.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RotatingKey {
+    id: String,
+    #[serde(with = "base64url")]
+    key: Zeroizing<Vec<u8>>,
+}
+
+/// The keys for one purpose: the newest makes, all of them verify.
+pub(super) struct RotatingKeys {
+    newest: RotatingKey,
+    older: Vec<RotatingKey>,
+}
+
+impl RotatingKey {
+    pub(super) fn random(rng: &mut dyn rand_core::CryptoRng) -> Self {
+        let (mut id, mut key) = ([0; 6], Zeroizing::new(vec![0; KEY_LENGTH]));
+        rng.fill_bytes(&mut id);
+        rng.fill_bytes(&mut key);
+        Self { id: base64url::encode(&id), key }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// HMAC-SHA-256 over `parts` with a zero byte behind each but the last: no part but that may have one.
+    pub(super) fn mac(&self, parts: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+        // A key shorter than a block is filled up with zeros (RFC 2104).
+        let mut block = Zeroizing::new([0; 64]);
+        block.iter_mut().zip(self.key.iter()).for_each(|(to, from)| *to = *from);
+        let mut mac = Hmac::<Sha256>::new((&*block).into());
+        for (n, part) in parts.iter().enumerate() {
+            if n > 0 {
+                mac.update(&[0]);
+            }
+            mac.update(part);
+        }
+        Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+}
+
+impl RotatingKeys {
+    /// `None` without any, or when one is too short or two have the same name.
+    fn new(mut keys: Vec<RotatingKey>) -> Option<Self> {
+        let is_sound = keys.iter().all(|key| key.key.len() == KEY_LENGTH);
+        let newest = keys.pop().filter(|newest| is_sound && keys.iter().all(|key| key.id != newest.id))?;
+        Some(Self { newest, older: keys })
+    }
+
+    pub(super) fn newest(&self) -> &RotatingKey {
+        &self.newest
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &RotatingKey> {
+        [&self.newest].into_iter().chain(&self.older)
+    }
+
+    pub(super) fn by_id(&self, id: &str) -> Option<&RotatingKey> {
+        self.all().find(|key| key.id == id)
+    }
 }
 
 impl ServiceKeys {
@@ -56,26 +127,28 @@ impl ServiceKeys {
         rng: &mut dyn rand_core::CryptoRng,
     ) -> Result<Self, ServerError> {
         let path = folder.join(FILE);
-        let file = match disk::read(&path, MAX_FILE)?.map(Zeroizing::new) {
-            Some(bytes) => json::read::<File>(&bytes).map_err(|_| KeysError::Damaged)?,
-            None if has_database => return Err(KeysError::Missing.into()),
-            None => {
-                let mut pseudonym = Zeroizing::new(vec![0; 32]);
-                rng.fill_bytes(&mut pseudonym);
-                let signing = p256::SecretKey::generate_from_rng(rng);
-                let signing = Zeroizing::new(signing.to_bytes().to_vec());
-                let file = File { v: VERSION, signing, pseudonym };
-                let bytes = serde_json::to_vec(&file).map(Zeroizing::new).map_err(|_| KeysError::Damaged)?;
-                disk::write(&path, &bytes)?;
-                file
+        let mut file = read(&path)?;
+        if file.as_ref().is_none_or(|file| file.v < VERSION) {
+            if file.is_none() && has_database {
+                return Err(KeysError::Missing.into());
             }
-        };
+            // Of several processes that start at the same time, one makes the keys, and the others take them.
+            let _lock = disk::lock_folder(folder)?;
+            file = read(&path)?;
+            if file.as_ref().is_none_or(|file| file.v < VERSION) {
+                let made = completed(file, rng)?;
+                write(&path, &made)?;
+                file = Some(made);
+            }
+        }
+        let file = file.ok_or(KeysError::Missing)?;
         let signing = p256::ecdsa::SigningKey::from_slice(&file.signing).map_err(|_| KeysError::Damaged)?;
-        if file.v != VERSION || file.pseudonym.len() != 32 {
+        if file.v != VERSION || file.pseudonym.len() != KEY_LENGTH {
             return Err(KeysError::Damaged.into());
         }
         let public = P256Jwk::from(*signing.verifying_key());
-        Ok(Self { signing, public, pseudonym: file.pseudonym })
+        let peppers = RotatingKeys::new(file.peppers).ok_or(KeysError::Damaged)?;
+        Ok(Self { signing, public, pseudonym: file.pseudonym, peppers })
     }
 
     /// The public key that receipts are verified with.
@@ -93,11 +166,44 @@ impl ServiceKeys {
 
     /// How the audit names a person: HMAC-SHA-256 of the insurance number, base64url.
     pub(super) fn pseudonym(&self, kvnr: &Kvnr) -> String {
+        self.pseudonym_of(kvnr.as_str())
+    }
+
+    /// The same of anything else that tells about a person, such as a network address.
+    pub(super) fn pseudonym_of(&self, text: &str) -> String {
         // HMAC takes a key of any length; 32 bytes were checked above.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.pseudonym) else { return String::new() };
-        mac.update(kvnr.as_str().as_bytes());
+        mac.update(text.as_bytes());
         base64url::encode(&mac.finalize().into_bytes())
     }
+}
+
+fn read(path: &Path) -> Result<Option<File>, ServerError> {
+    let bytes = disk::read(path, MAX_FILE)?.map(Zeroizing::new);
+    Ok(bytes.map(|bytes| json::read::<File>(&bytes)).transpose().map_err(|_| KeysError::Damaged)?)
+}
+
+fn write(path: &Path, file: &File) -> Result<(), ServerError> {
+    let bytes = serde_json::to_vec(file).map(Zeroizing::new).map_err(|_| KeysError::Damaged)?;
+    Ok(disk::write(path, &bytes)?)
+}
+
+/// The file with the keys that its version did not know; a new one in place of none.
+fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<File, ServerError> {
+    let peppers = vec![RotatingKey::random(rng)];
+    Ok(match file {
+        Some(File { v: 1, signing, pseudonym, peppers: none }) if none.is_empty() => {
+            File { v: VERSION, signing, pseudonym, peppers }
+        }
+        Some(_) => return Err(KeysError::Damaged.into()),
+        None => {
+            let mut pseudonym = Zeroizing::new(vec![0; KEY_LENGTH]);
+            rng.fill_bytes(&mut pseudonym);
+            let signing = p256::SecretKey::generate_from_rng(rng);
+            let signing = Zeroizing::new(signing.to_bytes().to_vec());
+            File { v: VERSION, signing, pseudonym, peppers }
+        }
+    })
 }
 
 #[cfg(test)]
@@ -112,11 +218,48 @@ mod tests {
         assert!(open().unwrap().public() == &made, "made once");
         let path = folder.path().join(FILE);
         let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        for (member, value) in [("v", 2.into()), ("pseudonym", base64url::encode(&[7; 31]).into())] {
+        let short = serde_json::json!([{ "id": "x", "key": base64url::encode(&[7; 31]) }]);
+        let twice = serde_json::json!([file["peppers"][0], file["peppers"][0]]);
+        for (member, value) in [
+            ("v", 3.into()),
+            ("v", 0.into()),
+            ("pseudonym", base64url::encode(&[7; 31]).into()),
+            ("peppers", serde_json::json!([])),
+            ("peppers", short),
+            ("peppers", twice),
+        ] {
             let mut damaged = file.clone();
             damaged[member] = value;
             std::fs::write(&path, damaged.to_string()).unwrap();
             assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))), "{member}");
         }
+    }
+    #[test]
+    fn a_key_file_of_version_1_gets_what_it_lacks_and_keeps_what_it_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || ServiceKeys::open(folder.path(), true, &mut super::super::random());
+        let made = ServiceKeys::open(folder.path(), false, &mut super::super::random()).unwrap();
+        let path = folder.path().join(FILE);
+        let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        file.as_object_mut().unwrap().remove("peppers");
+        file["v"] = 1.into();
+        std::fs::write(&path, file.to_string()).unwrap();
+        let opened = open().unwrap();
+        assert!(opened.public() == made.public());
+        let kvnr = "A123456780".parse().unwrap();
+        assert_eq!(opened.pseudonym(&kvnr), made.pseudonym(&kvnr));
+        assert_ne!(opened.peppers.newest().id(), made.peppers.newest().id());
+        assert_eq!(open().unwrap().peppers.newest().id(), opened.peppers.newest().id(), "made once");
+    }
+
+    #[test]
+    fn a_mac_is_hmac_sha256_and_its_parts_do_not_run_together() {
+        // RFC 4231, 4.3, with a key of 32 bytes: "Jefe" filled up with zeros, as HMAC does itself.
+        let mut key = b"Jefe".to_vec();
+        key.resize(KEY_LENGTH, 0);
+        let key = RotatingKey { id: "x".to_owned(), key: Zeroizing::new(key) };
+        let expected = "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843";
+        assert_eq!(hex::encode(*key.mac(&[b"what do ya want for nothing?"])), expected);
+        assert_ne!(key.mac(&[b"ab", b"c"]), key.mac(&[b"a", b"bc"]));
     }
 }

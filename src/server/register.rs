@@ -5,16 +5,18 @@ use std::io::Read;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::account::{self, parse_date};
+use super::account::parse_date;
 use super::audit::{self, AuditError, Entry};
-use super::states::Event;
+use super::password::{self, Kept};
+use super::states::{AccountState, Event, States as _};
 use super::{Service, random};
 use crate::identity::kvnr::{Kvnr, KvnrError};
 use crate::identity::vsd::Address;
 use crate::protocol::application::{Change, OldNew};
 use crate::secret::SecretText;
 
-/// What the header line names, in any order and beside others: the members of [`Row`].
+/// What the header line names, in any order and beside others: the members of [`Row`]. `membership_end` (the last day)
+/// and `password_hash` (of who has a password already) may be there as well.
 const COLUMNS: [&str; 10] = [
     "kvnr",
     "given_name",
@@ -41,6 +43,10 @@ struct Row {
     city: String,
     country: String,
     membership_start: String,
+    #[serde(default)]
+    membership_end: Option<String>,
+    #[serde(default)]
+    password_hash: Option<String>,
 }
 
 /// Why a row is not taken.
@@ -58,6 +64,9 @@ pub enum Rejected {
     /// A name or a part of the address is not plain text, or the postal code is wrong.
     #[error("name or address: not plain text, or a wrong postal code")]
     Text,
+    /// The password hash.
+    #[error("password_hash: neither Argon2id as a PHC string nor bcrypt, or costlier than this service bears")]
+    PasswordHash,
     /// The account exists; it is left as it is.
     #[error("the account exists already")]
     Exists,
@@ -147,21 +156,35 @@ impl Service {
         if exists.fetch_optional(&mut *tx).await?.is_some() {
             return Ok(Err(Rejected::Exists));
         }
-        let password = account::initial_password(&mut random());
-        let hash = account::hash(&password).ok_or(ImportError::Hash)?;
         let now = self.now_unix();
-        let insert = sqlx::query(
-            "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, password_hash, \
-             created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        let insert = sqlx::query_scalar::<_, i64>(
+            "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, created, state, \
+             membership_end) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING account_id",
         );
         let insert = insert.bind(kvnr.as_str()).bind(row.given_name).bind(row.family_name).bind(row.birth_date);
-        let insert = insert.bind(address).bind(row.membership_start).bind(hash).bind(now);
-        insert.execute(&mut *tx).await?;
+        let insert = insert.bind(address).bind(row.membership_start).bind(now).bind(AccountState::Active.as_str());
+        let account_id = insert.bind(row.membership_end).fetch_one(&mut *tx).await?;
+        let initial = match &row.password_hash {
+            Some(phc) => {
+                if password::bring(&mut tx, account_id, phc, now).await?.is_none() {
+                    return Ok(Err(Rejected::PasswordHash));
+                }
+                None
+            }
+            None => {
+                let password = password::initial::random(&mut random());
+                let kept = Kept::hashed(self, &password).await.map_err(|_| ImportError::Hash)?;
+                kept.keep(&mut tx, account_id, now).await?;
+                Some(password)
+            }
+        };
         let object = self.keys.pseudonym(&kvnr);
         let event = Event::AccountImported;
         let entry = Entry { actor: "operator", device: None, event, object: &object, result: "ok", detail: None };
         audit::append(&mut tx, entry, now).await?;
-        hand_out(&kvnr, &password).map_err(ImportError::Output)?;
+        if let Some(password) = initial {
+            hand_out(&kvnr, &password).map_err(ImportError::Output)?;
+        }
         tx.commit().await?;
         Ok(Ok(()))
     }
@@ -170,7 +193,8 @@ impl Service {
 /// Checks a row; the address as JSON.
 fn check(row: &Row) -> Result<(Kvnr, String), Rejected> {
     let kvnr = Kvnr::typed(&row.kvnr)?;
-    for (name, date) in [("birth_date", &row.birth_date), ("membership_start", &row.membership_start)] {
+    let dates = [("birth_date", &row.birth_date), ("membership_start", &row.membership_start)].into_iter();
+    for (name, date) in dates.chain(row.membership_end.iter().map(|end| ("membership_end", end))) {
         parse_date(date).ok_or(Rejected::Date(name))?;
     }
     let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
@@ -10,19 +9,18 @@ use axum::http::request::Parts;
 
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Body, Code, Refusal};
-use super::states::Event;
+use super::http::{Code, Refusal};
+use super::states::{AccountState, Event};
+use super::store::Tx;
 use super::{Service, random};
-use crate::identity::kvnr::Kvnr;
 use crate::jose::base64url;
-use crate::protocol::Sha256Hash;
-use crate::protocol::api::{LoginAnswer, LoginRequest, Problem};
+use crate::protocol::api::{LoginAnswer, Problem};
+use crate::protocol::{NumericDate, Sha256Hash};
 use crate::secret::SecretText;
 
 /// Life of a token, in seconds.
 const LIFE: i64 = 15 * 60;
-/// Longest password that is looked at, in bytes.
-const MAX_PASSWORD: usize = 1024;
+const LOGOUT: &str = "/v1/logout";
 
 /// Who sends the request: the bearer of a valid token.
 pub(super) struct Session {
@@ -41,47 +39,41 @@ impl FromRequestParts<Arc<Service>> for Session {
         let query = sqlx::query_scalar::<_, i64>(query).bind(&token_sha256).bind(service.now_unix());
         let mut connection = service.store.pool().acquire().await?;
         let id = query.fetch_optional(&mut *connection).await?.ok_or(Code::TokenInvalid)?;
-        Ok(Self { account: Account::by_id(&mut connection, id).await?, token_sha256 })
+        let account = Account::by_id(&mut connection, id).await?;
+        // What is left of a closed account can be read.
+        if account.state == AccountState::Closed && !parts.method.is_safe() && parts.uri.path() != LOGOUT {
+            return Err(Code::AccountClosed.into());
+        }
+        Ok(Self { account, token_sha256 })
     }
 }
 
-/// Opens a session with insurance number and password.
-#[utoipa::path(post, path = "/v1/login", request_body = LoginRequest, security(()), responses(
-    (status = 200, body = LoginAnswer), (status = 401, body = Problem), (status = 422, body = Problem)))]
-pub(super) async fn login(
-    State(service): State<Arc<Service>>,
-    Body(request): Body<LoginRequest>,
-) -> Result<Json<LoginAnswer>, Refusal> {
-    let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
-    if request.password.expose().len() > MAX_PASSWORD {
-        return Err(Code::LoginFailed.into());
-    }
-    let pseudonym = service.keys.pseudonym(&kvnr);
-    let account = Account::by_password(&service, kvnr, request.password).await?;
-
-    let now = service.now_unix();
-    let mut tx = service.store.begin().await?;
-    let mut entry =
-        Entry { actor: &pseudonym, device: None, event: Event::SessionRefused, object: "", result: "", detail: None };
-    let Some(account) = account else {
-        entry.result = Code::LoginFailed.as_str();
-        service.metrics.login("password", Code::LoginFailed.as_str());
-        audit::append(&mut tx, entry, now).await?;
-        tx.commit().await?;
-        return Err(Code::LoginFailed.into());
-    };
+/// Opens a session for whoever was found to be the account's person.
+pub(super) async fn open(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    now: NumericDate,
+) -> Result<LoginAnswer, Refusal> {
     let mut token = [0; 32];
     rand_core::Rng::fill_bytes(&mut random(), &mut token);
     let access_token = SecretText::new(base64url::encode(&token));
     let token_sha256 = Sha256Hash::of(access_token.expose().as_bytes()).to_string();
     let insert = "INSERT INTO session (token_sha256, account_id, created, expires_at) VALUES ($1, $2, $3, $4)";
     let insert = sqlx::query(insert).bind(token_sha256).bind(account.id).bind(now).bind(now + LIFE);
-    insert.execute(&mut *tx).await?;
-    (entry.event, entry.result) = (Event::SessionOpened, "ok");
-    service.metrics.login("password", "ok");
-    audit::append(&mut tx, entry, now).await?;
-    tx.commit().await?;
-    Ok(Json(LoginAnswer { access_token, token_type: "Bearer".to_owned(), expires_in: LIFE }))
+    insert.execute(&mut **tx).await?;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let entry =
+        Entry { actor: &actor, device: None, event: Event::SessionOpened, object: "", result: "ok", detail: None };
+    audit::append(tx, entry, now).await?;
+    Ok(LoginAnswer { access_token, token_type: "Bearer".to_owned(), expires_in: LIFE })
+}
+
+/// Ends all sessions of an account but one, as a change of the password does.
+pub(super) async fn end_all_but(tx: &mut Tx, account: &Account, session: Option<&Session>) -> Result<(), Refusal> {
+    let delete = sqlx::query("DELETE FROM session WHERE account_id = $1 AND token_sha256 <> $2").bind(account.id);
+    delete.bind(session.map_or("", |session| &session.token_sha256)).execute(&mut **tx).await?;
+    Ok(())
 }
 
 /// Ends the session.

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::account::AccountPolicy;
 use super::admin::Operator;
+use super::password::PasswordRules;
 use super::source::Network;
 use crate::identity::kvnr::Ik;
 use crate::pki::{Anchors, ProductionAnchors};
@@ -19,6 +21,12 @@ pub struct Settings {
     pub issuer: String,
     /// The insurer, for people.
     pub insurer: Insurer,
+    /// What holds for all accounts.
+    pub accounts: AccountPolicy,
+    /// What people may choose as a password.
+    pub passwords: PasswordRules,
+    /// How many password hashes are made at the same time: each needs 64 MiB and a core.
+    pub parallel_hashes: usize,
     /// Insurers whose cards are accepted.
     pub payer_iks: Vec<Ik>,
     /// CAs whose cards are accepted: production ones or test ones, never both.
@@ -37,6 +45,9 @@ impl Settings {
             database: Database::Sqlite,
             issuer: issuer.into(),
             insurer: Insurer::default(),
+            accounts: AccountPolicy::default(),
+            passwords: PasswordRules::default(),
+            parallel_hashes: 2,
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
             proxy: None,

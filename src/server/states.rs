@@ -48,10 +48,10 @@ pub(super) async fn transition<S: States>(
 }
 
 macro_rules! names {
-    ($(#[$meta:meta])* $name:ident { $($variant:ident = $text:literal,)* }) => {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum $name { $($variant,)* }
+        pub(super) enum $name { $($(#[$variant_meta])* $variant,)* }
 
         impl $name {
             const fn name(self) -> &'static str {
@@ -65,6 +65,18 @@ names! {
     /// What happens; the audit's `event`.
     Event {
         AccountImported = "account.imported",
+        LetterOrdered = "account.letter_ordered",
+        InitialPasswordUsed = "account.initial_password_used",
+        AccountIdentified = "account.identified",
+        AccountOpenedByCard = "account.opened_by_card",
+        PasswordSet = "account.password_set",
+        PasswordNotSet = "account.password_not_set",
+        PasswordRehashed = "account.password_rehashed",
+        ResetOrdered = "account.reset_ordered",
+        PasswordStolen = "account.password_stolen",
+        AccountSuspended = "account.suspended",
+        AccountResumed = "account.resumed",
+        AccountClosed = "account.closed",
         SessionOpened = "session.opened",
         SessionRefused = "session.refused",
         SessionClosed = "session.closed",
@@ -87,6 +99,27 @@ names! {
 impl Event {
     pub(super) fn as_str(self) -> &'static str {
         self.name()
+    }
+}
+
+names! {
+    /// An account.
+    AccountState {
+        /// In the register; there is no way in yet.
+        Registered = "registered",
+        /// An initial password is on its way.
+        LetterOrdered = "letter_ordered",
+        /// It was used, and no own password was set yet.
+        InitialLogin = "initial_login",
+        /// An identity provider has named the person, and no own password was set yet.
+        IdentPending = "ident_pending",
+        Active = "active",
+        /// Nobody logs in.
+        Suspended = "suspended",
+        /// A way to a new password was opened. The old one holds until then, unless it was reported stolen.
+        ResetPending = "reset_pending",
+        /// Membership has ended: what is there can be read.
+        Closed = "closed",
     }
 }
 
@@ -122,6 +155,61 @@ names! {
 
 const fn row<S>(from: S, event: Event, to: S) -> Transition<S> {
     Transition { from, event, to }
+}
+
+impl States for AccountState {
+    const TABLE: &'static [Transition<Self>] = &[
+        // The way in: by letter, by an identity provider, by card.
+        row(Self::Registered, Event::LetterOrdered, Self::LetterOrdered),
+        row(Self::LetterOrdered, Event::LetterOrdered, Self::LetterOrdered),
+        row(Self::InitialLogin, Event::LetterOrdered, Self::LetterOrdered),
+        row(Self::IdentPending, Event::LetterOrdered, Self::LetterOrdered),
+        row(Self::LetterOrdered, Event::InitialPasswordUsed, Self::InitialLogin),
+        row(Self::InitialLogin, Event::InitialPasswordUsed, Self::InitialLogin),
+        row(Self::IdentPending, Event::InitialPasswordUsed, Self::InitialLogin),
+        row(Self::Registered, Event::AccountIdentified, Self::IdentPending),
+        row(Self::LetterOrdered, Event::AccountIdentified, Self::IdentPending),
+        row(Self::InitialLogin, Event::AccountIdentified, Self::IdentPending),
+        row(Self::IdentPending, Event::AccountIdentified, Self::IdentPending),
+        row(Self::InitialLogin, Event::PasswordSet, Self::Active),
+        row(Self::IdentPending, Event::PasswordSet, Self::Active),
+        row(Self::Registered, Event::AccountOpenedByCard, Self::Active),
+        row(Self::LetterOrdered, Event::AccountOpenedByCard, Self::Active),
+        row(Self::InitialLogin, Event::AccountOpenedByCard, Self::Active),
+        row(Self::IdentPending, Event::AccountOpenedByCard, Self::Active),
+        // A new password.
+        row(Self::Active, Event::PasswordSet, Self::Active),
+        row(Self::Active, Event::ResetOrdered, Self::ResetPending),
+        row(Self::ResetPending, Event::ResetOrdered, Self::ResetPending),
+        row(Self::Active, Event::InitialPasswordUsed, Self::ResetPending),
+        row(Self::ResetPending, Event::InitialPasswordUsed, Self::ResetPending),
+        row(Self::Active, Event::AccountIdentified, Self::ResetPending),
+        row(Self::ResetPending, Event::AccountIdentified, Self::ResetPending),
+        row(Self::ResetPending, Event::PasswordSet, Self::Active),
+        // Stolen: a letter that nobody used yet, or the password.
+        row(Self::LetterOrdered, Event::PasswordStolen, Self::Registered),
+        row(Self::InitialLogin, Event::PasswordStolen, Self::Registered),
+        row(Self::Active, Event::PasswordStolen, Self::ResetPending),
+        row(Self::ResetPending, Event::PasswordStolen, Self::ResetPending),
+        row(Self::Suspended, Event::PasswordStolen, Self::Suspended),
+        // The operator, or the person by telephone.
+        row(Self::Active, Event::AccountSuspended, Self::Suspended),
+        row(Self::ResetPending, Event::AccountSuspended, Self::Suspended),
+        row(Self::Suspended, Event::AccountResumed, Self::Active),
+        // The end of membership.
+        row(Self::Registered, Event::AccountClosed, Self::Closed),
+        row(Self::LetterOrdered, Event::AccountClosed, Self::Closed),
+        row(Self::InitialLogin, Event::AccountClosed, Self::Closed),
+        row(Self::IdentPending, Event::AccountClosed, Self::Closed),
+        row(Self::Active, Event::AccountClosed, Self::Closed),
+        row(Self::Suspended, Event::AccountClosed, Self::Closed),
+        row(Self::ResetPending, Event::AccountClosed, Self::Closed),
+    ];
+    const UPDATE: &'static str = "UPDATE account SET state = $3 WHERE account_id = CAST($1 AS BIGINT) AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
 }
 
 impl States for RegistrationState {
@@ -198,5 +286,6 @@ mod tests {
         assert_eq!(Queued.after(Event::ApplicationDenied), None);
         assert!(DeviceState::TABLE.iter().all(|row| row.from != DeviceState::Revoked));
         assert!(RegistrationState::TABLE.iter().all(|row| row.from != RegistrationState::Bound));
+        assert!(AccountState::TABLE.iter().all(|row| row.from != AccountState::Closed));
     }
 }

@@ -1,12 +1,13 @@
 //! Every failure a person can meet: a stable code, an exit code, and what its sentence needs to know. The sentences are
 //! in the texts under `error-` and the code; `docs/exit-codes.md` is the same table for readers.
 
+mod service;
+
 use crate::client::approve::ApproveError;
 use crate::client::card_pin::{PinError, PinRefusal, UnblockError};
 use crate::client::home::HomeError;
 use crate::client::login::LoginError;
 use crate::client::register::{CardRefusal, RegisterError};
-use crate::client::service::ServiceError;
 use crate::client::{AskError, ReachError};
 use crate::device_key::DeviceKeyError;
 use crate::egk::{EgkError, OtherCard};
@@ -118,12 +119,20 @@ kinds! {
     EvidenceInvalid = 70 "evidence_invalid";
     NotEvidence = 71 "not_evidence";
     Anchor = 72 "anchor";
+    LoginDelayed = 73 "login_delayed";
+    NotYet = 74 "not_yet";
+    TooYoung = 75 "too_young";
+    AccountSuspended = 76 "account_suspended";
+    AccountClosed = 77 "account_closed";
+    PasswordRefused = 78 "password_refused";
+    OldPasswordWrong = 79 "old_password_wrong";
     SessionMismatch = 80 "session_mismatch";
     SessionFile = 81 "session_file";
     CardImage = 82 "card_image";
     ReaderPort = 83 "reader_port";
     SessionForged = 84 "session_forged";
     Scenario = 85 "scenario";
+    InitialPasswordEnded = 86 "initial_password_ended";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -382,53 +391,6 @@ impl From<HomeError> for Failure {
 impl From<DeviceKeyError> for Failure {
     fn from(error: DeviceKeyError) -> Self {
         Kind::DeviceFile.failure().because(&error)
-    }
-}
-
-impl From<ServiceError> for Failure {
-    fn from(error: ServiceError) -> Self {
-        Self::from(&error)
-    }
-}
-
-impl From<&ServiceError> for Failure {
-    fn from(error: &ServiceError) -> Self {
-        let kind = match error {
-            ServiceError::Refused { code, detail, trace_id } => {
-                let kind = refused(code);
-                let detail = detail.clone().unwrap_or_else(|| NONE.to_owned());
-                let failure = kind.failure().text("code", code).text("detail", &detail);
-                let technical = format!("{code} {detail} (trace {trace_id})");
-                return Failure { technical: Some(technical), ..failure };
-            }
-            ServiceError::Address => Kind::ServiceAddress,
-            ServiceError::Unreachable(_) => Kind::ServiceUnreachable,
-            ServiceError::Malformed | ServiceError::Contradiction(_) => Kind::ServiceAnswer,
-            ServiceError::KeyChanged => Kind::ServiceKeyChanged,
-        };
-        kind.failure().because(error)
-    }
-}
-
-/// What a refusal of the service means for a person.
-fn refused(code: &str) -> Kind {
-    match code {
-        "login_failed" => Kind::LoginFailed,
-        "token_invalid" => Kind::NoSession,
-        "kvnr_invalid" => Kind::InputInvalid,
-        "no_device" => Kind::NoDevice,
-        "not_found" => Kind::NotFound,
-        "other_person" => Kind::OtherPerson,
-        "other_insurer" => Kind::OtherInsurer,
-        "certificate_expired" => Kind::CertificateExpired,
-        "certificate_key" => Kind::CardKeyUnsupported,
-        code if code.starts_with("certificate_") => Kind::CertificateRefused,
-        "already_decided" | "approval_expired" | "not_cancellable" => Kind::NotPending,
-        "match_code_wrong" => Kind::MatchCodeWrong,
-        "match_code_denied" => Kind::MatchCodeDenied,
-        "application_invalid" => Kind::ApplicationInvalid,
-        "too_many_devices" | "too_many_pending" | "too_many_registrations" | "too_many_applications" => Kind::TooMany,
-        _ => Kind::ServiceRefused,
     }
 }
 

@@ -26,7 +26,7 @@ use kartenbund::protocol::application::{Application, BankAccount};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::reader::CardChannel;
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
-use kartenbund::server::{Database, ImportError, ImportReport, Service, Settings};
+use kartenbund::server::{Code, Database, ImportError, ImportReport, Service, Settings};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
 use rand_core::UnwrapErr;
@@ -181,6 +181,43 @@ impl World {
             let _ = stop.send(());
             self.runtime.block_on(served).unwrap().unwrap();
         }
+    }
+
+    /// The same service, started anew.
+    pub fn restarted(mut self, configure: impl FnOnce(&mut Settings)) -> Self {
+        self.stop();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        let database = std::mem::replace(&mut self.database, TestDatabase::Sqlite);
+        Self::configured(folder, database, self.clock.clone(), configure)
+    }
+
+    /// An operator suspends an account.
+    pub fn suspend(&self, person: &str) -> Result<(), Code> {
+        self.runtime.block_on(self.service.suspend(&kvnr(person), "operator"))
+    }
+
+    /// An operator opens a suspended account again.
+    pub fn resume(&self, person: &str) -> Result<(), Code> {
+        self.runtime.block_on(self.service.resume(&kvnr(person), "operator"))
+    }
+
+    /// Somebody calls: the password was stolen.
+    pub fn report_stolen(&self, person: &str) -> Result<(), Code> {
+        self.runtime.block_on(self.service.report_stolen(&kvnr(person), "operator"))
+    }
+
+    /// Waits for what the service does by itself, once a second.
+    pub fn wait_until(&self, what: &str, is_done: impl Fn() -> bool) {
+        let began = std::time::Instant::now();
+        while !is_done() {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20), "it does not happen: {what}");
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+    }
+
+    /// The state of a person's account.
+    pub fn state_of(&self, person: &str) -> String {
+        self.column(format!("SELECT state FROM account WHERE kvnr = '{person}'")).remove(0)
     }
 
     /// Imports members; gives their initial passwords.

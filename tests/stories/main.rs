@@ -6,6 +6,7 @@
 mod common;
 
 mod account;
+mod account_states;
 mod approvals;
 mod broken;
 mod card_pin;
@@ -13,6 +14,7 @@ mod contactless;
 mod hostile_reader;
 mod keypad;
 mod old_cards;
+mod passwords;
 mod recovery;
 mod registering;
 mod scenarios;
@@ -97,6 +99,19 @@ pub(crate) fn approve(
 ) -> DecisionAnswer {
     let mut script = Script::with_code(&accepted.match_code);
     computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around)).unwrap()
+}
+
+/// What the service says to a login that it refuses: the code and the detail.
+pub(crate) fn refused_login(world: &World, person: &str, password: &str) -> (String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    match world.try_log_in(folder.path(), person, password) {
+        Err(LoginError::Service(ServiceError::Refused { code, detail, .. })) => (code, detail.unwrap_or_default()),
+        other => panic!("the service must refuse, but: {:?}", other.map(drop)),
+    }
+}
+
+pub(crate) fn code(code: &str) -> (String, String) {
+    (code.to_owned(), String::new())
 }
 
 pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> String {

@@ -420,7 +420,10 @@ fn who_only_takes_the_call_is_not_the_service() {
 fn a_service_says_nothing_in_words_of_its_own() {
     let refused = |code: &str| {
         let (code, detail) = (code.to_owned(), Some("Erika".to_owned()));
-        asked(Network::Connected, Err(ServiceError::Refused { code, detail, trace_id: "Erika".to_owned() }))
+        asked(
+            Network::Connected,
+            Err(ServiceError::Refused { code, detail, retry_after: None, trace_id: "Erika".to_owned() }),
+        )
     };
     assert!(said(Step::Account, &refused("out_of_order"), System::Linux).contains("(out_of_order)"));
     assert!(said(Step::Account, &refused("Erika A123456780"), System::Linux).contains("(-)"));

@@ -250,6 +250,53 @@ error-service-address = Die Adresse des Dienstes ist nicht geschützt oder keine
     .remedy = Geben Sie sie so ein, wie die Krankenkasse sie nennt: https:// und der Name, sonst nichts.
 error-login-failed = Versichertennummer oder Passwort stimmen nicht.
     .remedy = Achten Sie auf Groß- und Kleinschreibung. Vor dem ersten Tag der Versicherung ist keine Anmeldung möglich.
+error-login-delayed = { $code ->
+        [too_many_logins] Aus Ihrem Netz wurden in letzter Zeit zu viele Passwörter versucht.
+       *[other] Für dieses Konto wurden mehrere falsche Passwörter eingegeben; bis zum nächsten Versuch vergeht etwas Zeit.
+    }
+    .remedy = { $unit ->
+        [seconds] { $count ->
+            [one] Das Passwort gilt weiter; versuchen Sie es in einer Sekunde noch einmal.
+           *[other] Das Passwort gilt weiter; versuchen Sie es in { $count } Sekunden noch einmal.
+        }
+        [minutes] Das Passwort gilt weiter; versuchen Sie es in { $count } Minuten noch einmal.
+        [hours] Das Passwort gilt weiter; versuchen Sie es in { $count } Stunden noch einmal.
+       *[other] Das Passwort gilt weiter; versuchen Sie es später noch einmal.
+    }
+error-not-yet = { $detail ->
+        [day] Ihr Konto öffnet am ersten Tag Ihrer Versicherung, am { $day }.{ $month }.{ $year }.
+       *[other] Ihr Konto öffnet erst am ersten Tag Ihrer Versicherung.
+    }
+    .remedy = Melden Sie sich dann noch einmal an; Ihr Passwort gilt weiter.
+error-too-young = Für ein eigenes Konto muss man bei dieser Krankenkasse älter sein.
+    .remedy = { $detail ->
+        [none] Rufen Sie Ihre Krankenkasse an: sie sagt, wer das Konto führen kann.
+       *[other] Rufen Sie Ihre Krankenkasse an ({ $detail }): sie sagt, wer das Konto führen kann.
+    }
+error-account-suspended = Das Konto ist vorübergehend gesperrt.
+    .remedy = { $detail ->
+        [none] Rufen Sie Ihre Krankenkasse an: sie kann es wieder öffnen.
+       *[other] Rufen Sie Ihre Krankenkasse an ({ $detail }): sie kann es wieder öffnen.
+    }
+error-account-closed = Ihre Versicherung bei dieser Krankenkasse ist beendet; im Konto lässt sich nichts mehr ändern.
+    .remedy = Was im Konto liegt, können Sie weiter lesen; alles andere sagt Ihnen die Krankenkasse.
+error-password-refused = { $detail ->
+        [too_short] Das neue Passwort ist zu kurz: es braucht mindestens { $characters } Zeichen.
+        [too_long] Das neue Passwort ist zu lang: mehr als 1.024 Bytes sind nicht möglich.
+        [common] Das neue Passwort ist eines, das jeder zuerst versucht.
+        [personal] Das neue Passwort enthält Ihre Versichertennummer, Ihren Namen, Ihr Geburtsdatum oder den Namen der Krankenkasse.
+        [classes] Das neue Passwort braucht einen Großbuchstaben, einen Kleinbuchstaben, eine Ziffer und ein anderes Zeichen.
+        [initial] Das neue Passwort ist das aus dem Brief; das gilt nur einmal.
+       *[other] Das neue Passwort verstößt gegen eine Regel der Krankenkasse.
+    }
+    .remedy = Wählen Sie ein anderes, zum Beispiel vier Wörter, die nichts miteinander zu tun haben; einfügen ist erlaubt.
+error-old-password-wrong = Das bisherige Passwort stimmt nicht; es wurde nichts geändert.
+    .remedy = Achten Sie auf Groß- und Kleinschreibung. Haben Sie es vergessen, setzen Sie es mit der Gesundheitskarte oder einem neuen Brief zurück.
+error-initial-password-ended = { $detail ->
+        [used] Das Passwort aus diesem Brief wurde schon benutzt; es gilt nur einmal.
+       *[other] Das Passwort aus diesem Brief gilt nicht mehr, weil es zu alt ist.
+    }
+    .remedy = Fordern Sie einen neuen Brief an, oder melden Sie sich mit der Gesundheitskarte an. Haben Sie es nicht selbst benutzt, rufen Sie Ihre Krankenkasse an.
 error-no-session = Sie sind nicht angemeldet, oder die Anmeldung ist abgelaufen.
     .remedy = Melden Sie sich an: „kartenbund login“.
 error-no-profile = Auf diesem Computer hat sich noch niemand angemeldet.

@@ -250,6 +250,53 @@ error-service-address = The address of the service is not protected, or no addre
     .remedy = Type it as the insurer gives it: https:// and the name, nothing else.
 error-login-failed = Insurance number or password are wrong.
     .remedy = Mind capital and small letters. Before the first day of the insurance nobody can log in.
+error-login-delayed = { $code ->
+        [too_many_logins] Too many passwords were tried from your network lately.
+       *[other] Several wrong passwords were entered for this account; some time passes before the next try.
+    }
+    .remedy = { $unit ->
+        [seconds] { $count ->
+            [one] The password still holds; try again in one second.
+           *[other] The password still holds; try again in { $count } seconds.
+        }
+        [minutes] The password still holds; try again in { $count } minutes.
+        [hours] The password still holds; try again in { $count } hours.
+       *[other] The password still holds; try again later.
+    }
+error-not-yet = { $detail ->
+        [day] Your account opens on the first day of your insurance, on { $year }-{ $month }-{ $day }.
+       *[other] Your account opens on the first day of your insurance.
+    }
+    .remedy = Log in again then; your password still holds.
+error-too-young = This insurer gives people of your age no account of their own.
+    .remedy = { $detail ->
+        [none] Call your insurer: they say who can keep the account.
+       *[other] Call your insurer ({ $detail }): they say who can keep the account.
+    }
+error-account-suspended = The account is suspended.
+    .remedy = { $detail ->
+        [none] Call your insurer: they can open it again.
+       *[other] Call your insurer ({ $detail }): they can open it again.
+    }
+error-account-closed = Your insurance with this insurer has ended; nothing in the account can be changed any more.
+    .remedy = You can still read what is in the account; for everything else ask the insurer.
+error-password-refused = { $detail ->
+        [too_short] The new password is too short: it needs { $characters } characters at least.
+        [too_long] The new password is too long: more than 1,024 bytes are not possible.
+        [common] The new password is one that everybody tries first.
+        [personal] Your insurance number, name or birth date, or the insurer's name is in the new password.
+        [classes] The new password needs a capital letter, a small letter, a digit and another character.
+        [initial] The new password is the one of the letter, which holds only once.
+       *[other] The new password breaks a rule of the insurer.
+    }
+    .remedy = Choose another one, for example four words that have nothing to do with one another; pasting is fine.
+error-old-password-wrong = The present password is wrong; nothing was changed.
+    .remedy = Mind capital and small letters. If you have forgotten it, reset it with the health card or a new letter.
+error-initial-password-ended = { $detail ->
+        [used] The password of this letter was used before; it holds only once.
+       *[other] The password of this letter is too old to hold any more.
+    }
+    .remedy = Order a new letter, or log in with the health card. If it was not you who used it, call your insurer.
 error-no-session = You are not logged in, or the login has ended.
     .remedy = Log in: "kartenbund login".
 error-no-profile = Nobody has logged in on this computer yet.

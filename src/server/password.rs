@@ -1,0 +1,239 @@
+//! How passwords are kept and compared. A chosen one is Argon2id over an HMAC under a pepper, which lies in the key file
+//! and not in the database: whoever steals the database alone has nothing to guess against. Comparing costs the same for
+//! everybody, whether there is an account and how its password is kept.
+
+mod brought;
+pub(super) mod change;
+#[allow(dead_code, reason = "letters make them")]
+pub(super) mod initial;
+mod rules;
+
+use std::sync::Arc;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
+use sqlx::AnyConnection;
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::account::Account;
+use super::http::Refusal;
+use super::keys::{RotatingKey, RotatingKeys};
+use super::{Service, random};
+use crate::jose::base64url;
+use crate::protocol::NumericDate;
+use crate::secret::SecretText;
+use brought::Scheme;
+
+pub use rules::PasswordRules;
+pub(super) use rules::{MAX_BYTES, Person};
+
+const DOMAIN: &[u8] = b"kartenbund/password/v1";
+/// What is compared when there is no chosen password, so that the answer takes the same time: Argon2id with the
+/// parameters of [`argon2id`] over a password nobody knows.
+const NOBODYS: &str = "$argon2id$v=19$m=65536,t=3,p=1$a2FydGVuYnVuZC1ub25l$xK8L0h6oZ7S0xX2Y2m4tZbJ8g6T8k3y7oQm5n1v9w0s";
+
+/// A password as the database keeps it.
+#[derive(Clone, sqlx::FromRow)]
+pub(super) struct Kept {
+    /// Another one for every password that is set; hashing the same one anew keeps it.
+    pub(super) password_id: String,
+    phc: String,
+    /// Without one the hash is as the register brought it.
+    pepper: Option<String>,
+}
+
+/// Makes and compares hashes, a few at a time: each needs 64 MiB and a core.
+pub(super) struct Hashing(Arc<Semaphore>);
+
+impl Hashing {
+    pub(super) fn new(parallel: usize) -> Self {
+        Self(Arc::new(Semaphore::new(parallel.max(1))))
+    }
+
+    /// Runs `work` when its turn comes. Whoever asked may have gone by then: the place is taken until `work` is done.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Refusal::internal())?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work();
+            drop(permit);
+            done
+        });
+        done.await.map_err(|_| Refusal::internal())
+    }
+}
+
+impl Kept {
+    /// The password of an account.
+    pub(super) async fn of(connection: &mut AnyConnection, account_id: i64) -> Result<Option<Self>, Refusal> {
+        let query = sqlx::query_as::<_, Self>("SELECT password_id, phc, pepper FROM password WHERE account_id = $1");
+        Ok(query.bind(account_id).fetch_optional(connection).await?)
+    }
+
+    /// Hashes a chosen password under the newest pepper.
+    pub(super) async fn hashed(service: &Service, password: &SecretText) -> Result<Self, Refusal> {
+        let pepper = service.keys.peppers.newest();
+        let (id, peppered) = (pepper.id().to_owned(), peppered(pepper, password));
+        let _queued = service.metrics.hashing();
+        let phc = service.hashing.run(move || hash(&peppered)).await?.ok_or_else(Refusal::internal)?;
+        Ok(Self { password_id: new_id(), phc, pepper: Some(id) })
+    }
+
+    /// Whether it should be made anew: the register brought it, or its pepper is not the newest.
+    pub(super) fn is_outdated(&self, peppers: &RotatingKeys) -> bool {
+        self.pepper.as_deref() != Some(peppers.newest().id())
+    }
+
+    /// Whether this is the password. The work is the same with none: one comparison with a chosen password, and one for
+    /// each scheme of hashes that registers brought.
+    pub(super) async fn is(
+        service: &Service,
+        kept: Option<&Self>,
+        password: &Arc<SecretText>,
+    ) -> Result<bool, Refusal> {
+        let schemes = sqlx::query_as::<_, (String, String)>("SELECT scheme, phc FROM password_scheme ORDER BY scheme");
+        let schemes = schemes.fetch_all(service.store.pool()).await?;
+        let (kept, password) = (kept.cloned(), Arc::clone(password));
+        let pepper = match kept.as_ref().and_then(|kept| kept.pepper.as_deref()) {
+            Some(id) => service.keys.peppers.by_id(id).ok_or_else(|| {
+                tracing::error!(pepper = id, "the key file lacks a pepper that passwords were hashed under");
+                Refusal::internal()
+            })?,
+            None => service.keys.peppers.newest(),
+        };
+        let peppered = peppered(pepper, &password);
+        let _queued = service.metrics.hashing();
+        service.hashing.run(move || compare(kept.as_ref(), &password, &peppered, &schemes)).await
+    }
+
+    /// Keeps it as the password of an account, in place of the one before.
+    pub(super) async fn keep(
+        &self,
+        connection: &mut AnyConnection,
+        account_id: i64,
+        now: NumericDate,
+    ) -> Result<(), sqlx::Error> {
+        let upsert = sqlx::query(
+            "INSERT INTO password (account_id, password_id, phc, pepper, changed) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (account_id) DO UPDATE SET password_id = excluded.password_id, phc = excluded.phc, \
+             pepper = excluded.pepper, changed = excluded.changed",
+        );
+        let upsert = upsert.bind(account_id).bind(&self.password_id).bind(&self.phc).bind(&self.pepper).bind(now);
+        upsert.execute(&mut *connection).await?;
+        forget_schemes(connection).await
+    }
+
+    /// Puts `newer`, a hash of the same password, in its place. It is no change of the password.
+    pub(super) async fn replace(
+        &self,
+        connection: &mut AnyConnection,
+        account_id: i64,
+        newer: &Self,
+    ) -> Result<(), sqlx::Error> {
+        let update = "UPDATE password SET phc = $3, pepper = $4 WHERE account_id = $1 AND password_id = $2";
+        let update = sqlx::query(update).bind(account_id).bind(&self.password_id);
+        let update = update.bind(&newer.phc).bind(&newer.pepper);
+        update.execute(&mut *connection).await?;
+        forget_schemes(connection).await
+    }
+}
+
+/// Once no hash is as a register brought it, nobody's hashes need not be compared any more either.
+async fn forget_schemes(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    let delete = "DELETE FROM password_scheme WHERE NOT EXISTS (SELECT 1 FROM password WHERE pepper IS NULL)";
+    sqlx::query(delete).execute(connection).await.map(drop)
+}
+
+fn new_id() -> String {
+    let mut id = [0; 16];
+    rand_core::Rng::fill_bytes(&mut random(), &mut id);
+    base64url::encode(&id)
+}
+
+fn compare(kept: Option<&Kept>, password: &SecretText, peppered: &[u8; 32], schemes: &[(String, String)]) -> bool {
+    let chosen = kept.filter(|kept| kept.pepper.is_some());
+    let brought = kept.filter(|kept| kept.pepper.is_none());
+    let own_scheme = brought.and_then(|kept| Scheme::of(&kept.phc)).map(|scheme| scheme.name());
+    let mut is_right = verify(peppered, chosen.map_or(NOBODYS, |kept| &kept.phc)) && chosen.is_some();
+    for (scheme, nobodys) in schemes {
+        let own = brought.filter(|_| own_scheme.as_ref() == Some(scheme));
+        is_right |= brought::verify(password, own.map_or(nobodys, |kept| &kept.phc)) && own.is_some();
+    }
+    is_right
+}
+
+/// HMAC-SHA-256 of a chosen password under the pepper.
+fn peppered(pepper: &RotatingKey, password: &SecretText) -> Zeroizing<[u8; 32]> {
+    pepper.mac(&[DOMAIN, password.expose().as_bytes()])
+}
+
+fn verify(peppered: &[u8; 32], phc: &str) -> bool {
+    PasswordHash::new(phc).is_ok_and(|hash| Argon2::default().verify_password(peppered, &hash).is_ok())
+}
+
+fn argon2id() -> Option<Argon2<'static>> {
+    let params = Params::new(64 * 1024, 3, 1, None).ok()?;
+    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// The hash as a PHC string; `None` when memory is short.
+fn hash(peppered: &[u8; 32]) -> Option<String> {
+    let mut salt = [0; 16];
+    rand_core::Rng::fill_bytes(&mut random(), &mut salt);
+    Some(argon2id()?.hash_password_with_salt(peppered, &salt).ok()?.to_string())
+}
+
+/// Nothing that was ever a password of this account is one any more.
+pub(super) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM password WHERE account_id = $1");
+    delete.bind(account.id).execute(&mut *connection).await?;
+    initial::void(connection, account).await
+}
+
+/// Keeps the hash a register brings for an account, and sees to it that comparing costs the same for those without
+/// one. `None`: the text is no hash that this service takes.
+pub(super) async fn bring(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    phc: &str,
+    now: NumericDate,
+) -> Result<Option<()>, sqlx::Error> {
+    let Some(scheme) = Scheme::of(phc) else { return Ok(None) };
+    let is_known = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM password_scheme WHERE scheme = $1");
+    if is_known.bind(scheme.name()).fetch_one(&mut *connection).await? == 0 {
+        let Some(nobodys) = scheme.of_nobody(&mut random()) else { return Ok(None) };
+        let insert = sqlx::query("INSERT INTO password_scheme (scheme, phc) VALUES ($1, $2) ON CONFLICT DO NOTHING");
+        insert.bind(scheme.name()).bind(nobodys).execute(&mut *connection).await?;
+    }
+    Kept { password_id: new_id(), phc: phc.to_owned(), pepper: None }.keep(connection, account_id, now).await?;
+    Ok(Some(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> SecretText {
+        SecretText::new(text.to_owned())
+    }
+
+    #[test]
+    fn a_password_nobody_has_costs_as_much_as_one_that_is_kept() {
+        let pepper = RotatingKey::random(&mut random());
+        let kept = hash(&peppered(&pepper, &text("x"))).unwrap();
+        let (kept, nobodys) = (PasswordHash::new(&kept).unwrap(), PasswordHash::new(NOBODYS).unwrap());
+        assert_eq!((kept.algorithm, kept.version), (nobodys.algorithm, nobodys.version));
+        assert_eq!(kept.params.to_string(), nobodys.params.to_string());
+        assert_eq!(kept.hash.unwrap().len(), nobodys.hash.unwrap().len());
+    }
+
+    #[test]
+    fn a_password_opens_its_own_hash_under_its_own_pepper_only() {
+        let (pepper, other) = (RotatingKey::random(&mut random()), RotatingKey::random(&mut random()));
+        let kept = hash(&peppered(&pepper, &text("tulpe-karton"))).unwrap();
+        assert!(verify(&peppered(&pepper, &text("tulpe-karton")), &kept));
+        assert!(!verify(&peppered(&other, &text("tulpe-karton")), &kept));
+        assert!(!verify(&peppered(&pepper, &text("Tulpe-karton")), &kept));
+        assert!(!verify(&peppered(&pepper, &text("tulpe-karton")), "not a hash"));
+    }
+}

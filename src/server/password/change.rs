@@ -1,0 +1,79 @@
+//! Setting a password, and changing it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::{Kept, MAX_BYTES, initial};
+use crate::protocol::api::{PasswordRequest, Problem};
+use crate::secret::SecretText;
+use crate::server::Service;
+use crate::server::account::Account;
+use crate::server::audit::{self, Entry};
+use crate::server::http::{Body, Code, Refusal};
+use crate::server::session::{self, Session};
+use crate::server::states::{AccountState, Event};
+
+/// Changes the password. All other sessions end, devices stay, and no initial password holds any more. Whoever lost the
+/// answer may ask for the same once more.
+#[utoipa::path(put, path = "/v1/password", request_body = PasswordRequest, responses(
+    (status = 204), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+pub(in crate::server) async fn set(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Body(request): Body<PasswordRequest>,
+) -> Result<StatusCode, Refusal> {
+    let new = Arc::new(request.new);
+    let kept = {
+        let mut connection = service.store.pool().acquire().await?;
+        let register = session.account.register(&mut connection).await?;
+        let person = register.person(&session.account, &service.settings.insurer.name);
+        let rules = service.settings.passwords.check(&new, &person);
+        rules.map_err(|weakness| Refusal::new(Code::PasswordRefused).with_detail(weakness.detail()))?;
+        Kept::of(&mut connection, session.account.id).await?
+    };
+    if !is_right(&service, kept.as_ref(), request.old).await? {
+        // The first answer may have been lost: then the password is the new one already.
+        if Kept::is(&service, kept.as_ref(), &new).await? {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+        return refuse(&service, &session.account).await;
+    }
+    let hashed = Kept::hashed(&service, &new).await?;
+    let now = service.now_unix();
+    let mut tx = service.store.begin().await?;
+    let mut account = Account::by_id(&mut tx, session.account.id).await?;
+    // The password is still the one that was compared.
+    let before = Kept::of(&mut tx, account.id).await?;
+    if before.map(|before| before.password_id) != kept.map(|kept| kept.password_id) {
+        return Err(Code::OldPasswordWrong.into());
+    }
+    let person = service.keys.pseudonym(&account.kvnr);
+    if !account.move_by(&service, &mut tx, Event::PasswordSet, &person).await? {
+        let code = if account.state == AccountState::Closed { Code::AccountClosed } else { Code::AccountState };
+        return Err(code.into());
+    }
+    hashed.keep(&mut tx, account.id, now).await?;
+    initial::void(&mut tx, &account).await?;
+    session::end_all_but(&mut tx, &account, Some(&session)).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn is_right(service: &Service, kept: Option<&Kept>, old: Option<SecretText>) -> Result<bool, Refusal> {
+    match old {
+        Some(old) if old.expose().len() <= MAX_BYTES => Kept::is(service, kept, &Arc::new(old)).await,
+        _ => Ok(false),
+    }
+}
+
+async fn refuse(service: &Service, account: &Account) -> Result<StatusCode, Refusal> {
+    let mut tx = service.store.begin().await?;
+    let person = service.keys.pseudonym(&account.kvnr);
+    let (event, result) = (Event::PasswordNotSet, Code::OldPasswordWrong.as_str());
+    let entry = Entry { actor: &person, device: None, event, object: &person, result, detail: None };
+    audit::append(&mut tx, entry, service.now_unix()).await?;
+    tx.commit().await?;
+    Err(Code::OldPasswordWrong.into())
+}

@@ -1,0 +1,101 @@
+//! Initial passwords: random, printed in a letter, good for one use. 73 random bits need no slow hash: what is kept is
+//! an HMAC under the pepper, so that a million letters are minutes.
+
+use sqlx::AnyConnection;
+use zeroize::Zeroizing;
+
+use crate::identity::kvnr::Kvnr;
+use crate::jose::base64url;
+use crate::protocol::NumericDate;
+use crate::secret::SecretText;
+use crate::server::Service;
+use crate::server::account::Account;
+use crate::server::keys::RotatingKey;
+
+/// Letters and digits that nobody mistakes for one another, and sixteen marks.
+const ALPHABET: &[u8; 70] = b"ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrstuvwxyz2346789,.:=()+-_[]#!?%&";
+/// 12 characters of 70: 73 bits.
+const LENGTH: usize = 12;
+/// How long it can be used, in seconds: 60 days.
+const LIFE: i64 = 60 * 24 * 60 * 60;
+const DOMAIN: &[u8] = b"kartenbund/initial-password/v1";
+
+/// A new initial password.
+pub(in crate::server) fn random(rng: &mut dyn rand_core::CryptoRng) -> SecretText {
+    let mut password = String::with_capacity(LENGTH);
+    while password.len() < LENGTH {
+        let mut byte = 0;
+        rng.fill_bytes(std::slice::from_mut(&mut byte));
+        // Bytes above the greatest multiple of 70 are dropped: every character is equally likely.
+        if let Some(character) = ALPHABET.get(usize::from(byte % 70)).filter(|_| byte < 210) {
+            password.push(char::from(*character));
+        }
+    }
+    SecretText::new(password)
+}
+
+/// Keeps a new initial password of an account. Those before hold on: a letter that a stranger orders voids none.
+pub(in crate::server) async fn keep(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account: &Account,
+    password: &SecretText,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
+    let pepper = service.keys.peppers.newest();
+    let insert = sqlx::query(
+        "INSERT INTO initial_password (mac, account_id, pepper, created, expires_at) VALUES ($1, $2, $3, $4, $5)",
+    );
+    let insert = insert.bind(mac(pepper, &account.kvnr, password)).bind(account.id).bind(pepper.id());
+    insert.bind(now).bind(now.saturating_add(LIFE)).execute(connection).await.map(drop)
+}
+
+/// No initial password of the account holds any more.
+pub(in crate::server) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM initial_password WHERE account_id = $1");
+    delete.bind(account.id).execute(connection).await.map(drop)
+}
+
+/// What is kept of an initial password: base64url of HMAC-SHA-256 over the account it is for and itself. Blanks are
+/// left out, for a letter may set it in groups.
+pub(in crate::server) fn mac(pepper: &RotatingKey, kvnr: &Kvnr, password: &SecretText) -> String {
+    let password: Zeroizing<String> = Zeroizing::new(password.expose().split_whitespace().collect());
+    base64url::encode(&*pepper.mac(&[DOMAIN, kvnr.as_str().as_bytes(), password.as_bytes()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::server::random as rng;
+
+    #[test]
+    fn every_character_of_the_alphabet_is_used_and_no_other() {
+        let mut seen = HashSet::new();
+        for _ in 0..500 {
+            let password = random(&mut rng());
+            assert_eq!(password.expose().len(), 12);
+            seen.extend(password.expose().bytes());
+        }
+        assert_eq!(seen.len(), 70);
+        assert!(b"IOSlo015 \"'/\\".iter().all(|byte| !seen.contains(byte)), "nothing that is mistaken for another");
+        assert_eq!(ALPHABET.iter().collect::<HashSet<_>>().len(), 70);
+    }
+
+    #[test]
+    fn what_is_kept_is_of_one_person_one_password_and_one_key() {
+        let (pepper, other) = (RotatingKey::random(&mut rng()), RotatingKey::random(&mut rng()));
+        let (erika, max) = ("A123456780".parse().unwrap(), "M100200305".parse().unwrap());
+        let text = |text: &str| SecretText::new(text.to_owned());
+        let kept = mac(&pepper, &erika, &text("Abc,.:=()+-_"));
+        assert_eq!(kept, mac(&pepper, &erika, &text(" Abc, .:=( )+-_\n")), "in groups as in the letter");
+        for different in [
+            mac(&pepper, &max, &text("Abc,.:=()+-_")),
+            mac(&other, &erika, &text("Abc,.:=()+-_")),
+            mac(&pepper, &erika, &text("abc,.:=()+-_")),
+        ] {
+            assert_ne!(kept, different);
+        }
+    }
+}

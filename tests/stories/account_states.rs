@@ -1,0 +1,145 @@
+//! What becomes of an account, from the first day of membership to the end.
+
+use super::*;
+use kartenbund::server::Code;
+
+const DAY: i64 = 24 * 60 * 60;
+const PASSWORD: &str = "tulpe-karton-87";
+/// `echo -n tulpe-karton-87 | argon2 somesalt1234 -id -t 2 -k 8192 -p 1 -e`
+const HASH: &str = "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
+
+/// A member who has a password already: birth, first and last day, as the register says.
+fn member(world: &World, person: &str, born: &str, first: &str, last: &str) {
+    let header = HEADER.trim_end().to_owned() + ",membership_end,password_hash\n";
+    let row = format!("{person},Max,Mustermann,{born},Weg,1,12345,Ort,D,{first},{last},\"{HASH}\"\n");
+    assert_eq!(world.import_report(&(header + &row)).imported, 1);
+}
+
+fn day_of(world: &World) -> String {
+    time::OffsetDateTime::from_unix_timestamp(world.clock.now()).unwrap().date().to_string()
+}
+
+#[test]
+fn before_the_first_day_only_who_has_the_right_password_learns_the_date() {
+    let world = World::new();
+    member(&world, MAX, "1990-01-01", "2026-11-25", "");
+    world.clock.advance(DAY);
+    assert_eq!(day_of(&world), "2026-11-24");
+    assert_eq!(refused_login(&world, MAX, PASSWORD), ("not_yet".to_owned(), "2026-11-25".to_owned()));
+    assert_eq!(refused_login(&world, MAX, "tulpe-karton-88"), code("login_failed"), "a stranger");
+    assert_eq!(refused_login(&world, "K220635158", PASSWORD), code("login_failed"), "nobody");
+    world.clock.advance(DAY);
+    world.log_in(MAX, PASSWORD);
+    assert_eq!(world.audited("not_yet"), 1, "the failed login is in the audit");
+}
+
+#[test]
+fn who_is_too_young_gets_the_hotline_until_the_birthday() {
+    let world = World::new().restarted(|settings| {
+        settings.accounts.minimum_age = Some(15);
+        settings.insurer.hotline = "0800 1234567".to_owned();
+    });
+    member(&world, MAX, "2011-11-24", "2020-01-01", "");
+    assert_eq!(refused_login(&world, MAX, PASSWORD), ("too_young".to_owned(), "0800 1234567".to_owned()));
+    assert_eq!(refused_login(&world, MAX, "tulpe-karton-88"), code("login_failed"), "a stranger learns no age");
+    world.clock.advance(DAY);
+    world.log_in(MAX, PASSWORD);
+}
+
+#[test]
+fn a_suspended_account_lets_nobody_in_until_it_is_resumed() {
+    let world = World::new().restarted(|settings| settings.insurer.hotline = "0800 1234567".to_owned());
+    let (erika, password) = (world.member(ERIKA), world.member(MAX));
+    let computer = world.log_in(ERIKA, &erika);
+    let max = world.log_in(MAX, &password);
+    assert_eq!(world.resume(ERIKA), Err(Code::AccountState), "there is nothing to resume");
+    world.suspend(ERIKA).unwrap();
+    assert_eq!(world.state_of(ERIKA), "suspended");
+    let asked = computer.here.service.get::<serde_json::Value>("/v1/devices");
+    assert!(asked.is_err(), "her session has ended");
+    assert!(max.here.service.get::<serde_json::Value>("/v1/devices").is_ok(), "his has not");
+    assert_eq!(refused_login(&world, ERIKA, &erika), ("account_suspended".to_owned(), "0800 1234567".to_owned()));
+    assert_eq!(refused_login(&world, ERIKA, "wrong-password"), code("login_failed"), "a stranger learns nothing");
+    assert_eq!(world.suspend(ERIKA), Err(Code::AccountState));
+    world.resume(ERIKA).unwrap();
+    assert_eq!(world.state_of(ERIKA), "active");
+    world.log_in(ERIKA, &erika);
+    assert_eq!(world.suspend("K220635158"), Err(Code::NotFound));
+    assert_eq!((world.audited("account.suspended"), world.audited("account.resumed")), (1, 1));
+}
+
+#[test]
+fn a_stolen_password_does_not_hold_any_more() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let computer = world.registered(MAX);
+    let hers = world.log_in(ERIKA, &password);
+    world.report_stolen(ERIKA).unwrap();
+    assert_eq!(world.state_of(ERIKA), "reset_pending");
+    assert!(hers.here.service.get::<serde_json::Value>("/v1/devices").is_err(), "the thief may have a session");
+    assert_eq!(refused_login(&world, ERIKA, &password), code("login_failed"));
+    assert_eq!(computer.devices().len(), 1, "somebody else's account is as it was");
+    world.report_stolen(ERIKA).unwrap();
+    assert_eq!(world.audited("account.password_stolen"), 2);
+}
+
+#[test]
+fn a_stolen_password_of_a_suspended_account_does_not_come_back_with_it() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    world.suspend(ERIKA).unwrap();
+    world.report_stolen(ERIKA).unwrap();
+    assert_eq!(world.state_of(ERIKA), "suspended");
+    world.resume(ERIKA).unwrap();
+    assert_eq!(refused_login(&world, ERIKA, &password), code("login_failed"));
+}
+
+#[test]
+fn an_account_closes_after_the_days_that_follow_the_last_of_membership_and_can_be_read_on() {
+    let world = World::new();
+    // 23 November, 2 days: open up to and with the 25th.
+    let world = world.restarted(|settings| {
+        settings.payer_iks = vec!["999567890".parse().unwrap()];
+        settings.anchors = Box::new(anchors_of(&[&ca()]));
+        settings.accounts.days_after_membership = 2;
+    });
+    member(&world, ERIKA, "1964-08-12", "2020-01-01", "2026-11-23");
+    member(&world, MAX, "1964-08-12", "2020-01-01", "2026-11-24");
+    let computer = world.log_in(ERIKA, PASSWORD);
+    let device = computer.register(&mut card(ERIKA)).unwrap();
+    let computer = world.log_in(ERIKA, PASSWORD);
+    world.clock.advance(2 * DAY);
+    assert_eq!(day_of(&world), "2026-11-25");
+    let computer = relogged(&world, computer);
+    let accepted = computer.apply(&new_address());
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(world.state_of(ERIKA), "active", "the service looks once a second");
+
+    world.clock.advance(DAY);
+    world.wait_until("the account is closed", || world.state_of(ERIKA) == "closed");
+    assert_eq!(world.state_of(MAX), "active", "his has a day to go");
+    let computer = world.log_in(ERIKA, PASSWORD);
+    assert!(computer.devices().is_empty(), "her device is revoked");
+    assert_eq!(world.audited("device.revoked"), 1);
+    assert_eq!(world.audited("account.closed"), 1);
+    let path = format!("/v1/approvals/{}", accepted.approval_id);
+    assert!(computer.here.service.get::<ApprovalAnswer>(&path).is_ok(), "what is there can be read");
+    let service = &computer.here.service;
+    let device = format!("/v1/devices/{}", device.device_id);
+    let password = json!({"old": PASSWORD, "new": "regen-bogen-31"});
+    for refused in [
+        refusal(service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &new_address())),
+        refusal(service.command(Method::DELETE, &device)),
+        refusal(service.call::<_, serde_json::Value>(Method::PUT, "/v1/password", &password)),
+    ] {
+        assert_eq!(refused, "account_closed");
+    }
+    assert_eq!(world.suspend(ERIKA), Err(Code::AccountState));
+    login::logout(computer.here.home.clone(), world.clock.now()).unwrap();
+    assert_eq!(refused_login(&world, ERIKA, "wrong-password"), code("login_failed"));
+}
+
+/// The same person on the same computer, with a new session.
+fn relogged(world: &World, computer: Computer) -> Computer {
+    world.try_log_in(computer.here.home.folder(), ERIKA, PASSWORD).unwrap()
+}

@@ -1,0 +1,183 @@
+//! How passwords are kept, compared and changed.
+
+use super::*;
+
+const OLD: &str = "tulpe-karton-87";
+const NEW: &str = "regen bogen und drei Äpfel";
+/// `echo -n tulpe-karton-87 | argon2 somesalt1234 -id -t 2 -k 8192 -p 1 -e`
+const ARGON2ID: &str = "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
+/// crypt(3) of `regen-bogen-31`.
+const BCRYPT: &str = "$2y$05$abcdefghijklmnopqrstuuM6pOrzWcSdoZtZMhMo6qhJvu0mA5cLe";
+
+fn member_with(world: &World, person: &str, hash: &str) {
+    let header = HEADER.trim_end().to_owned() + ",password_hash\n";
+    let row = format!("{person},Erika,Müstermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,\"{hash}\"\n");
+    assert_eq!(world.import_report(&(header + &row)).imported, 1);
+}
+
+fn change(computer: &Computer, old: Option<&str>, new: &str) -> Result<(), (String, String)> {
+    let request = kartenbund::protocol::api::PasswordRequest { old: old.map(typed), new: typed(new) };
+    match computer.here.service.submit(Method::PUT, "/v1/password", &request) {
+        Ok(()) => Ok(()),
+        Err(ServiceError::Refused { code, detail, .. }) => Err((code, detail.unwrap_or_default())),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_changed_password_ends_other_sessions_and_keeps_devices() {
+    let world = World::new();
+    member_with(&world, ERIKA, ARGON2ID);
+    let other = tempfile::tempdir().unwrap();
+    let other = world.try_log_in(other.path(), ERIKA, OLD).unwrap();
+    let computer = world.log_in(ERIKA, OLD);
+    computer.register(&mut card(ERIKA)).unwrap();
+    let max = world.log_in(MAX, &world.member(MAX));
+
+    change(&computer, Some(OLD), NEW).unwrap();
+    assert_eq!(computer.devices().len(), 1, "this session goes on, and the device is there");
+    assert!(other.here.service.get::<serde_json::Value>("/v1/devices").is_err(), "the other session has ended");
+    assert!(max.here.service.get::<serde_json::Value>("/v1/devices").is_ok());
+    assert_eq!(refused_login(&world, ERIKA, OLD), code("login_failed"));
+    world.log_in(ERIKA, NEW);
+    assert_eq!(world.audited("account.password_set"), 1);
+}
+
+#[test]
+fn who_lost_the_answer_asks_once_more_and_is_told_that_it_is_done() {
+    let world = World::new();
+    member_with(&world, ERIKA, ARGON2ID);
+    let computer = world.log_in(ERIKA, OLD);
+    change(&computer, Some(OLD), NEW).unwrap();
+    let kept = world.column("SELECT phc FROM password");
+    change(&computer, Some(OLD), NEW).unwrap();
+    assert_eq!(world.column("SELECT phc FROM password"), kept, "it was not set a second time");
+    assert_eq!(world.audited("account.password_set"), 1);
+}
+
+#[test]
+fn without_the_present_password_nothing_changes() {
+    let world = World::new();
+    member_with(&world, ERIKA, ARGON2ID);
+    let computer = world.log_in(ERIKA, OLD);
+    for old in [None, Some("wrong-password"), Some(""), Some("x".repeat(1025).as_str())] {
+        assert_eq!(change(&computer, old, NEW), Err(code("old_password_wrong")), "{old:?}");
+    }
+    world.log_in(ERIKA, OLD);
+    assert_eq!(refused_login(&world, ERIKA, NEW), code("login_failed"));
+    assert_eq!(world.audited("account.password_not_set"), 4);
+}
+
+#[test]
+fn a_password_that_breaks_a_rule_is_refused_with_the_rule() {
+    let world = World::new();
+    member_with(&world, ERIKA, ARGON2ID);
+    let computer = world.log_in(ERIKA, OLD);
+    let refused = |rule: &str| Err(("password_refused".to_owned(), rule.to_owned()));
+    assert_eq!(change(&computer, Some(OLD), "kurz"), refused("too_short 8"));
+    assert_eq!(change(&computer, Some(OLD), &"lang-".repeat(205)), refused("too_long"));
+    assert_eq!(change(&computer, Some(OLD), "Passwort123!"), refused("common"));
+    assert_eq!(change(&computer, Some(OLD), "ich bin A123456780"), refused("personal"));
+    assert_eq!(change(&computer, Some(OLD), "Müstermann-im-Glück"), refused("personal"));
+    assert_eq!(change(&computer, Some(OLD), "am 12.08.1964 ging es los"), refused("personal"));
+    assert_eq!(change(&computer, Some(OLD), "alles-musterkasse"), refused("personal"));
+    change(&computer, Some(OLD), &"Zebra qua".repeat(100)).unwrap();
+
+    let strict = world.restarted(|settings| settings.passwords.all_classes = true);
+    let computer = strict.log_in(ERIKA, &"Zebra qua".repeat(100));
+    assert_eq!(change(&computer, Some("x"), "regen bogen 31"), refused("classes"));
+}
+
+#[test]
+fn hashes_of_a_register_let_people_in_and_are_made_anew() {
+    let world = World::new();
+    member_with(&world, ERIKA, ARGON2ID);
+    member_with(&world, MAX, BCRYPT);
+    assert_eq!(world.count("SELECT COUNT(*) FROM password WHERE pepper IS NULL"), 2);
+    assert_eq!(refused_login(&world, ERIKA, "regen-bogen-31"), code("login_failed"), "his password");
+    world.log_in(ERIKA, OLD);
+    world.log_in(MAX, "regen-bogen-31");
+    let hashes = world.column("SELECT phc FROM password WHERE pepper IS NOT NULL");
+    assert_eq!(hashes.len(), 2);
+    assert!(hashes.iter().all(|phc| phc.starts_with("$argon2id$v=19$m=65536,t=3,p=1$")), "{hashes:?}");
+    assert_eq!(world.count("SELECT COUNT(*) FROM password_scheme"), 0, "there is nothing left to compare with");
+    world.log_in(ERIKA, OLD);
+    world.log_in(MAX, "regen-bogen-31");
+    assert_eq!(world.audited("account.password_rehashed"), 2);
+}
+
+#[test]
+fn a_hash_that_is_none_is_not_imported() {
+    let world = World::new();
+    let header = HEADER.trim_end().to_owned() + ",password_hash\n";
+    let row = |hash: &str| format!("{ERIKA},Erika,M,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,\"{hash}\"\n");
+    for hash in
+        ["5f4dcc3b5aa765d61d8327deb882cf99", "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n"]
+    {
+        let report = world.import_report(&(header.clone() + &row(hash)));
+        assert_eq!((report.imported, report.rejected.len()), (0, 1), "{hash}");
+    }
+    assert_eq!(world.count("SELECT COUNT(*) FROM account"), 0);
+}
+
+#[test]
+fn a_new_pepper_is_taken_up_at_the_next_login_and_the_old_one_still_verifies() {
+    let mut world = World::new();
+    member_with(&world, ERIKA, ARGON2ID);
+    world.log_in(ERIKA, OLD);
+    let before = world.column("SELECT pepper FROM password");
+    world.stop();
+    let path = world.folder.path().join("service/service-keys.json");
+    let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let newer = json!({"id": "newer", "key": "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"});
+    file["peppers"].as_array_mut().unwrap().push(newer);
+    std::fs::write(&path, file.to_string()).unwrap();
+    let world = world.restarted(|_| ());
+    assert_eq!(refused_login(&world, ERIKA, "wrong-password"), code("login_failed"));
+    assert_eq!(world.column("SELECT pepper FROM password"), before, "only a login can make the hash anew");
+    world.log_in(ERIKA, OLD);
+    assert_eq!(world.column("SELECT pepper FROM password"), ["newer"]);
+    world.log_in(ERIKA, OLD);
+}
+
+/// A data folder as version 0.1.0 left it: its migration, its key file, one account, one device, an audit entry.
+#[test]
+fn a_service_of_the_first_version_goes_on_with_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("service");
+    std::fs::create_dir(&data).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let migrations = tempfile::tempdir().unwrap();
+        let first = "0001_first_light.sql";
+        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/migrations/sqlite");
+        std::fs::copy(source.join(first), migrations.path().join(first)).unwrap();
+        sqlx::any::install_default_drivers();
+        let url = format!("sqlite://{}?mode=rwc", data.join("kartenbund.sqlite").display());
+        let pool = sqlx::AnyPool::connect(&url).await.unwrap();
+        sqlx::migrate::Migrator::new(migrations.path()).await.unwrap().run(&pool).await.unwrap();
+        // echo -n altes-Passwort-1 | argon2 somesalt1234abcd -id -t 3 -k 65536 -p 1 -e
+        let rows = "INSERT INTO account VALUES (7, 'A123456780', 'Erika', 'Müstermann', '1964-08-12', \
+            '{\"street\":null,\"house_number\":null,\"postal_code\":\"12345\",\"city\":\"Ort\",\"country\":\"D\",\"supplement\":null}', \
+            NULL, '2020-01-01', \
+            '$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHQxMjM0YWJjZA$CHG2HjYWg0BFBz8NQBwYRYBIV3sTSQHwfaO5f7qgj+I', 1); \
+            INSERT INTO session VALUES ('x', 7, 1, 2); \
+            INSERT INTO audit VALUES (1, '{}', 'RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o')";
+        sqlx::raw_sql(rows).execute(&pool).await.unwrap();
+        pool.close().await;
+    });
+    let keys = json!({"v": 1, "signing": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
+        "pseudonym": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI"});
+    std::fs::write(data.join("service-keys.json"), keys.to_string()).unwrap();
+
+    let world = World::configured(folder, TestDatabase::Sqlite, ManualClock::at(NOW), |settings| {
+        settings.payer_iks = vec!["999567890".parse().unwrap()];
+        settings.anchors = Box::new(anchors_of(&[&ca()]));
+    });
+    assert_eq!(world.state_of(ERIKA), "active");
+    assert_eq!(refused_login(&world, ERIKA, "wrong-password"), code("login_failed"));
+    let computer = world.log_in(ERIKA, "altes-Passwort-1");
+    assert_eq!(world.count("SELECT COUNT(*) FROM password WHERE pepper IS NULL"), 0, "under a pepper now");
+    computer.register(&mut card(ERIKA)).unwrap();
+    world.log_in(ERIKA, "altes-Passwort-1");
+}
