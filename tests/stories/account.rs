@@ -209,6 +209,7 @@ fn the_openapi_document_names_every_endpoint() {
         [
             "/.well-known/kartenbund-configuration",
             "/healthz",
+            "/readyz",
             "/v1/applications",
             "/v1/applications/{id}",
             "/v1/approvals",
