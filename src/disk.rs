@@ -58,7 +58,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The folder a file lies in. A mere name lies in the current one, which no path names: nothing can be opened at "".
-fn folder_of(path: &Path) -> Option<&Path> {
+pub(crate) fn folder_of(path: &Path) -> Option<&Path> {
     path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder })
 }
 
@@ -109,13 +109,15 @@ pub fn lock_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Flushes what was made, renamed or removed in a folder.
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Flushes what was made, renamed or removed in a folder.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(()) // a folder cannot be opened as a file there; the rename is journalled by the file system
 }
 

@@ -26,6 +26,7 @@ mod source;
 mod states;
 mod store;
 mod tls;
+mod upkeep;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -79,6 +80,12 @@ pub enum ServerError {
     /// A later version of the program has brought the database up to date: this one would not understand it.
     #[error("the database is of a later version: it knows migration {0}, which this program does not")]
     DatabaseNewer(i64),
+    /// There is nothing to back up.
+    #[error("no service has used this database yet")]
+    Unused,
+    /// PostgreSQL has its own program for backups.
+    #[error("a PostgreSQL database is backed up with pg_dump")]
+    PgDump,
     /// The folder or the key file.
     #[error("a file of the service cannot be used")]
     File(#[from] std::io::Error),
@@ -129,6 +136,11 @@ impl Service {
         let hashing = Hashing::new(settings.parallel_hashes);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
         Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping }))
+    }
+
+    /// Lets go of the database.
+    pub async fn close(&self) {
+        self.store.close().await;
     }
 
     fn now(&self) -> OffsetDateTime {

@@ -108,7 +108,7 @@ impl Service {
                 tracing::error!(%error, "a task in the background broke off");
             }
         }
-        self.store.close().await;
+        self.close().await;
         Ok(result?)
     }
 }

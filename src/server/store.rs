@@ -105,6 +105,14 @@ impl Store {
         }
     }
 
+    /// Copies the database as it is at this moment into an empty file.
+    pub(super) async fn copy_into(&self, file: &Path) -> Result<(), ServerError> {
+        let Dialect::Sqlite = self.dialect else { return Err(ServerError::PgDump) };
+        let path = file.to_str().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
+        sqlx::query("VACUUM INTO $1").bind(path).execute(&self.pool).await?;
+        Ok(())
+    }
+
     /// For reading, and for changes of one statement.
     pub(super) fn pool(&self) -> &AnyPool {
         &self.pool

@@ -7,6 +7,7 @@ mod common;
 
 mod admin;
 mod command_line;
+mod database;
 mod process;
 mod stopping;
 mod tls;

@@ -36,6 +36,19 @@ pub(crate) fn program(folder: &Path, more: &str) -> Command {
     command
 }
 
+/// A login that fails, and leaves an entry in the audit.
+pub(crate) fn log_in_in_vain(url: &str) {
+    let login = reqwest::blocking::Client::new().post(format!("{url}/v1/login"));
+    let answer = login.body(r#"{"kvnr":"A123456780","password":"wrong"}"#).send().unwrap();
+    assert_eq!(answer.status(), 401);
+}
+
+/// The audit, a line for each entry.
+pub(crate) fn audit(process: &Process) -> String {
+    let request = reqwest::blocking::Client::new().get(format!("{}/admin/v1/audit", process.admin));
+    request.bearer_auth(TOKEN).send().unwrap().text().unwrap()
+}
+
 impl Process {
     /// Starts it and waits until it answers.
     pub(crate) fn start(folder: &Path, more: &str) -> Self {

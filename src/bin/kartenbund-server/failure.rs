@@ -42,6 +42,8 @@ impl Failure {
             Self::Server(ServerError::DatabaseNewer(_)) => {
                 ("database_newer", 22, "run the version that brought the database up to date, or a later one")
             }
+            Self::Server(ServerError::PgDump) => ("database", 11, "run pg_dump as docs/operating.md has it"),
+            Self::Server(ServerError::Unused) => ("database", 11, "check `data` and [database] in the configuration"),
             Self::Server(ServerError::Database(_) | ServerError::Migration(_)) => {
                 ("database", 11, "check the data folder or the server of the database, the rights and the free space")
             }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::secret::SecretText;
-use kartenbund::server::{Config, Service};
+use kartenbund::server::{Config, ServerError, Service};
 use time::OffsetDateTime;
 
 use failure::Failure;
@@ -36,6 +36,9 @@ enum Command {
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The database
+    #[command(subcommand)]
+    Database(DatabaseCommand),
     /// Accounts
     #[command(subcommand)]
     Account(AccountCommand),
@@ -47,6 +50,17 @@ enum ConfigCommand {
     Example,
     /// Checks the configuration, with the files and variables it names, and changes nothing
     Check,
+}
+
+#[derive(Subcommand)]
+enum DatabaseCommand {
+    /// Makes the database and the keys where there are none, and brings the database up to date; `run` does it, too
+    Migrate,
+    /// Copies a database in SQLite into a new file, while the service may run; PostgreSQL has pg_dump
+    Backup {
+        /// The file to make
+        file: PathBuf,
+    },
 }
 
 #[derive(Subcommand)]
@@ -83,12 +97,25 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         Command::Run => runtime.block_on(run::run(config()?)),
         Command::Config(ConfigCommand::Example) => Ok(std::io::stdout().write_all(Config::example().as_bytes())?),
         Command::Config(ConfigCommand::Check) => config().map(|_| println!("the configuration is good")),
+        Command::Database(DatabaseCommand::Migrate) => runtime.block_on(migrate(config()?)),
+        Command::Database(DatabaseCommand::Backup { file }) => {
+            runtime.block_on(Service::back_up(&config()?.settings, &file)).map_err(|error| match error {
+                ServerError::File(error) => Failure::File(file, error),
+                error => error.into(),
+            })
+        }
         Command::Account(AccountCommand::Import { file }) => runtime.block_on(import(config()?, &file)),
     }
 }
 
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+async fn migrate(config: Config) -> Result<(), Failure> {
+    Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await?.close().await;
+    println!("the database is up to date");
+    Ok(())
 }
 
 async fn import(config: Config, path: &Path) -> Result<(), Failure> {

@@ -1,0 +1,94 @@
+//! The database as an operator sees it: backup, restore, upgrade.
+
+use std::path::Path;
+use std::process::Output;
+
+use sqlx::Connection as _;
+
+use crate::common::postgresql::cluster;
+use crate::process::{Process, audit, log_in_in_vain, program};
+
+fn run(folder: &Path, more: &str, arguments: &[&str]) -> Output {
+    program(folder, more).args(arguments).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Settings that put the database on the cluster of the tests.
+fn on_postgresql(folder: &Path) -> String {
+    std::fs::write(folder.join("url"), cluster().new_database().expose()).unwrap();
+    "[database]\nurl_file = \"url\"\n".to_owned()
+}
+
+#[test]
+fn a_backup_of_the_running_service_is_what_it_was() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup.sqlite");
+    let none = run(folder.path(), "", &["database", "backup", backup.to_str().unwrap()]);
+    assert_eq!(none.status.code(), Some(11), "{}", told(&none));
+    assert!(!backup.exists());
+
+    let process = Process::start(folder.path(), "");
+    log_in_in_vain(&process.url);
+    let done = run(folder.path(), "", &["database", "backup", backup.to_str().unwrap()]);
+    assert!(done.status.success(), "{}", told(&done));
+    assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
+    let before = std::fs::read(&backup).unwrap();
+    let again = run(folder.path(), "", &["database", "backup", backup.to_str().unwrap()]);
+    assert!(!again.status.success() && std::fs::read(&backup).unwrap() == before, "nothing is written over");
+    log_in_in_vain(&process.url);
+    assert_eq!(audit(&process).lines().count(), 2);
+    drop(process);
+
+    // Restored: the file in the place of the database, without the journal of the one that is gone.
+    let data = folder.path().join("data");
+    for name in ["kartenbund.sqlite-wal", "kartenbund.sqlite-shm"] {
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    std::fs::copy(&backup, data.join("kartenbund.sqlite")).unwrap();
+    let restored = Process::start(folder.path(), "");
+    assert_eq!(audit(&restored).lines().count(), 1);
+}
+
+#[test]
+fn a_postgresql_database_is_left_to_pg_dump() {
+    let folder = tempfile::tempdir().unwrap();
+    let more = on_postgresql(folder.path());
+    let migrated = run(folder.path(), &more, &["database", "migrate"]);
+    assert_eq!(String::from_utf8_lossy(&migrated.stdout), "the database is up to date\n", "{}", told(&migrated));
+    let backup = folder.path().join("backup");
+    let refused = run(folder.path(), &more, &["database", "backup", backup.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(11));
+    assert!(told(&refused).contains("pg_dump") && !backup.exists(), "{}", told(&refused));
+}
+
+/// What a later version of the program leaves behind.
+const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+                     VALUES (9000, 'later', TRUE, 'x', 0)";
+
+#[test]
+fn the_database_of_a_later_version_is_refused_and_left_alone() {
+    for postgresql in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let more = if postgresql { on_postgresql(folder.path()) } else { String::new() };
+        assert!(run(folder.path(), &more, &["database", "migrate"]).status.success());
+        sqlx::any::install_default_drivers();
+        let url = match postgresql {
+            true => std::fs::read_to_string(folder.path().join("url")).unwrap(),
+            false => format!("sqlite://{}", folder.path().join("data/kartenbund.sqlite").display()),
+        };
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+            sqlx::raw_sql(LATER).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+        for command in [&["database", "migrate"][..], &["run"]] {
+            let refused = run(folder.path(), &more, command);
+            assert_eq!(refused.status.code(), Some(22), "{}", told(&refused));
+            assert!(told(&refused).contains("it knows migration 9000"), "{}", told(&refused));
+        }
+    }
+}
