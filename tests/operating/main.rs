@@ -8,6 +8,7 @@ mod common;
 mod admin;
 mod command_line;
 mod database;
+mod manual;
 mod process;
 mod stopping;
 mod tls;

@@ -1,0 +1,154 @@
+//! The manual, docs/operating.md: every command in it is run as it stands there, in its order, on both databases. Paths
+//! of the system lie in a folder of the test, and two programs are played: `adduser` makes the folder, `systemctl` starts
+//! and stops what the unit says.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::common::postgresql::cluster;
+
+const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
+const SYSTEMCTL: &str = r#"#!/bin/bash
+# enable --now, start, stop, restart: one process, which must be ready, and end with 0.
+set -eu
+cd "$FOLDER"
+stop() { kill -s TERM "$(cat pid)"; while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.05; done; rm pid; grep -q "^0$" ended; }
+start() {
+    command=$(sed -n 's/^ExecStart=//p' unit)
+    export "$(sed -n 's/^Environment=//p' unit)"
+    rm -f ended out
+    ( $command > out 2>> log & echo $! > pid; wait $!; echo $? > ended ) < /dev/null > /dev/null 2>&1 &
+    for _ in $(seq 600); do grep -q "^listening on" out 2>/dev/null && return; sleep 0.05; done
+    cat log >&2; exit 1
+}
+case $1 in
+    enable | start) start ;;
+    stop) stop ;;
+    restart) stop; start ;;
+    *) echo "systemctl does not know $1" >&2; exit 1 ;;
+esac
+"#;
+
+/// A fenced block: what stands behind the fence, and its lines.
+struct Block {
+    kind: String,
+    text: String,
+}
+
+fn blocks() -> Vec<Block> {
+    let manual = std::fs::read_to_string(MANUAL).unwrap();
+    let fenced = manual.split("\n```").skip(1).step_by(2);
+    let blocks = fenced.map(|block| block.split_once('\n').unwrap());
+    blocks.map(|(kind, text)| Block { kind: kind.to_owned(), text: text.to_owned() + "\n" }).collect()
+}
+
+/// A machine on which the manual is followed.
+struct Machine {
+    folder: tempfile::TempDir,
+    public: u16,
+    admin: u16,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let machine = Self { folder, public: free(), admin: free() };
+        for place in ["bin", "etc", "var/lib", "var/backups"] {
+            std::fs::create_dir_all(machine.at(place)).unwrap();
+        }
+        for (name, text) in
+            [("systemctl", SYSTEMCTL), ("adduser", "#!/bin/sh\nmkdir -p -m 700 \"$4\"\n"), ("chown", "#!/bin/sh\n")]
+        {
+            let path = machine.at("bin").join(name);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kartenbund-server"), machine.at("bin/kartenbund-server"))
+            .unwrap();
+        machine
+    }
+
+    fn at(&self, place: &str) -> PathBuf {
+        self.folder.path().join(place)
+    }
+
+    /// The text with the paths and ports of this machine.
+    fn here(&self, text: &str) -> String {
+        let root = self.folder.path().display();
+        let text = text.replace("/usr/local/bin", &format!("{root}/bin"));
+        let text = ["/etc/kartenbund", "/var/lib/kartenbund", "/var/backups/kartenbund"]
+            .iter()
+            .fold(text, |text, path| text.replace(path, &format!("{root}{path}")));
+        text.replace(":8470", &format!(":{}", self.public)).replace(":8471", &format!(":{}", self.admin))
+    }
+
+    fn run(&self, commands: &str) -> String {
+        let path = format!("{}:{}", self.at("bin").display(), std::env::var("PATH").unwrap());
+        let output = Command::new("bash")
+            .args(["-eu", "-c", &self.here(commands)])
+            .current_dir(self.folder.path())
+            .env("PATH", path)
+            .env("FOLDER", self.folder.path())
+            .env("KARTENBUND_CONFIG", self.at("etc/kartenbund/kartenbund.toml"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        let log = std::fs::read_to_string(self.at("log")).unwrap_or_default();
+        assert!(output.status.success(), "{commands}\n{told}\n{log}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if let Ok(pid) = std::fs::read_to_string(self.at("pid")) {
+            let _ = Command::new("kill").args(["-s", "KILL", pid.trim()]).status();
+        }
+    }
+}
+
+/// Follows the manual, but for the blocks that are for others; `more` is added to its configuration.
+fn follow(machine: &Machine, is_for_others: impl Fn(&Block) -> bool, more: &str) -> String {
+    let mut said = String::new();
+    for block in blocks().iter().filter(|block| !is_for_others(block)) {
+        match block.kind.as_str() {
+            "sh" | "sh postgresql" => said += &machine.run(&block.text),
+            "ini" => std::fs::write(machine.at("unit"), machine.here(&block.text)).unwrap(),
+            "toml" => {
+                let text = machine.here(&block.text) + more;
+                std::fs::write(machine.at("etc/kartenbund/kartenbund.toml"), text).unwrap();
+            }
+            // What is built is what is tested; `make lint` builds it without the card reader's parts.
+            "" => assert!(block.text.starts_with("cargo build --release"), "{}", block.text),
+            other => panic!("nobody knows what to do with {other}"),
+        }
+    }
+    machine.run("systemctl stop kartenbund-server");
+    said
+}
+
+#[test]
+fn the_manual_is_followed_on_sqlite() {
+    let machine = Machine::new();
+    let said = follow(&machine, |block| block.kind == "sh postgresql", "");
+    assert!(said.contains("the configuration is good\n") && said.contains("kartenbund_build_info"), "{said}");
+    assert_eq!(mode(&machine.at("var/lib/kartenbund/service-keys.json")), 0o600);
+    assert_eq!(mode(&machine.at("var/lib/kartenbund/kartenbund.sqlite")), 0o600);
+}
+
+#[test]
+fn the_manual_is_followed_on_postgresql() {
+    let machine = Machine::new();
+    std::fs::create_dir_all(machine.at("etc/kartenbund")).unwrap();
+    std::fs::write(machine.at("etc/kartenbund/database-url"), cluster().new_database().expose()).unwrap();
+    let is_for_sqlite = |block: &Block| block.text.contains("kartenbund.sqlite");
+    let said = follow(&machine, is_for_sqlite, "[database]\nurl_file = \"database-url\"\n");
+    assert!(said.contains("the configuration is good\n") && said.contains("kartenbund_build_info"), "{said}");
+    assert!(!machine.at("var/lib/kartenbund/kartenbund.sqlite").exists());
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
