@@ -143,6 +143,25 @@ impl Service {
         self.by_operator(kvnr, Event::PasswordStolen, operator).await.map_err(|refusal| refusal.code)
     }
 
+    /// Ends all sessions of an account.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn end_sessions(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
+        self.sessions_ended_by(kvnr, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    async fn sessions_ended_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
+        let mut tx = self.store.begin().await?;
+        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        session::end_all_but(&mut tx, &account, None).await?;
+        let person = self.keys.pseudonym(&account.kvnr);
+        let event = Event::SessionsEnded;
+        let entry = Entry { actor: operator, device: None, event, object: &person, result: "ok", detail: None };
+        audit::append(&mut tx, entry, self.now_unix()).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn by_operator(&self, kvnr: &Kvnr, event: Event, operator: &str) -> Result<(), Refusal> {
         let mut tx = self.store.begin().await?;
         let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;

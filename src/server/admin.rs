@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
+use axum::http::StatusCode;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
@@ -14,8 +15,9 @@ use subtle::ConstantTimeEq as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::http::{self, Code, Refusal};
+use super::http::{self, Body, Code, Refusal};
 use super::{Service, openapi};
+use crate::identity::kvnr::Kvnr;
 use crate::protocol::api::Problem;
 
 /// Longest answer of the audit, in entries.
@@ -60,8 +62,78 @@ impl FromRequestParts<Arc<Service>> for Caller {
 
 /// All endpoints of the admin listener.
 pub(super) fn app(service: Arc<Service>) -> Router {
-    let (router, paths) = OpenApiRouter::new().routes(routes!(audit)).routes(routes!(metrics)).split_for_parts();
+    let (router, paths) = OpenApiRouter::new()
+        .routes(routes!(suspend))
+        .routes(routes!(resume))
+        .routes(routes!(report_stolen))
+        .routes(routes!(end_sessions))
+        .routes(routes!(audit))
+        .routes(routes!(metrics))
+        .split_for_parts();
     http::finish(router, openapi::describe_admin(paths), &service).with_state(service)
+}
+
+/// Whose account it is. The number stands in the body, since addresses get into the logs of others.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct AccountRequest {
+    /// Insurance number.
+    kvnr: String,
+}
+
+impl AccountRequest {
+    fn kvnr(&self) -> Result<Kvnr, Refusal> {
+        Kvnr::typed(&self.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))
+    }
+}
+
+/// Suspends an account: all sessions end, and nobody logs in until it is resumed.
+#[utoipa::path(post, path = "/admin/v1/accounts/suspend", request_body = AccountRequest, responses((status = 204),
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+async fn suspend(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    service.suspend(&request.kvnr()?, &caller.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Opens a suspended account again.
+#[utoipa::path(post, path = "/admin/v1/accounts/resume", request_body = AccountRequest, responses((status = 204),
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+async fn resume(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    service.resume(&request.kvnr()?, &caller.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The password, or the letter with the initial one, was stolen: neither holds any more, and all sessions end.
+#[utoipa::path(post, path = "/admin/v1/accounts/report-stolen", request_body = AccountRequest,
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem)))]
+async fn report_stolen(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    service.report_stolen(&request.kvnr()?, &caller.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends all sessions of an account.
+#[utoipa::path(post, path = "/admin/v1/accounts/end-sessions", request_body = AccountRequest, responses((status = 204),
+    (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn end_sessions(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    service.end_sessions(&request.kvnr()?, &caller.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -77,6 +77,7 @@ names! {
         AccountSuspended = "account.suspended",
         AccountResumed = "account.resumed",
         AccountClosed = "account.closed",
+        SessionsEnded = "account.sessions_ended",
         SessionOpened = "session.opened",
         SessionRefused = "session.refused",
         SessionClosed = "session.closed",

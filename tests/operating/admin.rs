@@ -6,11 +6,19 @@ use reqwest::Method;
 use reqwest::blocking::{Client, Response};
 use serde_json::Value;
 
-use crate::process::{Process, TOKEN};
+use crate::common::{ERIKA, MAX};
+use crate::process::{Process, TOKEN, audit, import, is_chain};
 
 /// Everything that the operators' listener offers. What is added here is added knowingly: nothing that registers a device
 /// or approves may ever be.
-const ROUTES: [(&str, &str); 2] = [("get", "/admin/v1/audit"), ("get", "/metrics")];
+const ROUTES: [(&str, &str); 6] = [
+    ("post", "/admin/v1/accounts/suspend"),
+    ("post", "/admin/v1/accounts/resume"),
+    ("post", "/admin/v1/accounts/report-stolen"),
+    ("post", "/admin/v1/accounts/end-sessions"),
+    ("get", "/admin/v1/audit"),
+    ("get", "/metrics"),
+];
 
 fn call(method: &str, url: &str, token: Option<&str>) -> Response {
     let request = Client::new().request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), url);
@@ -63,6 +71,32 @@ fn only_an_operator_gets_in_and_every_route_asks() {
     assert!(!process.log().contains(TOKEN), "no token in the log");
 }
 
+/// What an operator asks for an account; the status of the answer.
+fn ask(process: &Process, what: &str, kvnr: &str) -> u16 {
+    let request = Client::new().post(format!("{}/admin/v1/accounts/{what}", process.admin)).bearer_auth(TOKEN);
+    request.body(format!(r#"{{"kvnr":"{kvnr}"}}"#)).send().unwrap().status().as_u16()
+}
+
+#[test]
+fn what_operators_do_is_in_the_audit_with_their_name() {
+    let folder = tempfile::tempdir().unwrap();
+    import(folder.path(), "", &[ERIKA]);
+    let process = Process::start(folder.path(), "");
+    assert_eq!(ask(&process, "resume", ERIKA), 409, "it is not suspended");
+    for what in ["suspend", "resume", "end-sessions", "report-stolen"] {
+        assert_eq!(ask(&process, what, ERIKA), 204, "{what}");
+    }
+    assert_eq!(ask(&process, "suspend", MAX), 404);
+    assert_eq!(ask(&process, "suspend", "a123456780"), 422);
+    let entries: Vec<Value> = audit(&process).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let by_anna = entries.iter().filter(|entry| entry["actor"] == "operator:anna");
+    let events: Vec<_> = by_anna.map(|entry| entry["event"].as_str().unwrap()).collect();
+    let expected =
+        ["suspended", "resumed", "sessions_ended", "password_stolen"].map(|event| format!("account.{event}"));
+    assert_eq!(events, expected);
+    assert!(!audit(&process).contains(ERIKA));
+}
+
 #[test]
 fn the_audit_is_read_line_by_line_and_is_a_chain() {
     let folder = tempfile::tempdir().unwrap();
@@ -76,13 +110,7 @@ fn the_audit_is_read_line_by_line_and_is_a_chain() {
     let all = read("");
     let entries: Vec<Value> = all.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(entries.len(), 3, "{all}");
-    let hash = |line: &str| {
-        use base64::Engine as _;
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(openssl::sha::sha256(line.as_bytes()))
-    };
-    for (line, next) in all.lines().zip(&entries[1..]) {
-        assert_eq!(next["prev_sha256"], hash(line));
-    }
+    assert!(is_chain(&all), "{all}");
     assert_eq!(read("?after=1&limit=1"), all.lines().nth(1).unwrap().to_owned() + "\n");
     assert_eq!(read("?after=3"), "");
     assert_eq!(call("get", &format!("{}/admin/v1/audit?aftr=1", process.admin), Some(TOKEN)).status(), 400);

@@ -10,5 +10,6 @@ mod command_line;
 mod database;
 mod manual;
 mod process;
+mod processes;
 mod stopping;
 mod tls;

@@ -43,10 +43,72 @@ pub(crate) fn log_in_in_vain(url: &str) {
     assert_eq!(answer.status(), 401);
 }
 
+/// A password that the register brings (bcrypt).
+const BROUGHT: &str = "$2y$05$abcdefghijklmnopqrstuuM6pOrzWcSdoZtZMhMo6qhJvu0mA5cLe";
+
+/// Imports people who have a password already: their accounts are active.
+pub(crate) fn import(folder: &Path, more: &str, kvnrs: &[&str]) {
+    let row = |kvnr: &&str| format!("{kvnr},Erika,M,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,\"{BROUGHT}\"\n");
+    let header = crate::common::HEADER.trim_end().to_owned() + ",password_hash\n";
+    let register = folder.join("register.csv");
+    std::fs::write(&register, header + &kvnrs.iter().map(row).collect::<String>()).unwrap();
+    let output = program(folder, more).args(["account", "import"]).arg(register).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The audit, a line for each entry.
 pub(crate) fn audit(process: &Process) -> String {
-    let request = reqwest::blocking::Client::new().get(format!("{}/admin/v1/audit", process.admin));
-    request.bearer_auth(TOKEN).send().unwrap().text().unwrap()
+    let mut all = String::new();
+    loop {
+        let url = format!("{}/admin/v1/audit?after={}", process.admin, all.lines().count());
+        let page = reqwest::blocking::Client::new().get(url).bearer_auth(TOKEN).send().unwrap().text().unwrap();
+        if page.is_empty() {
+            return all;
+        }
+        all += &page;
+    }
+}
+
+/// Whether each entry of the audit names the hash of the one before.
+pub(crate) fn is_chain(audit: &str) -> bool {
+    use base64::Engine as _;
+    let hash =
+        |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(openssl::sha::sha256(text.as_bytes()));
+    let mut before = String::new();
+    audit.lines().all(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        let fits = entry["prev_sha256"] == hash(&before);
+        before = line.to_owned();
+        fits
+    })
+}
+
+/// Suspends and resumes an account again and again; each time is a transaction with an entry in the audit.
+pub(crate) struct Toggling {
+    http: reqwest::blocking::Client,
+    kvnr: &'static str,
+    pub(crate) done: u64,
+}
+
+impl Toggling {
+    pub(crate) fn new(kvnr: &'static str) -> Self {
+        Self { http: reqwest::blocking::Client::new(), kvnr, done: 0 }
+    }
+
+    /// Once more; an error is one of the line. After such a one nobody knows whether it was done, so that the account
+    /// may be in either state.
+    pub(crate) fn once(&mut self, admin: &str) -> Result<(), reqwest::Error> {
+        for what in ["suspend", "resume"] {
+            let request = self.http.post(format!("{admin}/admin/v1/accounts/{what}")).bearer_auth(TOKEN);
+            let answer = request.body(format!(r#"{{"kvnr":"{}"}}"#, self.kvnr)).send()?;
+            match answer.status().as_u16() {
+                204 => self.done += 1,
+                409 => {}
+                _ => panic!("{}", answer.text()?),
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Process {

@@ -1,12 +1,12 @@
 //! Stopping: balancers are told first, what was begun comes to its end, and nothing that was answered is lost.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use reqwest::blocking::Client;
-
-use crate::process::{Process, TOKEN};
+use crate::process::{Process, Toggling, audit, import, is_chain};
 
 #[test]
 fn health_and_readiness() {
@@ -33,44 +33,64 @@ fn health_and_readiness() {
 #[test]
 fn under_load_nothing_that_was_answered_is_lost() {
     let folder = tempfile::tempdir().unwrap();
+    let persons = ["A123456780", "M100200305", "K220635158", "M700800900"];
+    import(folder.path(), "", &persons);
     let process = Process::start(folder.path(), "stop_delay = 2");
-    let (ready, answered) = (AtomicBool::new(true), AtomicU64::new(0));
-    // Four clients behind a balancer that asks whether it is ready. Each failed login leaves an entry in the audit.
-    let failed: Vec<String> = thread::scope(|scope| {
-        let clients: Vec<_> = (0..4)
-            .map(|_| {
+    let imported = audit(&process).lines().count();
+    let (ready, begun) = (AtomicBool::new(true), AtomicU64::new(0));
+    // Four clients behind a balancer that asks whether the service is ready.
+    let done: u64 = thread::scope(|scope| {
+        let clients: Vec<_> = persons
+            .iter()
+            .map(|kvnr| {
                 scope.spawn(|| {
-                    let http = Client::new();
-                    let mut failed = Vec::new();
+                    let mut client = Toggling::new(kvnr);
                     while ready.load(Ordering::SeqCst) {
-                        let request = http.post(format!("{}/v1/login", process.url));
-                        let request = request.body(r#"{"kvnr":"A123456780","password":"wrong"}"#);
-                        match request.send().and_then(reqwest::blocking::Response::text) {
-                            Ok(_) => drop(answered.fetch_add(1, Ordering::SeqCst)),
-                            Err(error) => failed.push(format!("{error:?}")),
-                        }
+                        client.once(&process.admin).unwrap();
+                        begun.fetch_add(1, Ordering::SeqCst);
                     }
-                    failed
+                    client.done
                 })
             })
             .collect();
-        while answered.load(Ordering::SeqCst) < 5 {
+        while begun.load(Ordering::SeqCst) < 20 {
             thread::sleep(Duration::from_millis(10));
         }
         process.signal("TERM");
-        let http = Client::new();
-        while http.get(format!("{}/readyz", process.url)).send().unwrap().status() == 200 {
+        while reqwest::blocking::get(format!("{}/readyz", process.url)).unwrap().status() == 200 {
             thread::sleep(Duration::from_millis(20));
         }
         ready.store(false, Ordering::SeqCst);
-        clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
     });
-    assert!(failed.is_empty(), "{failed:?}");
     let (status, log) = process.ended();
     assert_eq!(status.code(), Some(0), "{log}");
 
-    let again = Process::start(folder.path(), "");
-    let audit = Client::new().get(format!("{}/admin/v1/audit", again.admin)).bearer_auth(TOKEN).send().unwrap();
-    let entries = u64::try_from(audit.text().unwrap().lines().count()).unwrap();
-    assert_eq!(entries, answered.load(Ordering::SeqCst), "as many as were answered");
+    let audit = audit(&Process::start(folder.path(), ""));
+    assert!(is_chain(&audit));
+    assert_eq!((audit.lines().count() - imported) as u64, done, "as many as were answered");
+}
+
+#[test]
+fn a_request_that_runs_when_the_service_stops_is_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), "");
+    // It is on its way when its head has been answered: the service waits for the body.
+    let mut connection = TcpStream::connect(process.address()).unwrap();
+    let body = r#"{"kvnr":"A123456789","password":"x"}"#;
+    let head =
+        format!("POST /v1/login HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n", body.len());
+    connection.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 4096];
+    let length = connection.read(&mut answer).unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 100"));
+    process.signal("TERM");
+    while TcpStream::connect(process.address()).is_ok() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    connection.write_all(body.as_bytes()).unwrap();
+    let length = connection.read(&mut answer).unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer[..length]));
+    let (status, log) = process.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
 }

@@ -306,6 +306,10 @@ impl Value<'_> {
         if text.trim().is_empty() { Err(Wrong::Impossible("the text is empty")) } else { Ok(text.to_owned()) }
     }
 
+    pub(super) fn boolean(&self) -> Result<bool, Wrong> {
+        self.value.as_bool().ok_or_else(|| wrong_type("true or false", self.value))
+    }
+
     /// A whole number within these bounds.
     pub(super) fn number<N: TryFrom<i64>>(&self, min: i64, max: i64) -> Result<N, Wrong> {
         let number = self.value.as_integer().ok_or_else(|| wrong_type("a whole number", self.value))?;

@@ -56,6 +56,8 @@ pub(super) const ROWS: &[Row<Config>] = &[
         keep!(|config, value| config.stop_delay, value.number(0, 300).map(Duration::from_secs)),
     ),
     needed_section("insurer", "The insurer, as people know it.", INSURER),
+    section("accounts", "What holds for all accounts.", ACCOUNTS),
+    section("passwords", "What people may choose as a password.", PASSWORDS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
     section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
     section("tls", "TLS of `listen`. The files are read again when they change.", TLS),
@@ -70,6 +72,43 @@ const INSURER: &[Row<Config>] = &[
         "\"0800 000000\"",
         "Telephone number people may call, as it is printed.",
         keep!(|config, value| config.settings.insurer.hotline, value.text()),
+    ),
+];
+
+const ACCOUNTS: &[Row<Config>] = &[
+    optional(
+        "minimum_age",
+        "15",
+        "Age in years from which on people have an account of their own; younger people are told to call the hotline.",
+        keep!(|config, value| config.settings.accounts.minimum_age, value.number(0, 120).map(Some)),
+    ),
+    with_default(
+        "days_after_membership",
+        "31",
+        "How many days after the last day of membership an account stays open.",
+        keep!(|config, value| config.settings.accounts.days_after_membership, value.number(0, 3650)),
+    ),
+];
+
+const PASSWORDS: &[Row<Config>] = &[
+    with_default(
+        "min_length",
+        "8",
+        "Least number of characters.",
+        keep!(|config, value| config.settings.passwords.min_length, value.number(8, 64)),
+    ),
+    with_default(
+        "all_classes",
+        "false",
+        "Whether a capital letter, a small letter, a digit and another character are needed, and ten characters. Length\n\
+         and blocklist do more for security; this is for insurers whose rules demand it.",
+        keep!(|config, value| config.settings.passwords.all_classes, value.boolean()),
+    ),
+    with_default(
+        "parallel_hashes",
+        "2",
+        "How many password hashes are made at the same time. Each takes 64 MiB and one core.",
+        keep!(|config, value| config.settings.parallel_hashes, value.number(1, 256)),
     ),
 ];
 

@@ -1,0 +1,73 @@
+//! Several processes on one PostgreSQL: none of them knows anything that the others do not.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::common::postgresql::cluster;
+use crate::process::{Process, Toggling, audit, import, is_chain};
+
+#[test]
+fn one_of_two_is_killed_and_started_again_under_load() {
+    let shared = tempfile::tempdir().unwrap();
+    std::fs::write(shared.path().join("url"), cluster().new_database().expose()).unwrap();
+    let more = format!("data = \"{0}/data\"\n[database]\nurl_file = \"{0}/url\"\n", shared.path().display());
+    let persons = ["A123456780", "M100200305", "K220635158", "M700800900"];
+    import(shared.path(), &more, &persons);
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let stays = Process::start(folders[0].path(), &more);
+    let killed = Mutex::new(Some(Process::start(folders[1].path(), &more)));
+    let imported = audit(&stays).lines().count();
+
+    let (goes_on, begun, failed) = (AtomicBool::new(true), AtomicU64::new(0), AtomicU64::new(0));
+    let up = |process: &Option<Process>| process.as_ref().map(|process| process.admin.clone());
+    let begin = |least: u64| {
+        let goal = begun.load(Ordering::SeqCst) + least;
+        while begun.load(Ordering::SeqCst) < goal {
+            thread::sleep(Duration::from_millis(5));
+        }
+    };
+    let done: u64 = thread::scope(|scope| {
+        let clients: Vec<_> = persons
+            .iter()
+            .enumerate()
+            .map(|(n, kvnr)| {
+                let (goes_on, begun, failed, killed, stays) = (&goes_on, &begun, &failed, &killed, &stays);
+                scope.spawn(move || {
+                    let mut client = Toggling::new(kvnr);
+                    // In turn; to the one that stays where the other is known to be down.
+                    for round in n.. {
+                        let other = if round % 2 == 0 { up(&killed.lock().unwrap()) } else { None };
+                        if client.once(other.as_ref().unwrap_or(&stays.admin)).is_err() {
+                            failed.fetch_add(1, Ordering::SeqCst);
+                        }
+                        begun.fetch_add(1, Ordering::SeqCst);
+                        if !goes_on.load(Ordering::SeqCst) {
+                            break;
+                        }
+                    }
+                    client.done
+                })
+            })
+            .collect();
+        for _ in 0..3 {
+            begin(40);
+            let process = killed.lock().unwrap().take().unwrap();
+            process.signal("KILL");
+            process.ended();
+            begin(20);
+            let again = Process::start(folders[1].path(), &more);
+            *killed.lock().unwrap() = Some(again);
+        }
+        begin(40);
+        goes_on.store(false, Ordering::SeqCst);
+        clients.into_iter().map(|client| client.join().unwrap()).sum()
+    });
+    let failed = failed.load(Ordering::SeqCst);
+    assert!(failed <= 3 * persons.len() as u64, "{failed} failed: no more than were on their way");
+    let audit = audit(&stays);
+    assert!(is_chain(&audit), "two processes wrote one chain");
+    let entries = (audit.lines().count() - imported) as u64;
+    assert!((done..=done + failed).contains(&entries), "{done} were answered, {failed} cut off, {entries} are there");
+}
