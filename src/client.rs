@@ -8,6 +8,7 @@ mod keypad;
 pub mod login;
 pub mod register;
 pub mod service;
+pub mod session;
 
 use rand_core::CryptoRng;
 use thiserror::Error;

@@ -6,11 +6,13 @@
 pub mod api;
 pub mod application;
 pub mod approval;
+pub mod dpop;
 pub mod evidence;
 pub mod pairing;
 pub mod presence;
 pub mod registration;
 pub mod service;
+pub mod session;
 
 use std::fmt;
 use std::str::FromStr;
@@ -112,6 +114,10 @@ bytes_type! {
 bytes_type! {
     /// Names an approval.
     ApprovalId, 16
+}
+bytes_type! {
+    /// Names a session.
+    SessionId, 16
 }
 bytes_type! {
     /// Names a signed message, so that it is taken once (`jti`).

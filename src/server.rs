@@ -10,6 +10,7 @@ mod approval;
 mod audit;
 mod config;
 mod device;
+mod dpop;
 mod evidence;
 mod http;
 mod keys;
@@ -26,6 +27,7 @@ mod source;
 mod states;
 mod store;
 mod tls;
+mod token;
 mod upkeep;
 
 use std::net::SocketAddr;
@@ -44,6 +46,7 @@ use utoipa_axum::routes;
 
 use crate::disk;
 use crate::protocol::NumericDate;
+use dpop::SeenProofs;
 use keys::ServiceKeys;
 use metrics::Metrics;
 use password::Hashing;
@@ -54,11 +57,11 @@ pub use admin::Operator;
 pub use audit::AuditError;
 pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
 pub use http::Code;
-pub use keys::KeysError;
+pub use keys::{KeysError, rotate_token_key};
 pub use listen::{Listener, Listeners};
 pub use password::PasswordRules;
 pub use register::{ImportError, ImportReport, Rejected};
-pub use settings::{Database, Insurer, Proxy, Settings};
+pub use settings::{Database, Insurer, Proxy, SessionPolicy, Settings};
 pub use source::Network;
 pub use tls::{TlsError, TlsFiles};
 
@@ -120,6 +123,7 @@ pub struct Service {
     metrics: Metrics,
     /// Whether the service was told to stop; balancers are told by `/readyz`.
     stopping: AtomicBool,
+    seen_proofs: SeenProofs,
 }
 
 impl Service {
@@ -135,7 +139,8 @@ impl Service {
         store.migrate().await?;
         let hashing = Hashing::new(settings.parallel_hashes);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
-        Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping }))
+        let seen_proofs = SeenProofs::default();
+        Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping, seen_proofs }))
     }
 
     /// Lets go of the database.
@@ -157,8 +162,16 @@ impl Service {
 async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
     while tokio::time::timeout(SWEEP, stops.changed()).await.is_err() {
         application::do_what_is_due(&service).await;
-        if let Err(error) = session::forget_expired(&service).await {
-            tracing::error!(code = error.code.as_str(), "expired sessions were not forgotten");
+        for (what, done) in [
+            ("expired sessions were not forgotten", session::forget_expired(&service).await),
+            ("expired proofs were not forgotten", dpop::forget_expired(&service).await),
+        ] {
+            if let Err(error) = done {
+                tracing::error!(code = error.code.as_str(), "{what}");
+            }
+        }
+        if let Err(error) = service.keys.read_tokens_again() {
+            tracing::error!(%error, "the keys for tokens cannot be read again; those of before stay");
         }
         if let Err(error) = account::close_ended(&service).await {
             tracing::error!(code = error.code.as_str(), "accounts whose membership has ended were not closed");
@@ -175,6 +188,9 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(login::login))
         .routes(routes!(session::logout))
         .routes(routes!(password::change::set))
+        .routes(routes!(session::refresh))
+        .routes(routes!(session::list))
+        .routes(routes!(session::end_one))
         .routes(routes!(registration::open))
         .routes(routes!(registration::challenge))
         .routes(routes!(registration::evidence))

@@ -89,9 +89,6 @@ fn a_body_of_anything_is_taken_or_refused_with_a_problem() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
-    let session = std::fs::read_to_string(computer.here.home.folder().join("session.json")).unwrap();
-    let session: Value = serde_json::from_str(&session).unwrap();
-    let token = session["access_token"].as_str().unwrap();
     let hash = "A".repeat(43);
     let kind = json!({"device_type_data_version": "1.0", "manufacturer": "m", "product": "p", "model": "m", "os": "o",
         "os_version": "v"});
@@ -102,6 +99,7 @@ fn a_body_of_anything_is_taken_or_refused_with_a_problem() {
     let requests = [
         // The check digit is wrong: no password is hashed.
         ("POST", "/v1/login".to_owned(), json!({"kvnr": "A123456789", "password": "x"})),
+        ("POST", "/v1/token".to_owned(), json!({"refresh_token": "A".repeat(82)})),
         ("POST", "/v1/registrations".to_owned(), registration),
         (
             "PUT",
@@ -126,7 +124,9 @@ fn a_body_of_anything_is_taken_or_refused_with_a_problem() {
         ];
         run(100, &bodies, |body| {
             let request = http.request(method.parse().unwrap(), format!("{}{path}", world.address));
-            let response = request.bearer_auth(token).body(body).send().unwrap();
+            let headers = computer.headers(method, &path);
+            let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+            let response = request.body(body).send().unwrap();
             let status = response.status().as_u16();
             if response.status().is_success() {
                 return Ok(());

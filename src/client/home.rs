@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::session::Session;
 use crate::device_key::KeyFile;
 use crate::disk;
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::{P256Jwk, json};
 use crate::protocol::{ApprovalId, DeviceId, NumericDate, RegistrationId};
-use crate::secret::{SecretText, masked};
+use crate::secret::masked;
 
 const MAX_FILE: usize = 64 * 1024;
 const PROFILE: &str = "profile.json";
@@ -67,16 +68,6 @@ pub struct Profile {
     pub payer_iks: Vec<Ik>,
     /// The account.
     pub kvnr: Kvnr,
-}
-
-/// An open session.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Session {
-    /// Opaque.
-    pub access_token: SecretText,
-    /// When it ends, by the clock of this computer.
-    pub expires_at: NumericDate,
 }
 
 /// The device file: the key of this computer, and how far its registration is.
@@ -154,16 +145,22 @@ impl Home {
         self.write(PROFILE, profile)
     }
 
-    /// The session, when it has not ended at `now`.
+    /// What is kept of the session; `None` before the first login, and where the file is damaged: a login makes a new
+    /// one.
     ///
     /// # Errors
-    /// [`HomeError::NoSession`], also where the file is damaged: a login makes a new one.
-    pub fn session(&self, now: NumericDate) -> Result<Session, HomeError> {
-        match self.read::<Session>(SESSION) {
-            Ok(Some(session)) if now < session.expires_at => Ok(session),
-            Ok(_) | Err(HomeError::Damaged { .. }) => Err(HomeError::NoSession),
-            Err(error) => Err(error),
+    /// The file system.
+    pub fn session(&self) -> Result<Option<Session>, HomeError> {
+        match self.read(SESSION) {
+            Err(HomeError::Damaged { .. }) => Ok(None),
+            session => session,
         }
+    }
+
+    /// Whether somebody is logged in at `now`, as far as this computer knows.
+    pub fn has_session(&self, now: NumericDate) -> bool {
+        let session = self.session().ok().flatten();
+        session.and_then(|session| session.tokens).is_some_and(|tokens| tokens.are_alive(now))
     }
 
     /// Keeps the session.
@@ -174,12 +171,15 @@ impl Home {
         self.write(SESSION, session)
     }
 
-    /// Forgets the session.
+    /// Forgets the tokens. The key stays: by it the service knows this computer again.
     ///
     /// # Errors
     /// The file system.
-    pub fn forget_session(&self) -> Result<(), HomeError> {
-        self.remove(SESSION)
+    pub fn forget_tokens(&self) -> Result<(), HomeError> {
+        match self.session()? {
+            Some(Session { key, .. }) => self.keep_session(&Session { key, tokens: None }),
+            None => self.remove(SESSION),
+        }
     }
 
     /// The device file of a bound device.

@@ -1,14 +1,15 @@
 //! Logging in: who the service is comes first, the password second.
 
 use reqwest::Method;
+use serde::Serialize;
 use thiserror::Error;
 
-use super::home::{Home, HomeError, Profile, Session};
+use super::home::{Home, HomeError, Profile};
 use super::service::{Service, ServiceError};
-use super::{AskError, Step, Surroundings};
+use super::session::{Clock, OpenSession, Session, SessionKey, Tokens};
+use super::{AskError, Step, Surroundings, skew};
 use crate::identity::kvnr::Kvnr;
-use crate::protocol::NumericDate;
-use crate::protocol::api::{LoginAnswer, LoginRequest};
+use crate::protocol::api::LoginRequest;
 
 /// Why a login did not work.
 #[derive(Debug, Error)]
@@ -28,7 +29,7 @@ pub enum LoginError {
 }
 
 /// A computer whose user has logged in.
-#[allow(missing_debug_implementations, reason = "it holds an access token")]
+#[allow(missing_debug_implementations, reason = "it holds a session")]
 pub struct LoggedIn {
     /// The files of this computer.
     pub home: Home,
@@ -46,6 +47,7 @@ pub struct LoggedIn {
 pub fn login(home: &Home, service: &Service, kvnr: Kvnr, around: &mut Surroundings<'_>) -> Result<Profile, LoginError> {
     around.ui.step(Step::CheckService);
     let configuration = service.configuration()?;
+    let skew = skew(configuration.iat, around);
     let profile = Profile {
         service: service.address().to_owned(),
         service_key: configuration.jwk,
@@ -70,22 +72,47 @@ pub fn login(home: &Home, service: &Service, kvnr: Kvnr, around: &mut Surroundin
     }
     let password = around.ui.password()?;
     around.ui.step(Step::LogIn);
-    let request = LoginRequest { kvnr: profile.kvnr.as_str().to_owned(), password };
-    let answer: LoginAnswer = service.call(Method::POST, "/v1/login", &request)?;
-    home.keep_profile(&profile)?;
-    let expires_at = (around.clock)().saturating_add(answer.expires_in);
-    home.keep_session(&Session { access_token: answer.access_token, expires_at })?;
+    let client_name = Some(client_name());
+    let request = LoginRequest { kvnr: profile.kvnr.as_str().to_owned(), password, client_name };
+    open_session(home, service, &profile, "/v1/login", &request, skew, around)?;
     Ok(profile)
+}
+
+/// What this program calls itself in the list of sessions.
+pub fn client_name() -> String {
+    format!("Kartenbund ({})", std::env::consts::OS)
+}
+
+/// Asks for a session of the account of `profile` and keeps both. `skew` is how far the service's clock is ahead.
+///
+/// # Errors
+/// [`LoginError`].
+pub fn open_session<B: Serialize>(
+    home: &Home,
+    service: &Service,
+    profile: &Profile,
+    path: &str,
+    request: &B,
+    skew: i64,
+    around: &mut Surroundings<'_>,
+) -> Result<(), LoginError> {
+    // By its key the service knows this computer from the login before.
+    let key = home.session()?.map_or_else(|| SessionKey::new(around.rng), |session| session.key);
+    let iat = (around.clock)().saturating_add(skew);
+    let answer = service.ask_for_tokens(path, &profile.service, request, &key, iat)?;
+    home.keep_profile(profile)?;
+    let tokens = Some(Tokens::new(answer, (around.clock)(), skew));
+    Ok(home.keep_session(&Session { key, tokens })?)
 }
 
 /// Goes on with the session that was kept.
 ///
 /// # Errors
 /// [`LoginError::Home`] when nobody is logged in.
-pub fn resume(home: Home, now: NumericDate) -> Result<LoggedIn, LoginError> {
+pub fn resume(home: Home, clock: Clock) -> Result<LoggedIn, LoginError> {
     let profile = home.profile()?;
-    let session = home.session(now)?;
-    let service = Service::at(&profile.service)?.with_token(session.access_token);
+    let session = OpenSession::resume(home.clone(), profile.clone(), clock)?;
+    let service = Service::at(&profile.service)?.with_session(session);
     Ok(LoggedIn { home, profile, service })
 }
 
@@ -93,11 +120,16 @@ pub fn resume(home: Home, now: NumericDate) -> Result<LoggedIn, LoginError> {
 ///
 /// # Errors
 /// [`LoginError`]; the session is forgotten here in any case.
-pub fn logout(home: Home, now: NumericDate) -> Result<(), LoginError> {
-    let resumed = resume(home.clone(), now);
-    home.forget_session()?;
-    match resumed?.service.command(Method::POST, "/v1/logout") {
-        Err(error) if !error.is_refused_with("token_invalid") => Err(error.into()),
-        _ => Ok(()),
+pub fn logout(home: Home, clock: Clock) -> Result<(), LoginError> {
+    let resumed = resume(home.clone(), clock);
+    let ended = resumed.and_then(|here| Ok(here.service.command(Method::POST, "/v1/logout")?));
+    home.forget_tokens()?;
+    match ended {
+        Err(LoginError::Service(error))
+            if ["token_invalid", "session_ended"].iter().any(|code| error.is_refused_with(code)) =>
+        {
+            Ok(())
+        }
+        ended => ended,
     }
 }

@@ -1,25 +1,26 @@
 //! The service at the far end of HTTP. What it signs is checked against its pinned key before anyone relies on it.
 
 use std::io::Read as _;
+use std::mem::take;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::home::Profile;
+use super::home::{HomeError, Profile};
+use super::session::{DPOP, OpenSession, SessionKey};
 use crate::jose::{Es256, Message, P256Jwk, json, jws};
-use crate::protocol::api::{CONFIGURATION, ConfigurationAnswer, Problem};
+use crate::protocol::api::{CONFIGURATION, ConfigurationAnswer, Problem, TokenAnswer};
 use crate::protocol::application::is_plain_text;
+use crate::protocol::dpop::{ProvenRequest, SCHEME};
 use crate::protocol::service::{Configuration, Receipt, ReceiptSubject};
 use crate::protocol::{NumericDate, Sha256Hash, VERSION};
-use crate::secret::SecretText;
 
 /// Longest answer read.
 const MAX_ANSWER: u64 = 512 * 1024;
@@ -55,6 +56,9 @@ pub enum ServiceError {
     /// Something the service signed does not say what it must.
     #[error("the service signed something else: {0}")]
     Contradiction(&'static str),
+    /// What is kept of the session cannot be read or written.
+    #[error(transparent)]
+    Home(#[from] HomeError),
 }
 
 impl ServiceError {
@@ -68,14 +72,19 @@ impl ServiceError {
     pub fn is_refused_with(&self, wanted: &str) -> bool {
         matches!(self, Self::Refused { code, .. } if code == wanted)
     }
+
+    /// Whether the service takes a proof for too old, or not made yet: the clocks differ by more than was known.
+    pub(super) fn is_clock(&self) -> bool {
+        matches!(self, Self::Refused { code, detail, .. } if code == "proof_invalid" && detail.as_deref() == Some("iat"))
+    }
 }
 
 /// Somebody who answers at an address and may be the service.
-#[allow(missing_debug_implementations, reason = "it may hold an access token")]
+#[allow(missing_debug_implementations, reason = "it may hold a session")]
 pub struct Service {
     http: Client,
     base: String,
-    token: Option<SecretText>,
+    session: Option<OpenSession>,
 }
 
 impl Service {
@@ -99,12 +108,12 @@ impl Service {
             .user_agent(concat!("kartenbund/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ServiceError::Unreachable)?;
-        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), token: None })
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), session: None })
     }
 
-    /// Sends the access token from now on.
-    pub fn with_token(mut self, token: SecretText) -> Self {
-        self.token = Some(token);
+    /// Sends the session along from now on.
+    pub fn with_session(mut self, session: OpenSession) -> Self {
+        self.session = Some(session);
         self
     }
 
@@ -118,7 +127,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub fn configuration(&self) -> Result<Configuration, ServiceError> {
-        let answer: ConfigurationAnswer = self.get(CONFIGURATION)?;
+        let answer: ConfigurationAnswer = read(answer(self.request(&Method::GET, CONFIGURATION))?)?;
         // The key is in the message: read it, then verify the message with it.
         let key = jws_key(&answer.configuration).ok_or(ServiceError::Malformed)?;
         let configuration: Configuration =
@@ -137,7 +146,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ServiceError> {
-        read(self.send(self.request(Method::GET, path))?)
+        read(self.send(&Method::GET, path, |request| request)?)
     }
 
     /// A request with a JSON body.
@@ -150,7 +159,7 @@ impl Service {
         path: &str,
         body: &B,
     ) -> Result<T, ServiceError> {
-        read(self.send(self.request(method, path).json(body))?)
+        read(self.send(&method, path, |request| request.json(body))?)
     }
 
     /// A request with a JSON body whose answer has none.
@@ -158,7 +167,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub fn submit<B: Serialize>(&self, method: Method, path: &str, body: &B) -> Result<(), ServiceError> {
-        self.send(self.request(method, path).json(body)).map(drop)
+        self.send(&method, path, |request| request.json(body)).map(drop)
     }
 
     /// A request without body whose answer has none either.
@@ -166,36 +175,69 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub fn command(&self, method: Method, path: &str) -> Result<(), ServiceError> {
-        self.send(self.request(method, path)).map(drop)
+        self.send(&method, path, |request| request).map(drop)
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
-        let bearer = self.token.as_ref().and_then(|token| {
-            let text = Zeroizing::new(format!("Bearer {}", token.expose()));
-            let mut value = HeaderValue::from_str(&text).ok()?;
-            value.set_sensitive(true);
-            Some(value)
-        });
-        match bearer {
-            Some(bearer) => request.header(AUTHORIZATION, bearer),
-            None => request,
-        }
+    /// Asks the service of this name for tokens, with a proof by `key` at the time `iat` of its clock.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn ask_for_tokens<B: Serialize>(
+        &self,
+        path: &str,
+        name: &str,
+        body: &B,
+        key: &SessionKey,
+        iat: NumericDate,
+    ) -> Result<TokenAnswer, ServiceError> {
+        let address = format!("{name}{path}");
+        let proven = ProvenRequest { method: Method::POST.as_str(), address: &address, access_token: None };
+        let request = self.request(&Method::POST, path).header(DPOP, key.prove(proven, iat)?);
+        let answer: TokenAnswer = read(answer(request.json(body))?)?;
+        if answer.token_type == SCHEME { Ok(answer) } else { Err(ServiceError::Malformed) }
     }
 
-    fn send(&self, request: RequestBuilder) -> Result<Response, ServiceError> {
-        let response = request.send().map_err(|error| ServiceError::Unreachable(error.without_url()))?;
-        if response.status().is_success() {
-            return Ok(response);
-        }
-        let status = response.status();
-        let problem: Problem = read(response)?;
-        if problem.status != status.as_u16() {
-            return Err(ServiceError::Malformed);
-        }
-        let Problem { code, detail, retry_after, trace_id, .. } = problem;
-        Err(ServiceError::Refused { code, detail, retry_after, trace_id })
+    fn request(&self, method: &Method, path: &str) -> RequestBuilder {
+        self.http.request(method.clone(), format!("{}{path}", self.base))
     }
+
+    /// Sends a request, with the session where there is one. What the service refuses because of the clock or of old
+    /// tokens alone is sent once more: it did nothing then.
+    fn send(
+        &self,
+        method: &Method,
+        path: &str,
+        complete: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, ServiceError> {
+        let Some(session) = &self.session else { return answer(complete(self.request(method, path))) };
+        let (mut may_be_skewed, mut may_be_old) = (true, true);
+        loop {
+            let headers = session.headers(self, method.as_str(), path)?;
+            match answer(complete(self.request(method, path)).headers(headers.clone())) {
+                Err(error) if error.is_clock() && take(&mut may_be_skewed) => session.set_clock(self)?,
+                Err(error) if error.is_refused_with("token_invalid") && take(&mut may_be_old) => {
+                    if !session.renew_refused(self, &headers)? {
+                        return Err(error);
+                    }
+                }
+                answer => return answer,
+            }
+        }
+    }
+}
+
+fn answer(request: RequestBuilder) -> Result<Response, ServiceError> {
+    let response = request.send().map_err(|error| ServiceError::Unreachable(error.without_url()))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let problem: Problem = read(response)?;
+    if problem.status != status.as_u16() {
+        return Err(ServiceError::Malformed);
+    }
+    let Problem { code, detail, retry_after, trace_id, .. } = problem;
+    Err(ServiceError::Refused { code, detail, retry_after, trace_id })
 }
 
 /// Reads a message the service signed with its pinned key.

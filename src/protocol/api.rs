@@ -6,8 +6,10 @@ use super::application::ApplicationType;
 use super::approval::{FrozenDocument, MatchCode, Verdict};
 use super::pairing::DeviceInformation;
 use super::registration::{CardEvidence, Method};
+use super::session::SessionMethod;
 use super::{
-    ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash,
+    ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, SessionId,
+    Sha256Hash,
 };
 use crate::jose::Thumbprint;
 use crate::secret::{SecretText, masked};
@@ -120,6 +122,32 @@ bodies! {
         devices: Vec<DeviceAnswer>,
     }
 
+    /// An open session of the account.
+    #[derive(Debug)]
+    pub struct SessionAnswer {
+        /// The session.
+        session_id: SessionId => String,
+        /// What the client calls itself; `null` where it does not say.
+        client_name: Option<String>,
+        /// How it was opened.
+        method: SessionMethod,
+        /// When it was opened.
+        created: NumericDate,
+        /// When its tokens were renewed last.
+        last_used: NumericDate,
+        /// When it ends unless its tokens are renewed.
+        ends_at: NumericDate,
+        /// Whether it is the session that asks.
+        is_current: bool,
+    }
+
+    /// All open sessions of the account.
+    #[derive(Debug)]
+    pub struct SessionsAnswer {
+        /// Newest first.
+        sessions: Vec<SessionAnswer>,
+    }
+
     /// An application that waits for its approval.
     #[derive(Debug)]
     pub struct ApplicationAccepted {
@@ -227,7 +255,7 @@ bodies! {
     }
 }
 
-/// Asks for an access token.
+/// Opens a session with insurance number and password.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 pub struct LoginRequest {
@@ -236,19 +264,18 @@ pub struct LoginRequest {
     /// Password.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub password: SecretText,
+    /// What the client calls itself in the list of sessions: plain text of at most 100 characters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_name: Option<String>,
 }
 
-/// The answer to a login.
+/// Asks for new tokens.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-pub struct LoginAnswer {
-    /// Opaque; 256 bits.
+pub struct TokenRequest {
+    /// The refresh token that came last.
     #[cfg_attr(feature = "server", schema(value_type = String))]
-    pub access_token: SecretText,
-    /// `Bearer`.
-    pub token_type: String,
-    /// Life in seconds.
-    pub expires_in: i64,
+    pub refresh_token: SecretText,
 }
 
 /// Sets a password, or changes it.
@@ -264,4 +291,33 @@ pub struct PasswordRequest {
     pub new: SecretText,
 }
 
-masked!(LoginRequest, LoginAnswer, PasswordRequest, ChallengeAnswer, EvidenceRequest, DeviceAnswer, DecisionRequest);
+/// The tokens of a session. They are opaque, and of use only with the key that signed the proof they were asked with.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct TokenAnswer {
+    /// Sent with every request.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub access_token: SecretText,
+    /// `DPoP` (RFC 9449).
+    pub token_type: String,
+    /// Life of the access token in seconds.
+    pub expires_in: i64,
+    /// Gives the next tokens, once; a setup session has none.
+    #[cfg_attr(feature = "server", schema(value_type = Option<String>))]
+    pub refresh_token: Option<SecretText>,
+    /// Seconds after which the session ends unless its tokens are renewed.
+    pub session_expires_in: i64,
+    /// Whether the session may do nothing but choose a password.
+    pub must_change_password: bool,
+}
+
+masked!(
+    LoginRequest,
+    TokenRequest,
+    TokenAnswer,
+    PasswordRequest,
+    ChallengeAnswer,
+    EvidenceRequest,
+    DeviceAnswer,
+    DecisionRequest
+);

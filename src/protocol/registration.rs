@@ -401,7 +401,8 @@ impl Evidence {
     }
 }
 
-fn is_fresh(iat: NumericDate, now: NumericDate) -> bool {
+/// Whether a message that was made at `iat` may be taken at `now`.
+pub(super) fn is_fresh(iat: NumericDate, now: NumericDate) -> bool {
     iat.abs_diff(now) <= CLOCK_TOLERANCE.unsigned_abs()
 }
 

@@ -172,7 +172,7 @@ impl Service {
             password::void(&mut tx, &account).await?;
         }
         if event != Event::AccountResumed {
-            session::end_all_but(&mut tx, &account, None).await?;
+            session::end_all_but(self, &mut tx, &account, None, self.now_unix()).await?;
         }
         Ok(tx.commit().await?)
     }

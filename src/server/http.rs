@@ -61,7 +61,10 @@ codes! {
     AccountClosed = 403 "account_closed", "Membership has ended: the account can be read and not changed.";
     OldPasswordWrong = 403 "old_password_wrong", "The present password is wrong or missing.";
     InitialPasswordEnded = 403 "initial_password_ended", "The initial password was used, or has expired, as the detail says.";
-    TokenInvalid = 401 "token_invalid", "The access token is missing, wrong or too old.";
+    TokenInvalid = 401 "token_invalid", "The token is missing, wrong or too old.";
+    ProofInvalid = 401 "proof_invalid", "The DPoP proof is missing, wrong, or not for this request; the detail is what is wrong.";
+    SessionEnded = 401 "session_ended", "The session was ended; the detail is how.";
+    PasswordFirst = 403 "password_first", "The session may do nothing but choose a password.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
@@ -78,6 +81,7 @@ codes! {
     BodyTooLarge = 413 "body_too_large", "The body is longer than 128 KiB.";
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
     PasswordRefused = 422 "password_refused", "The password breaks a rule, which is the detail.";
+    ClientNameInvalid = 422 "client_name_invalid", "The client's name is not plain text of at most 100 characters.";
     DeviceInformationInvalid = 422 "device_information_invalid", "The device information is not plain text of version 1.0.";
     CertificateMalformed = 422 "certificate_malformed", "The certificate does not name exactly one person and insurer.";
     CertificateUntrusted = 422 "certificate_untrusted", "The certificate's issuer is not trusted.";
@@ -102,6 +106,7 @@ codes! {
     MatchCodeDenied = 422 "match_code_denied", "The match code was wrong too often: the approval is denied.";
     LoginDelayed = 429 "login_delayed", "Wrong passwords were tried: the next try is taken after a while.";
     TooManyLogins = 429 "too_many_logins", "As many passwords were tried from this network as may be.";
+    TooManyRefreshes = 429 "too_many_refreshes", "Tokens were asked for as often as may be in a minute.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
     NotReady = 503 "not_ready", "The service cannot answer requests now: it stops, or its database does not answer.";
@@ -122,7 +127,6 @@ impl Refusal {
     }
 
     /// Adds when the same request may be answered otherwise: in so many seconds.
-    #[expect(dead_code, reason = "the limits of logins use it")]
     pub(super) fn with_retry_after(mut self, seconds: i64) -> Self {
         self.retry_after = u64::try_from(seconds).ok();
         self
@@ -262,6 +266,15 @@ pub(super) fn finish(
         .layer(middleware::from_fn_with_state(Arc::clone(service), answer))
 }
 
+/// What standard clients are told beside the code (RFC 9449, 7.1).
+fn challenge(code: Code) -> Option<&'static str> {
+    match code {
+        Code::TokenInvalid | Code::SessionEnded => Some(r#"DPoP error="invalid_token", algs="ES256""#),
+        Code::ProofInvalid => Some(r#"DPoP error="invalid_dpop_proof", algs="ES256""#),
+        _ => None,
+    }
+}
+
 /// Writes refusals as problem+json and one log line for each request: method, route, status, time. The route is the
 /// pattern, so no identifier gets into the log.
 async fn answer(State(service): State<Arc<Service>>, request: Request, next: Next) -> Response {
@@ -291,6 +304,12 @@ async fn answer(State(service): State<Arc<Service>>, request: Request, next: Nex
         }
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(seconds) = refusal.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(challenge) = challenge(refusal.code) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let took = began.elapsed();

@@ -1,7 +1,8 @@
 //! The service's own keys, made at the first start and kept in one file that only its user can read. They are made
 //! before the database is: where there is a database, keys that are missing were lost, and new ones would be strangers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use p256::elliptic_curve::Generate as _;
@@ -10,15 +11,17 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::ServerError;
+use super::token::TokenKeys;
+use super::{ServerError, random};
 use crate::disk;
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{Es256, Message, P256Jwk, base64url, json, jws};
+use crate::protocol::NumericDate;
 
 const FILE: &str = "service-keys.json";
-const MAX_FILE: usize = 16 * 1024;
+const MAX_FILE: usize = 64 * 1024;
 const KEY_LENGTH: usize = 32;
-/// Version 1 had no peppers.
+/// Version 1 had neither peppers nor keys for tokens.
 const VERSION: u32 = 2;
 
 /// Why there are no keys.
@@ -33,13 +36,15 @@ pub enum KeysError {
     Damaged,
 }
 
-/// ES256 key of configuration, challenges and receipts, the key of the pseudonyms in the audit, and the peppers of
-/// passwords.
+/// ES256 key of configuration, challenges and receipts, the key of the pseudonyms in the audit, the peppers of
+/// passwords, and the keys of tokens.
 pub(super) struct ServiceKeys {
+    path: PathBuf,
     signing: p256::ecdsa::SigningKey,
     public: P256Jwk,
     pseudonym: Zeroizing<Vec<u8>>,
     pub(super) peppers: RotatingKeys,
+    tokens: RwLock<Arc<TokenKeys>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,6 +58,8 @@ struct File {
     /// Newest last.
     #[serde(default)]
     peppers: Vec<RotatingKey>,
+    #[serde(default)]
+    token_keys: TokenKeys,
 }
 
 /// A key for HMAC-SHA-256 that is replaced from time to time: what was made with it names it by its identifier.
@@ -148,7 +155,21 @@ impl ServiceKeys {
         }
         let public = P256Jwk::from(*signing.verifying_key());
         let peppers = RotatingKeys::new(file.peppers).ok_or(KeysError::Damaged)?;
-        Ok(Self { signing, public, pseudonym: file.pseudonym, peppers })
+        let tokens = RwLock::new(Arc::new(sound(file.token_keys)?));
+        Ok(Self { path, signing, public, pseudonym: file.pseudonym, peppers, tokens })
+    }
+
+    /// The keys of access and refresh tokens.
+    pub(super) fn tokens(&self) -> Arc<TokenKeys> {
+        Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes up the keys for tokens that were added to the file or retired since.
+    pub(super) fn read_tokens_again(&self) -> Result<(), ServerError> {
+        let file = read(&self.path)?.ok_or(KeysError::Missing)?;
+        let tokens = Arc::new(sound(file.token_keys)?);
+        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+        Ok(())
     }
 
     /// The public key that receipts are verified with.
@@ -178,6 +199,24 @@ impl ServiceKeys {
     }
 }
 
+/// Adds a key for tokens to the key file in `folder`. It signs a minute later, when every process of the service has
+/// read the file; the one before verifies until no token can be alive that it signed: `longest_life` is the longest life
+/// of a session, in seconds. Nobody is logged out.
+///
+/// # Errors
+/// [`ServerError`]; the file is then as it was.
+pub fn rotate_token_key(folder: &Path, longest_life: i64, now: NumericDate) -> Result<(), ServerError> {
+    let path = folder.join(FILE);
+    let _lock = disk::lock_folder(folder)?;
+    let mut file = read(&path)?.ok_or(KeysError::Missing)?;
+    file.token_keys = sound(file.token_keys)?.rotated(now, longest_life, &mut random());
+    write(&path, &file)
+}
+
+fn sound(tokens: TokenKeys) -> Result<TokenKeys, KeysError> {
+    if tokens.are_whole() { Ok(tokens) } else { Err(KeysError::Damaged) }
+}
+
 fn read(path: &Path) -> Result<Option<File>, ServerError> {
     let bytes = disk::read(path, MAX_FILE)?.map(Zeroizing::new);
     Ok(bytes.map(|bytes| json::read::<File>(&bytes)).transpose().map_err(|_| KeysError::Damaged)?)
@@ -190,10 +229,10 @@ fn write(path: &Path, file: &File) -> Result<(), ServerError> {
 
 /// The file with the keys that its version did not know; a new one in place of none.
 fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<File, ServerError> {
-    let peppers = vec![RotatingKey::random(rng)];
+    let (peppers, token_keys) = (vec![RotatingKey::random(rng)], TokenKeys::first(rng));
     Ok(match file {
-        Some(File { v: 1, signing, pseudonym, peppers: none }) if none.is_empty() => {
-            File { v: VERSION, signing, pseudonym, peppers }
+        Some(File { v: 1, signing, pseudonym, peppers: none, token_keys: no }) if none.is_empty() && no.are_none() => {
+            File { v: VERSION, signing, pseudonym, peppers, token_keys }
         }
         Some(_) => return Err(KeysError::Damaged.into()),
         None => {
@@ -201,7 +240,7 @@ fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<F
             rng.fill_bytes(&mut pseudonym);
             let signing = p256::SecretKey::generate_from_rng(rng);
             let signing = Zeroizing::new(signing.to_bytes().to_vec());
-            File { v: VERSION, signing, pseudonym, peppers }
+            File { v: VERSION, signing, pseudonym, peppers, token_keys }
         }
     })
 }
@@ -209,11 +248,12 @@ fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<F
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::token::AccessToken;
 
     #[test]
     fn a_key_file_of_another_version_or_with_a_shorter_key_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || ServiceKeys::open(folder.path(), false, &mut super::super::random());
+        let open = || ServiceKeys::open(folder.path(), false, &mut random());
         let made = open().unwrap().public().clone();
         assert!(open().unwrap().public() == &made, "made once");
         let path = folder.path().join(FILE);
@@ -227,6 +267,8 @@ mod tests {
             ("peppers", serde_json::json!([])),
             ("peppers", short),
             ("peppers", twice),
+            ("token_keys", serde_json::json!([])),
+            ("token_keys", serde_json::json!([{"id": 1, "signs_from": 0, "key": base64url::encode(&[7; 31])}])),
         ] {
             let mut damaged = file.clone();
             damaged[member] = value;
@@ -234,14 +276,16 @@ mod tests {
             assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))), "{member}");
         }
     }
+
     #[test]
     fn a_key_file_of_version_1_gets_what_it_lacks_and_keeps_what_it_has() {
         let folder = tempfile::tempdir().unwrap();
-        let open = || ServiceKeys::open(folder.path(), true, &mut super::super::random());
-        let made = ServiceKeys::open(folder.path(), false, &mut super::super::random()).unwrap();
+        let open = || ServiceKeys::open(folder.path(), true, &mut random());
+        let made = ServiceKeys::open(folder.path(), false, &mut random()).unwrap();
         let path = folder.path().join(FILE);
         let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         file.as_object_mut().unwrap().remove("peppers");
+        file.as_object_mut().unwrap().remove("token_keys");
         file["v"] = 1.into();
         std::fs::write(&path, file.to_string()).unwrap();
         let opened = open().unwrap();
@@ -250,6 +294,27 @@ mod tests {
         assert_eq!(opened.pseudonym(&kvnr), made.pseudonym(&kvnr));
         assert_ne!(opened.peppers.newest().id(), made.peppers.newest().id());
         assert_eq!(open().unwrap().peppers.newest().id(), opened.peppers.newest().id(), "made once");
+        let token = AccessToken { session: [7; 16].into(), expires_at: 10 };
+        let sealed = opened.tokens().seal_access(&token, 0).unwrap();
+        assert_eq!(made.tokens().open_access(&sealed, 0), None);
+        assert_eq!(open().unwrap().tokens().open_access(&sealed, 0), Some(token));
+    }
+
+    #[test]
+    fn a_process_that_runs_takes_up_a_key_that_was_added() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(matches!(rotate_token_key(folder.path(), 0, 0), Err(ServerError::Keys(KeysError::Missing))));
+        let keys = ServiceKeys::open(folder.path(), false, &mut random()).ok().unwrap();
+        rotate_token_key(folder.path(), 60, 1000).unwrap();
+        let other = ServiceKeys::open(folder.path(), true, &mut random()).ok().unwrap();
+        let token = AccessToken { session: [7; 16].into(), expires_at: 9999 };
+        let sealed = other.tokens().seal_access(&token, 2000).unwrap();
+        assert_eq!(keys.tokens().open_access(&sealed, 2000), None);
+        keys.read_tokens_again().unwrap();
+        assert_eq!(keys.tokens().open_access(&sealed, 2000).as_ref(), Some(&token));
+        std::fs::write(folder.path().join(FILE), "{").unwrap();
+        assert!(keys.read_tokens_again().is_err());
+        assert!(keys.tokens().seal_access(&token, 0).is_some(), "and goes on with those it has");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use axum::extract::State;
 use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
+use super::dpop::Proof;
 use super::http::{Body, Code, Refusal};
 use super::password::{self, Kept};
 use super::session;
@@ -15,7 +16,8 @@ use super::states::Event;
 use super::store::Tx;
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
-use crate::protocol::api::{LoginAnswer, LoginRequest, Problem};
+use crate::protocol::api::{LoginRequest, Problem, TokenAnswer};
+use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
 /// Stands for the account that is not there: its number is no account's.
@@ -31,14 +33,16 @@ struct RightPassword {
 
 /// Opens a session with insurance number and password. An unknown account, a wrong password, and one before its first
 /// day get the same answer after the same work.
-#[utoipa::path(post, path = "/v1/login", request_body = LoginRequest, security(()), responses(
-    (status = 200, body = LoginAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
+#[utoipa::path(post, path = "/v1/login", request_body = LoginRequest, security(("dpop_proof" = [])), responses(
+    (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 422, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
+    proof: Proof,
     Body(request): Body<LoginRequest>,
-) -> Result<Json<LoginAnswer>, Refusal> {
+) -> Result<Json<TokenAnswer>, Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
+    let client_name = session::client_name(request.client_name)?;
     if request.password.expose().len() > password::MAX_BYTES {
         return Err(Code::LoginFailed.into());
     }
@@ -46,10 +50,10 @@ pub(super) async fn login(
     let right = compare(&service, &kvnr, Arc::new(request.password)).await?;
     let now = service.now_unix();
     let mut tx = service.store.begin().await?;
-    match grant(&service, &mut tx, right, now).await {
+    match grant(&service, &mut tx, right, proof, client_name, now).await {
         Ok(answer) => {
             tx.commit().await?;
-            service.metrics.login("password", "ok");
+            service.metrics.login(SessionMethod::Password.as_str(), "ok");
             Ok(Json(answer))
         }
         Err(refusal) if refusal.code == Code::Internal => Err(refusal),
@@ -58,7 +62,7 @@ pub(super) async fn login(
             let entry = Entry { actor: &person, device: None, event, object: "", result, detail: None };
             audit::append(&mut tx, entry, now).await?;
             tx.commit().await?;
-            service.metrics.login("password", result);
+            service.metrics.login(SessionMethod::Password.as_str(), result);
             Err(refusal)
         }
     }
@@ -84,8 +88,10 @@ async fn grant(
     service: &Service,
     tx: &mut Tx,
     right: Option<RightPassword>,
+    proof: Proof,
+    client_name: Option<String>,
     now: NumericDate,
-) -> Result<LoginAnswer, Refusal> {
+) -> Result<TokenAnswer, Refusal> {
     let RightPassword { account, kept, newer } = right.ok_or(Code::LoginFailed)?;
     // The password is still the one that was compared.
     let account = Account::by_id(tx, account.id).await?;
@@ -100,5 +106,5 @@ async fn grant(
         let entry = Entry { actor: &person, device: None, event, object: &person, result: "ok", detail: None };
         audit::append(tx, entry, now).await?;
     }
-    session::open(service, tx, &account, now).await
+    session::open(service, tx, &account, SessionMethod::Password, proof, client_name, now).await
 }

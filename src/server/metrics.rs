@@ -14,6 +14,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::Service;
 use super::http::Refusal;
+use super::session;
 
 /// Upper bounds of the durations, in seconds: a read, a password hash, a queue of them.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -128,8 +129,7 @@ impl Metrics {
             self.connections.get_or_create(&ConnectionLabels { state }).set(number);
         }
         let now = service.now_unix();
-        let query = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM session WHERE expires_at > $1").bind(now);
-        self.sessions.set(query.fetch_one(pool).await?);
+        self.sessions.set(session::count_open(service, now).await?);
         Ok(())
     }
 }

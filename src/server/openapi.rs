@@ -2,7 +2,7 @@
 
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 
 use crate::protocol::api::Problem;
@@ -11,7 +11,7 @@ use crate::protocol::api::Problem;
 #[openapi(
     info(title = "Kartenbund account service", description = "Devices bound by the health card, and approvals they sign."),
     components(schemas(Problem)),
-    security(("access_token" = []))
+    security(("access_token" = [], "dpop_proof" = []))
 )]
 struct Description;
 
@@ -23,21 +23,38 @@ struct Description;
 )]
 struct AdminDescription;
 
+/// What comes with a request: name, header, and what is in it. OpenAPI knows no scheme `DPoP` by itself.
+const SECURITY: [(&str, &str, &str); 2] = [
+    ("access_token", "Authorization", "`DPoP`, a blank and the access token (RFC 9449, 7.1)."),
+    (
+        "dpop_proof",
+        "DPoP",
+        "A JWS over method, address, time and access token of this request, by the key the token is bound to: \
+         `typ` dpop+jwt, `alg` ES256 (RFC 9449, 4.2).",
+    ),
+];
+
 /// The whole document for the endpoints for everybody.
 pub(super) fn describe(paths: OpenApi) -> OpenApi {
-    complete(Description::openapi(), paths)
+    let schemes = SECURITY.map(|(name, header, description)| {
+        let scheme = ApiKey::Header(ApiKeyValue::with_description(header, description));
+        (name, SecurityScheme::ApiKey(scheme))
+    });
+    complete(Description::openapi(), paths, schemes)
 }
 
 /// The same for the operators' endpoints.
 pub(super) fn describe_admin(paths: OpenApi) -> OpenApi {
-    complete(AdminDescription::openapi(), paths)
+    let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    complete(AdminDescription::openapi(), paths, [("access_token", bearer)])
 }
 
-fn complete(mut openapi: OpenApi, paths: OpenApi) -> OpenApi {
+fn complete<const N: usize>(mut openapi: OpenApi, paths: OpenApi, schemes: [(&str, SecurityScheme); N]) -> OpenApi {
     openapi.merge(paths);
     if let Some(components) = &mut openapi.components {
-        let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        components.add_security_scheme("access_token", bearer);
+        for (name, scheme) in schemes {
+            components.add_security_scheme(name, scheme);
+        }
     }
     for item in openapi.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];

@@ -1,95 +1,345 @@
-//! Sessions: an opaque token of 256 bits that lives for 15 minutes; the database holds its hash only.
+//! Sessions (`docs/protocol.md`, sessions): bound to the client's session key, short-lived, listed, and ended at once.
+//!
+//! An access token opens nothing by itself: with it come a proof by the session key (`dpop`) and a row of this table that
+//! is open. [`Session`] demands an ordinary session; what a setup session may do, too, takes [`SetupSession`].
+
+mod refresh;
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use sqlx::AnyConnection;
+
+pub(super) use refresh::{__path_refresh, refresh};
 
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Code, Refusal};
-use super::states::{AccountState, Event};
+use super::dpop::{self, Proof};
+use super::http::{Code, Path, Refusal};
+use super::settings::SessionPolicy;
+use super::states::{AccountState, Event, SessionState, States as _, transition};
 use super::store::Tx;
+use super::token::{AccessToken, RefreshToken};
 use super::{Service, random};
-use crate::jose::base64url;
-use crate::protocol::api::{LoginAnswer, Problem};
-use crate::protocol::{NumericDate, Sha256Hash};
+use crate::protocol::api::{Problem, SessionAnswer, SessionsAnswer, TokenAnswer};
+use crate::protocol::application::is_plain_text;
+use crate::protocol::dpop::SCHEME;
+use crate::protocol::session::SessionMethod;
+use crate::protocol::{NumericDate, SessionId};
 use crate::secret::SecretText;
 
-/// Life of a token, in seconds.
-const LIFE: i64 = 15 * 60;
 const LOGOUT: &str = "/v1/logout";
 
-/// Who sends the request: the bearer of a valid token.
+/// `SELECT` or `UPDATE` that gives whole rows.
+macro_rules! columns {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            " session_id, account_id, state, method, jkt, client_name, generation, created, refreshed, expires_at, \
+             refreshes ",
+            $after
+        )
+    };
+}
+use columns;
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    session_id: String,
+    account_id: i64,
+    state: String,
+    method: String,
+    jkt: String,
+    client_name: Option<String>,
+    /// How often its tokens were renewed.
+    generation: i64,
+    created: i64,
+    /// When they were renewed last.
+    refreshed: i64,
+    /// When it ends whatever is done.
+    expires_at: i64,
+    /// Requests for new tokens in this minute.
+    refreshes: i64,
+}
+
+impl Row {
+    fn id(&self) -> Result<SessionId, Refusal> {
+        self.session_id.parse().map_err(|_| Refusal::internal())
+    }
+
+    fn method(&self) -> Result<SessionMethod, Refusal> {
+        self.method.parse().map_err(|_| Refusal::internal())
+    }
+
+    /// When it ends unless its tokens are renewed.
+    fn ends_at(&self, policy: &SessionPolicy) -> NumericDate {
+        self.expires_at.min(self.refreshed.saturating_add(policy.idle))
+    }
+}
+
+/// Who sends the request: the holder of the key of an open session that is no setup session.
 pub(super) struct Session {
     pub(super) account: Account,
-    token_sha256: String,
+    pub(super) id: SessionId,
+    /// How it was opened.
+    pub(super) method: SessionMethod,
 }
+
+/// Who sends the request: the holder of the key of any open session. An endpoint that takes this is one that is open to
+/// setup sessions.
+pub(super) struct SetupSession(pub(super) Session);
 
 impl FromRequestParts<Arc<Service>> for Session {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(Code::TokenInvalid)?;
-        let token_sha256 = Sha256Hash::of(token.as_bytes()).to_string();
-        let query = "SELECT account_id FROM session WHERE token_sha256 = $1 AND expires_at > $2";
-        let query = sqlx::query_scalar::<_, i64>(query).bind(&token_sha256).bind(service.now_unix());
-        let mut connection = service.store.pool().acquire().await?;
-        let id = query.fetch_optional(&mut *connection).await?.ok_or(Code::TokenInvalid)?;
-        let account = Account::by_id(&mut connection, id).await?;
+        let SetupSession(session) = SetupSession::from_request_parts(parts, service).await?;
+        if session.method.is_setup() { Err(Code::PasswordFirst.into()) } else { Ok(session) }
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for SetupSession {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let now = service.now_unix();
+        let token = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access_token);
+        let token = token.ok_or(Code::TokenInvalid)?;
+        let AccessToken { session: id, .. } =
+            service.keys.tokens().open_access(&token, now).ok_or(Code::TokenInvalid)?;
+        let proof = dpop::check(service, parts, Some(&token))?;
+        let (row, account) = {
+            let mut connection = service.store.pool().acquire().await?;
+            let row = find(&mut connection, id).await?.ok_or(Code::TokenInvalid)?;
+            let account = Account::by_id(&mut connection, row.account_id).await?;
+            (row, account)
+        };
+        // The key is the one the session is bound to: whoever has the token alone has nothing.
+        if row.jkt != proof.jkt().to_string() {
+            return Err(Code::TokenInvalid.into());
+        }
+        check_open(&row)?;
+        if now >= row.ends_at(&service.settings.sessions) {
+            return Err(Code::TokenInvalid.into());
+        }
         // What is left of a closed account can be read.
         if account.state == AccountState::Closed && !parts.method.is_safe() && parts.uri.path() != LOGOUT {
             return Err(Code::AccountClosed.into());
         }
-        Ok(Self { account, token_sha256 })
+        let Proof { .. } = dpop::take(service, proof, &parts.method).await?;
+        Ok(Self(Session { account, id, method: row.method()? }))
     }
 }
 
-/// Opens a session for whoever was found to be the account's person.
+/// The token after `DPoP`; the name of a scheme is written in large or small letters (RFC 9110, 11.1).
+fn access_token(header: &str) -> Option<SecretText> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| SecretText::new(token.to_owned()))
+}
+
+/// The session was not ended. Whoever holds its key learns why it was.
+fn check_open(row: &Row) -> Result<(), Refusal> {
+    match SessionState::parse(&row.state)? {
+        SessionState::Open => Ok(()),
+        state => Err(ended(state)),
+    }
+}
+
+fn ended(state: SessionState) -> Refusal {
+    Refusal::new(Code::SessionEnded).with_detail(state.as_str())
+}
+
+async fn find(connection: &mut AnyConnection, id: SessionId) -> Result<Option<Row>, Refusal> {
+    let query = sqlx::query_as::<_, Row>(columns!("SELECT", "FROM session WHERE session_id = $1"));
+    Ok(query.bind(id.to_string()).fetch_optional(connection).await?)
+}
+
+/// What a client calls itself.
+pub(super) fn client_name(name: Option<String>) -> Result<Option<String>, Refusal> {
+    let is_valid = name.as_deref().is_none_or(is_plain_text);
+    if is_valid { Ok(name) } else { Err(Code::ClientNameInvalid.into()) }
+}
+
+/// Whether a client has logged in to this account before.
+#[expect(dead_code, reason = "the limits of logins come next")]
+pub(super) async fn is_known_client(
+    connection: &mut AnyConnection,
+    account: &Account,
+    proof: &Proof,
+) -> Result<bool, Refusal> {
+    let query = sqlx::query("SELECT 1 FROM known_client WHERE account_id = $1 AND jkt = $2");
+    let query = query.bind(account.id).bind(proof.jkt().to_string());
+    Ok(query.fetch_optional(connection).await?.is_some())
+}
+
+/// Opens a session for whoever was found to be the account's person by `method`, bound to the key of the proof.
 pub(super) async fn open(
     service: &Service,
     tx: &mut Tx,
     account: &Account,
+    method: SessionMethod,
+    proof: Proof,
+    client_name: Option<String>,
     now: NumericDate,
-) -> Result<LoginAnswer, Refusal> {
-    let mut token = [0; 32];
-    rand_core::Rng::fill_bytes(&mut random(), &mut token);
-    let access_token = SecretText::new(base64url::encode(&token));
-    let token_sha256 = Sha256Hash::of(access_token.expose().as_bytes()).to_string();
-    let insert = "INSERT INTO session (token_sha256, account_id, created, expires_at) VALUES ($1, $2, $3, $4)";
-    let insert = sqlx::query(insert).bind(token_sha256).bind(account.id).bind(now).bind(now + LIFE);
-    insert.execute(&mut **tx).await?;
+) -> Result<TokenAnswer, Refusal> {
+    let policy = &service.settings.sessions;
+    let id = SessionId::random(&mut random());
+    let jkt = proof.jkt().to_string();
+    let life = if method.is_setup() { policy.setup } else { policy.maximum };
+    let insert =
+        columns!("INSERT INTO session (minute,", ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+    let insert = sqlx::query(insert).bind(0_i64);
+    let insert = insert.bind(id.to_string()).bind(account.id).bind(SessionState::Open.as_str()).bind(method.as_str());
+    let insert = insert.bind(&jkt).bind(client_name).bind(0_i64).bind(now).bind(now);
+    insert.bind(now.saturating_add(life)).bind(0_i64).execute(&mut **tx).await?;
+
+    let known = "INSERT INTO known_client (account_id, jkt, first_login) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let known = sqlx::query(known).bind(account.id).bind(jkt).bind(now).execute(&mut **tx).await?;
+    let client = if known.rows_affected() == 1 { "new_client" } else { "known_client" };
     let actor = service.keys.pseudonym(&account.kvnr);
+    let object = id.to_string();
+    let detail = Some(format!("{} {client}", method.as_str()));
     let entry =
-        Entry { actor: &actor, device: None, event: Event::SessionOpened, object: "", result: "ok", detail: None };
+        Entry { actor: &actor, device: None, event: Event::SessionOpened, object: &object, result: "ok", detail };
     audit::append(tx, entry, now).await?;
-    Ok(LoginAnswer { access_token, token_type: "Bearer".to_owned(), expires_in: LIFE })
+    let row = find(tx, id).await?.ok_or_else(Refusal::internal)?;
+    tokens(service, &row, now)
+}
+
+/// The tokens of a session, as they were made when it was renewed last: asked for again, they are the same.
+fn tokens(service: &Service, row: &Row, now: NumericDate) -> Result<TokenAnswer, Refusal> {
+    let policy = &service.settings.sessions;
+    let keys = service.keys.tokens();
+    let session = row.id()?;
+    let is_setup = row.method()?.is_setup();
+    // A setup session is over before a second token would be needed.
+    let life = if is_setup { policy.setup } else { policy.access_token };
+    let expires_at = row.ends_at(policy).min(row.refreshed.saturating_add(life));
+    let access_token = keys.seal_access(&AccessToken { session, expires_at }, row.refreshed);
+    let refresh_token = RefreshToken { session, generation: row.generation };
+    let refresh_token = if is_setup { None } else { keys.seal_refresh(&refresh_token, row.refreshed) };
+    Ok(TokenAnswer {
+        access_token: access_token.ok_or_else(Refusal::internal)?,
+        token_type: SCHEME.to_owned(),
+        expires_in: expires_at.saturating_sub(now),
+        refresh_token,
+        session_expires_in: row.ends_at(policy).saturating_sub(now),
+        must_change_password: is_setup,
+    })
+}
+
+/// Ends a session that is open, by what `event` says; whether it was open.
+async fn end(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    id: SessionId,
+    event: Event,
+    detail: Option<String>,
+    now: NumericDate,
+) -> Result<bool, Refusal> {
+    let object = id.to_string();
+    if transition(tx, &object, SessionState::Open, event).await?.is_none() {
+        return Ok(false);
+    }
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let entry = Entry { actor: &actor, device: None, event, object: &object, result: "ok", detail };
+    audit::append(tx, entry, now).await?;
+    Ok(true)
 }
 
 /// Ends all sessions of an account but one, as a change of the password does.
-pub(super) async fn end_all_but(tx: &mut Tx, account: &Account, session: Option<&Session>) -> Result<(), Refusal> {
-    let delete = sqlx::query("DELETE FROM session WHERE account_id = $1 AND token_sha256 <> $2").bind(account.id);
-    delete.bind(session.map_or("", |session| &session.token_sha256)).execute(&mut **tx).await?;
+pub(super) async fn end_all_but(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    session: Option<SessionId>,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let query = sqlx::query_scalar::<_, String>("SELECT session_id FROM session WHERE account_id = $1 AND state = $2");
+    let query = query.bind(account.id).bind(SessionState::Open.as_str());
+    for id in query.fetch_all(&mut **tx).await? {
+        let id: SessionId = id.parse().map_err(|_| Refusal::internal())?;
+        if session != Some(id) {
+            end(service, tx, account, id, Event::SessionEnded, None, now).await?;
+        }
+    }
     Ok(())
 }
 
-/// Ends the session.
-#[utoipa::path(post, path = "/v1/logout", responses((status = 204), (status = 401, body = Problem)))]
-pub(super) async fn logout(State(service): State<Arc<Service>>, session: Session) -> Result<StatusCode, Refusal> {
+/// Ends this session.
+#[utoipa::path(post, path = "/v1/logout", responses((status = 204)))]
+pub(super) async fn logout(
+    State(service): State<Arc<Service>>,
+    SetupSession(session): SetupSession,
+) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
-    sqlx::query("DELETE FROM session WHERE token_sha256 = $1").bind(&session.token_sha256).execute(&mut *tx).await?;
-    let actor = service.keys.pseudonym(&session.account.kvnr);
-    let entry =
-        Entry { actor: &actor, device: None, event: Event::SessionClosed, object: "", result: "ok", detail: None };
-    audit::append(&mut tx, entry, service.now_unix()).await?;
+    let now = service.now_unix();
+    end(&service, &mut tx, &session.account, session.id, Event::SessionClosed, None, now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes tokens that nobody can use any more.
+/// The open sessions of the account.
+#[utoipa::path(get, path = "/v1/sessions", responses((status = 200, body = SessionsAnswer)))]
+pub(super) async fn list(
+    State(service): State<Arc<Service>>,
+    session: Session,
+) -> Result<Json<SessionsAnswer>, Refusal> {
+    let query =
+        columns!("SELECT", "FROM session WHERE account_id = $1 AND state = $2 ORDER BY created DESC, session_id");
+    let query = sqlx::query_as::<_, Row>(query).bind(session.account.id).bind(SessionState::Open.as_str());
+    let rows = query.fetch_all(service.store.pool()).await?;
+    let (policy, now) = (&service.settings.sessions, service.now_unix());
+    let alive = rows.into_iter().filter(|row| now < row.ends_at(policy));
+    let sessions = alive.map(|row| {
+        let session_id = row.id()?;
+        Ok(SessionAnswer {
+            session_id,
+            method: row.method()?,
+            created: row.created,
+            last_used: row.refreshed,
+            ends_at: row.ends_at(policy),
+            is_current: session_id == session.id,
+            client_name: row.client_name,
+        })
+    });
+    Ok(Json(SessionsAnswer { sessions: sessions.collect::<Result<_, Refusal>>()? }))
+}
+
+/// Ends a session of the account.
+#[utoipa::path(delete, path = "/v1/sessions/{id}", params(("id" = String, Path)), responses(
+    (status = 204), (status = 404, body = Problem)))]
+pub(super) async fn end_one(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let id: SessionId = id.parse().map_err(|_| Code::NotFound)?;
+    let mut tx = service.store.begin().await?;
+    let row = find(&mut tx, id).await?.filter(|row| row.account_id == session.account.id);
+    row.ok_or(Code::NotFound)?;
+    let now = service.now_unix();
+    if !end(&service, &mut tx, &session.account, id, Event::SessionEnded, None, now).await? {
+        return Err(Code::NotFound.into());
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// How many sessions are open.
+pub(super) async fn count_open(service: &Service, now: NumericDate) -> Result<i64, Refusal> {
+    let query = "SELECT COUNT(*) FROM session WHERE state = $1 AND expires_at > $2 AND refreshed > $3";
+    let query = sqlx::query_scalar::<_, i64>(query).bind(SessionState::Open.as_str()).bind(now);
+    let query = query.bind(now.saturating_sub(service.settings.sessions.idle));
+    Ok(query.fetch_one(service.store.pool()).await?)
+}
+
+/// Removes sessions that nobody can use or ask about any more.
 pub(super) async fn forget_expired(service: &Service) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM session WHERE expires_at <= $1").bind(service.now_unix());
     delete.execute(service.store.pool()).await?;

@@ -35,6 +35,8 @@ pub struct Settings {
     pub proxy: Option<Proxy>,
     /// Who may use the operators' listener.
     pub operators: Vec<Operator>,
+    /// How long sessions live.
+    pub sessions: SessionPolicy,
 }
 
 impl Settings {
@@ -52,6 +54,7 @@ impl Settings {
             anchors: Box::new(ProductionAnchors::default()),
             proxy: None,
             operators: Vec::new(),
+            sessions: SessionPolicy::default(),
         }
     }
 }
@@ -85,5 +88,24 @@ pub struct Insurer {
 impl Default for Insurer {
     fn default() -> Self {
         Self { name: "Kartenbund".to_owned(), hotline: String::new() }
+    }
+}
+
+/// How long sessions live, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionPolicy {
+    /// Life of an access token.
+    pub access_token: i64,
+    /// A session ends when its tokens were not renewed for so long. It is no shorter than the life of an access token.
+    pub idle: i64,
+    /// A session ends after so long, however often its tokens are renewed.
+    pub maximum: i64,
+    /// A session in which a password is chosen ends after so long.
+    pub setup: i64,
+}
+
+impl Default for SessionPolicy {
+    fn default() -> Self {
+        Self { access_token: 5 * 60, idle: 15 * 60, maximum: 12 * 60 * 60, setup: 15 * 60 }
     }
 }

@@ -81,6 +81,8 @@ names! {
         SessionOpened = "session.opened",
         SessionRefused = "session.refused",
         SessionClosed = "session.closed",
+        SessionEnded = "session.ended",
+        SessionReused = "session.reused",
         RegistrationOpened = "registration.opened",
         RegistrationChallenged = "registration.challenged",
         RegistrationRefused = "registration.refused",
@@ -121,6 +123,17 @@ names! {
         ResetPending = "reset_pending",
         /// Membership has ended: what is there can be read.
         Closed = "closed",
+    }
+}
+
+names! {
+    /// A session. Each of the others is the end of one: by the client itself, by the person from elsewhere or a new
+    /// password, or because two have its tokens.
+    SessionState {
+        Open = "open",
+        Closed = "closed",
+        Ended = "ended",
+        Reused = "reused",
     }
 }
 
@@ -213,6 +226,19 @@ impl States for AccountState {
     }
 }
 
+impl States for SessionState {
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::Open, Event::SessionClosed, Self::Closed),
+        row(Self::Open, Event::SessionEnded, Self::Ended),
+        row(Self::Open, Event::SessionReused, Self::Reused),
+    ];
+    const UPDATE: &'static str = "UPDATE session SET state = $3 WHERE session_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
 impl States for RegistrationState {
     const TABLE: &'static [Transition<Self>] = &[
         row(Self::Open, Event::RegistrationChallenged, Self::Open),
@@ -280,6 +306,7 @@ mod tests {
     #[test]
     fn what_is_decided_is_decided() {
         use ApplicationState::*;
+        assert!(SessionState::TABLE.iter().all(|row| row.from == SessionState::Open), "what has ended has ended");
         for done in [Denied, Expired, Cancelled, Executed, Failed] {
             assert!(ApplicationState::TABLE.iter().all(|row| row.from != done), "{done:?}");
         }

@@ -97,7 +97,6 @@ impl Store {
 
     /// Begins a transaction that changes single rows and writes no audit entry: on PostgreSQL it waits for nobody but
     /// those who change the same rows.
-    #[expect(dead_code, reason = "sessions come next")]
     pub(super) async fn begin_row(&self) -> Result<Tx, sqlx::Error> {
         match self.dialect {
             Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,

@@ -96,6 +96,8 @@ kinds! {
     OtherInsurer = 44 "other_insurer";
     ChipRefused = 45 "chip_refused";
     CvcRoot = 46 "cvc_root";
+    SessionEnded = 47 "session_ended";
+    PasswordFirst = 48 "password_first";
     ServiceUnreachable = 50 "service_unreachable";
     ServiceRefused = 51 "service_refused";
     ServiceAnswer = 52 "service_answer";
@@ -373,13 +375,19 @@ impl From<AskError> for Failure {
 
 impl From<HomeError> for Failure {
     fn from(error: HomeError) -> Self {
-        match &error {
+        Self::from(&error)
+    }
+}
+
+impl From<&HomeError> for Failure {
+    fn from(error: &HomeError) -> Self {
+        match error {
             HomeError::File { path, .. } => {
-                Kind::File.failure().text("path", path.display().to_string()).because(&error)
+                Kind::File.failure().text("path", path.display().to_string()).because(error)
             }
-            HomeError::DeviceDamaged => Kind::DeviceFile.failure().because(&error),
+            HomeError::DeviceDamaged => Kind::DeviceFile.failure().because(error),
             HomeError::Damaged { path } => {
-                Kind::FileDamaged.failure().text("path", path.display().to_string()).because(&error)
+                Kind::FileDamaged.failure().text("path", path.display().to_string()).because(error)
             }
             HomeError::NoProfile => Kind::NoProfile.failure(),
             HomeError::NoSession => Kind::NoSession.failure(),

@@ -8,6 +8,7 @@ use kartenbund::client::Step;
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{LoggedIn, LoginError};
 use kartenbund::client::service::Service as Remote;
+use kartenbund::client::session::OpenSession;
 use kartenbund::jose::{Es256, Message};
 use kartenbund::protocol::api::{ApprovalAnswer, ConfigurationAnswer, DecisionAnswer};
 use kartenbund::protocol::application::ApplicationType;
@@ -20,13 +21,13 @@ use super::*;
 type Answer = (u16, Vec<u8>);
 
 /// Sits between client and service, and hands on what it likes.
-struct Liar {
+pub(crate) struct Liar {
     address: String,
 }
 
 impl Liar {
     /// `lie` gets the path that was asked for and the service's answer.
-    fn before(world: &World, lie: impl Fn(&str, Answer) -> Answer + Send + 'static) -> Self {
+    pub(crate) fn before(world: &World, lie: impl Fn(&str, Answer) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let service = world.address.clone();
@@ -40,10 +41,10 @@ impl Liar {
     }
 
     /// The same computer with the same session, on the line the liar sits in.
-    fn deceives(&self, computer: &Computer) -> Computer {
+    pub(crate) fn deceives(&self, computer: &Computer) -> Computer {
         let LoggedIn { home, profile, .. } = &computer.here;
-        let token = home.session(computer.clock.now()).unwrap().access_token;
-        let service = Remote::at(&self.address).unwrap().with_token(token);
+        let session = OpenSession::resume(home.clone(), profile.clone(), computer.clock.of_client()).unwrap();
+        let service = Remote::at(&self.address).unwrap().with_session(session);
         let here = LoggedIn { home: home.clone(), profile: profile.clone(), service };
         Computer { here, clock: computer.clock.clone() }
     }
@@ -62,7 +63,7 @@ fn hand_on(line: TcpStream, service: &str, lie: &impl Fn(&str, Answer) -> Answer
         let Some((name, value)) = header.trim_end().split_once(": ") else { break };
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap(),
-            "authorization" | "content-type" => forwarded = forwarded.header(name, value),
+            "authorization" | "content-type" | "dpop" => forwarded = forwarded.header(name, value),
             _ => {}
         }
     }

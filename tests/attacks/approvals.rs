@@ -179,7 +179,7 @@ fn what_is_decided_takes_nothing_more_whatever_is_sent() {
 fn a_decision_sent_after_the_end_is_too_late_even_when_it_was_signed_just_now() {
     let world = World::new();
     let mut forgery = Forgery::new(&world);
-    world.sql("UPDATE session SET expires_at = expires_at + 100000").unwrap();
+    world.stretch_sessions();
     world.clock.advance(900);
     (forgery.decision.iat, forgery.decision.exp) = (world.clock.now(), world.clock.now() + 60);
     assert_eq!(refusal(forgery.send(forgery.signed())), code("approval_expired"));

@@ -2,7 +2,8 @@
 
 use std::fmt::Debug;
 
-use kartenbund::protocol::api::{LoginAnswer, LoginRequest};
+use kartenbund::client::session::{Session, SessionKey, Tokens};
+use kartenbund::protocol::api::{LoginRequest, TokenAnswer, TokenRequest};
 use kartenbund::protocol::application::Application;
 use kartenbund::protocol::registration::Expected;
 
@@ -41,8 +42,19 @@ fn no_message_prints_what_is_in_it() {
         kvnr: kvnr(ERIKA),
     };
     let token = base64url::encode(&[7; 32]);
-    let login = LoginRequest { kvnr: ERIKA.to_owned(), password: typed("geheim-und-lang") };
-    let logged_in = LoginAnswer { access_token: typed(&token), token_type: "Bearer".to_owned(), expires_in: 900 };
+    let client_name = Some("Computer der Erika".to_owned());
+    let login = LoginRequest { kvnr: ERIKA.to_owned(), password: typed("geheim-und-lang"), client_name };
+    let logged_in = || TokenAnswer {
+        access_token: typed(&token),
+        token_type: "DPoP".to_owned(),
+        expires_in: 300,
+        refresh_token: Some(typed(&token)),
+        session_expires_in: 900,
+        must_change_password: false,
+    };
+    let renewal = TokenRequest { refresh_token: typed(&token) };
+    let session = Session { key: SessionKey::new(&mut rng()), tokens: Some(Tokens::new(logged_in(), 1, 0)) };
+    let secret = serde_json::to_value(&session).unwrap()["key"].as_str().unwrap().to_owned();
     let announced = RegistrationRequest {
         method: BindingMethod::Card,
         jkt: attempt.challenge.jkt,
@@ -51,9 +63,11 @@ fn no_message_prints_what_is_in_it() {
     };
     let decided = DecisionRequest { device_id: [1; 16].into(), decision: request.pop.clone() };
     let signed = ChallengeAnswer { challenge: request.pop.clone() };
-    let all: [&dyn Debug; 24] = [
+    let all: [&dyn Debug; 26] = [
         &login,
-        &logged_in,
+        &logged_in(),
+        &renewal,
+        &session,
         &announced,
         &answer,
         &answer.device,
@@ -83,8 +97,19 @@ fn no_message_prints_what_is_in_it() {
         panic!("the fixtures")
     };
     let serial = attempt.certificate.serial.clone();
-    let texts =
-        [ERIKA, "Das war", "geheim", &token, "Erika", "stermann", "Attacker", "Mustermann", "Musterkasse", &serial];
+    let texts = [
+        ERIKA,
+        "Das war",
+        "geheim",
+        &token,
+        &secret,
+        "Erika",
+        "stermann",
+        "Attacker",
+        "Mustermann",
+        "Musterkasse",
+        &serial,
+    ];
     let applied = [&bank.iban, &bank.account_holder, &address.city, address.street.as_ref().unwrap()];
     for text in texts.into_iter().chain(applied.map(String::as_str)) {
         assert!(!shown.contains(text), "{text}");

@@ -16,11 +16,12 @@ fn send(world: &World, request: &[u8]) -> (u16, String, serde_json::Value) {
     (status, head.to_lowercase(), serde_json::from_str(body).unwrap_or_default())
 }
 
-fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
+fn request(method: &str, path: &str, computer: &Computer, body: &str) -> Vec<u8> {
     let length = body.len();
+    let headers: String =
+        computer.headers(method, path).iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     format!(
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n\
-         Content-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
 }
@@ -29,9 +30,6 @@ fn request(method: &str, path: &str, token: &str, body: &str) -> Vec<u8> {
 fn every_error_is_a_problem_with_a_code() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
-    let session = std::fs::read_to_string(computer.here.home.folder().join("session.json")).unwrap();
-    let session: serde_json::Value = serde_json::from_str(&session).unwrap();
-    let token = session["access_token"].as_str().unwrap();
     let long = "x".repeat(128 * 1024 + 1);
     let cases = [
         ("GET", "/v1/approvals/%ff", "", 400, "malformed_request"),
@@ -52,7 +50,7 @@ fn every_error_is_a_problem_with_a_code() {
         ("DELETE", "/openapi.json", "", 405, "method_not_allowed"),
     ];
     for (method, path, body, status, code) in cases {
-        let (answered, head, problem) = send(&world, &request(method, path, token, body));
+        let (answered, head, problem) = send(&world, &request(method, path, &computer, body));
         let what = format!("{method} {path}: {head}");
         assert_eq!(answered, status, "{what}");
         assert!(head.contains("content-type: application/problem+json"), "{what}");
@@ -60,7 +58,8 @@ fn every_error_is_a_problem_with_a_code() {
         assert!(problem["trace_id"].is_string(), "{what}");
         assert_eq!(head.contains("\r\nallow: "), status == 405, "{what}");
     }
-    let (answered, head, problem) = send(&world, &request("GET", "/v1/approvals/%ff", "wrong", ""));
+    let without = b"GET /v1/approvals/%ff HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let (answered, head, problem) = send(&world, without);
     assert_eq!((answered, &problem["code"]), (401, &json!("token_invalid")), "{head}");
 }
 
@@ -80,7 +79,8 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
             assert!(has("401") != is_open || path == "/v1/login", "{what}");
             assert_eq!(has("400"), operation.get("requestBody").is_some() || path.contains('{'), "{what}");
             assert_eq!(has("413"), operation.get("requestBody").is_some(), "{what}");
-            let is_limited = method == "post" && ["/v1/registrations", "/v1/applications"].contains(&path.as_str());
+            let is_limited =
+                method == "post" && ["/v1/registrations", "/v1/applications", "/v1/token"].contains(&path.as_str());
             assert_eq!(has("429"), is_limited, "{what}");
             for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
                 let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];
@@ -88,5 +88,5 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
             }
         }
     }
-    assert_eq!(operations, 19);
+    assert_eq!(operations, 22);
 }

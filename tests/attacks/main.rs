@@ -23,6 +23,7 @@ mod proofs;
 mod registration;
 mod rsa;
 mod service;
+mod sessions;
 mod texts;
 
 pub(crate) use common::*;

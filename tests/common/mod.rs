@@ -14,16 +14,18 @@ use std::sync::{Arc, Mutex};
 use kartenbund::client::home::Home;
 use kartenbund::client::login::{self, LoggedIn, LoginError};
 use kartenbund::client::register::{RegisterError, Wish, register};
-use kartenbund::client::service::Service as Remote;
+use kartenbund::client::service::{Service as Remote, ServiceError};
+use kartenbund::client::session::{SessionKey, Tokens};
 use kartenbund::client::{AskError, KeypadEntry, Notice, Step, Surroundings, Ui};
 use kartenbund::egk::ApduLength;
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::identity::vsd::Address;
 use kartenbund::pki::{Anchors, Issuer, TestAnchors};
 use kartenbund::protocol::NumericDate;
-use kartenbund::protocol::api::{ApplicationAccepted, DeviceAnswer, DevicesAnswer};
+use kartenbund::protocol::api::{ApplicationAccepted, DeviceAnswer, DevicesAnswer, LoginRequest, TokenAnswer};
 use kartenbund::protocol::application::{Application, BankAccount};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
+use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::reader::CardChannel;
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
 use kartenbund::server::{Code, Database, ImportError, ImportReport, Service, Settings};
@@ -93,6 +95,12 @@ impl ManualClock {
 
     pub fn advance(&self, seconds: i64) {
         self.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// The same clock for a session of the client.
+    pub fn of_client(&self) -> kartenbund::client::session::Clock {
+        let clock = self.clone();
+        Arc::new(move || clock.now())
     }
 }
 
@@ -173,6 +181,18 @@ impl World {
             let _ = stopped.await;
         }));
         Self { database, address, clock, folder, service, runtime, stop: Some(stop), served: Some(served) }
+    }
+
+    /// Another process of the same service: it has the keys, the database and the name of this one.
+    pub fn second_process(&self) -> Self {
+        let database = match &self.database {
+            TestDatabase::Sqlite => TestDatabase::Sqlite,
+            TestDatabase::Postgresql(url) => TestDatabase::Postgresql(typed(url.expose())),
+        };
+        Self::configured(tempfile::tempdir().unwrap(), database, self.clock.clone(), |settings| {
+            settings.data = self.folder.path().join("service");
+            settings.issuer.clone_from(&self.address);
+        })
     }
 
     /// Stops answering; everything that was said stays on the disk.
@@ -360,6 +380,17 @@ impl World {
         })
     }
 
+    /// All sessions are as open as if they had been used all the time, for days to come.
+    pub fn stretch_sessions(&self) {
+        self.sql("UPDATE session SET refreshed = refreshed + 1000000, expires_at = expires_at + 1000000").unwrap();
+    }
+
+    /// Asks for tokens with a new key, and keeps nothing.
+    pub fn ask_to_log_in(&self, request: &LoginRequest) -> Result<TokenAnswer, ServiceError> {
+        let key = SessionKey::new(&mut rng());
+        self.remote().ask_for_tokens("/v1/login", &self.address, request, &key, self.clock.now())
+    }
+
     /// Logs a person in on a computer of her own.
     pub fn log_in(&self, person: &str, password: &str) -> Computer {
         self.try_log_in(&self.folder.path().join(format!("computer-{person}")), person, password).unwrap()
@@ -372,7 +403,7 @@ impl World {
         let now = move || clock.now();
         let mut around = Surroundings { ui: &mut script, rng: &mut rng(), clock: &now };
         login::login(&home, &self.remote(), kvnr(person), &mut around)?;
-        Ok(Computer { here: login::resume(home, self.clock.now())?, clock: self.clock.clone() })
+        Ok(Computer { here: login::resume(home, self.clock.of_client())?, clock: self.clock.clone() })
     }
 
     /// A member with a registered computer.
@@ -429,6 +460,19 @@ impl Computer {
         wish: &Wish,
     ) -> Result<DeviceAnswer, RegisterError> {
         self.with(script, |around| register(&self.here, card, wish, around))
+    }
+
+    /// What the session adds to a request that is put together by hand; to one for tokens, the proof alone.
+    pub fn headers(&self, method: &str, path: &str) -> Vec<(&'static str, String)> {
+        let session = self.here.home.session().unwrap().unwrap();
+        let is_for_tokens = ["/v1/login", "/v1/token"].contains(&path);
+        let tokens = session.tokens.filter(|_| !is_for_tokens);
+        let address = format!("{}{path}", self.here.profile.service);
+        let access_token = tokens.as_ref().map(Tokens::access_token);
+        let request = ProvenRequest { method, address: &address, access_token };
+        let proof = session.key.prove(request, self.clock.now()).unwrap().to_str().unwrap().to_owned();
+        let token = access_token.map(|token| ("Authorization", format!("DPoP {}", token.expose())));
+        token.into_iter().chain([("DPoP", proof)]).collect()
     }
 
     pub fn devices(&self) -> Vec<DeviceAnswer> {

@@ -102,8 +102,7 @@ fn the_audit_is_read_line_by_line_and_is_a_chain() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path(), "");
     for _ in 0..3 {
-        let login = Client::new().post(format!("{}/v1/login", process.url));
-        login.body(r#"{"kvnr":"A123456780","password":"wrong"}"#).send().unwrap();
+        process.refuse_login().unwrap();
     }
     let read =
         |query: &str| call("get", &format!("{}/admin/v1/audit{query}", process.admin), Some(TOKEN)).text().unwrap();
@@ -120,8 +119,7 @@ fn the_audit_is_read_line_by_line_and_is_a_chain() {
 fn prometheus_reads_what_happened() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path(), "");
-    let login = Client::new().post(format!("{}/v1/login", process.url));
-    login.body(r#"{"kvnr":"A123456780","password":"wrong"}"#).send().unwrap();
+    process.refuse_login().unwrap();
     call("BREW", &format!("{}/v1/devices/A123456780", process.url), None);
     let answer = call("get", &format!("{}/metrics", process.admin), Some(TOKEN));
     assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -7,6 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use kartenbund::client::service::{Service, ServiceError};
+use kartenbund::client::session::SessionKey;
+use kartenbund::protocol::api::LoginRequest;
+use time::OffsetDateTime;
+
+use super::common::{rng, typed};
+
 pub(crate) const TOKEN: &str = "8f2c0d3e5b7a91c64d20e8f7b3a5961c";
 /// What `printf %s TOKEN | sha256sum` writes.
 const TOKEN_SHA256: &str = "f52f31d4c95d2d10495a93715aef1ffa371e1776f13721bdaeaf1108620dcb55";
@@ -126,6 +133,18 @@ impl Process {
         };
         let (admin, url) = (line("operators on "), line("listening on "));
         Self { child, url, admin, log }
+    }
+
+    /// Somebody tries to log in, and is refused.
+    pub(crate) fn refuse_login(&self) -> Result<(), ServiceError> {
+        let (kvnr, password) = ("A123456780".to_owned(), typed("wrong"));
+        let request = LoginRequest { kvnr, password, client_name: None };
+        let (key, now) = (SessionKey::new(&mut rng()), OffsetDateTime::now_utc().unix_timestamp());
+        match Service::at(&self.url)?.ask_for_tokens("/v1/login", &self.url, &request, &key, now) {
+            Err(error) if error.is_refused_with("login_failed") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => panic!("nobody has this password"),
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

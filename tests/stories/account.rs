@@ -1,5 +1,8 @@
 //! Accounts, sessions, and what the service keeps and shows.
 
+use kartenbund::client::home::Profile;
+use kartenbund::client::session::OpenSession;
+
 use super::*;
 
 #[test]
@@ -9,8 +12,8 @@ fn unknown_account_wrong_password_and_a_wrong_one_too_early_get_the_same_answer(
     let early = HEADER.to_owned() + &format!("{MAX},Max,Mustermann,1990-01-01,Weg,1,12345,Ort,D,2026-11-24\n");
     let early = world.import(&early)[0].1.clone();
     let login = |person: &str, password: &str| {
-        let request = LoginRequest { kvnr: person.to_owned(), password: typed(password) };
-        world.remote().call::<_, LoginAnswer>(Method::POST, "/v1/login", &request)
+        let request = LoginRequest { kvnr: person.to_owned(), password: typed(password), client_name: None };
+        world.ask_to_log_in(&request)
     };
     assert_eq!(refusal(login("K220635158", &password)), "login_failed");
     assert_eq!(refusal(login(ERIKA, "wrong")), "login_failed");
@@ -29,8 +32,8 @@ fn an_insurance_number_with_a_tail_is_refused_with_a_hint() {
         ("A123456781", "check_digit"),
         ("12", "shape"),
     ] {
-        let request = LoginRequest { kvnr: typed_number.to_owned(), password: typed("x") };
-        match world.remote().call::<_, LoginAnswer>(Method::POST, "/v1/login", &request) {
+        let request = LoginRequest { kvnr: typed_number.to_owned(), password: typed("x"), client_name: None };
+        match world.ask_to_log_in(&request) {
             Err(ServiceError::Refused { code, detail, .. }) => {
                 assert_eq!((code.as_str(), detail.as_deref()), ("kvnr_invalid", Some(hint)));
             }
@@ -40,24 +43,19 @@ fn an_insurance_number_with_a_tail_is_refused_with_a_hint() {
 }
 
 #[test]
-fn a_session_ends_after_a_quarter_of_an_hour_and_by_logging_out() {
+fn whoever_logs_out_is_out_and_nobody_else() {
     let world = World::new();
-    let password = world.member(ERIKA);
-    let computer = world.log_in(ERIKA, &password);
-    world.clock.advance(899);
-    assert!(computer.here.service.get::<serde_json::Value>("/v1/devices").is_ok());
-    world.clock.advance(1);
-    assert_eq!(refusal(computer.here.service.get::<serde_json::Value>("/v1/devices")), "token_invalid");
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let max = world.log_in(MAX, &world.member(MAX));
+    login::logout(computer.here.home.clone(), world.clock.of_client()).unwrap();
+    assert_eq!(refusal(computer.here.service.get::<serde_json::Value>("/v1/devices")), "session_ended");
     assert!(matches!(
-        login::resume(computer.here.home.clone(), world.clock.now()),
+        login::resume(computer.here.home.clone(), world.clock.of_client()),
         Err(LoginError::Home(HomeError::NoSession))
     ));
-
-    let computer = world.log_in(ERIKA, &password);
-    let max = world.log_in(MAX, &world.member(MAX));
-    login::logout(computer.here.home.clone(), world.clock.now()).unwrap();
-    assert_eq!(refusal(computer.here.service.get::<serde_json::Value>("/v1/devices")), "token_invalid");
     assert!(max.here.service.get::<serde_json::Value>("/v1/devices").is_ok(), "he has not logged out");
+    let again = login::logout(computer.here.home.clone(), world.clock.of_client());
+    assert!(matches!(again, Err(LoginError::Home(HomeError::NoSession))));
 }
 
 #[test]
@@ -65,18 +63,18 @@ fn logging_out_where_the_service_does_not_answer_is_told_and_forgets_here() {
     let mut world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
     world.stop();
-    let told = login::logout(computer.here.home.clone(), world.clock.now());
+    let told = login::logout(computer.here.home.clone(), world.clock.of_client());
     assert!(matches!(told, Err(LoginError::Service(ServiceError::Unreachable(_)))));
-    assert!(matches!(computer.here.home.session(world.clock.now()), Err(HomeError::NoSession)));
+    assert!(!computer.here.home.has_session(world.clock.now()));
 }
 
 #[test]
 fn an_endless_password_is_not_even_looked_at() {
     let world = World::new();
     let login = |length: usize| {
-        let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&"x".repeat(length)) };
-        let answer = world.remote().call::<_, LoginAnswer>(Method::POST, "/v1/login", &request);
-        assert_eq!(refusal(answer), "login_failed");
+        let password = typed(&"x".repeat(length));
+        let request = LoginRequest { kvnr: ERIKA.to_owned(), password, client_name: None };
+        assert_eq!(refusal(world.ask_to_log_in(&request)), "login_failed");
         world.audited("session.refused")
     };
     assert_eq!(login(1024), 1);
@@ -93,12 +91,9 @@ fn a_restart_forgets_nothing() {
     let database = std::mem::replace(&mut world.database, TestDatabase::Sqlite);
     let again = World::configured(folder, database, world.clock.clone(), |_| ());
     // The port is another one, and so is the service's name: what the first life signed stays as it was.
-    let token = std::fs::read_to_string(computer.here.home.folder().join("session.json"));
-    let token = token.or_else(|_| {
-        std::fs::read_to_string(again.folder.path().join(format!("computer-{ERIKA}")).join("session.json"))
-    });
-    let token: serde_json::Value = serde_json::from_str(&token.unwrap()).unwrap();
-    let remote = Remote::at(&again.address).unwrap().with_token(typed(token["access_token"].as_str().unwrap()));
+    let profile = Profile { service: again.address.clone(), ..computer.here.profile.clone() };
+    let session = OpenSession::resume(computer.here.home.clone(), profile, world.clock.of_client()).unwrap();
+    let remote = again.remote().with_session(session);
     assert_eq!(remote.configuration().unwrap().jwk, computer.here.profile.service_key, "the key stays");
     let path = format!("/v1/approvals/{}", accepted.approval_id);
     assert_eq!(remote.get::<ApprovalAnswer>(&path).unwrap().approval.state, "pending");
@@ -225,6 +220,9 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/registrations/{id}",
             "/v1/registrations/{id}/challenge",
             "/v1/registrations/{id}/evidence",
+            "/v1/sessions",
+            "/v1/sessions/{id}",
+            "/v1/token",
         ]
     );
     assert_eq!(refusal(world.remote().get::<serde_json::Value>("/v1/nothing")), "not_found");
@@ -234,9 +232,16 @@ fn the_openapi_document_names_every_endpoint() {
 #[test]
 fn every_error_is_problem_json_with_a_stable_code_and_a_trace_id() {
     let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
     let http = reqwest::blocking::Client::new();
-    let post =
-        |path: &str, body: &'static str| http.post(format!("{}{path}", world.address)).body(body).send().unwrap();
+    let send = |request: reqwest::blocking::RequestBuilder, headers: Vec<(&str, String)>| {
+        headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)).send().unwrap()
+    };
+    let post = |path: &str, body: String| {
+        let headers = if path == "/v1/login" { computer.headers("POST", path) } else { Vec::new() };
+        send(http.post(format!("{}{path}", world.address)).body(body), headers)
+    };
+    let post = |path: &str, body: &str| post(path, body.to_owned());
     for (answer, status, code) in [
         (post("/v1/login", "{"), 400, "malformed_request"),
         (post("/v1/login", r#"{"kvnr":"A123456780","kvnr":"A123456780","password":"x"}"#), 400, "malformed_request"),
@@ -261,7 +266,7 @@ fn every_error_is_problem_json_with_a_stable_code_and_a_trace_id() {
     let long = |length: usize| {
         let body = format!(r#"{{"kvnr":"A123456780","password":"x"{}}}"#, " ".repeat(length - 36));
         assert_eq!(body.len(), length);
-        http.post(format!("{}/v1/login", world.address)).body(body).send().unwrap().status().as_u16()
+        post("/v1/login", &body).status().as_u16()
     };
     assert_eq!((long(128 * 1024), long(128 * 1024 + 1)), (401, 413));
     let health = http.get(format!("{}/healthz", world.address)).send().unwrap();
@@ -269,15 +274,16 @@ fn every_error_is_problem_json_with_a_stable_code_and_a_trace_id() {
 }
 
 #[test]
-fn the_token_is_256_bits_and_kept_as_its_hash() {
+fn tokens_are_kept_nowhere_and_passwords_as_their_hash() {
     let world = World::new();
     let password = world.member(ERIKA);
-    let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&password) };
-    let answer: LoginAnswer = world.remote().call(Method::POST, "/v1/login", &request).unwrap();
-    assert_eq!(kartenbund::jose::base64url::decode(answer.access_token.expose()).unwrap().len(), 32);
-    assert_eq!((answer.token_type.as_str(), answer.expires_in), ("Bearer", 900));
-    let kept = world.column("SELECT token_sha256 FROM session");
-    assert_eq!(kept, [kartenbund::protocol::Sha256Hash::of(answer.access_token.expose().as_bytes()).to_string()]);
+    let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&password), client_name: None };
+    let answer = world.ask_to_log_in(&request).unwrap();
+    assert_eq!((answer.token_type.as_str(), answer.expires_in, answer.session_expires_in), ("DPoP", 300, 900));
+    assert!(!answer.must_change_password);
+    let row = "session_id || state || method || jkt || COALESCE(client_name, '')";
+    let kept = world.column(format!("SELECT {row} FROM session")).remove(0);
+    assert!(!kept.contains(answer.access_token.expose()) && !kept.contains(answer.refresh_token.unwrap().expose()));
     let hashes = world.column("SELECT phc FROM password");
     assert!(hashes[0].starts_with("$argon2id$v=19$m=65536,t=3,p=1$"));
 }

@@ -135,7 +135,7 @@ fn an_account_closes_after_the_days_that_follow_the_last_of_membership_and_can_b
         assert_eq!(refused, "account_closed");
     }
     assert_eq!(world.suspend(ERIKA), Err(Code::AccountState));
-    login::logout(computer.here.home.clone(), world.clock.now()).unwrap();
+    login::logout(computer.here.home.clone(), world.clock.of_client()).unwrap();
     assert_eq!(refused_login(&world, ERIKA, "wrong-password"), code("login_failed"));
 }
 

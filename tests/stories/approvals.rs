@@ -119,7 +119,7 @@ fn what_is_over_cannot_be_cancelled() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
-    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.stretch_sessions();
     world.clock.advance(900);
     let path = format!("/v1/applications/{}", accepted.application_id);
     let late = computer.here.service.call::<_, ApplicationAnswer>(Method::DELETE, &path, &json!({}));
@@ -234,7 +234,7 @@ fn only_three_applications_wait_and_ten_come_in_a_day() {
     assert_eq!(refusal(apply()), "too_many_applications");
     approve(&max, &his);
     max.apply(&new_address());
-    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.stretch_sessions();
     world.clock.advance(24 * 60 * 60);
     apply().unwrap();
 }
@@ -246,12 +246,13 @@ fn applications_that_nobody_decided_make_room_when_their_time_is_over() {
     for _ in 0..3 {
         computer.apply(&new_address());
     }
-    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.stretch_sessions();
     world.clock.advance(900);
     computer.apply(&new_address());
     let approvals: ApprovalsAnswer = computer.here.service.get("/v1/approvals").unwrap();
     let states: Vec<_> = approvals.approvals.iter().map(|approval| approval.state.as_str()).collect();
     assert_eq!(states, ["pending", "expired", "expired", "expired"], "newest first");
+    world.stretch_sessions();
     world.clock.advance(900);
     let approvals: ApprovalsAnswer = computer.here.service.get("/v1/approvals").unwrap();
     assert_eq!(approvals.approvals[0].state, "expired", "a list does not tell of yesterday");
@@ -271,7 +272,7 @@ fn what_one_person_changes_is_hers_alone() {
     let bank = erika.apply(&new_bank_account());
     approve(&erika, &bank);
     assert_eq!(world.count("SELECT COUNT(*) FROM application WHERE evidence IS NULL"), 1, "his is not decided");
-    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.stretch_sessions();
     let (_, document) = kartenbund::client::approve::fetch(&max.here, his.approval_id).unwrap();
     assert_eq!(document.change.rows()[0].old, Some("Weg"), "what is old is his");
     world.clock.advance(24 * 60 * 60);

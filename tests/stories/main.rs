@@ -18,6 +18,7 @@ mod passwords;
 mod recovery;
 mod registering;
 mod scenarios;
+mod sessions;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};
@@ -26,13 +27,11 @@ use kartenbund::client::card_pin::PinRefusal;
 use kartenbund::client::home::{Binding, Device, Home, HomeError};
 use kartenbund::client::login::{self, LoginError};
 use kartenbund::client::register::{CardRefusal, RegisterError, Wish};
-use kartenbund::client::service::{Service as Remote, ServiceError};
+use kartenbund::client::service::ServiceError;
 use kartenbund::client::{Notice, Step};
 use kartenbund::egk::{ApduLength, EgkError};
 use kartenbund::protocol::BindingLevel;
-use kartenbund::protocol::api::{
-    ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, DecisionAnswer, LoginAnswer, LoginRequest,
-};
+use kartenbund::protocol::api::{ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, DecisionAnswer, LoginRequest};
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{Bundle, LinkResult, RestsOn};
 use kartenbund::reader::{CardChannel, ChannelError};
@@ -121,15 +120,15 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> St
     }
 }
 
-/// Time passes and the session ends; the person logs in again. The clock of her computer goes with the service's.
+/// Time passes, and the session is as open as if the person had gone on using it. The clock of her computer goes with the service's.
 pub(crate) fn relog(world: &World, computer: &Computer, seconds: i64) -> Computer {
     world.clock.advance(seconds);
-    world.sql("UPDATE session SET expires_at = expires_at + 1000000").unwrap();
+    world.stretch_sessions();
     let session = computer.here.home.folder().join("session.json");
     let text = std::fs::read_to_string(&session).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    value["expires_at"] = json!(world.clock.now() + 900);
+    value["tokens"]["ends_at"] = json!(world.clock.now() + 900);
     std::fs::write(&session, value.to_string()).unwrap();
-    let here = login::resume(computer.here.home.clone(), world.clock.now()).unwrap();
+    let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
     Computer { here, clock: world.clock.clone() }
 }

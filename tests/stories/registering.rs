@@ -369,7 +369,7 @@ fn a_clock_that_is_wrong_is_told_and_allowed_for() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
     let slow = ManualClock::at(NOW - time::Duration::hours(3));
-    let here = login::resume(Home::at(computer.here.home.folder().to_owned()), slow.now()).unwrap();
+    let here = login::resume(Home::at(computer.here.home.folder().to_owned()), slow.of_client()).unwrap();
     let computer = Computer { here, clock: slow };
     let mut script = Script::default();
     computer.register_as(&mut card(ERIKA), &mut script, &wish()).unwrap();

@@ -1,6 +1,7 @@
 //! `login`, `register`, `devices`, `apply`, `approvals`: what a person does with the account.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use etcetera::AppStrategy as _;
 use kartenbund::client::Surroundings;
@@ -9,6 +10,7 @@ use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::register::{self, Wish};
 use kartenbund::client::service::Service;
+use kartenbund::client::session::Clock;
 use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DevicesAnswer,
@@ -47,6 +49,11 @@ pub(crate) fn home(folder: Option<PathBuf>) -> Result<Home, Failure> {
 
 pub(crate) fn now() -> NumericDate {
     OffsetDateTime::now_utc().unix_timestamp()
+}
+
+/// The clock of this computer.
+pub(crate) fn clock() -> Clock {
+    Arc::new(now)
 }
 
 /// Does `work` with a terminal that takes `answers`.
@@ -99,7 +106,7 @@ pub(crate) fn login(home: Home, args: LoginArgs, output: &Output) -> Result<(), 
 }
 
 pub(crate) fn logout(home: Home, output: &Output) -> Result<(), Failure> {
-    login::logout(home, now())?;
+    login::logout(home, clock())?;
     output.result(&json!({}), [output.texts.get("done-logout")])
 }
 
@@ -109,7 +116,7 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     if !is_plain_text(&name) {
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
     }
-    let here = login::resume(home, now())?;
+    let here = login::resume(home, clock())?;
     let wish = Wish { name, replace: args.replace, length: length(&args.card) };
     let (allow_last_try, no_keypad) = (args.allow_last_try, args.no_keypad);
     let answers = Answers { allow_last_try, no_keypad, can: can(&args.card), ..pins(&args.pin)? };
@@ -125,7 +132,7 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
 }
 
 pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Output) -> Result<(), Failure> {
-    let here = login::resume(home, now())?;
+    let here = login::resume(home, clock())?;
     let own = match here.home.device() {
         Ok(device) => device.device_id(),
         Err(HomeError::NoDevice) => None,
@@ -165,7 +172,7 @@ fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) ->
 }
 
 pub(crate) fn apply(home: Home, command: ApplyCommand, output: &Output) -> Result<(), Failure> {
-    let here = login::resume(home, now())?;
+    let here = login::resume(home, clock())?;
     let application = match command {
         ApplyCommand::Address { street, house_number, postal_code, city, country, supplement } => {
             Application::Address(Address { street, house_number, postal_code, city, country, supplement })
@@ -191,7 +198,7 @@ pub(crate) fn apply(home: Home, command: ApplyCommand, output: &Output) -> Resul
 }
 
 pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &Output) -> Result<(), Failure> {
-    let here = login::resume(home, now())?;
+    let here = login::resume(home, clock())?;
     match command.unwrap_or(ApprovalsCommand::List) {
         ApprovalsCommand::List => {
             let answer: ApprovalsAnswer = here.service.get("/v1/approvals")?;

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let remote = Remote::at(&address)?;
     let kvnr = Kvnr::typed(KVNR)?;
     login::login(&home, &remote, kvnr, &mut around)?;
-    let here = login::resume(home, clock())?;
+    let here = login::resume(home, Arc::new(clock))?;
 
     let device = if args.pcsc {
         in_virtual_reader(&mut card, &args.vpcd, |channel, reader| {

@@ -13,8 +13,8 @@ use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::Terminal;
 use serde::Serialize;
 use serde_json::json;
-use time::OffsetDateTime;
 
+use crate::account::clock;
 use crate::args::EvidenceCommand;
 use crate::output::{Output, file_failure, read_file};
 
@@ -34,7 +34,7 @@ pub(crate) fn run(
 
 /// Fetches the evidence for an approval or a device; without one, for this computer's binding.
 fn export(home: Home, id: Option<String>, out: &Path, output: &Output) -> Result<(), Failure> {
-    let here = login::resume(home, OffsetDateTime::now_utc().unix_timestamp())?;
+    let here = login::resume(home, clock())?;
     let id = match id {
         Some(id) => id,
         None => here.home.device()?.device_id().ok_or(HomeError::NoDevice)?.to_string(),

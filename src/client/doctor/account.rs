@@ -95,7 +95,7 @@ fn ask(profile: &Profile, home: &Home, now: NumericDate) -> Result<Answer, Servi
     if configuration.jwk != profile.service_key {
         return Err(ServiceError::KeyChanged);
     }
-    Ok(Answer { skew: configuration.iat.saturating_sub(now), has_session: home.session(now).is_ok() })
+    Ok(Answer { skew: configuration.iat.saturating_sub(now), has_session: home.has_session(now) })
 }
 
 impl KeyStore {

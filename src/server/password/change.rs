@@ -56,7 +56,7 @@ pub(in crate::server) async fn set(
     }
     hashed.keep(&mut tx, account.id, now).await?;
     initial::void(&mut tx, &account).await?;
-    session::end_all_but(&mut tx, &account, Some(&session)).await?;
+    session::end_all_but(&service, &mut tx, &account, Some(session.id), now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -23,6 +23,7 @@ impl From<&ServiceError> for Failure {
             ServiceError::Unreachable(_) => Kind::ServiceUnreachable,
             ServiceError::Malformed | ServiceError::Contradiction(_) => Kind::ServiceAnswer,
             ServiceError::KeyChanged => Kind::ServiceKeyChanged,
+            ServiceError::Home(error) => return error.into(),
         };
         kind.failure().because(error)
     }
@@ -75,6 +76,8 @@ fn refused(code: &str) -> Kind {
         "old_password_wrong" => Kind::OldPasswordWrong,
         "initial_password_ended" => Kind::InitialPasswordEnded,
         "token_invalid" => Kind::NoSession,
+        "session_ended" => Kind::SessionEnded,
+        "password_first" => Kind::PasswordFirst,
         "kvnr_invalid" => Kind::InputInvalid,
         "no_device" => Kind::NoDevice,
         "not_found" => Kind::NotFound,

@@ -299,6 +299,16 @@ error-initial-password-ended = { $detail ->
     .remedy = Fordern Sie einen neuen Brief an, oder melden Sie sich mit der Gesundheitskarte an. Haben Sie es nicht selbst benutzt, rufen Sie Ihre Krankenkasse an.
 error-no-session = Sie sind nicht angemeldet, oder die Anmeldung ist abgelaufen.
     .remedy = Melden Sie sich an: „kartenbund login“.
+error-session-ended = { $detail ->
+        [reused] Ihre Anmeldung wurde beendet: Jemand anderes hat die Anmeldedaten dieses Computers benutzt.
+       *[ended] Ihre Anmeldung wurde beendet, von Ihnen auf einem anderen Computer oder durch ein neues Passwort.
+    }
+    .remedy = { $detail ->
+        [reused] Prüfen Sie diesen Computer auf fremde Programme und Zugriffe. Melden Sie sich dann neu an („kartenbund login“), ändern Sie das Passwort, und sagen Sie Ihrer Krankenkasse Bescheid.
+       *[ended] Melden Sie sich neu an: „kartenbund login“. Waren Sie das nicht, ändern Sie danach das Passwort und sagen Sie Ihrer Krankenkasse Bescheid.
+    }
+error-password-first = Vor allem anderen müssen Sie ein eigenes Passwort wählen.
+    .remedy = Wählen Sie es mit „kartenbund password change“.
 error-no-profile = Auf diesem Computer hat sich noch niemand angemeldet.
     .remedy = Melden Sie sich an: „kartenbund login --service https://…“.
 error-other-account = Dieser Computer ist schon für ein anderes Konto registriert.

@@ -299,6 +299,16 @@ error-initial-password-ended = { $detail ->
     .remedy = Order a new letter, or log in with the health card. If it was not you who used it, call your insurer.
 error-no-session = You are not logged in, or the login has ended.
     .remedy = Log in: "kartenbund login".
+error-session-ended = { $detail ->
+        [reused] Your login was ended: somebody else has used the login data of this computer.
+       *[ended] Your login was ended, by you on another computer or by a new password.
+    }
+    .remedy = { $detail ->
+        [reused] Check this computer for programs and access that are not yours. Then log in again ("kartenbund login"), change the password, and tell your health insurer.
+       *[ended] Log in again: "kartenbund login". If it was not you, change the password afterwards and tell your health insurer.
+    }
+error-password-first = Before anything else you have to choose a password of your own.
+    .remedy = Choose it with "kartenbund password change".
 error-no-profile = Nobody has logged in on this computer yet.
     .remedy = Log in: "kartenbund login --service https://…".
 error-other-account = This computer is registered for another account already.
