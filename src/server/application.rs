@@ -13,7 +13,7 @@ use super::http::{Body, Code, Path, Refusal};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::{Service, random};
+use super::{Service, letter, random};
 use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
 use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, OldNew};
 use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
@@ -222,7 +222,7 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
         ApplicationState::Queued if row.execute_at.is_some_and(|at| at <= now) => {
             match FrozenDocument::from_bytes(row.document.clone()).read() {
                 Ok(document) => {
-                    change_account(&mut tx, row.account_id, &document.change).await?;
+                    change_account(&mut tx, row.account_id, &document.change, now).await?;
                     (Event::ApplicationExecuted, "ok")
                 }
                 Err(_) => {
@@ -241,12 +241,14 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
 }
 
 /// Carries out a change: the account gets the new value.
-async fn change_account(tx: &mut Tx, account_id: i64, change: &Change) -> Result<(), Refusal> {
-    let (update, value) = match change {
-        Change::Address(change) => ("UPDATE account SET address = $2 WHERE account_id = $1", to_json(&change.new)?),
-        Change::Bank(change) => ("UPDATE account SET bank_account = $2 WHERE account_id = $1", to_json(&change.new)?),
-    };
-    sqlx::query(update).bind(account_id).bind(value).execute(&mut **tx).await?;
+async fn change_account(tx: &mut Tx, account_id: i64, change: &Change, now: NumericDate) -> Result<(), Refusal> {
+    match change {
+        Change::Address(change) => letter::change_address(tx, account_id, &to_json(&change.new)?, now).await?,
+        Change::Bank(change) => {
+            let update = sqlx::query("UPDATE account SET bank_account = $2 WHERE account_id = $1");
+            update.bind(account_id).bind(to_json(&change.new)?).execute(&mut **tx).await?;
+        }
+    }
     Ok(())
 }
 

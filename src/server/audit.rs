@@ -2,11 +2,12 @@
 //! in the transaction of what it tells about.
 
 use serde::Serialize;
-use sqlx::AnyConnection;
+use sqlx::{AnyConnection, AssertSqlSafe};
 use thiserror::Error;
 
 use super::http::Refusal;
 use super::states::Event;
+use super::store;
 use crate::jose::json;
 use crate::protocol::{DeviceId, NumericDate, Sha256Hash};
 
@@ -76,22 +77,42 @@ pub(super) async fn append(
     entry: Entry<'_>,
     now: NumericDate,
 ) -> Result<(), AuditError> {
-    let (last, prev_sha256) = head(&mut *connection).await?;
-    let seq = last + 1;
-    let bytes = json::canonical(&Bytes {
-        seq,
-        prev_sha256,
-        ts: now,
-        actor: entry.actor,
-        device_id: entry.device,
-        event: entry.event.as_str(),
-        object: entry.object,
-        result: entry.result,
-        detail: entry.detail,
-    })
-    .map_err(|_| AuditError::Damaged)?;
-    let sha256 = Sha256Hash::of(&bytes).to_string();
-    let insert = sqlx::query("INSERT INTO audit (seq, entry, sha256) VALUES ($1, $2, $3)");
-    insert.bind(seq).bind(bytes).bind(sha256).execute(connection).await?;
+    append_all(connection, [entry], now).await
+}
+
+/// Writes entries, one after the other: many at once take little longer than one.
+pub(super) async fn append_all<'a>(
+    connection: &mut AnyConnection,
+    entries: impl IntoIterator<Item = Entry<'a>>,
+    now: NumericDate,
+) -> Result<(), AuditError> {
+    let (mut seq, mut prev_sha256) = head(&mut *connection).await?;
+    let mut rows = Vec::new();
+    for entry in entries {
+        seq += 1;
+        let bytes = json::canonical(&Bytes {
+            seq,
+            prev_sha256,
+            ts: now,
+            actor: entry.actor,
+            device_id: entry.device,
+            event: entry.event.as_str(),
+            object: entry.object,
+            result: entry.result,
+            detail: entry.detail,
+        })
+        .map_err(|_| AuditError::Damaged)?;
+        prev_sha256 = Sha256Hash::of(&bytes);
+        rows.push((seq, bytes, prev_sha256.to_string()));
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let insert = format!("INSERT INTO audit (seq, entry, sha256) VALUES {}", store::rows(rows.len(), 3));
+    let mut insert = sqlx::query(AssertSqlSafe(insert));
+    for (seq, bytes, sha256) in rows {
+        insert = insert.bind(seq).bind(bytes).bind(sha256);
+    }
+    insert.execute(connection).await?;
     Ok(())
 }

@@ -4,7 +4,6 @@
 
 mod brought;
 pub(super) mod change;
-#[allow(dead_code, reason = "letters make them")]
 pub(super) mod initial;
 mod rules;
 
@@ -188,6 +187,11 @@ pub(super) async fn void(connection: &mut AnyConnection, account: &Account) -> R
     let delete = sqlx::query("DELETE FROM password WHERE account_id = $1");
     delete.bind(account.id).execute(&mut *connection).await?;
     initial::void(connection, account).await
+}
+
+/// Whether this is a hash that a register may bring.
+pub(super) fn is_hash(phc: &str) -> bool {
+    Scheme::of(phc).is_some()
 }
 
 /// Keeps the hash a register brings for an account, and sees to it that comparing costs the same for those without

@@ -1,22 +1,25 @@
-//! The insurer's register of members, imported from CSV. Initial passwords are handed out once.
+//! The insurer's register of members, imported from CSV: streamed, in batches of one transaction each, as often as one
+//! likes. What the register has not changed since the last import is left alone, whatever the person has changed here.
 
+use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
-use serde::Deserialize;
+use csv::StringRecord;
+use sqlx::AssertSqlSafe;
 use thiserror::Error;
 
 use super::account::parse_date;
 use super::audit::{self, AuditError, Entry};
-use super::password::{self, Kept};
 use super::states::{AccountState, Event, States as _};
-use super::{Service, random};
+use super::store::{self, Tx};
+use super::{Service, letter, password};
 use crate::identity::kvnr::{Kvnr, KvnrError};
 use crate::identity::vsd::Address;
-use crate::protocol::application::{Change, OldNew};
-use crate::secret::SecretText;
+use crate::jose::base64url;
+use crate::protocol::application::{Change, OldNew, is_plain_text};
+use crate::protocol::{NumericDate, Sha256Hash};
 
-/// What the header line names, in any order and beside others: the members of [`Row`]. `membership_end` (the last day)
-/// and `password_hash` (of who has a password already) may be there as well.
+/// What the header line names, in any order.
 const COLUMNS: [&str; 10] = [
     "kvnr",
     "given_name",
@@ -29,25 +32,13 @@ const COLUMNS: [&str; 10] = [
     "country",
     "membership_start",
 ];
+/// What it may name beside them.
+const OPTIONAL: [&str; 2] = ["membership_end", "password_hash"];
 
-/// One row.
-#[derive(Deserialize)]
-struct Row {
-    kvnr: String,
-    given_name: String,
-    family_name: String,
-    birth_date: String,
-    street: String,
-    house_number: String,
-    postal_code: String,
-    city: String,
-    country: String,
-    membership_start: String,
-    #[serde(default)]
-    membership_end: Option<String>,
-    #[serde(default)]
-    password_hash: Option<String>,
-}
+/// Rows in a transaction.
+const BATCH: usize = 500;
+/// Bytes of a hash that are kept: two values of a person differ in it.
+const KEPT: usize = 12;
 
 /// Why a row is not taken.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -61,24 +52,47 @@ pub enum Rejected {
     /// A date is not `YYYY-MM-DD`.
     #[error("{0}: not a date YYYY-MM-DD")]
     Date(&'static str),
+    /// Membership ends before it begins.
+    #[error("membership_end: before membership_start")]
+    End,
     /// A name or a part of the address is not plain text, or the postal code is wrong.
     #[error("name or address: not plain text, or a wrong postal code")]
     Text,
-    /// The password hash.
-    #[error("password_hash: neither Argon2id as a PHC string nor bcrypt, or costlier than this service bears")]
+    /// The hash is none that a login can be compared with.
+    #[error("password_hash: neither a PHC string of Argon2id nor bcrypt, or one that is too costly")]
     PasswordHash,
-    /// The account exists; it is left as it is.
-    #[error("the account exists already")]
-    Exists,
+    /// The number stood in a row before.
+    #[error("kvnr: it stands in a row before")]
+    Twice,
 }
 
 /// What became of a file.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportReport {
-    /// Rows that were not taken, with their line.
-    pub rejected: Vec<(u64, Rejected)>,
-    /// How many accounts were made.
+    /// Accounts that were made.
     pub imported: u64,
+    /// Accounts that were there, and that the register has changed.
+    pub changed: u64,
+    /// Accounts that the register has not changed.
+    pub unchanged: u64,
+    /// Rows that were not taken.
+    pub rejected: u64,
+    /// Columns that mean nothing here.
+    pub ignored_columns: Vec<String>,
+}
+
+/// What an import tells while it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum ImportEvent {
+    /// So many bytes of the file are imported.
+    Progress(u64),
+    /// A row is not taken.
+    Rejected {
+        /// Its line in the file.
+        line: u64,
+        /// What is wrong.
+        reason: Rejected,
+    },
 }
 
 /// The import stopped.
@@ -90,125 +104,301 @@ pub enum ImportError {
     /// The header does not name this column, or names it twice.
     #[error("the header does not name {0} once; the columns are {columns}", columns = COLUMNS.join(", "))]
     Header(&'static str),
-    /// The database refused; rows before this one are imported.
+    /// The database refused; rows before this batch are imported.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
-    /// The audit entry could not be written; rows before this one are imported.
+    /// The audit entry could not be written; rows before this batch are imported.
     #[error("the audit entry could not be written")]
     Audit(#[from] AuditError),
-    /// The hash of the password needs 64 MiB of memory.
-    #[error("the initial password could not be hashed: memory is short")]
-    Hash,
-    /// The initial password could not be handed out; its account was not made.
-    #[error("the initial password could not be written")]
-    Output(#[source] std::io::Error),
+}
+
+/// A row that was checked.
+struct Member {
+    line: u64,
+    kvnr: Kvnr,
+    given_name: String,
+    family_name: String,
+    birth_date: String,
+    /// JSON
+    address: String,
+    membership_start: String,
+    /// `None` where the file has no such column.
+    membership_end: Option<Option<String>>,
+    password_hash: Option<String>,
+}
+
+/// An account that a row is about.
+#[derive(sqlx::FromRow)]
+struct Existing {
+    account_id: i64,
+    kvnr: String,
+    register_hashes: Option<String>,
 }
 
 impl Service {
-    /// Imports members, one transaction for each. `hand_out` gets each initial password once, before its account is
-    /// made: nobody is left with an account whose password is lost.
+    /// Imports members, a batch in each transaction. It makes neither passwords nor letters.
     ///
     /// # Errors
-    /// [`ImportError`]; rows before are imported, and importing the file again goes on where it stopped.
+    /// [`ImportError`]; batches before are imported, and importing the file again goes on where it stopped.
     pub async fn import(
         &self,
         file: impl Read,
-        mut hand_out: impl FnMut(&Kvnr, &SecretText) -> std::io::Result<()>,
+        mut tell: impl FnMut(ImportEvent),
     ) -> Result<ImportReport, ImportError> {
         let mut report = ImportReport::default();
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
-        let headers = reader.headers().map_err(ImportError::File)?.clone();
-        for column in COLUMNS {
-            if headers.iter().filter(|name| *name == column).count() != 1 {
-                return Err(ImportError::Header(column));
-            }
-        }
-        for record in reader.records() {
-            let (line, row) = match record {
-                Ok(record) => {
-                    (record.position().map_or(0, csv::Position::line), record.deserialize::<Row>(Some(&headers)))
-                }
+        let columns = Columns::of(reader.headers().map_err(ImportError::File)?, &mut report.ignored_columns)?;
+        let (mut record, mut seen, mut batch) = (StringRecord::new(), HashSet::new(), Vec::with_capacity(BATCH));
+        loop {
+            let line = reader.position().line();
+            let row = match reader.read_record(&mut record) {
+                Ok(false) => break,
+                Ok(true) => columns.member(&record, record.position().map_or(line, csv::Position::line)),
                 Err(error) if error.is_io_error() => return Err(ImportError::File(error)),
-                Err(error) => (error.position().map_or(0, csv::Position::line), Err(error)),
+                Err(error) => Err((error.position().map_or(line, csv::Position::line), Rejected::Columns)),
             };
+            let row = row.and_then(|member| match seen.insert(member.kvnr.clone()) {
+                true => Ok(member),
+                false => Err((member.line, Rejected::Twice)),
+            });
             match row {
-                Err(_) => report.rejected.push((line, Rejected::Columns)),
-                Ok(row) => match self.import_row(row, &mut hand_out).await? {
-                    Ok(()) => report.imported += 1,
-                    Err(rejected) => report.rejected.push((line, rejected)),
-                },
+                Ok(member) => batch.push(member),
+                Err((line, reason)) => {
+                    report.rejected += 1;
+                    tell(ImportEvent::Rejected { line, reason });
+                }
+            }
+            if batch.len() == BATCH {
+                self.import_batch(std::mem::take(&mut batch), &mut report).await?;
+                tell(ImportEvent::Progress(reader.position().byte()));
             }
         }
+        self.import_batch(batch, &mut report).await?;
+        tell(ImportEvent::Progress(reader.position().byte()));
         Ok(report)
     }
 
-    async fn import_row(
-        &self,
-        row: Row,
-        hand_out: &mut impl FnMut(&Kvnr, &SecretText) -> std::io::Result<()>,
-    ) -> Result<Result<(), Rejected>, ImportError> {
-        let (kvnr, address) = match check(&row) {
-            Ok(checked) => checked,
-            Err(rejected) => return Ok(Err(rejected)),
-        };
-        let mut tx = self.store.begin().await?;
-        let exists = sqlx::query("SELECT 1 FROM account WHERE kvnr = $1").bind(kvnr.as_str());
-        if exists.fetch_optional(&mut *tx).await?.is_some() {
-            return Ok(Err(Rejected::Exists));
+    async fn import_batch(&self, batch: Vec<Member>, report: &mut ImportReport) -> Result<(), ImportError> {
+        if batch.is_empty() {
+            return Ok(());
         }
         let now = self.now_unix();
-        let insert = sqlx::query_scalar::<_, i64>(
-            "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, created, state, \
-             membership_end) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING account_id",
-        );
-        let insert = insert.bind(kvnr.as_str()).bind(row.given_name).bind(row.family_name).bind(row.birth_date);
-        let insert = insert.bind(address).bind(row.membership_start).bind(now).bind(AccountState::Active.as_str());
-        let account_id = insert.bind(row.membership_end).fetch_one(&mut *tx).await?;
-        let initial = match &row.password_hash {
-            Some(phc) => {
-                if password::bring(&mut tx, account_id, phc, now).await?.is_none() {
-                    return Ok(Err(Rejected::PasswordHash));
+        let mut tx = self.store.begin().await?;
+        let existing = existing(&mut tx, &batch).await?;
+        let (mut new, mut events) = (Vec::new(), Vec::new());
+        let mut unchanged = 0;
+        for member in batch {
+            match existing.get(member.kvnr.as_str()) {
+                None => new.push(member),
+                Some(account) if account.register_hashes.as_deref() == Some(&member.hashes().joined()) => {
+                    unchanged += 1;
                 }
-                None
+                Some(account) => {
+                    update(&mut tx, account, &member, now).await?;
+                    events.push((Event::AccountUpdated, self.keys.pseudonym(&member.kvnr)));
+                }
             }
-            None => {
-                let password = password::initial::random(&mut random());
-                let kept = Kept::hashed(self, &password).await.map_err(|_| ImportError::Hash)?;
-                kept.keep(&mut tx, account_id, now).await?;
-                Some(password)
-            }
-        };
-        let object = self.keys.pseudonym(&kvnr);
-        let event = Event::AccountImported;
-        let entry = Entry { actor: "operator", device: None, event, object: &object, result: "ok", detail: None };
-        audit::append(&mut tx, entry, now).await?;
-        if let Some(password) = initial {
-            hand_out(&kvnr, &password).map_err(ImportError::Output)?;
         }
+        let changed = events.len() as u64;
+        insert(&mut tx, &new, now).await?;
+        events.extend(new.iter().map(|member| (Event::AccountImported, self.keys.pseudonym(&member.kvnr))));
+        let entries = events.iter().map(|(event, person)| Entry {
+            actor: "operator",
+            device: None,
+            event: *event,
+            object: person,
+            result: "ok",
+            detail: None,
+        });
+        audit::append_all(&mut tx, entries, now).await?;
         tx.commit().await?;
-        Ok(Ok(()))
+        report.imported += new.len() as u64;
+        report.changed += changed;
+        report.unchanged += unchanged;
+        Ok(())
     }
 }
 
-/// Checks a row; the address as JSON.
-fn check(row: &Row) -> Result<(Kvnr, String), Rejected> {
-    let kvnr = Kvnr::typed(&row.kvnr)?;
-    let dates = [("birth_date", &row.birth_date), ("membership_start", &row.membership_start)].into_iter();
-    for (name, date) in dates.chain(row.membership_end.iter().map(|end| ("membership_end", end))) {
-        parse_date(date).ok_or(Rejected::Date(name))?;
+/// The accounts there are of these people, by insurance number.
+async fn existing(tx: &mut Tx, batch: &[Member]) -> Result<HashMap<String, Existing>, sqlx::Error> {
+    let places = store::places(1, batch.len());
+    let query = format!("SELECT account_id, kvnr, register_hashes FROM account WHERE kvnr IN ({places})");
+    let mut query = sqlx::query_as::<_, Existing>(AssertSqlSafe(query));
+    for member in batch {
+        query = query.bind(member.kvnr.as_str().to_owned());
     }
-    let optional = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let rows = query.fetch_all(&mut **tx).await?;
+    Ok(rows.into_iter().map(|row| (row.kvnr.clone(), row)).collect())
+}
+
+/// Makes accounts.
+async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(), sqlx::Error> {
+    if members.is_empty() {
+        return Ok(());
+    }
+    let insert = format!(
+        "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, membership_end, \
+         register_hashes, state, created) VALUES {} RETURNING account_id, kvnr",
+        store::rows(members.len(), 10)
+    );
+    let mut insert = sqlx::query_as::<_, (i64, String)>(AssertSqlSafe(insert));
+    for member in members {
+        let state = match member.password_hash {
+            Some(_) => AccountState::Active,
+            None => AccountState::Registered,
+        };
+        insert = insert.bind(member.kvnr.as_str().to_owned()).bind(member.given_name.clone());
+        insert = insert.bind(member.family_name.clone()).bind(member.birth_date.clone());
+        insert = insert.bind(member.address.clone()).bind(member.membership_start.clone());
+        insert = insert.bind(member.membership_end.clone().flatten()).bind(member.hashes().joined());
+        insert = insert.bind(state.as_str()).bind(now);
+    }
+    let made = insert.fetch_all(&mut **tx).await?;
+    if members.iter().all(|member| member.password_hash.is_none()) {
+        return Ok(());
+    }
+    let made: HashMap<String, i64> = made.into_iter().map(|(id, kvnr)| (kvnr, id)).collect();
+    for member in members {
+        if let (Some(phc), Some(id)) = (&member.password_hash, made.get(member.kvnr.as_str())) {
+            password::bring(tx, *id, phc, now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Changes what the register has changed, and nothing else. A password hash counts only for a new account: who has one
+/// has a password of her own.
+async fn update(tx: &mut Tx, account: &Existing, member: &Member, now: NumericDate) -> Result<(), sqlx::Error> {
+    let hashes = member.hashes();
+    let before = account.register_hashes.as_deref().and_then(|joined| joined.split_once('.')).unwrap_or_default();
+    if before.0 != hashes.person {
+        let update = sqlx::query(
+            "UPDATE account SET given_name = $2, family_name = $3, birth_date = $4, membership_start = $5 \
+             WHERE account_id = $1",
+        );
+        let update = update.bind(account.account_id).bind(member.given_name.clone()).bind(member.family_name.clone());
+        let update = update.bind(member.birth_date.clone()).bind(member.membership_start.clone());
+        update.execute(&mut **tx).await?;
+        if let Some(end) = &member.membership_end {
+            let update = sqlx::query("UPDATE account SET membership_end = $2 WHERE account_id = $1");
+            update.bind(account.account_id).bind(end.clone()).execute(&mut **tx).await?;
+        }
+    }
+    if before.1 != hashes.address {
+        letter::change_address(tx, account.account_id, &member.address, now).await?;
+    }
+    let update = sqlx::query("UPDATE account SET register_hashes = $2 WHERE account_id = $1");
+    update.bind(account.account_id).bind(hashes.joined()).execute(&mut **tx).await.map(drop)
+}
+
+/// What a row says, as the database remembers it.
+struct Hashes {
+    person: String,
+    address: String,
+}
+
+impl Hashes {
+    fn joined(&self) -> String {
+        format!("{}.{}", self.person, self.address)
+    }
+}
+
+/// A short hash.
+fn hashed(bytes: &[u8]) -> String {
+    base64url::encode(Sha256Hash::of(bytes).as_bytes().get(..KEPT).unwrap_or_default())
+}
+
+impl Member {
+    fn hashes(&self) -> Hashes {
+        let mut person = String::new();
+        let end = match &self.membership_end {
+            None => "absent",
+            Some(end) => end.as_deref().unwrap_or(""),
+        };
+        for value in [&self.given_name, &self.family_name, &self.birth_date, &self.membership_start, end] {
+            person.push_str(value);
+            person.push('\n'); // stands in none of them
+        }
+        Hashes { person: hashed(person.as_bytes()), address: hashed(self.address.as_bytes()) }
+    }
+}
+
+/// Where in a row the columns stand.
+struct Columns {
+    required: [usize; COLUMNS.len()],
+    optional: [Option<usize>; OPTIONAL.len()],
+}
+
+impl Columns {
+    fn of(headers: &StringRecord, ignored: &mut Vec<String>) -> Result<Self, ImportError> {
+        let find = |column: &'static str| {
+            let mut places = headers.iter().enumerate().filter(|(_, name)| *name == column).map(|(place, _)| place);
+            match (places.next(), places.next()) {
+                (place, None) => Ok(place),
+                _ => Err(ImportError::Header(column)),
+            }
+        };
+        let mut columns = Self { required: [0; COLUMNS.len()], optional: [None; OPTIONAL.len()] };
+        for (place, column) in columns.required.iter_mut().zip(COLUMNS) {
+            *place = find(column)?.ok_or(ImportError::Header(column))?;
+        }
+        for (place, column) in columns.optional.iter_mut().zip(OPTIONAL) {
+            *place = find(column)?;
+        }
+        let known = |name: &&str| COLUMNS.contains(name) || OPTIONAL.contains(name);
+        ignored.extend(headers.iter().filter(|name| !known(name)).map(str::to_owned));
+        Ok(columns)
+    }
+
+    /// Checks a row.
+    fn member(&self, record: &StringRecord, line: u64) -> Result<Member, (u64, Rejected)> {
+        let required = self.required.map(|place| record.get(place).unwrap_or_default());
+        let optional = self.optional.map(|place| place.map(|place| record.get(place).unwrap_or_default()));
+        member(line, required, optional).map_err(|reason| (line, reason))
+    }
+}
+
+fn member(
+    line: u64,
+    [kvnr, given_name, family_name, birth_date, street, house_number, postal_code, city, country, membership_start]: [&str; 10],
+    [membership_end, password_hash]: [Option<&str>; 2],
+) -> Result<Member, Rejected> {
+    let kvnr = Kvnr::typed(kvnr)?;
+    parse_date(birth_date).ok_or(Rejected::Date("birth_date"))?;
+    let start = parse_date(membership_start).ok_or(Rejected::Date("membership_start"))?;
+    let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    if let Some(end) = membership_end.filter(|end| !end.is_empty())
+        && parse_date(end).ok_or(Rejected::Date("membership_end"))? < start
+    {
+        return Err(Rejected::End);
+    }
     let address = Address {
-        street: optional(&row.street),
-        house_number: optional(&row.house_number),
-        postal_code: optional(&row.postal_code),
-        city: row.city.clone(),
-        country: row.country.clone(),
+        street: given(street),
+        house_number: given(house_number),
+        postal_code: given(postal_code),
+        city: city.to_owned(),
+        country: country.to_owned(),
         supplement: None,
     };
     let json = serde_json::to_string(&address).map_err(|_| Rejected::Text)?;
-    let names = [&row.given_name, &row.family_name];
-    let plain = names.into_iter().all(|name| crate::protocol::application::is_plain_text(name));
+    let is_plain = [given_name, family_name].into_iter().all(is_plain_text);
     let rules = Change::Address(OldNew { old: None, new: address }).check();
-    if plain && rules.is_ok() { Ok((kvnr, json)) } else { Err(Rejected::Text) }
+    if !is_plain || rules.is_err() {
+        return Err(Rejected::Text);
+    }
+    let password_hash = password_hash.and_then(given);
+    if password_hash.as_deref().is_some_and(|phc| !password::is_hash(phc)) {
+        return Err(Rejected::PasswordHash);
+    }
+    Ok(Member {
+        line,
+        kvnr,
+        given_name: given_name.to_owned(),
+        family_name: family_name.to_owned(),
+        birth_date: birth_date.to_owned(),
+        address: json,
+        membership_start: membership_start.to_owned(),
+        membership_end: membership_end.map(given),
+        password_hash,
+    })
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::account::AccountPolicy;
 use super::admin::Operator;
+use super::letter::LetterSettings;
 use super::password::PasswordRules;
 use super::source::Network;
 use crate::identity::kvnr::Ik;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub passwords: PasswordRules,
     /// How many password hashes are made at the same time: each needs 64 MiB and a core.
     pub parallel_hashes: usize,
+    /// Letters, and where the print service takes them from.
+    pub letters: LetterSettings,
     /// Insurers whose cards are accepted.
     pub payer_iks: Vec<Ik>,
     /// CAs whose cards are accepted: production ones or test ones, never both.
@@ -50,6 +53,7 @@ impl Settings {
             accounts: AccountPolicy::default(),
             passwords: PasswordRules::default(),
             parallel_hashes: 2,
+            letters: LetterSettings::default(),
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
             proxy: None,

@@ -40,7 +40,7 @@ pub(super) async fn transition<S: States>(
     id: &str,
     from: S,
     event: Event,
-) -> Result<Option<S>, Refusal> {
+) -> Result<Option<S>, sqlx::Error> {
     let Some(to) = from.after(event) else { return Ok(None) };
     let update = sqlx::query(S::UPDATE).bind(id).bind(from.as_str()).bind(to.as_str());
     let moved = update.execute(connection).await?.rows_affected() == 1;
@@ -65,6 +65,7 @@ names! {
     /// What happens; the audit's `event`.
     Event {
         AccountImported = "account.imported",
+        AccountUpdated = "account.updated",
         LetterOrdered = "account.letter_ordered",
         InitialPasswordUsed = "account.initial_password_used",
         AccountIdentified = "account.identified",
@@ -96,6 +97,9 @@ names! {
         ApplicationCancelled = "application.cancelled",
         ApplicationExecuted = "application.executed",
         ApplicationFailed = "application.failed",
+        LetterCreated = "letter.created",
+        LetterCancelled = "letter.cancelled",
+        LetterFailed = "letter.failed",
     }
 }
 
@@ -163,6 +167,19 @@ names! {
         Cancelled = "cancelled",
         Queued = "queued",
         Executed = "executed",
+        Failed = "failed",
+    }
+}
+
+names! {
+    /// A letter.
+    LetterState {
+        Ordered = "ordered",
+        /// It lies in the outbox, or the print service has taken it.
+        Created = "created",
+        /// What it was to say does not hold any more.
+        Cancelled = "cancelled",
+        /// It cannot be printed as it is: a character or the address.
         Failed = "failed",
     }
 }
@@ -279,6 +296,19 @@ impl States for ApplicationState {
     }
 }
 
+impl States for LetterState {
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::Ordered, Event::LetterCreated, Self::Created),
+        row(Self::Ordered, Event::LetterCancelled, Self::Cancelled),
+        row(Self::Ordered, Event::LetterFailed, Self::Failed),
+    ];
+    const UPDATE: &'static str = "UPDATE letter SET state = $3 WHERE letter_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use sqlx::Connection as _;
@@ -315,5 +345,6 @@ mod tests {
         assert!(DeviceState::TABLE.iter().all(|row| row.from != DeviceState::Revoked));
         assert!(RegistrationState::TABLE.iter().all(|row| row.from != RegistrationState::Bound));
         assert!(AccountState::TABLE.iter().all(|row| row.from != AccountState::Closed));
+        assert!(LetterState::TABLE.iter().all(|row| row.from == LetterState::Ordered));
     }
 }

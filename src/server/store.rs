@@ -135,6 +135,17 @@ fn url_of(path: &Path) -> Result<String, sqlx::Error> {
     Ok(format!("sqlite://{escaped}"))
 }
 
+/// The places of many rows after `VALUES`: `($1, $2), ($3, $4)`.
+pub(super) fn rows(count: usize, columns: usize) -> String {
+    let row = |row: usize| format!("({})", places(row * columns + 1, columns));
+    (0..count).map(row).collect::<Vec<_>>().join(", ")
+}
+
+/// Places of values, from number `first`: `$3, $4`.
+pub(super) fn places(first: usize, count: usize) -> String {
+    (first..first + count).map(|number| format!("${number}")).collect::<Vec<_>>().join(", ")
+}
+
 /// A value as the database keeps it.
 pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, Refusal> {
     serde_json::to_string(value).map_err(|_| Refusal::internal())

@@ -28,7 +28,10 @@ use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::reader::CardChannel;
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
-use kartenbund::server::{Code, Database, ImportError, ImportReport, Service, Settings};
+use kartenbund::server::{
+    Code, Database, ImportError, ImportEvent, ImportReport, LetterEvent, LetterReport, Ordered, Rejected, Service,
+    Settings,
+};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
 use rand_core::UnwrapErr;
@@ -40,6 +43,11 @@ use time::macros::datetime;
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 15:00 UTC);
 pub const ERIKA: &str = "A123456780";
 pub const MAX: &str = "M100200305";
+/// What members of [`World::import`] log in with.
+pub const PASSWORD: &str = "tulpe-karton-87";
+/// `echo -n tulpe-karton-87 | argon2 somesalt1234 -id -t 2 -k 8192 -p 1 -e`
+pub const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
 pub const CARD_PIN: &str = "123456";
 pub const WRONG_PIN: &str = "654321";
 pub const DEVICE_PIN: &str = "271828";
@@ -125,6 +133,15 @@ impl TestDatabase {
             Self::Postgresql(url) => Database::Postgresql(typed(url.expose())),
         }
     }
+}
+
+/// What became of a register, with the rows that were not taken.
+#[derive(Debug)]
+pub struct Imported {
+    pub imported: u64,
+    pub changed: u64,
+    pub unchanged: u64,
+    pub rejected: Vec<(u64, Rejected)>,
 }
 
 /// A service and everything around it.
@@ -240,30 +257,53 @@ impl World {
         self.column(format!("SELECT state FROM account WHERE kvnr = '{person}'")).remove(0)
     }
 
-    /// Imports members; gives their initial passwords.
+    /// Imports members who have a password already; gives it for each.
     pub fn import(&self, csv: &str) -> Vec<(String, String)> {
+        let mut lines = csv.lines();
+        let mut with_hash = format!("{},password_hash\n", lines.next().unwrap());
         let mut passwords = Vec::new();
-        let hand_out = |kvnr: &Kvnr, password: &SecretText| {
-            passwords.push((kvnr.as_str().to_owned(), password.expose().to_owned()));
-            Ok(())
-        };
-        let report = self.runtime.block_on(self.service.import(csv.as_bytes(), hand_out)).unwrap();
-        assert!(report.rejected.is_empty(), "{:?}", report.rejected);
+        for line in lines {
+            with_hash.push_str(&format!("{line},\"{PASSWORD_HASH}\"\n"));
+            passwords.push((line.split(',').next().unwrap().to_owned(), PASSWORD.to_owned()));
+        }
+        assert_eq!(self.import_report(&with_hash).rejected, []);
         passwords
     }
 
-    /// Imports a person who is a member since long.
+    /// Imports a person who is a member since long and has a password.
     pub fn member(&self, person: &str) -> String {
         let passwords = self.import(&register_of(&[person]));
         passwords.into_iter().next().unwrap().1
     }
 
-    pub fn import_report(&self, csv: &str) -> ImportReport {
+    /// Runs `letters create`; gives the initial passwords in the letters.
+    pub fn create_letters(&self) -> (LetterReport, Vec<(String, String)>) {
+        let mut passwords = Vec::new();
+        let letters = self.service.create_letters(|event| {
+            if let LetterEvent::InitialPassword { kvnr, password } = event {
+                passwords.push((kvnr.as_str().to_owned(), password.expose().to_owned()));
+            }
+        });
+        (self.runtime.block_on(letters).unwrap(), passwords)
+    }
+
+    pub fn order_letter(&self, person: &str) -> Result<Ordered, Code> {
+        self.runtime.block_on(self.service.order_letter(&kvnr(person), "operator"))
+    }
+
+    pub fn import_report(&self, csv: &str) -> Imported {
         self.try_import(csv.as_bytes()).unwrap()
     }
 
-    pub fn try_import(&self, file: impl std::io::Read) -> Result<ImportReport, ImportError> {
-        self.runtime.block_on(self.service.import(file, |_, _| Ok(())))
+    pub fn try_import(&self, file: impl std::io::Read) -> Result<Imported, ImportError> {
+        let mut rejected = Vec::new();
+        let import = self.service.import(file, |event| {
+            if let ImportEvent::Rejected { line, reason } = event {
+                rejected.push((line, reason));
+            }
+        });
+        let ImportReport { imported, changed, unchanged, .. } = self.runtime.block_on(import)?;
+        Ok(Imported { imported, changed, unchanged, rejected })
     }
 
     pub fn remote(&self) -> Remote {

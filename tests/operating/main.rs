@@ -8,6 +8,7 @@ mod common;
 mod admin;
 mod command_line;
 mod database;
+mod letters;
 mod manual;
 mod process;
 mod processes;

@@ -59,7 +59,7 @@ pub(crate) fn import(folder: &Path, more: &str, kvnrs: &[&str]) {
     let header = crate::common::HEADER.trim_end().to_owned() + ",password_hash\n";
     let register = folder.join("register.csv");
     std::fs::write(&register, header + &kvnrs.iter().map(row).collect::<String>()).unwrap();
-    let output = program(folder, more).args(["account", "import"]).arg(register).output().unwrap();
+    let output = program(folder, more).args(["register", "import"]).arg(register).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -1,6 +1,5 @@
 //! The insurer: `kartenbund-server` on a port of this computer, with Erika and Max as its members.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpStream};
@@ -16,10 +15,15 @@ use crate::line::Line;
 const SERVER: &str = env!("CARGO_BIN_EXE_kartenbund-server");
 const TEST_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-egk-ca.pem");
 const MEMBERS: &str = "\
-kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start
-K220635158,Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01
-M700800900,Max,Müstermann,1961-02-03,Musterstraße,12a,12345,Musterstadt,D,2020-01-01
+kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start,password_hash
+K220635158,Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,HASH
+M700800900,Max,Müstermann,1961-02-03,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,HASH
 ";
+
+/// What both log in with.
+const PASSWORD: &str = "tulpe-karton-87";
+/// `echo -n tulpe-karton-87 | argon2 somesalt1234 -id -t 2 -k 8192 -p 1 -e`
+const HASH: &str = "\"$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g\"";
 
 /// The account service.
 pub(crate) struct Insurer {
@@ -27,7 +31,6 @@ pub(crate) struct Insurer {
     address: SocketAddr,
     url: String,
     data: TempDir,
-    passwords: HashMap<String, String>,
 }
 
 impl Insurer {
@@ -46,22 +49,20 @@ impl Insurer {
     fn start_as(url: Option<String>) -> Self {
         let data = tempfile::tempdir().unwrap();
         let register = data.path().join("members.csv");
-        fs::write(&register, MEMBERS).unwrap();
+        fs::write(&register, MEMBERS.replace("HASH", HASH)).unwrap();
         let mut import = server(data.path(), "127.0.0.1:0", None);
-        import.args(["account", "import"]).arg(register);
-        let letters = Running::start(import).wait().success();
-        let letters = letters.lines().skip(1).filter_map(|letter| letter.split_once(','));
-        let passwords: HashMap<_, _> = letters.map(|(kvnr, password)| (kvnr.to_owned(), password.to_owned())).collect();
-        assert_eq!(passwords.len(), 2);
+        import.args(["register", "import"]).arg(register);
+        let imported = Running::start(import).wait().success();
+        assert!(imported.starts_with("imported: 2\n"), "{imported}");
         let (process, address) = run(data.path(), "127.0.0.1:0", url.as_deref());
         let url = url.unwrap_or_else(|| format!("http://{address}"));
-        Self { process, address, url, data, passwords }
+        Self { process, address, url, data }
     }
 
     /// Logs somebody in.
     pub(crate) fn log_in(&self, computer: &Computer, kvnr: &str) {
         let login = ["login", "--service", &self.url, "--kvnr", kvnr, "--password-fd", "0"];
-        computer.run_with(&login, &[&self.passwords[kvnr]]).success();
+        computer.run_with(&login, &[PASSWORD]).success();
     }
 
     /// A new computer, on which Erika has logged in.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use kartenbund::pki::AnchorError;
-use kartenbund::server::{ConfigError, ImportError, ServerError, Wrong};
+use kartenbund::server::{Code, ConfigError, ImportError, LettersError, ServerError, Wrong};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -22,7 +22,13 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Import(#[from] ImportError),
     #[error("{0} rows were not imported")]
-    Rejected(usize),
+    Rejected(u64),
+    #[error(transparent)]
+    Letters(#[from] LettersError),
+    #[error("{0} letters cannot be printed")]
+    NotPrinted(u64),
+    #[error("no letter was ordered: {}", .0.title())]
+    NotOrdered(Code),
     #[error("the operating system refuses")]
     System(#[from] std::io::Error),
 }
@@ -63,8 +69,17 @@ impl Failure {
             Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::Anchor(..))) => {
                 ("anchor", 16, "name a PEM file with certificates of eGK CAs")
             }
-            Self::Import(_) => ("import", 17, "mend it and import the same file again: what is there is left alone"),
+            Self::Import(_) => ("import", 17, "mend it and import the same file again: it goes on where it stopped"),
             Self::Rejected(_) => ("rejected_rows", 18, "mend the rows above and import the same file again"),
+            Self::Letters(LettersError::Busy) => ("outbox_busy", 23, "let the other one come to its end"),
+            Self::Letters(LettersError::Texts) => {
+                ("letter_texts", 24, "mend the insurer's name and [letters]: a character in them cannot be printed")
+            }
+            Self::Letters(_) => ("letters", 25, "mend it and run the same command again: it goes on where it stopped"),
+            Self::NotPrinted(_) => {
+                ("not_printed", 26, "mend name or address in the register, import it, and order these letters again")
+            }
+            Self::NotOrdered(_) => ("not_ordered", 27, "check the number, and the state of the account"),
             Self::System(_) => ("system", 19, "see the cause above"),
             Self::NoConfig => {
                 ("config", 20, "name it with --config FILE or KARTENBUND_CONFIG; `config example` prints one")

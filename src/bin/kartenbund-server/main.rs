@@ -2,17 +2,16 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program speaks to operators and scripts")]
 
 mod failure;
+mod jobs;
 mod run;
 
-use std::fs::File;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use kartenbund::identity::kvnr::Kvnr;
-use kartenbund::secret::SecretText;
 use kartenbund::server::{Config, ServerError, Service};
 use time::OffsetDateTime;
 
@@ -39,9 +38,12 @@ enum Command {
     /// The database
     #[command(subcommand)]
     Database(DatabaseCommand),
-    /// Accounts
+    /// The register of members
     #[command(subcommand)]
-    Account(AccountCommand),
+    Register(RegisterCommand),
+    /// Letters to members
+    #[command(subcommand)]
+    Letters(LettersCommand),
 }
 
 #[derive(Subcommand)]
@@ -64,12 +66,24 @@ enum DatabaseCommand {
 }
 
 #[derive(Subcommand)]
-enum AccountCommand {
-    /// Imports members from a CSV file and prints their initial passwords, once
+enum RegisterCommand {
+    /// Imports members from a CSV file: who is new gets an account, and what the register has changed is changed here.
+    /// The same file can be imported again
     Import {
         /// CSV with the columns kvnr, given_name, family_name, birth_date, street, house_number, postal_code, city,
-        /// country, membership_start; dates as YYYY-MM-DD
+        /// country, membership_start, and where wanted membership_end and password_hash; dates as YYYY-MM-DD
         file: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum LettersCommand {
+    /// Makes the letters that are ordered, and those to new members, and puts them into the outbox
+    Create,
+    /// Orders a letter with an initial password for one member
+    Order {
+        /// Insurance number
+        kvnr: Kvnr,
     },
 }
 
@@ -104,7 +118,9 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
                 error => error.into(),
             })
         }
-        Command::Account(AccountCommand::Import { file }) => runtime.block_on(import(config()?, &file)),
+        Command::Register(RegisterCommand::Import { file }) => runtime.block_on(jobs::import(config()?, &file)),
+        Command::Letters(LettersCommand::Create) => runtime.block_on(jobs::create_letters(config()?)),
+        Command::Letters(LettersCommand::Order { kvnr }) => runtime.block_on(jobs::order_letter(config()?, &kvnr)),
     }
 }
 
@@ -116,21 +132,4 @@ async fn migrate(config: Config) -> Result<(), Failure> {
     Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await?.close().await;
     println!("the database is up to date");
     Ok(())
-}
-
-async fn import(config: Config, path: &Path) -> Result<(), Failure> {
-    let file = File::open(path).map_err(|error| Failure::File(path.to_owned(), error))?;
-    let service = Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await?;
-    let mut out = std::io::stdout();
-    writeln!(out, "kvnr,initial_password")?;
-    let hand_out = |kvnr: &Kvnr, password: &SecretText| {
-        writeln!(out, "{},{}", kvnr.as_str(), password.expose())?;
-        out.flush()
-    };
-    let report = service.import(file, hand_out).await?;
-    eprintln!("imported: {}", report.imported);
-    for (line, rejected) in &report.rejected {
-        eprintln!("line {line}: {rejected}");
-    }
-    if report.rejected.is_empty() { Ok(()) } else { Err(Failure::Rejected(report.rejected.len())) }
 }

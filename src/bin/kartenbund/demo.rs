@@ -43,6 +43,10 @@ use crate::output::{Output, file_failure, print_line};
 /// The fictional person and her numbers.
 const KVNR: &str = "K220635158";
 const NAME: (&str, &str) = ("Erika Johanna", "Musterfrau");
+const PASSWORD: &str = "tulpe-karton-87";
+/// What the register knows of it: `echo -n tulpe-karton-87 | argon2 somesalt1234 -id -t 2 -k 8192 -p 1 -e`
+const PASSWORD_HASH: &str =
+    "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
 const CARD_PIN: &str = "123456";
 const DEVICE_PIN: &str = "270618";
 /// Folders of the service and of her computer, in the folder of the demonstration.
@@ -292,22 +296,19 @@ impl EmbeddedService {
         Ok((Self { runtime, service, stop, served }, address))
     }
 
-    /// Imports the person from a register, and gives her initial password.
+    /// Imports the person from a register that brings her password along, as of people who have one already.
     fn import(&self, folder: &Path) -> Result<SecretText, Failure> {
         let header = "kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,\
-                      membership_start\n";
-        let row = format!("{KVNR},{},{},1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01\n", NAME.0, NAME.1);
+                      membership_start,password_hash\n";
+        let person = format!("{KVNR},{},{},1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01", NAME.0, NAME.1);
         let path = folder.join("register.csv");
-        disk::write(&path, format!("{header}{row}").as_bytes()).map_err(file_failure(&path))?;
+        let csv = format!("{header}{person},\"{PASSWORD_HASH}\"\n");
+        disk::write(&path, csv.as_bytes()).map_err(file_failure(&path))?;
         let file = std::fs::File::open(&path).map_err(file_failure(&path))?;
-        let mut password = None;
-        let hand_out = |_: &Kvnr, initial: &SecretText| {
-            password = Some(SecretText::new(initial.expose().to_owned()));
-            Ok(())
-        };
-        let report = self.runtime.block_on(self.service.import(file, hand_out));
-        report.map_err(|error| failed("the register was not imported").because(&error))?;
-        password.ok_or_else(|| failed("the register was not imported"))
+        let report = self.runtime.block_on(self.service.import(file, |_| ()));
+        let report = report.map_err(|error| failed("the register was not imported").because(&error))?;
+        expect(report.imported == 1, "the register was not imported")?;
+        Ok(Scripted::typed(PASSWORD))
     }
 
     fn stop(self) -> Result<(), Failure> {

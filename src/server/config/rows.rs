@@ -58,6 +58,7 @@ pub(super) const ROWS: &[Row<Config>] = &[
     needed_section("insurer", "The insurer, as people know it.", INSURER),
     section("accounts", "What holds for all accounts.", ACCOUNTS),
     section("passwords", "What people may choose as a password.", PASSWORDS),
+    section("letters", "Letters, and what they say.", LETTERS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
     section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
     section("tls", "TLS of `listen`. The files are read again when they change.", TLS),
@@ -109,6 +110,56 @@ const PASSWORDS: &[Row<Config>] = &[
         "2",
         "How many password hashes are made at the same time. Each takes 64 MiB and one core.",
         keep!(|config, value| config.settings.parallel_hashes, value.number(1, 256)),
+    ),
+];
+
+const LETTERS: &[Row<Config>] = &[
+    optional(
+        "outbox",
+        "\"/srv/outbox\"",
+        "Folder that the print service takes letters from; without it `outbox` in the data folder.",
+        |config, value| {
+            config.settings.letters.outbox = Some(value.path()?);
+            Ok(())
+        },
+    ),
+    optional(
+        "sender",
+        "\"Musterkasse · Postfach 12 34 · 12345 Musterstadt\"",
+        "The sender in one line, above the recipient in the window; without it the insurer's name.",
+        keep!(|config, value| config.settings.letters.sender, value.text()),
+    ),
+    with_default(
+        "invite",
+        "true",
+        "Whether everybody in the register who has no access gets an initial password with the next `letters create`;\n\
+         otherwise only those who ask for one.",
+        keep!(|config, value| config.settings.letters.invite, value.boolean()),
+    ),
+    with_default(
+        "batch",
+        "500",
+        "How many letters a folder in the outbox holds at most.",
+        keep!(|config, value| config.settings.letters.batch, value.number(1, 5000)),
+    ),
+    optional(
+        "password_subject",
+        "\"Ihr Initialpasswort\"",
+        "Subject of the letter with the initial password. In the texts {insurer} and {hotline} stand for the insurer's name\n\
+         and telephone number, and {date} for the last day on which the password is valid; blank lines part paragraphs.",
+        keep!(|config, value| config.settings.letters.password_subject, value.text()),
+    ),
+    optional(
+        "password_text",
+        "\"mit diesem Initialpasswort melden Sie sich das erste Mal an.\"",
+        "What stands before the password.",
+        keep!(|config, value| config.settings.letters.password_text, value.text()),
+    ),
+    optional(
+        "password_rules",
+        "\"Das Initialpasswort gilt einmal und bis zum {date}.\"",
+        "What stands after it.",
+        keep!(|config, value| config.settings.letters.password_rules, value.text()),
     ),
 ];
 

@@ -17,7 +17,7 @@ const ALPHABET: &[u8; 70] = b"ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrstuvwxyz234
 /// 12 characters of 70: 73 bits.
 const LENGTH: usize = 12;
 /// How long it can be used, in seconds: 60 days.
-const LIFE: i64 = 60 * 24 * 60 * 60;
+pub(in crate::server) const LIFE: i64 = 60 * 24 * 60 * 60;
 const DOMAIN: &[u8] = b"kartenbund/initial-password/v1";
 
 /// A new initial password.

@@ -1,0 +1,75 @@
+//! Jobs that an operator starts: the register, and letters.
+
+use std::fs::File;
+use std::io::IsTerminal as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use kartenbund::identity::kvnr::Kvnr;
+use kartenbund::server::{Code, Config, ImportEvent, LetterEvent, Ordered, Progress, ServerError, Service};
+use time::OffsetDateTime;
+
+use crate::failure::Failure;
+
+async fn open(config: Config) -> Result<Arc<Service>, ServerError> {
+    Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await
+}
+
+fn progress(unit: &'static str) -> Progress<std::io::Stderr> {
+    Progress::new(std::io::stderr(), std::io::stderr().is_terminal(), unit)
+}
+
+pub(crate) async fn import(config: Config, path: &Path) -> Result<(), Failure> {
+    let unreadable = |error| Failure::File(path.to_owned(), error);
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let service = open(config).await?;
+    let mut progress = progress("bytes");
+    let report = service.import(file, |event| match event {
+        ImportEvent::Progress(bytes) => progress.show(bytes, length),
+        ImportEvent::Rejected { line, reason } => {
+            progress.pause();
+            eprintln!("line {line}: {reason}");
+        }
+    });
+    let report = report.await;
+    service.close().await;
+    let report = report?;
+    progress.pause();
+    for column in &report.ignored_columns {
+        eprintln!("column {column:?} means nothing here and was not read");
+    }
+    println!("imported: {}\nchanged: {}\nunchanged: {}", report.imported, report.changed, report.unchanged);
+    if report.rejected == 0 { Ok(()) } else { Err(Failure::Rejected(report.rejected)) }
+}
+
+pub(crate) async fn create_letters(config: Config) -> Result<(), Failure> {
+    let service = open(config).await?;
+    let mut progress = progress("letters");
+    let report = service.create_letters(|event| match event {
+        LetterEvent::Progress { done, total } => progress.show(done, total),
+        LetterEvent::Failed { letter_id, reason } => {
+            progress.pause();
+            eprintln!("letter {letter_id}: {reason}");
+        }
+        LetterEvent::InitialPassword { .. } => {}
+    });
+    let report = report.await;
+    service.close().await;
+    let report = report?;
+    progress.pause();
+    println!("invited: {}\ncreated: {}\ncancelled: {}", report.invited, report.created, report.cancelled);
+    if report.failed == 0 { Ok(()) } else { Err(Failure::NotPrinted(report.failed)) }
+}
+
+pub(crate) async fn order_letter(config: Config, kvnr: &Kvnr) -> Result<(), Failure> {
+    let service = open(config).await?;
+    let ordered = service.order_letter(kvnr, "operator").await;
+    service.close().await;
+    match ordered.map_err(Failure::NotOrdered)? {
+        Ordered::Yes => println!("ordered"),
+        Ordered::Already => println!("ordered before; the next `letters create` makes it"),
+        Ordered::NotNow | Ordered::TooMany => return Err(Failure::NotOrdered(Code::AccountState)),
+    }
+    Ok(())
+}

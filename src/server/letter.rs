@@ -1,0 +1,244 @@
+//! Letters: ordered in the transaction of what they tell about, created as PDF by a job of their own (`create`), and put
+//! into an outbox for the print service (`outbox`; `docs/operating.md`, letters).
+
+mod create;
+mod layout;
+mod outbox;
+mod pdf;
+mod settings;
+mod sheet;
+mod typeset;
+
+use sqlx::AnyConnection;
+
+use super::account::Account;
+use super::audit::{self, Entry};
+use super::http::{Code, Refusal};
+use super::states::{AccountState, Event, LetterState, States as _, transition};
+use super::{Service, random};
+use crate::identity::kvnr::Kvnr;
+use crate::protocol::NumericDate;
+
+pub use create::{LetterEvent, LetterReport, LettersError};
+pub use settings::LetterSettings;
+
+const DAY: i64 = 24 * 60 * 60;
+/// How many initial passwords all strangers together may order for one account in how many seconds.
+const MAX_OF_STRANGERS: i64 = 2;
+const STRANGERS_WINDOW: i64 = 30 * DAY;
+/// How long letters go to the former address after a change, in seconds: whoever has changed it does not get what is
+/// sent next.
+pub(super) const FORMER_ADDRESS: i64 = 14 * DAY;
+/// Accounts that are invited in one transaction.
+const INVITED_AT_ONCE: i64 = 500;
+
+/// What a letter brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    InitialPassword,
+    Notice,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InitialPassword => "initial_password",
+            Self::Notice => "notice",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::InitialPassword, Self::Notice].into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+/// Who asks for an initial password.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Requester<'a> {
+    /// Anybody who knows an insurance number.
+    #[allow(dead_code, reason = "who has forgotten a password is one")]
+    Stranger,
+    /// The operator; whom the audit names.
+    Operator(&'a str),
+}
+
+impl Requester<'_> {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Stranger => "stranger",
+            Self::Operator(_) => "operator",
+        }
+    }
+
+    fn actor(self) -> String {
+        match self {
+            Self::Stranger => "stranger".to_owned(),
+            Self::Operator(name) => name.to_owned(),
+        }
+    }
+}
+
+/// What became of an order. A stranger never learns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Ordered {
+    /// The next `letters create` makes the letter.
+    Yes,
+    /// It was ordered before and is not made yet.
+    Already,
+    /// Strangers have ordered as many as they may.
+    TooMany,
+    /// The account's state allows none: it is suspended or closed.
+    NotNow,
+}
+
+impl Ordered {
+    /// The audit's result.
+    #[allow(dead_code, reason = "of who has forgotten a password")]
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Yes => "ok",
+            Self::Already => "letter_ordered",
+            Self::TooMany => "too_many_letters",
+            Self::NotNow => "account_state",
+        }
+    }
+}
+
+impl Service {
+    /// Orders a letter with an initial password for a person who has called; `operator` is whom the audit names.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where there is no such account.
+    pub async fn order_letter(&self, kvnr: &Kvnr, operator: &str) -> Result<Ordered, Code> {
+        self.order_by_operator(kvnr, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    async fn order_by_operator(&self, kvnr: &Kvnr, operator: &str) -> Result<Ordered, Refusal> {
+        let now = self.now_unix();
+        let mut tx = self.store.begin().await?;
+        let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let ordered = order(self, &mut tx, &mut account, Requester::Operator(operator), now).await?;
+        tx.commit().await?;
+        Ok(ordered)
+    }
+}
+
+/// Orders a letter with an initial password. It voids nothing: the passwords there are hold on.
+pub(super) async fn order(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account: &mut Account,
+    by: Requester<'_>,
+    now: NumericDate,
+) -> Result<Ordered, Refusal> {
+    let event = match account.state {
+        AccountState::Active | AccountState::ResetPending => Event::ResetOrdered,
+        _ => Event::LetterOrdered,
+    };
+    if account.state.after(event).is_none() {
+        return Ok(Ordered::NotNow);
+    }
+    let waiting = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND state = $3";
+    let waiting = sqlx::query_scalar::<_, i64>(waiting).bind(account.id).bind(Kind::InitialPassword.as_str());
+    if waiting.bind(LetterState::Ordered.as_str()).fetch_one(&mut *connection).await? > 0 {
+        return Ok(Ordered::Already);
+    }
+    if matches!(by, Requester::Stranger) {
+        let recent = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by = $3 \
+                      AND created > $4";
+        let recent = sqlx::query_scalar::<_, i64>(recent).bind(account.id).bind(Kind::InitialPassword.as_str());
+        let recent = recent.bind(by.as_str()).bind(now - STRANGERS_WINDOW);
+        if recent.fetch_one(&mut *connection).await? >= MAX_OF_STRANGERS {
+            return Ok(Ordered::TooMany);
+        }
+    }
+    if !account.move_by(service, connection, event, &by.actor()).await? {
+        return Ok(Ordered::NotNow);
+    }
+    insert(connection, account.id, Kind::InitialPassword, by.as_str(), None, now).await?;
+    Ok(Ordered::Yes)
+}
+
+/// Orders a letter that tells something: a title without personal data, and paragraphs with blank lines between them.
+#[allow(dead_code, reason = "notices go by letter, too")]
+pub(super) async fn order_notice(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    title: &str,
+    text: &str,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
+    insert(connection, account_id, Kind::Notice, "service", Some((title, text)), now).await
+}
+
+/// The address is the one letters go to at this moment.
+async fn insert(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    kind: Kind,
+    requested_by: &'static str,
+    words: Option<(&str, &str)>,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
+    let mut id = [0; 16];
+    rand_core::Rng::fill_bytes(&mut random(), &mut id);
+    let insert = sqlx::query(
+        "INSERT INTO letter (letter_id, account_id, kind, requested_by, state, title, text, created, address) \
+         SELECT $1, account_id, $3, $4, $5, $6, $7, $8, \
+         CASE WHEN address_changed > $9 THEN former_address ELSE address END FROM account WHERE account_id = $2",
+    );
+    let insert = insert.bind(hex::encode(id)).bind(account_id).bind(kind.as_str()).bind(requested_by);
+    let insert = insert.bind(LetterState::Ordered.as_str());
+    let insert = insert.bind(words.map(|(title, _)| title.to_owned())).bind(words.map(|(_, text)| text.to_owned()));
+    insert.bind(now).bind(now - FORMER_ADDRESS).execute(connection).await.map(drop)
+}
+
+/// Gives an account another address. What is sent in the next two weeks goes to the one before, and a second change in
+/// this time does not alter that.
+pub(super) async fn change_address(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    address: &str,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
+    let update = sqlx::query(
+        "UPDATE account SET address = $2, address_changed = $3, \
+         former_address = CASE WHEN address_changed > $4 THEN former_address ELSE address END \
+         WHERE account_id = $1 AND address <> $2",
+    );
+    let update = update.bind(account_id).bind(address.to_owned()).bind(now).bind(now - FORMER_ADDRESS);
+    update.execute(connection).await.map(drop)
+}
+
+/// Orders an initial password for the next members who are in the register, have no access, and never got a letter;
+/// from account `after` on. Gives the last account it looked at, and how many it has invited.
+async fn invite(service: &Service, after: i64) -> Result<Option<(i64, u64)>, LettersError> {
+    let now = service.now_unix();
+    let members = sqlx::query_as::<_, (i64, String)>(
+        "SELECT account_id, kvnr FROM account a WHERE account_id > $1 AND state = $2 \
+         AND (membership_end IS NULL OR membership_end >= $3) \
+         AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = a.account_id) ORDER BY account_id LIMIT $4",
+    );
+    let members = members.bind(after).bind(AccountState::Registered.as_str()).bind(service.now().date().to_string());
+    let members = members.bind(INVITED_AT_ONCE).fetch_all(service.store.pool()).await?;
+    let Some((last, _)) = members.last() else { return Ok(None) };
+    let last = *last;
+    let mut tx = service.store.begin().await?;
+    let mut invited = Vec::new();
+    for (id, kvnr) in members {
+        let event = Event::LetterOrdered;
+        // None: the person was quicker, by card or with the help of an identity provider.
+        if transition(&mut tx, &id.to_string(), AccountState::Registered, event).await?.is_some() {
+            insert(&mut tx, id, Kind::InitialPassword, Requester::Operator("").as_str(), None, now).await?;
+            invited.push(service.keys.pseudonym(&kvnr.parse().map_err(|_| LettersError::Damaged)?));
+        }
+    }
+    let entries = invited.iter().map(|person| {
+        let event = Event::LetterOrdered;
+        Entry { actor: "operator", device: None, event, object: person, result: "ok", detail: None }
+    });
+    audit::append_all(&mut tx, entries, now).await?;
+    tx.commit().await?;
+    Ok(Some((last, invited.len() as u64)))
+}

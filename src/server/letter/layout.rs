@@ -1,0 +1,267 @@
+//! Where everything stands in a letter: DIN 5008, form B, for window envelopes. Lengths of the standard are in
+//! millimetres, sizes of text in points.
+
+use thiserror::Error;
+use time::Date;
+use zeroize::Zeroizing;
+
+use super::pdf::{Block, Draw, Role, mm, render};
+use super::settings::LetterSettings;
+use super::sheet::{Contents, Recipient, character_name, german_date};
+use super::typeset::{Face, Fonts, Line, MissingCharacter};
+use crate::identity::vsd::Address;
+use crate::secret::SecretText;
+use crate::server::settings::Insurer;
+
+const LEFT: f32 = 25.0;
+const TEXT_WIDTH: f32 = 165.0;
+const LETTERHEAD: f32 = 25.0;
+/// The window shows 85 by 45 mm from 20 mm from the left and 45 mm from the top: the sender's address in one line, and
+/// six lines below it.
+const RETURN_ADDRESS: f32 = 60.5;
+const ADDRESS: f32 = 67.0;
+const ADDRESS_STEP: f32 = 4.5;
+const ADDRESS_WIDTH: f32 = 75.0;
+const MAX_ADDRESS_LINES: usize = 6;
+/// Date and telephone, to the right of the window.
+const INFORMATION: (f32, f32) = (125.0, 53.0);
+const INFORMATION_WIDTH: f32 = 65.0;
+const SUBJECT: f32 = 103.5;
+const BODY: f32 = 113.0;
+const BODY_OF_OTHER_PAGES: f32 = 25.0;
+const BODY_END: f32 = 270.0;
+const FOOTER: f32 = 284.0;
+
+const SIZE: f32 = 10.5;
+const LEADING: f32 = 14.5;
+const PARAGRAPH: f32 = 6.5;
+const INSURER_SIZE: f32 = 17.0;
+const SUBJECT_SIZE: f32 = 12.5;
+const SMALL: f32 = 7.0;
+const PASSWORD_SIZE: f32 = 26.0;
+const NAME_SIZE: f32 = 6.0;
+const NAME_LEADING: f32 = 7.5;
+/// How many characters of a password stand in a row.
+const ROW: usize = 12;
+
+/// Why there is no letter. It names nobody.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub(super) enum LayoutError {
+    /// A character of name, address or text is in no font.
+    #[error("a character cannot be printed")]
+    Character,
+    /// The address has more lines than the window shows.
+    #[error("the address does not fit into the window")]
+    Address,
+    /// The document could not be written: a defect of this program.
+    #[error("the document could not be written")]
+    Document,
+}
+
+impl From<MissingCharacter> for LayoutError {
+    fn from(_: MissingCharacter) -> Self {
+        Self::Character
+    }
+}
+
+impl LayoutError {
+    /// How the database and the audit name it.
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::Character => "character",
+            Self::Address => "address",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// Makes the letters of one insurer.
+pub(super) struct Printer<'a> {
+    fonts: Fonts,
+    insurer: &'a Insurer,
+    settings: &'a LetterSettings,
+}
+
+/// A finished letter.
+pub(super) struct Printed {
+    pub(super) pdf: Zeroizing<Vec<u8>>,
+    pub(super) pages: usize,
+}
+
+impl<'a> Printer<'a> {
+    /// Reads the fonts.
+    pub(super) fn new(insurer: &'a Insurer, settings: &'a LetterSettings) -> Result<Self, LayoutError> {
+        Ok(Self { fonts: Fonts::built_in().ok_or(LayoutError::Document)?, insurer, settings })
+    }
+
+    /// Whether a letter can be made at all: otherwise it is the settings that have to be mended, and no person's data.
+    pub(super) fn try_out(&self) -> Result<(), LayoutError> {
+        let address = Address {
+            street: None,
+            house_number: None,
+            postal_code: None,
+            city: "X".to_owned(),
+            country: "D".to_owned(),
+            supplement: None,
+        };
+        let to = Recipient { given_name: "X".to_owned(), family_name: "X".to_owned(), address };
+        let contents = Contents::InitialPassword { password: SecretText::new("X".to_owned()), valid_until: Date::MIN };
+        self.print(&to, Date::MIN, &contents).map(drop)
+    }
+
+    /// Makes a letter.
+    pub(super) fn print(&self, to: &Recipient, date: Date, contents: &Contents) -> Result<Printed, LayoutError> {
+        let title = match contents {
+            Contents::InitialPassword { .. } => self.fill(&self.settings.password_subject, date),
+            Contents::Notice { title, .. } => title.clone(),
+        };
+        let mut sheet = Sheet { fonts: &self.fonts, blocks: Vec::new(), page: 0, y: mm(SUBJECT) };
+        self.head(&mut sheet, to, date)?;
+        sheet.text(Role::Heading, &title, SUBJECT_SIZE)?;
+        sheet.y = sheet.y.max(mm(BODY));
+        sheet.text(Role::Paragraph, &format!("Guten Tag {},", to.name()), SIZE)?;
+        match contents {
+            Contents::InitialPassword { password, valid_until } => {
+                sheet.paragraphs(&self.fill(&self.settings.password_text, *valid_until))?;
+                sheet.password(password)?;
+                sheet.paragraphs(&self.fill(&self.settings.password_rules, *valid_until))?;
+            }
+            Contents::Notice { text, .. } => sheet.paragraphs(text)?,
+        }
+        sheet.text(Role::Paragraph, &format!("Freundliche Grüße\n{}", self.insurer.name), SIZE)?;
+        let pages = sheet.page + 1;
+        for page in 0..pages {
+            let number = if pages > 1 { format!(" · Seite {} von {pages}", page + 1) } else { String::new() };
+            let line = self.fonts.sans.line(&format!("{}{number}", self.sender()))?;
+            sheet.put(Role::Artifact, page, LEFT, FOOTER, SMALL, line);
+        }
+        let pdf = render(&sheet.blocks, pages, &title).ok_or(LayoutError::Document)?;
+        Ok(Printed { pdf, pages })
+    }
+
+    /// Letterhead, window, date and telephone.
+    fn head(&self, sheet: &mut Sheet<'_>, to: &Recipient, date: Date) -> Result<(), LayoutError> {
+        let sans = &self.fonts.sans;
+        sheet.put(Role::Paragraph, 0, LEFT, LETTERHEAD, INSURER_SIZE, sans.line(&self.insurer.name)?);
+        let sender = sans.line(self.sender())?;
+        let size = SMALL.min(SMALL * mm(ADDRESS_WIDTH) / sender.width(SMALL)); // one line, however long
+        sheet.put(Role::Paragraph, 0, LEFT, RETURN_ADDRESS, size, sender);
+        let mut lines = Vec::new();
+        for line in to.address_lines() {
+            lines.extend(sans.lines(&line, SIZE, mm(ADDRESS_WIDTH))?);
+        }
+        if lines.len() > MAX_ADDRESS_LINES {
+            return Err(LayoutError::Address);
+        }
+        sheet.stack(LEFT, ADDRESS, lines);
+        let mut information = german_date(date);
+        if !self.insurer.hotline.is_empty() {
+            information.push_str(&format!("\nService-Telefon\n{}", self.insurer.hotline));
+        }
+        let lines = sans.lines(&information, SIZE, mm(INFORMATION_WIDTH))?;
+        sheet.stack(INFORMATION.0, INFORMATION.1, lines);
+        Ok(())
+    }
+
+    fn sender(&self) -> &str {
+        if self.settings.sender.is_empty() { &self.insurer.name } else { &self.settings.sender }
+    }
+
+    /// Puts facts into a text of the settings.
+    fn fill(&self, text: &str, date: Date) -> String {
+        let text = text.replace("{insurer}", &self.insurer.name).replace("{hotline}", &self.insurer.hotline);
+        text.replace("{date}", &german_date(date))
+    }
+}
+
+/// A letter while it is laid out.
+struct Sheet<'a> {
+    fonts: &'a Fonts,
+    blocks: Vec<Block<'a>>,
+    /// Where the next line of the text goes.
+    page: usize,
+    y: f32,
+}
+
+impl<'a> Sheet<'a> {
+    /// A line of its own at a place that the standard gives.
+    fn put(&mut self, role: Role, page: usize, x: f32, y: f32, size: f32, line: Line) {
+        let draws = vec![Draw { page, x: mm(x), y: mm(y), size, face: &self.fonts.sans, line }];
+        self.blocks.push(Block { role, says: None, draws });
+    }
+
+    /// Lines one below the other, at a place that the standard gives.
+    fn stack(&mut self, x: f32, mut y: f32, lines: Vec<Line>) {
+        let mut draws = Vec::new();
+        for line in lines {
+            draws.push(Draw { page: 0, x: mm(x), y: mm(y), size: SIZE, face: &self.fonts.sans, line });
+            y += ADDRESS_STEP;
+        }
+        self.blocks.push(Block { role: Role::Paragraph, says: None, draws });
+    }
+
+    /// Paragraphs with blank lines between them.
+    fn paragraphs(&mut self, text: &str) -> Result<(), LayoutError> {
+        text.split("\n\n")
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .try_for_each(|text| self.text(Role::Paragraph, text, SIZE))
+    }
+
+    fn text(&mut self, role: Role, text: &str, size: f32) -> Result<(), LayoutError> {
+        let mut draws = Vec::new();
+        for line in self.fonts.sans.lines(text, size, mm(TEXT_WIDTH))? {
+            self.make_room(LEADING);
+            draws.push(self.draw(&self.fonts.sans, mm(LEFT), 0.0, size, line));
+            self.y += LEADING;
+        }
+        self.y += PARAGRAPH;
+        self.blocks.push(Block { role, says: None, draws });
+        Ok(())
+    }
+
+    /// The password, large, each character with its name below. It is copied as one word.
+    fn password(&mut self, password: &SecretText) -> Result<(), LayoutError> {
+        #[expect(clippy::cast_precision_loss, reason = "a handful")]
+        let step = mm(TEXT_WIDTH) / ROW as f32;
+        let characters: Vec<char> = password.expose().chars().collect();
+        let (mut letters, mut names) = (Vec::new(), Vec::new());
+        for row in characters.chunks(ROW) {
+            let height = PASSWORD_SIZE + NAME_LEADING * 4.0;
+            self.make_room(height);
+            let mut x = mm(LEFT);
+            for character in row {
+                let centred = |face: &'a Face, below: f32, size: f32, line: Line, draws: &mut Vec<Draw<'a>>| {
+                    draws.push(self.draw(face, x + (step - line.width(size)) / 2.0, below, size, line));
+                };
+                let letter = self.fonts.mono.line(character.encode_utf8(&mut [0; 4]))?;
+                centred(&self.fonts.mono, PASSWORD_SIZE * 0.6, PASSWORD_SIZE, letter, &mut letters);
+                let mut below = PASSWORD_SIZE * 0.6 + NAME_LEADING * 2.0;
+                for line in self.fonts.sans.lines(character_name(*character), NAME_SIZE, step)? {
+                    centred(&self.fonts.sans, below, NAME_SIZE, line, &mut names);
+                    below += NAME_LEADING;
+                }
+                x += step;
+            }
+            self.y += height;
+        }
+        self.y += PARAGRAPH;
+        let says = Some(Zeroizing::new(password.expose().to_owned()));
+        self.blocks.push(Block { role: Role::Paragraph, says, draws: letters });
+        let spelt = characters.iter().map(|character| character_name(*character).replace("-\n", "").replace('\n', " "));
+        let spelt = spelt.collect::<Vec<_>>().join(", ");
+        self.blocks.push(Block { role: Role::Paragraph, says: Some(Zeroizing::new(spelt)), draws: names });
+        Ok(())
+    }
+
+    /// Goes to the next page where `height` more does not fit on this one.
+    fn make_room(&mut self, height: f32) {
+        if self.y + height > mm(BODY_END) {
+            (self.page, self.y) = (self.page + 1, mm(BODY_OF_OTHER_PAGES));
+        }
+    }
+
+    fn draw(&self, face: &'a Face, x: f32, below: f32, size: f32, line: Line) -> Draw<'a> {
+        Draw { page: self.page, x, y: self.y + below, size, face, line }
+    }
+}

@@ -1,0 +1,127 @@
+//! Laid out text as PDF: A4, the fonts in it, tagged for screen readers (PDF/UA-1).
+
+use std::num::NonZeroU16;
+
+use krilla::configure::{Accessibility, ConfigurationBuilder};
+use krilla::destination::XyzDestination;
+use krilla::geom::{Path, PathBuilder, Point};
+use krilla::metadata::Metadata;
+use krilla::outline::{Outline, OutlineNode};
+use krilla::page::PageSettings;
+use krilla::paint::{Fill, Stroke};
+use krilla::surface::Surface;
+use krilla::tagging::{Artifact, ArtifactType, ContentTag, Identifier, SpanTag, Tag, TagGroup, TagTree};
+use krilla::{Document, SerializeSettings};
+use zeroize::Zeroizing;
+
+use super::typeset::{Face, Line};
+
+const LANGUAGE: &str = "de-DE";
+/// Width and height of A4, in millimetres.
+const PAGE: (f32, f32) = (210.0, 297.0);
+/// Where the sheet is folded (DIN 5008, form B), and its middle, for the hole punch: from the top, in millimetres.
+const MARKS: [f32; 3] = [105.0, 148.5, 210.0];
+
+/// Text that belongs together, in the order it is read.
+pub(super) struct Block<'a> {
+    pub(super) role: Role,
+    /// What is read out and copied, where it is not what is drawn.
+    pub(super) says: Option<Zeroizing<String>>,
+    pub(super) draws: Vec<Draw<'a>>,
+}
+
+/// What a block is to a screen reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Heading,
+    Paragraph,
+    /// Stands on the paper only.
+    Artifact,
+}
+
+/// A line at its place; lengths in points, from the upper left corner to the start of the base line.
+pub(super) struct Draw<'a> {
+    pub(super) page: usize,
+    pub(super) x: f32,
+    pub(super) y: f32,
+    pub(super) size: f32,
+    pub(super) face: &'a Face,
+    pub(super) line: Line,
+}
+
+/// Millimetres in points.
+pub(super) fn mm(millimetres: f32) -> f32 {
+    millimetres * 72.0 / 25.4
+}
+
+/// The document; `None` where the program has a defect, for whatever may be wrong with a text was found before.
+pub(super) fn render(blocks: &[Block<'_>], pages: usize, title: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let configuration = ConfigurationBuilder::new().with_accessibility_validator(Accessibility::UA1).finish().ok()?;
+    let mut document = Document::new_with(SerializeSettings { configuration, ..SerializeSettings::default() });
+    let metadata = Metadata::new().title(title.to_owned()).language(LANGUAGE.to_owned());
+    document.set_metadata(metadata.producer(concat!("Kartenbund ", env!("CARGO_PKG_VERSION")).to_owned()));
+    let mut identifiers: Vec<Vec<Identifier>> = blocks.iter().map(|_| Vec::new()).collect();
+    for number in 0..pages {
+        let mut page = document.start_page_with(PageSettings::from_wh(mm(PAGE.0), mm(PAGE.1))?);
+        let mut surface = page.surface();
+        marks(&mut surface)?;
+        for (block, identifiers) in blocks.iter().zip(&mut identifiers) {
+            identifiers.extend(draw(&mut surface, block, number));
+        }
+    }
+    let mut tree = TagTree::new().with_lang(Some(LANGUAGE.to_owned()));
+    for (block, identifiers) in blocks.iter().zip(identifiers) {
+        let mut group = match block.role {
+            Role::Artifact => continue,
+            Role::Heading => TagGroup::new(Tag::Hn(NonZeroU16::MIN, Some(title.to_owned()))),
+            Role::Paragraph => TagGroup::new(Tag::P),
+        };
+        identifiers.into_iter().for_each(|identifier| group.push(identifier));
+        tree.push(group);
+    }
+    document.set_tag_tree(tree);
+    // The standard wants an outline: the way to the first page, under the title.
+    let mut outline = Outline::new();
+    outline.push_child(OutlineNode::new(title.to_owned(), XyzDestination::new(0, Point::from_xy(0.0, 0.0))));
+    document.set_outline(outline);
+    document.finish().ok().map(Zeroizing::new)
+}
+
+/// Draws what stands of `block` on this page.
+fn draw(surface: &mut Surface<'_>, block: &Block<'_>, page: usize) -> Vec<Identifier> {
+    let draws: Vec<_> = block.draws.iter().filter(|draw| draw.page == page).collect();
+    if draws.is_empty() {
+        return Vec::new();
+    }
+    let tag = match block.role {
+        Role::Artifact => ContentTag::Artifact(Artifact::with_kind(ArtifactType::Footer)),
+        _ => ContentTag::Span(SpanTag::empty().with_actual_text(block.says.as_ref().map(|says| says.as_str()))),
+    };
+    let identifier = surface.start_tagged(tag);
+    for Draw { x, y, size, face, line, .. } in draws {
+        surface.set_fill(Some(Fill::default()));
+        let start = Point::from_xy(*x, *y);
+        surface.draw_glyphs(start, &line.glyphs, face.font.clone(), &line.text, *size, false);
+    }
+    surface.end_tagged();
+    if block.role == Role::Artifact { Vec::new() } else { vec![identifier] }
+}
+
+fn marks(surface: &mut Surface<'_>) -> Option<()> {
+    surface.start_tagged(ContentTag::Artifact(Artifact::with_kind(ArtifactType::Page)));
+    surface.set_fill(None);
+    surface.set_stroke(Some(Stroke { width: 0.4, ..Stroke::default() }));
+    for mark in MARKS {
+        surface.draw_path(&dash(mm(mark))?);
+    }
+    surface.set_stroke(None);
+    surface.end_tagged();
+    Some(())
+}
+
+fn dash(y: f32) -> Option<Path> {
+    let mut path = PathBuilder::new();
+    path.move_to(mm(4.0), y);
+    path.line_to(mm(8.0), y);
+    path.finish()
+}

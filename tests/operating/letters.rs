@@ -1,0 +1,79 @@
+//! The jobs of the register and of letters, as a program that is killed.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use crate::command_line::{import, server, stderr};
+use crate::common::rng;
+
+/// Letters in twenty batches.
+const LETTERS: usize = 300;
+const CONFIGURATION: &str = "[insurer]\nname = \"Musterkasse\"\n[letters]\nbatch = 15\n";
+
+/// Rows of persons with right check digits.
+fn rows(count: usize) -> Vec<u8> {
+    let is_right = |text: &String| kartenbund::identity::kvnr::Kvnr::typed(text).is_ok();
+    let number = |number: usize| (0..10).map(|check| format!("A{number:08}{check}")).find(is_right).unwrap();
+    let row = |kvnr: String| format!("{kvnr},Erika,Müstermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01\n");
+    (0..count).map(number).map(row).collect::<String>().into_bytes()
+}
+
+fn create(folder: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
+    command.env_remove("KARTENBUND_CONFIG").arg("--config").arg(folder.join("kartenbund.toml"));
+    command.args(["letters", "create"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// The batches that are handed over, and how many are not.
+fn outbox(folder: &Path) -> (Vec<PathBuf>, usize) {
+    let Ok(entries) = std::fs::read_dir(folder.join("data/outbox")) else { return (Vec::new(), 0) };
+    let folders: Vec<_> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+    let (parts, whole): (Vec<_>, Vec<_>) =
+        folders.into_iter().partition(|path| path.extension().is_some_and(|extension| extension == "part"));
+    (whole, parts.len())
+}
+
+#[test]
+fn a_job_that_is_killed_anywhere_makes_every_letter_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let imported = import(&rows(LETTERS), folder.path());
+    assert!(imported.status.success(), "{}", stderr(&imported));
+    std::fs::write(folder.path().join("kartenbund.toml"), CONFIGURATION).unwrap();
+    let mut killed_at_work = 0;
+    let mut printed = BTreeSet::new();
+    // The print service takes what is whole as soon as it sees it, and finds no letter a second time.
+    let mut take = |batches: Vec<PathBuf>| {
+        for batch in batches {
+            let manifest = std::fs::read_to_string(batch.join("manifest.csv")).unwrap();
+            for line in manifest.lines().skip(1) {
+                let [file, _, _, sha256] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
+                let letter = std::fs::read(batch.join(file)).unwrap();
+                let hash = kartenbund::protocol::Sha256Hash::of(&letter);
+                assert_eq!(hex::encode(hash.as_bytes()), sha256, "a letter that is handed over is whole");
+                assert!(printed.insert(file.to_owned()), "{file} twice");
+            }
+            std::fs::remove_dir_all(batch).unwrap();
+        }
+    };
+    for _ in 0..100 {
+        let mut job = create(folder.path());
+        std::thread::sleep(Duration::from_millis(50 + rand_core::Rng::next_u64(&mut rng()) % 800));
+        if job.try_wait().unwrap().is_some() {
+            break;
+        }
+        job.kill().unwrap();
+        job.wait().unwrap();
+        let (whole, parts) = outbox(folder.path());
+        killed_at_work += parts;
+        take(whole);
+    }
+    let last = server(&["letters", "create"], folder.path(), CONFIGURATION);
+    assert!(last.status.success(), "{}", stderr(&last));
+    let (whole, parts) = outbox(folder.path());
+    assert_eq!(parts, 0);
+    take(whole);
+    assert_eq!(printed.len(), LETTERS);
+    assert!(killed_at_work > 0, "no job was killed while it wrote");
+}
