@@ -1,11 +1,14 @@
 //! The person's side: talks to a service, to the card and to the device key, and asks the person through [`Ui`].
 
+pub mod accounts;
 pub mod approve;
 pub mod card_pin;
 pub mod doctor;
 pub mod home;
 mod keypad;
+pub mod keyring;
 pub mod login;
+pub mod password;
 pub mod register;
 pub mod service;
 pub mod session;
@@ -13,6 +16,7 @@ pub mod session;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+use self::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
@@ -27,6 +31,8 @@ pub enum Step {
     CheckService,
     /// Insurance number and password are sent.
     LogIn,
+    /// The service takes a new password.
+    SetPassword,
     /// The card is identified.
     IdentifyCard,
     /// The card is identified and its certificate read.
@@ -62,6 +68,11 @@ pub enum Step {
 /// Something the person is told on the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// A password of one's own has to be chosen now.
+    PasswordFirst {
+        /// Whether the one of the letter was used up for that.
+        of_letter: bool,
+    },
     /// The card PIN was wrong; what is left.
     WrongCardPin {
         /// Tries left, at least one.
@@ -148,6 +159,9 @@ pub enum AskError {
     /// What was typed are not two digits.
     #[error("the match code has two digits")]
     MatchCode,
+    /// A line of a file descriptor is longer than anything that is asked for.
+    #[error("the line is too long")]
+    TooLong,
     /// The terminal failed.
     #[error("the terminal failed")]
     Terminal(#[from] std::io::Error),
@@ -224,6 +238,18 @@ pub trait Ui {
     /// # Errors
     /// [`AskError`].
     fn password(&mut self) -> Result<SecretText, AskError>;
+
+    /// Asks for the password that holds, before another one is chosen.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn old_password(&mut self) -> Result<SecretText, AskError>;
+
+    /// Asks for a new password, twice. `refused` is why the service did not take the one before.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn new_password(&mut self, refused: Option<&ServiceError>) -> Result<SecretText, AskError>;
 
     /// Shows what is to be decided, before anything is asked.
     ///

@@ -21,7 +21,12 @@ const PROXIES: [(&str, &str); 3] =
 
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund"));
-    command.args(["--lang", "en"]).args(arguments).env_remove("KARTENBUND_HOME").envs(PROXIES);
+    command
+        .args(["--lang", "en"])
+        .args(arguments)
+        .env_remove("KARTENBUND_HOME")
+        .env("KARTENBUND_NO_KEY_RING", "1")
+        .envs(PROXIES);
     command.env("PCSCLITE_CSOCK_NAME", "/nonexistent/pcscd.comm").stdin(Stdio::null());
     command
 }
@@ -37,7 +42,14 @@ fn run_with(folder: &Path, arguments: &[&str], descriptor: &str, lines: &str) ->
     let script = format!("exec \"$@\" {descriptor} 3 3<{}", file.path().display());
     let mut shell = Command::new("sh");
     shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_kartenbund"), "--lang", "en", "--json"]);
-    shell.args(arguments).env_remove("KARTENBUND_HOME").envs(PROXIES).stdin(Stdio::null()).output().unwrap()
+    shell
+        .args(arguments)
+        .env_remove("KARTENBUND_HOME")
+        .env("KARTENBUND_NO_KEY_RING", "1")
+        .envs(PROXIES)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap()
 }
 
 /// Runs where there is no network, not even the one of this computer to itself.
@@ -46,7 +58,12 @@ fn without_network(arguments: &[&str]) -> Output {
         |option: &&str| Command::new("unshare").args([option, "true"]).status().is_ok_and(|status| status.success());
     let option = ["-n", "-rn"].iter().find(|option| allows(option)).expect("root or user namespaces");
     let mut unshared = Command::new("unshare");
-    unshared.args([option, env!("CARGO_BIN_EXE_kartenbund"), "--lang", "en"]).args(arguments).output().unwrap()
+    unshared
+        .args([option, env!("CARGO_BIN_EXE_kartenbund"), "--lang", "en"])
+        .args(arguments)
+        .env("KARTENBUND_NO_KEY_RING", "1")
+        .output()
+        .unwrap()
 }
 
 fn json_of(output: &Output) -> Value {
@@ -594,7 +611,10 @@ fn the_whole_story_with_both_programs() {
     std::fs::write(&key, json_of(&login)["service_key"].to_string()).unwrap();
 
     // At the password prompt, Ctrl+C: nothing is done, and the terminal shows again what is typed.
-    let login = format!("{} --lang en --home {home} login; echo code=$?; stty -a", env!("CARGO_BIN_EXE_kartenbund"));
+    let login = format!(
+        "{} --lang en --home {home} --no-key-ring login; echo code=$?; stty -a",
+        env!("CARGO_BIN_EXE_kartenbund")
+    );
     let mut terminal = Command::new("script");
     terminal.args(["-qec", &login, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut terminal = terminal.spawn().unwrap();
@@ -861,6 +881,6 @@ fn the_doctor_speaks_german_and_english() {
         assert!(output.status.success(), "{output:?}");
         let said = text(&output.stdout);
         assert!(words.iter().all(|words| said.contains(words)), "{said}");
-        assert_eq!(said.lines().count(), 12, "one line for each step: {said}");
+        assert_eq!(said.lines().count(), 13, "one line for each step: {said}");
     }
 }

@@ -9,7 +9,7 @@ use crate::protocol::NumericDate;
 use crate::reader::ChannelError;
 use crate::reader::pcsc::Reader;
 
-pub use account::{Account, Answer, KeyStore, Network};
+pub use account::{Account, Answer, KeyStore, Network, SessionStore};
 pub use card::{CardFacts, Validity};
 pub use computer::{Computer, Usb};
 
@@ -34,4 +34,6 @@ pub struct Facts {
     pub account: Option<Account>,
     /// The device key of this computer.
     pub key_store: Option<KeyStore>,
+    /// Where the secrets of the session are.
+    pub session_store: Option<SessionStore>,
 }

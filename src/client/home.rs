@@ -1,19 +1,25 @@
 //! What is kept on this computer: profile, session, device file, receipts.
 
+mod secrets;
+
 use std::path::{Path, PathBuf};
 
+use rand_core::CryptoRng;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::session::Session;
+use super::keyring::KeyRingError;
+use super::session::{Session, SessionKey};
 use crate::device_key::KeyFile;
 use crate::disk;
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::{P256Jwk, json};
 use crate::protocol::{ApprovalId, DeviceId, NumericDate, RegistrationId};
 use crate::secret::masked;
+
+pub use secrets::{Place, Placed};
 
 const MAX_FILE: usize = 64 * 1024;
 const PROFILE: &str = "profile.json";
@@ -52,6 +58,9 @@ pub enum HomeError {
     /// This computer is not registered.
     #[error("no device")]
     NoDevice,
+    /// The secrets of the session are in the key ring of the desktop, and it cannot be used.
+    #[error(transparent)]
+    KeyRing(#[from] KeyRingError),
 }
 
 /// Which service and account this computer belongs to.
@@ -116,17 +125,35 @@ impl Device {
 
 /// The folder of this computer's files. Each is written whole or not at all, for its owner only.
 #[derive(Clone, Debug)]
-pub struct Home(PathBuf);
+pub struct Home {
+    folder: PathBuf,
+    uses_key_ring: bool,
+}
 
 impl Home {
     /// The files in `folder`, which is made when the first of them is written.
     pub fn at(folder: PathBuf) -> Self {
-        Self(folder)
+        Self { folder, uses_key_ring: false }
+    }
+
+    /// The same with the key ring of the desktop for the secrets of the session, where there is one.
+    pub fn using_key_ring(self) -> Self {
+        Self { uses_key_ring: true, ..self }
+    }
+
+    /// The files in another folder, kept as these are.
+    pub fn in_folder(&self, folder: PathBuf) -> Self {
+        Self { folder, ..self.clone() }
+    }
+
+    /// Whether somebody has logged in.
+    pub fn has_profile(&self) -> bool {
+        self.folder.join(PROFILE).exists()
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.0
+        &self.folder
     }
 
     /// The profile.
@@ -149,9 +176,9 @@ impl Home {
     /// one.
     ///
     /// # Errors
-    /// The file system.
+    /// The file system; [`HomeError::KeyRing`].
     pub fn session(&self) -> Result<Option<Session>, HomeError> {
-        match self.read(SESSION) {
+        match self.secrets() {
             Err(HomeError::Damaged { .. }) => Ok(None),
             session => session,
         }
@@ -163,18 +190,33 @@ impl Home {
         session.and_then(|session| session.tokens).is_some_and(|tokens| tokens.are_alive(now))
     }
 
-    /// Keeps the session.
+    /// Makes ready for a login, and says where its secrets will be: the key is kept before anything is asked of the
+    /// service, so that the same key can ask again where the answer gets lost, and before a password is used up for
+    /// secrets that cannot be kept. A session that is open stays so.
     ///
     /// # Errors
-    /// The file system.
+    /// The file system; [`HomeError::KeyRing`], where there is a key ring that has to be opened first.
+    pub fn prepare_session(&self, rng: &mut dyn CryptoRng) -> Result<Placed, HomeError> {
+        let session = match self.session() {
+            Err(HomeError::KeyRing(error)) if error.needs_login() => None,
+            session => session?,
+        };
+        let session = session.unwrap_or_else(|| Session { key: SessionKey::new(rng), tokens: None });
+        self.place_secrets(&session, rng)
+    }
+
+    /// Keeps the session where it is.
+    ///
+    /// # Errors
+    /// The file system; [`HomeError::KeyRing`].
     pub fn keep_session(&self, session: &Session) -> Result<(), HomeError> {
-        self.write(SESSION, session)
+        self.keep_secrets(session)
     }
 
     /// Forgets the tokens. The key stays: by it the service knows this computer again.
     ///
     /// # Errors
-    /// The file system.
+    /// The file system; [`HomeError::KeyRing`].
     pub fn forget_tokens(&self) -> Result<(), HomeError> {
         match self.session()? {
             Some(Session { key, .. }) => self.keep_session(&Session { key, tokens: None }),
@@ -261,11 +303,11 @@ impl Home {
     }
 
     fn receipt(&self, approval: ApprovalId) -> PathBuf {
-        self.0.join(RECEIPTS).join(format!("{approval}.jws"))
+        self.folder.join(RECEIPTS).join(format!("{approval}.jws"))
     }
 
     fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, HomeError> {
-        let path = self.0.join(name);
+        let path = self.folder.join(name);
         let bytes = disk::read(&path, MAX_FILE).map_err(|source| HomeError::File { path, source })?;
         let Some(bytes) = bytes.map(Zeroizing::new) else { return Ok(None) };
         json::read(&bytes).map(Some).map_err(|_| self.damaged(name))
@@ -273,24 +315,24 @@ impl Home {
 
     fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), HomeError> {
         let bytes = serde_json::to_vec_pretty(value).map(Zeroizing::new).map_err(|_| self.damaged(name))?;
-        write(self.0.join(name), &bytes)
+        write(self.folder.join(name), &bytes)
     }
 
     fn remove(&self, name: &str) -> Result<(), HomeError> {
-        let path = self.0.join(name);
+        let path = self.folder.join(name);
         disk::remove(&path).map_err(|source| HomeError::File { path, source })
     }
 
     fn set_aside(&self, name: &str) -> Result<(), HomeError> {
-        let path = self.0.join(name);
-        let aside = self.0.join(format!("{name}.damaged"));
+        let path = self.folder.join(name);
+        let aside = self.folder.join(format!("{name}.damaged"));
         std::fs::rename(&path, aside).map_err(|source| HomeError::File { path, source })
     }
 
     fn damaged(&self, name: &str) -> HomeError {
         match name {
             DEVICE | PENDING => HomeError::DeviceDamaged,
-            _ => HomeError::Damaged { path: self.0.join(name) },
+            _ => HomeError::Damaged { path: self.folder.join(name) },
         }
     }
 }

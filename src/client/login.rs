@@ -4,12 +4,13 @@ use reqwest::Method;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::home::{Home, HomeError, Profile};
+use super::home::{Home, HomeError, Placed, Profile};
 use super::service::{Service, ServiceError};
-use super::session::{Clock, OpenSession, Session, SessionKey, Tokens};
+use super::session::{Clock, OpenSession, Session, Tokens};
 use super::{AskError, Step, Surroundings, skew};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::api::LoginRequest;
+use crate::secret::SecretText;
 
 /// Why a login did not work.
 #[derive(Debug, Error)]
@@ -44,7 +45,12 @@ pub struct LoggedIn {
 ///
 /// # Errors
 /// [`LoginError`].
-pub fn login(home: &Home, service: &Service, kvnr: Kvnr, around: &mut Surroundings<'_>) -> Result<Profile, LoginError> {
+pub fn login(
+    home: &Home,
+    service: &Service,
+    kvnr: Kvnr,
+    around: &mut Surroundings<'_>,
+) -> Result<(Profile, Opened), LoginError> {
     around.ui.step(Step::CheckService);
     let configuration = service.configuration()?;
     let skew = skew(configuration.iat, around);
@@ -70,17 +76,48 @@ pub fn login(home: &Home, service: &Service, kvnr: Kvnr, around: &mut Surroundin
             }
         }
     }
+    home.prepare_session(around.rng)?;
     let password = around.ui.password()?;
     around.ui.step(Step::LogIn);
     let client_name = Some(client_name());
     let request = LoginRequest { kvnr: profile.kvnr.as_str().to_owned(), password, client_name };
-    open_session(home, service, &profile, "/v1/login", &request, skew, around)?;
-    Ok(profile)
+    let opened = open_session(home, service, &profile, "/v1/login", &request, skew, around)?;
+    Ok((profile, opened))
+}
+
+/// Opens a session of the account of `profile` with a password that was typed before.
+///
+/// # Errors
+/// [`LoginError`].
+pub(super) fn with_password(
+    home: &Home,
+    service: &Service,
+    profile: &Profile,
+    password: SecretText,
+    around: &mut Surroundings<'_>,
+) -> Result<Opened, LoginError> {
+    let configuration = service.configuration()?;
+    if configuration.jwk != profile.service_key {
+        return Err(ServiceError::KeyChanged.into());
+    }
+    let skew = skew(configuration.iat, around);
+    around.ui.step(Step::LogIn);
+    let request = LoginRequest { kvnr: profile.kvnr.as_str().to_owned(), password, client_name: Some(client_name()) };
+    open_session(home, service, profile, "/v1/login", &request, skew, around)
 }
 
 /// What this program calls itself in the list of sessions.
 pub fn client_name() -> String {
     format!("Kartenbund ({})", std::env::consts::OS)
+}
+
+/// A session that was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// Where its secrets are.
+    pub placed: Placed,
+    /// Whether a password has to be chosen before anything else.
+    pub must_change_password: bool,
 }
 
 /// Asks for a session of the account of `profile` and keeps both. `skew` is how far the service's clock is ahead.
@@ -95,14 +132,17 @@ pub fn open_session<B: Serialize>(
     request: &B,
     skew: i64,
     around: &mut Surroundings<'_>,
-) -> Result<(), LoginError> {
+) -> Result<Opened, LoginError> {
+    let placed = home.prepare_session(around.rng)?;
     // By its key the service knows this computer from the login before.
-    let key = home.session()?.map_or_else(|| SessionKey::new(around.rng), |session| session.key);
+    let key = home.session()?.ok_or(HomeError::NoSession)?.key;
     let iat = (around.clock)().saturating_add(skew);
     let answer = service.ask_for_tokens(path, &profile.service, request, &key, iat)?;
+    let must_change_password = answer.must_change_password;
     home.keep_profile(profile)?;
     let tokens = Some(Tokens::new(answer, (around.clock)(), skew));
-    Ok(home.keep_session(&Session { key, tokens })?)
+    home.keep_session(&Session { key, tokens })?;
+    Ok(Opened { placed, must_change_password })
 }
 
 /// Goes on with the session that was kept.

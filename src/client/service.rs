@@ -117,6 +117,11 @@ impl Service {
         self
     }
 
+    /// The service, without the session.
+    pub fn without_session(self) -> Self {
+        Self { session: None, ..self }
+    }
+
     /// The address without a trailing slash: the service's name in signed messages.
     pub fn address(&self) -> &str {
         &self.base

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::failure::{Failure, Kind, Value};
 use super::text::Texts;
-use crate::client::doctor::{Account, CardFacts, Facts, KeyStore, Network, Validity};
+use crate::client::doctor::{Account, CardFacts, Facts, KeyStore, Network, SessionStore, Validity};
 use crate::client::home::HomeError;
 use crate::client::service::ServiceError;
 use crate::egk::PinStatus;
@@ -45,11 +45,13 @@ pub enum Step {
     Account,
     /// Is the key of this computer there?
     KeyStore,
+    /// Where are the secrets of the session, and can they be read?
+    SessionStore,
 }
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Service,
         Self::Rights,
         Self::Driver,
@@ -61,6 +63,7 @@ impl Step {
         Self::Network,
         Self::Account,
         Self::KeyStore,
+        Self::SessionStore,
     ];
 
     /// Its stable name in JSON and reports.
@@ -77,6 +80,7 @@ impl Step {
             Self::Network => "network",
             Self::Account => "account",
             Self::KeyStore => "key_store",
+            Self::SessionStore => "session_store",
         }
     }
 }
@@ -184,6 +188,7 @@ pub fn judge(step: Step, facts: &Facts) -> Finding {
         Step::Network => network(facts),
         Step::Account => account(facts),
         Step::KeyStore => key_store(facts),
+        Step::SessionStore => session_store(facts),
     }
 }
 
@@ -384,6 +389,14 @@ fn key_store(facts: &Facts) -> Finding {
     }
 }
 
+fn session_store(facts: &Facts) -> Finding {
+    match &facts.session_store {
+        None | Some(SessionStore::Empty) => Finding::skipped("no-session"),
+        Some(SessionStore::Usable(place)) => Finding::ok_with("session-store", "place", place.name()),
+        Some(SessionStore::Unusable(error)) => Finding::Failed(without_folder(error)),
+    }
+}
+
 /// The file by its name alone: the folder may tell whose computer this is.
 fn without_folder(error: &HomeError) -> Failure {
     let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -394,6 +407,7 @@ fn without_folder(error: &HomeError) -> Failure {
         HomeError::NoProfile => Kind::NoProfile.failure(),
         HomeError::NoSession => Kind::NoSession.failure(),
         HomeError::NoDevice => Kind::NoDevice.failure(),
+        HomeError::KeyRing(error) => error.into(),
     }
 }
 

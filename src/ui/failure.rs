@@ -1,30 +1,22 @@
 //! Every failure a person can meet: a stable code, an exit code, and what its sentence needs to know. The sentences are
 //! in the texts under `error-` and the code; `docs/exit-codes.md` is the same table for readers.
 
+mod card;
 mod service;
 
+use crate::client::AskError;
+use crate::client::accounts::{AccountName, AccountsError};
 use crate::client::approve::ApproveError;
-use crate::client::card_pin::{PinError, PinRefusal, UnblockError};
 use crate::client::home::HomeError;
+use crate::client::keyring::KeyRingError;
 use crate::client::login::LoginError;
+use crate::client::password::PasswordError;
 use crate::client::register::{CardRefusal, RegisterError};
-use crate::client::{AskError, ReachError};
 use crate::device_key::DeviceKeyError;
-use crate::egk::{EgkError, OtherCard};
 use crate::identity::kvnr::KvnrError;
-use crate::identity::{IdentityError, certificate::CertificateError};
-use crate::pki::cvc::{ChainError, CvcError, Level};
 use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
-use crate::protocol::presence::PresenceError;
-use crate::reader::ChannelError;
-use crate::reader::pace::PaceError;
-use crate::reader::pcsc::{Refusal, Sandbox};
-use crate::reader::pinpad::NoEntry;
-use crate::reader::replay::ReplayMismatch;
 use crate::secret::DigitsError;
-use crate::virtual_card::ImageError;
-use crate::virtual_card::scenario::ScenarioError;
 
 macro_rules! kinds {
     ($($variant:ident = $exit:literal $code:literal;)*) => {
@@ -98,6 +90,7 @@ kinds! {
     CvcRoot = 46 "cvc_root";
     SessionEnded = 47 "session_ended";
     PasswordFirst = 48 "password_first";
+    KeyRing = 49 "key_ring";
     ServiceUnreachable = 50 "service_unreachable";
     ServiceRefused = 51 "service_refused";
     ServiceAnswer = 52 "service_answer";
@@ -135,6 +128,9 @@ kinds! {
     SessionForged = 84 "session_forged";
     Scenario = 85 "scenario";
     InitialPasswordEnded = 86 "initial_password_ended";
+    SeveralAccounts = 87 "several_accounts";
+    NoAccount = 88 "no_account";
+    PasswordSetOnly = 89 "password_set_only";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -203,148 +199,6 @@ impl Failure {
     }
 }
 
-impl From<ChannelError> for Failure {
-    fn from(error: ChannelError) -> Self {
-        Self::from(&error)
-    }
-}
-
-impl From<&ChannelError> for Failure {
-    fn from(error: &ChannelError) -> Self {
-        let kind = match error {
-            ChannelError::NoService => Kind::NoService,
-            ChannelError::NotAllowed(refusal) => return not_allowed(refusal).because(error),
-            ChannelError::NoReader { wanted } => {
-                return Kind::NoReader.failure().text("reader", wanted.as_deref().unwrap_or(NONE));
-            }
-            ChannelError::NoCard => Kind::NoCard,
-            ChannelError::MuteCard => Kind::MuteCard,
-            ChannelError::SeveralCards => Kind::SeveralCards,
-            ChannelError::InUse => Kind::CardInUse,
-            ChannelError::Removed => Kind::CardRemoved,
-            ChannelError::Reset => Kind::CardReset,
-            ChannelError::Timeout => Kind::CardTimeout,
-            ChannelError::Interrupted(_) | ChannelError::Malformed => Kind::Transmission,
-            ChannelError::Unprotected(_) => Kind::SecureLine,
-            ChannelError::Session(mismatch) => return session(mismatch),
-        };
-        kind.failure().because(error)
-    }
-}
-
-fn not_allowed(refusal: &Refusal) -> Failure {
-    let (why, sandbox) = match refusal {
-        Refusal::Rights => ("rights", NONE),
-        Refusal::Socket => ("socket", NONE),
-        Refusal::Version => ("version", NONE),
-        Refusal::Sandbox(Sandbox::Flatpak(application)) => ("flatpak", application.as_str()),
-        Refusal::Sandbox(Sandbox::Snap(package)) => ("snap", package.as_str()),
-    };
-    Kind::NotAllowed.failure().text("why", why).text("sandbox", sandbox)
-}
-
-impl From<ReplayMismatch> for Failure {
-    fn from(error: ReplayMismatch) -> Self {
-        session(&error)
-    }
-}
-
-fn session(error: &ReplayMismatch) -> Failure {
-    let (line, expected, actual, what) = match error {
-        ReplayMismatch::Command { line, expected, actual } => {
-            (line, expected.to_string(), actual.to_string(), "command")
-        }
-        ReplayMismatch::Exhausted { line, actual } => (line, "-".to_owned(), actual.to_string(), "command"),
-        ReplayMismatch::Unused { line, expected } => (line, expected.to_string(), "-".to_owned(), "command"),
-        ReplayMismatch::Answer { line, expected, actual } => (line, expected.to_string(), actual.to_string(), "answer"),
-        ReplayMismatch::Malformed { line } => {
-            return Kind::SessionFile.failure().text("line", line.to_string()).because(error);
-        }
-        ReplayMismatch::NotForFiles | ReplayMismatch::File(_) => {
-            return Kind::SessionFile.failure().text("line", "-").because(error);
-        }
-    };
-    let failure = Kind::SessionMismatch.failure().text("line", line.to_string()).text("what", what);
-    failure.text("expected", expected).text("actual", actual).because(error)
-}
-
-impl From<EgkError> for Failure {
-    fn from(error: EgkError) -> Self {
-        Self::from(&error)
-    }
-}
-
-impl From<&EgkError> for Failure {
-    fn from(error: &EgkError) -> Self {
-        let kind = match error {
-            EgkError::Channel(error) => return error.into(),
-            EgkError::NotAnEgk(card) => {
-                let card = match card {
-                    OtherCard::Hba => "hba",
-                    OtherCard::SmcB => "smc-b",
-                    OtherCard::Unknown => "unknown",
-                };
-                return Kind::NotAnEgk.failure().text("card", card);
-            }
-            EgkError::UnexpectedStatus { command, status } => {
-                let failure = Kind::CardAnswer.failure().text("status", status.to_string());
-                return failure.text("command", *command).because(error);
-            }
-            EgkError::NoCertificate => {
-                return Kind::CardData.failure().text("what", "no_certificate").because(&error);
-            }
-            EgkError::Malformed { .. } => Kind::CardData,
-            EgkError::TooOld(_) => Kind::CardTooOld,
-            EgkError::TooLong { .. } => Kind::Transmission,
-            EgkError::Contactless => Kind::CardContactless,
-            EgkError::Pace(PaceError::WrongCan) => Kind::CanWrong,
-            EgkError::Pace(_) => Kind::SecureLine,
-            EgkError::Deactivated => Kind::CardDeactivated,
-        };
-        kind.failure().because(error)
-    }
-}
-
-impl From<ReachError> for Failure {
-    fn from(error: ReachError) -> Self {
-        match error {
-            ReachError::Card(error) => error.into(),
-            ReachError::Ask(error) => error.into(),
-        }
-    }
-}
-
-impl From<IdentityError> for Failure {
-    fn from(error: IdentityError) -> Self {
-        let kind = match error {
-            IdentityError::UpdateInProgress => Kind::CardUpdating,
-            IdentityError::OtherPerson => Kind::CardMismatch,
-            IdentityError::Vsd(_) | IdentityError::Certificate(_) => Kind::CardData,
-        };
-        kind.failure().because(&error)
-    }
-}
-
-impl From<CertificateError> for Failure {
-    fn from(error: CertificateError) -> Self {
-        Kind::CardData.failure().because(&error)
-    }
-}
-
-impl From<PresenceError> for Failure {
-    fn from(error: PresenceError) -> Self {
-        let why = match error {
-            PresenceError::Signature => "signature",
-            // Only the CA's issuer is a root; a chip whose issuer is another CA than the one on its card is no real one.
-            PresenceError::Chain(ChainError { level: Level::Authority, error: CvcError::UnknownIssuer }) => "unknown",
-            PresenceError::Chain(ChainError { error: CvcError::Expired, .. }) => "expired",
-            PresenceError::Chain(ChainError { error: CvcError::NotYetValid, .. }) => "not-yet",
-            PresenceError::Chain(_) => "certificate",
-        };
-        Kind::ChipRefused.failure().text("why", why).because(&error)
-    }
-}
-
 impl From<KvnrError> for Failure {
     fn from(error: KvnrError) -> Self {
         Kind::InputInvalid.failure().text("input", format!("kvnr_{}", error.code()))
@@ -368,6 +222,7 @@ impl From<AskError> for Failure {
             }
             AskError::EntriesDiffer => "entries_differ",
             AskError::MatchCode => "match_code",
+            AskError::TooLong => "too_long",
         };
         Kind::InputInvalid.failure().text("input", input)
     }
@@ -392,6 +247,38 @@ impl From<&HomeError> for Failure {
             HomeError::NoProfile => Kind::NoProfile.failure(),
             HomeError::NoSession => Kind::NoSession.failure(),
             HomeError::NoDevice => Kind::NoDevice.failure(),
+            HomeError::KeyRing(error) => error.into(),
+        }
+    }
+}
+
+impl From<&KeyRingError> for Failure {
+    fn from(error: &KeyRingError) -> Self {
+        let why = match error {
+            KeyRingError::Locked(_) => "locked",
+            KeyRingError::Lost => "lost",
+            KeyRingError::Damaged => "damaged",
+            KeyRingError::Absent => "absent",
+            KeyRingError::Unwanted => "unwanted",
+            KeyRingError::Silent => "silent",
+            KeyRingError::Unreachable(_) | KeyRingError::Broken(_) => "broken",
+        };
+        Kind::KeyRing.failure().text("why", why).because(error)
+    }
+}
+
+impl From<AccountsError> for Failure {
+    fn from(error: AccountsError) -> Self {
+        let list = |names: Vec<AccountName>| match names.is_empty() {
+            true => NONE.to_owned(),
+            false => names.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        match error {
+            AccountsError::Several(known) => Kind::SeveralAccounts.failure().text("accounts", list(known)),
+            AccountsError::Unknown { name, known } => {
+                Kind::NoAccount.failure().text("account", name.to_string()).text("accounts", list(known))
+            }
+            AccountsError::Home(error) => error.into(),
         }
     }
 }
@@ -413,56 +300,14 @@ impl From<LoginError> for Failure {
     }
 }
 
-impl From<PinRefusal> for Failure {
-    fn from(refusal: PinRefusal) -> Self {
-        let kind = match refusal {
-            PinRefusal::Wrong { tries_left } => {
-                return Kind::CardPinWrong.failure().number("tries", i64::from(tries_left));
-            }
-            PinRefusal::Blocked => Kind::CardPinBlocked,
-            PinRefusal::LastTry => return Kind::CardLastTry.failure().text("tries", "one"),
-            PinRefusal::MaybeLastTry => return Kind::CardLastTry.failure().text("tries", "unknown"),
-            PinRefusal::TransportPin => Kind::CardTransportPin,
-            PinRefusal::TakesNoPin => return Kind::CardNoPin.failure().text("why", "none_taken").because(&refusal),
-            PinRefusal::NoPin => return Kind::CardNoPin.failure().text("why", "empty"),
-            PinRefusal::Disabled | PinRefusal::StillVerified => {
-                return Kind::CardNoPin.failure().text("why", "other").because(&refusal);
-            }
-        };
-        kind.failure().because(&refusal)
-    }
-}
-
-impl From<NoEntry> for Failure {
-    fn from(why: NoEntry) -> Self {
-        match why {
-            NoEntry::TimedOut => Kind::KeypadTimeout.failure(),
-            NoEntry::Cancelled => Kind::Cancelled.failure(),
-            NoEntry::EntriesDiffer => Kind::InputInvalid.failure().text("input", "entries_differ"),
-            NoEntry::Length => Kind::InputInvalid.failure().text("input", "keypad_length"),
-            NoEntry::Refused => Kind::KeypadRefused.failure(),
-        }
-    }
-}
-
-impl From<PinError> for Failure {
-    fn from(error: PinError) -> Self {
+impl From<PasswordError> for Failure {
+    fn from(error: PasswordError) -> Self {
         match error {
-            PinError::Card(error) => error.into(),
-            PinError::Ask(error) => error.into(),
-            PinError::Refused(refusal) => refusal.into(),
-            PinError::Keypad(why) => why.into(),
-            PinError::Unanswered(_) => Kind::PinUnanswered.failure().because(&error),
-        }
-    }
-}
-
-impl From<UnblockError> for Failure {
-    fn from(error: UnblockError) -> Self {
-        match error {
-            UnblockError::Pin(error) => error.into(),
-            UnblockError::WrongPuk { uses_left } => Kind::PukWrong.failure().number("uses", i64::from(uses_left)),
-            UnblockError::PukUsedUp => Kind::PukUsedUp.failure(),
+            PasswordError::Login(error) => error.into(),
+            PasswordError::NotLoggedIn(error) => {
+                let technical = Self::from(error).technical;
+                Self { technical, ..Kind::PasswordSetOnly.failure() }
+            }
         }
     }
 }
@@ -515,32 +360,5 @@ impl From<ApproveError> for Failure {
 impl From<NotABundle> for Failure {
     fn from(error: NotABundle) -> Self {
         Kind::NotEvidence.failure().because(&error)
-    }
-}
-
-impl From<ScenarioError> for Failure {
-    fn from(error: ScenarioError) -> Self {
-        let failure = Kind::Scenario.failure();
-        match &error {
-            ScenarioError::UnknownKey { line, key, nearest } => {
-                let failure = failure.text("why", "unknown").text("line", line.to_string());
-                failure.text("key", key).text("nearest", nearest)
-            }
-            ScenarioError::Value { line, key, .. } => {
-                failure.text("why", "value").text("line", line.to_string()).text("key", key).because(&error)
-            }
-            ScenarioError::Combination(key, other) => {
-                failure.text("why", "combination").text("key", *key).text("other", *other)
-            }
-            ScenarioError::NotOnCard(key) => failure.text("why", "card").text("key", *key),
-            ScenarioError::ContactlessOnly(key) => failure.text("why", "contactless").text("key", *key),
-            ScenarioError::NotInReader(key) => failure.text("why", "reader").text("key", *key),
-        }
-    }
-}
-
-impl From<ImageError> for Failure {
-    fn from(error: ImageError) -> Self {
-        Kind::CardImage.failure().because(&error)
     }
 }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::failure::{Failure, Kind, Value};
 use super::numbers::{insurance_number, told_apart};
 use super::text::Texts;
+use crate::client::service::ServiceError;
 use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
@@ -19,7 +20,7 @@ use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
 
 /// Longest line read from a file descriptor.
-const MAX_LINE: usize = 1024;
+const MAX_LINE: usize = 4096;
 
 /// How the person is asked.
 #[derive(Debug, Default)]
@@ -56,9 +57,11 @@ impl Lines {
     fn next(&mut self) -> Result<SecretText, AskError> {
         let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
         let mut byte = Zeroizing::new([0]);
-        while line.len() < MAX_LINE && self.0.read(&mut *byte)? == 1 {
+        while self.0.read(&mut *byte)? == 1 {
             match *byte {
                 [b'\n'] => return text_of(&line),
+                // The rest would be another line, and this one a password that nobody chose.
+                _ if line.len() == MAX_LINE => return Err(AskError::TooLong),
                 [other] => line.push(other),
             }
         }
@@ -208,6 +211,10 @@ impl Ui for Terminal<'_> {
     fn notice(&mut self, notice: Notice) {
         let number = |name, value| vec![(name, Value::Number(value))];
         let (id, values) = match notice {
+            Notice::PasswordFirst { of_letter } => {
+                let letter = if of_letter { "yes" } else { "no" };
+                ("notice-password-first", vec![("letter", Value::Text(letter.to_owned()))])
+            }
             Notice::WrongCardPin { tries_left } => ("notice-wrong-card-pin", number("tries", i64::from(tries_left))),
             Notice::SameWrongPin => ("notice-same-wrong-pin", Vec::new()),
             Notice::CardWasReset => ("notice-card-was-reset", Vec::new()),
@@ -322,6 +329,36 @@ impl Ui for Terminal<'_> {
         match &mut self.answers.password {
             Some(lines) => lines.next(),
             None => self.hidden(&self.texts.get("ask-password")),
+        }
+    }
+
+    fn old_password(&mut self) -> Result<SecretText, AskError> {
+        match &mut self.answers.password {
+            Some(lines) => lines.next(),
+            None => self.hidden(&self.texts.get("ask-old-password")),
+        }
+    }
+
+    fn new_password(&mut self, refused: Option<&ServiceError>) -> Result<SecretText, AskError> {
+        if let Some(lines) = &mut self.answers.password {
+            // A script is believed, and has one.
+            return if refused.is_some() { Err(AskError::NobodyThere) } else { lines.next() };
+        }
+        is_terminal()?;
+        match refused.map(Failure::from) {
+            None => self.explain("ask-new-password-what"),
+            Some(refused) => {
+                tell(&format!("! {}", self.texts.cause(&refused)));
+                tell(&format!("{}: {}", self.texts.get("label-next"), self.texts.remedy(&refused)));
+            }
+        }
+        loop {
+            let typed = self.hidden(&self.texts.get("ask-new-password"))?;
+            let again = self.hidden(&self.texts.get("ask-repeat-password"))?;
+            if typed.expose() == again.expose() {
+                return Ok(typed);
+            }
+            tell(&format!("! {}", self.texts.get("ask-passwords-differ")));
         }
     }
 
@@ -448,6 +485,7 @@ pub fn step_text(step: Step) -> &'static str {
     match step {
         Step::CheckService => "step-check-service",
         Step::LogIn => "step-log-in",
+        Step::SetPassword => "step-set-password",
         Step::IdentifyCard => "step-identify-card",
         Step::ChangePin => "step-change-pin",
         Step::UnblockPin => "step-unblock-pin",

@@ -545,6 +545,10 @@ pub fn new_bank_account() -> Application {
 /// A person who knows what to answer, and what she was asked and told.
 pub struct Script {
     pub password: Option<String>,
+    /// Passwords in the order they are chosen.
+    pub new_passwords: VecDeque<String>,
+    /// What she was told of those the service did not take.
+    pub refusals: Vec<String>,
     /// Card PINs in the order they are typed.
     pub card_pins: VecDeque<&'static str>,
     pub device_pin: &'static str,
@@ -568,6 +572,8 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             password: None,
+            new_passwords: VecDeque::new(),
+            refusals: Vec::new(),
             card_pins: [CARD_PIN].into(),
             device_pin: DEVICE_PIN,
             cans: VecDeque::new(),
@@ -659,6 +665,17 @@ impl Ui for Script {
 
     fn password(&mut self) -> Result<SecretText, AskError> {
         self.password.take().map(|password| typed(&password)).ok_or(AskError::Cancelled)
+    }
+
+    fn old_password(&mut self) -> Result<SecretText, AskError> {
+        self.password()
+    }
+
+    fn new_password(&mut self, refused: Option<&ServiceError>) -> Result<SecretText, AskError> {
+        if let Some(ServiceError::Refused { detail, .. }) = refused {
+            self.refusals.push(detail.clone().unwrap_or_default());
+        }
+        self.new_passwords.pop_front().map(|new| typed(&new)).ok_or(AskError::NobodyThere)
     }
 
     fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {

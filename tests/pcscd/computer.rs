@@ -59,6 +59,7 @@ impl Computer {
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", self.home.path())
             .env("KARTENBUND_HOME", self.path("kartenbund"))
+            .env("KARTENBUND_NO_KEY_RING", "1")
             .env("PCSCLITE_CSOCK_NAME", &self.socket)
             .current_dir(self.home.path())
             .stdin(Stdio::null());

@@ -129,7 +129,7 @@ pub(crate) fn relog(world: &World, computer: &Computer, seconds: i64) -> Compute
     let session = computer.here.home.folder().join("session.json");
     let text = std::fs::read_to_string(&session).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    value["tokens"]["ends_at"] = json!(world.clock.now() + 900);
+    value["secrets"]["tokens"]["ends_at"] = json!(world.clock.now() + 900);
     std::fs::write(&session, value.to_string()).unwrap();
     let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
     Computer { here, clock: world.clock.clone() }

@@ -1,15 +1,12 @@
-//! `login`, `register`, `devices`, `apply`, `approvals`: what a person does with the account.
+//! `register`, `devices`, `apply`, `approvals`: what a person does with the account.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use etcetera::AppStrategy as _;
 use kartenbund::client::Surroundings;
 use kartenbund::client::approve::{self, decide};
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::register::{self, Wish};
-use kartenbund::client::service::Service;
 use kartenbund::client::session::Clock;
 use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
@@ -19,9 +16,7 @@ use kartenbund::protocol::application::{Application, BankAccount, is_plain_text}
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
 use kartenbund::reader::pcsc::Sharing;
-use kartenbund::secret::SecretText;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::ui::numbers::insurance_number;
 use kartenbund::ui::terminal::{Answers, Lines, Terminal};
 use kartenbund::ui::text::shown;
 use rand_core::UnwrapErr;
@@ -29,23 +24,9 @@ use reqwest::Method;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::args::{ApplyCommand, ApprovalsCommand, BindingMethod, DevicesCommand, LoginArgs, PinArgs, RegisterArgs};
+use crate::args::{ApplyCommand, ApprovalsCommand, BindingMethod, DevicesCommand, PinArgs, RegisterArgs};
 use crate::cards::{can, length, with_card};
 use crate::output::Output;
-
-/// The folder of this computer's files.
-pub(crate) fn home(folder: Option<PathBuf>) -> Result<Home, Failure> {
-    if let Some(folder) = folder {
-        return Ok(Home::at(folder));
-    }
-    let app = etcetera::AppStrategyArgs {
-        top_level_domain: "de".to_owned(),
-        author: "kartenbund".to_owned(),
-        app_name: "kartenbund".to_owned(),
-    };
-    let strategy = etcetera::choose_app_strategy(app).map_err(|error| Kind::File.failure().because(&error))?;
-    Ok(Home::at(strategy.data_dir()))
-}
 
 pub(crate) fn now() -> NumericDate {
     OffsetDateTime::now_utc().unix_timestamp()
@@ -67,7 +48,7 @@ pub(crate) fn with_person<T>(
     work(&mut Surroundings { ui: &mut ui, rng: &mut rng, clock: &now })
 }
 
-fn lines(descriptor: Option<u32>) -> Result<Option<Lines>, Failure> {
+pub(crate) fn lines(descriptor: Option<u32>) -> Result<Option<Lines>, Failure> {
     let unreadable = |error| Kind::InputInvalid.failure().text("input", "descriptor").because(&error);
     descriptor.map(Lines::of_descriptor).transpose().map_err(|error: std::io::Error| unreadable(error))
 }
@@ -76,38 +57,8 @@ pub(crate) fn pins(args: &PinArgs) -> Result<Answers, Failure> {
     Ok(Answers { pins: lines(args.pin_fd)?, ..Answers::default() })
 }
 
-fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
+pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| Kind::InputInvalid.failure().text("input", "identifier"))
-}
-
-pub(crate) fn login(home: Home, args: LoginArgs, output: &Output) -> Result<(), Failure> {
-    let before = match home.profile() {
-        Ok(profile) => Some(profile),
-        Err(HomeError::NoProfile) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let address = args.service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
-    let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?;
-    let kvnr = match (&args.kvnr, before) {
-        (Some(typed), _) => insurance_number(&SecretText::new(typed.clone()))?,
-        (None, Some(profile)) => profile.kvnr,
-        (None, None) => Terminal::new(&output.texts, Answers::default()).kvnr()?,
-    };
-    let answers = Answers { password: lines(args.password_fd)?, ..Answers::default() };
-    let profile = with_person(output, answers, |around| Ok(login::login(&home, &service, kvnr, around)?))?;
-    let thumbprint = profile.service_key.thumbprint().to_string();
-    output.result(
-        &json!({
-            "service": profile.service, "insurer": profile.insurer, "service_key": profile.service_key,
-            "service_key_thumbprint": thumbprint,
-        }),
-        [output.say("done-login", "insurer", profile.insurer)],
-    )
-}
-
-pub(crate) fn logout(home: Home, output: &Output) -> Result<(), Failure> {
-    login::logout(home, clock())?;
-    output.result(&json!({}), [output.texts.get("done-logout")])
 }
 
 pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Result<(), Failure> {

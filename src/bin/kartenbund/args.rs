@@ -4,12 +4,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use kartenbund::client::doctor::computer::os_release;
 use kartenbund::ui::failure::Kind;
 use kartenbund::ui::system::System;
 use kartenbund::ui::text::{Language, Texts};
 
+use crate::computer::Computer;
 use crate::output::Output;
 
 #[derive(Parser)]
@@ -20,9 +22,20 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_enum, hide_possible_values = true)]
     lang: Option<Language>,
     #[arg(long, global = true, value_name = "DIR", env = "KARTENBUND_HOME", hide_env = true)]
-    pub(crate) home: Option<PathBuf>,
+    home: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "NAME", env = "KARTENBUND_ACCOUNT", hide_env = true)]
+    account: Option<String>,
+    #[arg(long, global = true, env = "KARTENBUND_NO_KEY_RING", hide_env = true, value_parser = FalseyValueParser::new())]
+    no_key_ring: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// Where the files of this computer are, and whose are meant.
+    pub(crate) fn computer(&self) -> Computer {
+        Computer { folder: self.home.clone(), account: self.account.clone(), uses_key_ring: !self.no_key_ring }
+    }
 }
 
 #[derive(Subcommand)]
@@ -49,7 +62,17 @@ pub(crate) enum Command {
     #[command(subcommand)]
     VirtualCard(VirtualCardCommand),
     Login(LoginArgs),
-    Logout,
+    Logout {
+        #[arg(long)]
+        everywhere: bool,
+    },
+    #[command(subcommand)]
+    Password(PasswordCommand),
+    Sessions {
+        #[command(subcommand)]
+        command: Option<SessionsCommand>,
+    },
+    Accounts,
     Register(RegisterArgs),
     Devices {
         #[command(subcommand)]
@@ -201,6 +224,29 @@ pub(crate) struct LoginArgs {
     pub(crate) kvnr: Option<String>,
     #[arg(long, value_name = "N")]
     pub(crate) password_fd: Option<u32>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PasswordCommand {
+    Change(PasswordArgs),
+}
+
+/// Where passwords come from.
+#[derive(Args)]
+pub(crate) struct PasswordArgs {
+    #[arg(long, value_name = "N")]
+    pub(crate) password_fd: Option<u32>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SessionsCommand {
+    List,
+    End {
+        #[arg(value_name = "ID", allow_hyphen_values = true, required_unless_present = "others")]
+        id: Option<String>,
+        #[arg(long, conflicts_with = "id")]
+        others: bool,
+    },
 }
 
 #[derive(Args)]
@@ -433,6 +479,7 @@ mod tests {
             "approvals deny",
             "apply cancel",
             "devices remove",
+            "sessions end",
             "evidence export",
         ] {
             let words = ["kartenbund"].into_iter().chain(words.split(' '));

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use kartenbund::client::approve::decide;
 use kartenbund::client::home::Home;
 use kartenbund::client::login::{self, LoggedIn};
+use kartenbund::client::password;
 use kartenbund::client::register::{Wish, register};
-use kartenbund::client::service::Service as Remote;
+use kartenbund::client::service::{Service as Remote, ServiceError};
 use kartenbund::client::{AskError, KeypadEntry, Notice, Step, Surroundings, Ui};
 use kartenbund::disk;
 use kartenbund::egk::ApduLength;
@@ -49,6 +50,7 @@ const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
 const CARD_PIN: &str = "123456";
 const DEVICE_PIN: &str = "270618";
+const OWN_PASSWORD: &str = "Vier Wörter ohne Sinn: Apfel, Brücke";
 /// Folders of the service and of her computer, in the folder of the demonstration.
 const SERVICE: &str = "service";
 const COMPUTER: &str = "computer";
@@ -72,10 +74,10 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
 
     let (service, address) = EmbeddedService::start(&folder, anchors)?;
     say("demo-service", &[("address", text(&address))]);
-    let password = service.import(&folder)?;
+    let initial = service.import(&folder)?;
     say("demo-import", &[]);
 
-    let mut person = Scripted { output, password: Some(password), match_code: None };
+    let mut person = Scripted { output, password: Some(initial), match_code: None };
     let mut rng = UnwrapErr(getrandom::SysRng);
     let clock = || OffsetDateTime::now_utc().unix_timestamp();
     let mut around = Surroundings { ui: &mut person, rng: &mut rng, clock: &clock };
@@ -83,7 +85,11 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     say("demo-login", &[]);
     let remote = Remote::at(&address)?;
     let kvnr = Kvnr::typed(KVNR)?;
-    login::login(&home, &remote, kvnr, &mut around)?;
+    let (_, opened) = login::login(&home, &remote, kvnr, &mut around)?;
+    if opened.must_change_password {
+        say("demo-password", &[]);
+        password::choose_first(&home, true, Arc::new(clock), &mut around)?;
+    }
     let here = login::resume(home, Arc::new(clock))?;
 
     let device = if args.pcsc {
@@ -393,6 +399,14 @@ impl Ui for Scripted<'_> {
 
     fn password(&mut self) -> Result<SecretText, AskError> {
         self.password.take().ok_or(AskError::NobodyThere)
+    }
+
+    fn old_password(&mut self) -> Result<SecretText, AskError> {
+        Err(AskError::NobodyThere)
+    }
+
+    fn new_password(&mut self, refused: Option<&ServiceError>) -> Result<SecretText, AskError> {
+        if refused.is_some() { Err(AskError::NobodyThere) } else { Ok(Self::typed(OWN_PASSWORD)) }
     }
 
     fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {

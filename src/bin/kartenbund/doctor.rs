@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
-use kartenbund::client::doctor::{Account, CardFacts, Computer, Facts, KeyStore};
+use kartenbund::client::doctor::{Account, CardFacts, Computer, Facts, KeyStore, SessionStore};
 use kartenbund::client::home::Home;
 use kartenbund::disk;
 use kartenbund::reader::pcsc::{Reader, Service, Sharing, choose_of};
@@ -102,6 +102,7 @@ impl Patient<'_> {
                 facts.account = Some(Account::of(self.home, facts.now));
             }
             Step::KeyStore => facts.key_store = Some(KeyStore::of(self.home)),
+            Step::SessionStore => facts.session_store = Some(SessionStore::of(self.home)),
             Step::Service | Step::Rights | Step::CardType | Step::Pin | Step::Network | Step::Account => {}
         }
         Ok(())

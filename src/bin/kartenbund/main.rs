@@ -5,10 +5,12 @@ mod args;
 mod card_genuine;
 mod card_pin;
 mod cards;
+mod computer;
 #[cfg(feature = "server")]
 mod demo;
 mod doctor;
 mod evidence;
+mod login;
 mod output;
 mod virtual_card;
 mod waiting;
@@ -36,7 +38,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
-    let home = || account::home(cli.home);
+    let computer = cli.computer();
+    let home = || computer.home();
     match cli.command {
         Command::Readers(card) => cards::readers(&card, output),
         Command::Read(card) => cards::read(&card, output),
@@ -47,8 +50,11 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Card(CardCommand::Pin(command)) => card_pin::run(command, output),
         Command::Card(CardCommand::Genuine { card, cvc_root }) => card_genuine::run(&card, &cvc_root, output),
         Command::VirtualCard(command) => virtual_card::run(command, output),
-        Command::Login(login) => account::login(home()?, login, output),
-        Command::Logout => account::logout(home()?, output),
+        Command::Login(args) => login::login(&computer, args, output),
+        Command::Logout { everywhere } => login::logout(&computer, everywhere, output),
+        Command::Password(command) => login::password(&computer, command, output),
+        Command::Sessions { command } => login::sessions(&computer, command, output),
+        Command::Accounts => computer::accounts(&computer, output),
         Command::Register(register) => account::register(home()?, &register, output),
         Command::Devices { command } => account::devices(home()?, command, output),
         Command::Apply(application) => account::apply(home()?, application, output),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use crate::client::home::{Home, HomeError, Profile};
+use crate::client::home::{Home, HomeError, Place, Profile};
 use crate::client::service::{Service, ServiceError};
 use crate::protocol::NumericDate;
 
@@ -72,6 +72,17 @@ pub enum KeyStore {
     Unusable(HomeError),
 }
 
+/// The secrets of the session.
+#[derive(Debug)]
+pub enum SessionStore {
+    /// Nobody has logged in.
+    Empty,
+    /// They are there, and can be read.
+    Usable(Place),
+    /// They cannot be used.
+    Unusable(HomeError),
+}
+
 impl Account {
     /// Asks the service of the profile who it is. Says nothing about the person to it.
     pub fn of(home: &Home, now: NumericDate) -> Self {
@@ -105,6 +116,17 @@ impl KeyStore {
             (Ok(_), Ok(None)) => Self::Usable,
             (Ok(_) | Err(HomeError::NoDevice), Ok(Some(_))) => Self::Pending,
             (Err(HomeError::NoDevice), Ok(None)) => Self::Empty,
+            (Err(error), _) | (_, Err(error)) => Self::Unusable(error),
+        }
+    }
+}
+
+impl SessionStore {
+    /// The secrets of the session in `home`.
+    pub fn of(home: &Home) -> Self {
+        match (home.place(), home.session()) {
+            (Ok(Some(place)), Ok(Some(_))) => Self::Usable(place),
+            (Ok(_), Ok(_)) => Self::Empty,
             (Err(error), _) | (_, Err(error)) => Self::Unusable(error),
         }
     }

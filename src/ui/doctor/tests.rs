@@ -1,7 +1,9 @@
 use super::*;
 use crate::apdu::{CommandApdu, ResponseApdu, StatusWord};
 use crate::client::doctor::card::Exchange;
-use crate::client::doctor::{Answer, Computer, Usb};
+use crate::client::doctor::{Answer, Computer, SessionStore, Usb};
+use crate::client::home::Place;
+use crate::client::keyring::KeyRingError;
 use crate::client::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError, Generation, ObjectSystem, OtherCard};
 use crate::reader::CardChannel;
@@ -450,11 +452,27 @@ fn a_file_is_named_without_its_folder() {
 }
 
 #[test]
+fn where_the_login_is_kept_is_told_and_a_key_ring_that_keeps_it_back() {
+    let facts = |session_store| Facts { session_store: Some(session_store), ..Facts::default() };
+    for (store, expected, words) in [
+        (SessionStore::Usable(Place::KeyRing), ("ok", None), "key ring"),
+        (SessionStore::Usable(Place::File), ("ok", None), "in a file"),
+        (SessionStore::Empty, ("skipped", None), "Nobody has logged in"),
+        (SessionStore::Unusable(KeyRingError::Lost.into()), ("failed", Some("key_ring")), "not there any more"),
+    ] {
+        let facts = facts(store);
+        assert_eq!(verdict(Step::SessionStore, &facts), expected);
+        assert!(said(Step::SessionStore, &facts, System::Linux).contains(words), "{words}");
+    }
+}
+
+#[test]
 fn only_who_has_seen_everything_says_that_nothing_hinders() {
     let card = |status| with_card(Ok(()), Some(Validity::Valid), Some(pin_status(status)));
     let whole = |status| Facts {
         account: asked(Network::Connected, Ok(Answer { skew: 0, has_session: true })).account,
         key_store: Some(KeyStore::Usable),
+        session_store: Some(SessionStore::Usable(Place::KeyRing)),
         ..card(status)
     };
     for (facts, expected) in [

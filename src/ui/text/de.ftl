@@ -27,6 +27,8 @@ error-input-invalid = { $input ->
         [date] Ein Datum wird als JJJJ-MM-TT geschrieben.
         [descriptor] Unter der Nummer hinter --pin-fd oder --password-fd gibt es nichts zu lesen.
         [device_name] Der Name des Geräts ist leer, zu lang oder enthält unsichtbare Zeichen.
+        [too_long] Was auf dem Dateideskriptor steht, ist länger, als eine Eingabe sein kann.
+        [account_name] Der Name eines Kontos besteht aus höchstens 32 Buchstaben von a bis z, Ziffern, Bindestrichen und Unterstrichen.
         [demo_folder] In diesem Ordner liegen Dateien einer anderen Vorführung.
         [identifier] Das ist keine Nummer aus „kartenbund approvals“ oder „kartenbund devices“.
        *[other] Die Eingabe ist ungültig.
@@ -228,6 +230,30 @@ error-chip-refused = { $why ->
 error-cvc-root = Die Datei enthält keine Wurzel für kartenprüfbare Zertifikate, oder diese ist von einer unterschrieben, die nicht vorher genannt wurde: { $path }
     .remedy = Nennen Sie eine Datei mit dem Zertifikat einer Wurzel. Hat eine andere Wurzel es unterschrieben, nennen Sie jene zuerst.
 
+error-key-ring = { $why ->
+        [locked] Die Anmeldung gehört in den Schlüsselbund des Desktops, und der ist gesperrt.
+        [lost] Die Anmeldung lag im Schlüsselbund des Desktops; dort ist sie nicht mehr.
+        [damaged] Die Anmeldung im Schlüsselbund des Desktops ist beschädigt.
+        [absent] Die Anmeldung liegt im Schlüsselbund des Desktops, und hier gibt es keinen.
+        [unwanted] Die Anmeldung liegt im Schlüsselbund des Desktops, und der soll nicht benutzt werden.
+        [silent] Der Schlüsselbund des Desktops antwortet nicht.
+       *[broken] Der Schlüsselbund des Desktops lässt sich nicht benutzen.
+    }
+    .remedy = { $why ->
+        [locked] Schließen Sie ihn auf, zum Beispiel in „Passwörter und Verschlüsselung“, und starten Sie den Befehl neu. Ohne Schlüsselbund: „kartenbund login --no-key-ring“.
+        [lost] Melden Sie sich neu an: „kartenbund login“.
+        [damaged] Melden Sie sich neu an: „kartenbund login“.
+        [absent] Arbeiten Sie am Desktop selbst, oder melden Sie sich hier neu an: „kartenbund login“.
+        [unwanted] Lassen Sie --no-key-ring (KARTENBUND_NO_KEY_RING) weg, oder melden Sie sich damit neu an: „kartenbund login --no-key-ring“.
+       *[other] Melden Sie sich am Desktop ab und wieder an. Ohne Schlüsselbund: „kartenbund login --no-key-ring“.
+    }
+error-several-accounts = Auf diesem Computer gibt es mehrere Konten: { $accounts }.
+    .remedy = Sagen Sie, welches gemeint ist: „kartenbund --account NAME …“.
+error-no-account = Ein Konto „{ $account }“ gibt es auf diesem Computer nicht.
+    .remedy = { $accounts ->
+        [none] Melden Sie sich zuerst an: „kartenbund login --account { $account } --service https://…“.
+       *[other] Es gibt: { $accounts }. Ein neues legt die Anmeldung an: „kartenbund login --account { $account } --service https://…“.
+    }
 error-service-unreachable = { $why ->
         [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.
         [line] Unter der Adresse des Dienstes der Krankenkasse antwortet niemand.
@@ -312,7 +338,7 @@ error-password-first = Vor allem anderen müssen Sie ein eigenes Passwort wähle
 error-no-profile = Auf diesem Computer hat sich noch niemand angemeldet.
     .remedy = Melden Sie sich an: „kartenbund login --service https://…“.
 error-other-account = Dieser Computer ist schon für ein anderes Konto registriert.
-    .remedy = Melden Sie sich mit dessen Versichertennummer an, oder benutzen Sie einen anderen Ordner mit --home.
+    .remedy = Melden Sie sich mit dessen Versichertennummer an, oder geben Sie der zweiten Person mit --account ein eigenes Konto auf diesem Computer.
 error-not-found = Das gibt es in diesem Konto nicht.
     .remedy = „kartenbund approvals“ und „kartenbund devices“ zeigen, was es gibt.
 
@@ -365,6 +391,8 @@ error-not-evidence = Die Datei ist kein Nachweis dieser Version.
     .remedy = Geben Sie eine Datei an, die „kartenbund evidence export“ geschrieben hat.
 error-anchor = Der Vertrauensanker ist kein Zertifikat einer Karten-CA.
     .remedy = Geben Sie mit --anchor eine PEM-Datei mit dem Zertifikat der CA an, die die Karte ausgestellt hat.
+error-password-set-only = Ihr neues Passwort gilt; die Anmeldung damit hat aber nicht geklappt.
+    .remedy = Melden Sie sich mit dem neuen Passwort an: „kartenbund login“.
 error-session-mismatch = Die Aufzeichnung passt nicht, Zeile { $line }: erwartet { $expected }, { $what ->
         [answer] geantwortet
        *[command] gesendet
@@ -416,6 +444,7 @@ doctor-step-clock = Uhr
 doctor-step-network = Netz
 doctor-step-account = Kontodienst
 doctor-step-key-store = Schlüssel dieses Computers
+doctor-step-session-store = Anmeldung
 doctor-verdict-ok = in Ordnung
 doctor-verdict-warning = Hinweis
 doctor-verdict-failed = Fehler
@@ -462,6 +491,10 @@ doctor-network = Es reicht bis zum Kontodienst.
 doctor-account = Er antwortet mit dem Schlüssel der ersten Anmeldung, und Sie sind angemeldet.
 doctor-account-no-session = Er antwortet mit dem Schlüssel der ersten Anmeldung. Sie sind zurzeit nicht angemeldet.
 doctor-key-store = Er ist da; die Geräte-PIN wurde nicht gebraucht.
+doctor-session-store = { $place ->
+        [key_ring] Ihre Schlüssel liegen im Schlüsselbund des Desktops und lassen sich lesen.
+       *[file] Ihre Schlüssel liegen in einer Datei, die nur Ihr Benutzerkonto lesen kann.
+    }
 doctor-key-store-pending = Eine Registrierung wurde gesendet, und die Antwort fehlt noch.
     .remedy = Schließen Sie sie ab: „kartenbund register“.
 doctor-skipped = { $why ->
@@ -482,6 +515,7 @@ doctor-skipped = { $why ->
         [proxy] Dazwischen steht ein Proxy; weiter lässt sich von hier nicht sehen.
         [network] Dafür wird das Netz gebraucht.
         [no-device] Dieser Computer ist nicht registriert.
+        [no-session] Hier hat sich noch niemand angemeldet.
        *[other] Es gibt hier nichts zu prüfen.
     }
 doctor-report-title = Diagnosebericht von Kartenbund
@@ -490,6 +524,7 @@ doctor-report-private = Er enthält keine Namen, Nummern der Person oder Karte, 
 
 step-check-service = Der Dienst weist sich aus
 step-log-in = Anmeldung
+step-set-password = Das neue Passwort wird gesetzt
 step-identify-card = Karte erkennen
 step-change-pin = Karte nimmt die neue PIN an
 step-unblock-pin = Karte prüft die PUK
@@ -552,6 +587,10 @@ looks-like-insurance-number = Ein Buchstabe und neun Ziffern, das ist die Versic
 
 ## Hinweise
 
+notice-password-first = { $letter ->
+        [yes] Das Passwort aus dem Brief ist damit benutzt; es gilt nur einmal. Wählen Sie jetzt ein eigenes.
+       *[no] Wählen Sie jetzt ein eigenes Passwort; vorher ist nichts anderes möglich.
+    }
 notice-wrong-card-pin = Die Karten-PIN war falsch. { $tries ->
         [one] Es ist noch ein Versuch übrig.
        *[other] Es sind noch { $tries } Versuche übrig.
@@ -616,6 +655,13 @@ ask-device-pin-what = Gemeint sind die sechs Ziffern, die Sie bei „kartenbund 
     Vergessen? „kartenbund register --replace“ mit der Gesundheitskarte.
 ask-device-pin = Geräte-PIN (6 Ziffern):
 ask-password = Passwort:
+ask-old-password = Bisheriges Passwort:
+ask-new-password-what = Das Passwort denken Sie sich selbst aus, zum Beispiel vier Wörter, die nichts miteinander zu
+    tun haben. Es darf lang sein und eingefügt werden; nehmen Sie keines, das Sie schon benutzen.
+    Danach gilt es überall: hier und auf den Seiten der Krankenkasse.
+ask-new-password = Neues Passwort:
+ask-repeat-password = Neues Passwort noch einmal:
+ask-passwords-differ = Die beiden Eingaben sind verschieden; geben Sie das neue Passwort noch einmal ein.
 ask-match-code = Vergleichscode (2 Ziffern, steht dort, wo der Antrag gestellt wurde):
 
 ## Ausgaben
@@ -700,6 +746,40 @@ state-active = aktiv
 state-revoked = entfernt
 
 done-login = Angemeldet bei { $insurer }.
+session-place = { $place ->
+        [key_ring] Die Schlüssel der Anmeldung liegen im Schlüsselbund des Desktops.
+       *[file] Die Schlüssel der Anmeldung liegen in einer Datei, die nur Ihr Benutzerkonto lesen kann; ein Schlüsselbund wird nicht benutzt.
+    }
+session-left-behind = Im Schlüsselbund des Desktops können noch Schlüssel einer früheren Anmeldung liegen; er ließ sich nicht öffnen. Die nächste Anmeldung räumt sie weg.
+accounts-none = Auf diesem Computer hat sich noch niemand angemeldet.
+account-line = { $account }: { $insurer }; { $place ->
+        [key_ring] Anmeldung im Schlüsselbund
+        [file] Anmeldung in einer Datei
+       *[none] abgemeldet
+    }; { $device ->
+        [registered] dieser Computer ist registriert
+       *[none] dieser Computer ist nicht registriert
+    }
+done-password-first = Ihr eigenes Passwort gilt ab jetzt; das aus dem Brief können Sie wegwerfen.
+done-password = Ihr neues Passwort gilt ab jetzt. Alle anderen Anmeldungen sind beendet; registrierte Geräte bleiben.
+done-sessions-ended = { $count ->
+        [0] Es gab keine anderen Anmeldungen.
+        [one] Eine Anmeldung ist beendet.
+       *[other] { $count } Anmeldungen sind beendet.
+    }
+done-logout-everywhere = { $count ->
+        [0] Abgemeldet; andere Anmeldungen gab es nicht.
+        [one] Abgemeldet, hier und bei einer anderen Anmeldung.
+       *[other] Abgemeldet, hier und bei { $count } anderen Anmeldungen.
+    }
+session-unnamed = Ein Programm ohne Namen
+this-session = diese Anmeldung
+session-method-password = mit Passwort
+session-method-initial-password = mit dem Passwort aus dem Brief
+session-method-card = mit der Gesundheitskarte
+session-method-identity-provider = durch eine Identifizierung
+session-method-reset = nach einem vergessenen Passwort
+label-last-used = zuletzt benutzt
 done-logout = Abgemeldet.
 done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level }.
 done-register-honest = Solange die Geräte-PIN nur auf diesem Computer geprüft wird, kann sie erraten, wer die Gerätedatei stiehlt. Schützen Sie Ihr Benutzerkonto.
@@ -805,6 +885,7 @@ demo-pcsc = Die Karte wird in den virtuellen Leser am PC/SC-Dienst gesteckt: { $
 demo-service = Der Kontodienst startet mit einer leeren Datenbank: { $address }
 demo-import = Das Konto kommt aus dem Register der Krankenkasse, mit einem Anfangspasswort
 demo-login = Anmeldung mit Versichertennummer und Passwort
+demo-password = Das Anfangspasswort gilt nur einmal: Die Person wählt ein eigenes
 demo-register = Registrierung dieses Computers mit Karte und Karten-PIN
 demo-registered = Registriert: Stufe { $level }, denn die Karte selbst hat den Geräteschlüssel unterschrieben
 demo-apply = Ein Antrag auf neue Anschrift wird gestellt; Vergleichscode { $code }
@@ -833,6 +914,10 @@ arg-help = Diese Hilfe
 arg-version = Version des Programms
 arg-json = Ergebnis als JSON, für Skripte
 arg-lang = Sprache: de oder en
+arg-everywhere = Auch alle anderen Anmeldungen beenden
+arg-others = Alle Anmeldungen außer dieser
+arg-account = Wessen Konto, wenn mehrere Personen diesen Computer benutzen; ein Name, den Sie wählen
+arg-no-key-ring = Den Schlüsselbund des Desktops nicht benutzen
 arg-home = Ordner für die Dateien dieses Computers
 arg-reader = Name des Kartenlesers, wie „kartenbund readers“ ihn zeigt
 arg-virtual-card = Kartenabbild anstelle eines Lesers
@@ -897,6 +982,12 @@ cmd-card-pin-change = Eine neue PIN wählen, mit der alten oder der Transport-PI
 cmd-card-pin-unblock = Mit der PUK entsperren
 cmd-card-genuine = Zeigt, ob der Chip echt ist, ohne PIN; nicht, wessen Karte es ist
 cmd-login = Anmelden
+cmd-password = Das Passwort Ihres Kontos
+cmd-password-change = Ein neues Passwort wählen
+cmd-sessions = Anmeldungen an Ihrem Konto, hier und anderswo
+cmd-sessions-list = Alle Anmeldungen zeigen
+cmd-sessions-end = Eine Anmeldung beenden, oder mit --others alle anderen
+cmd-accounts = Konten auf diesem Computer
 cmd-logout = Abmelden
 cmd-register = Diesen Computer registrieren
 cmd-devices = Registrierte Geräte

@@ -27,6 +27,8 @@ error-input-invalid = { $input ->
         [date] A date is written as YYYY-MM-DD.
         [descriptor] There is nothing to read behind the number of --pin-fd or --password-fd.
         [device_name] The name of the device is empty, too long, or holds invisible characters.
+        [too_long] What is on the file descriptor is longer than anything that is asked for.
+        [account_name] The name of an account has at most 32 letters from a to z, digits, hyphens and underscores.
         [demo_folder] There are files of another demonstration in this folder.
         [identifier] That is not an identifier from "kartenbund approvals" or "kartenbund devices".
        *[other] The input is not valid.
@@ -228,6 +230,30 @@ error-chip-refused = { $why ->
 error-cvc-root = The file holds no root of card-verifiable certificates, or it is signed by one that was not named before it: { $path }
     .remedy = Name a file with the certificate of a root. Where another root has signed it, name that one first.
 
+error-key-ring = { $why ->
+        [locked] The login belongs into the key ring of the desktop, and that is locked.
+        [lost] The login was in the key ring of the desktop; it is not there any more.
+        [damaged] The login in the key ring of the desktop is damaged.
+        [absent] The login is in the key ring of the desktop, and there is none here.
+        [unwanted] The login is in the key ring of the desktop, and that is not to be used.
+        [silent] The key ring of the desktop does not answer.
+       *[broken] The key ring of the desktop cannot be used.
+    }
+    .remedy = { $why ->
+        [locked] Unlock it, for example in “Passwords and Keys”, and start the command again. Without key ring: “kartenbund login --no-key-ring”.
+        [lost] Log in again: “kartenbund login”.
+        [damaged] Log in again: “kartenbund login”.
+        [absent] Work at the desktop itself, or log in again here: “kartenbund login”.
+        [unwanted] Leave out --no-key-ring (KARTENBUND_NO_KEY_RING), or log in again with it: “kartenbund login --no-key-ring”.
+       *[other] Log out of the desktop and in again. Without key ring: “kartenbund login --no-key-ring”.
+    }
+error-several-accounts = There are several accounts on this computer: { $accounts }.
+    .remedy = Say which one is meant: “kartenbund --account NAME …”.
+error-no-account = There is no account “{ $account }” on this computer.
+    .remedy = { $accounts ->
+        [none] Log in first: “kartenbund login --account { $account } --service https://…”.
+       *[other] There are: { $accounts }. A login makes a new one: “kartenbund login --account { $account } --service https://…”.
+    }
 error-service-unreachable = { $why ->
         [name] The address of the insurer's service is not to be found in the Internet.
         [line] Nobody answers at the address of the insurer's service.
@@ -312,7 +338,7 @@ error-password-first = Before anything else you have to choose a password of you
 error-no-profile = Nobody has logged in on this computer yet.
     .remedy = Log in: "kartenbund login --service https://…".
 error-other-account = This computer is registered for another account already.
-    .remedy = Log in with its insurance number, or use another folder with --home.
+    .remedy = Log in with its insurance number, or give the second person an account of their own on this computer with --account.
 error-not-found = There is no such thing in this account.
     .remedy = "kartenbund approvals" and "kartenbund devices" show what there is.
 
@@ -365,6 +391,8 @@ error-not-evidence = The file is no evidence of this version.
     .remedy = Name a file that "kartenbund evidence export" wrote.
 error-anchor = The trust anchor is no certificate of a card CA.
     .remedy = Name with --anchor a PEM file with the certificate of the CA that issued the card.
+error-password-set-only = Your new password holds; but the login with it did not work.
+    .remedy = Log in with the new password: “kartenbund login”.
 error-session-mismatch = The recorded session does not fit, line { $line }: expected { $expected }, { $what ->
         [answer] answered
        *[command] sent
@@ -416,6 +444,7 @@ doctor-step-clock = Clock
 doctor-step-network = Network
 doctor-step-account = Account service
 doctor-step-key-store = Key of this computer
+doctor-step-session-store = Login
 doctor-verdict-ok = ok
 doctor-verdict-warning = note
 doctor-verdict-failed = failed
@@ -462,6 +491,10 @@ doctor-network = It reaches the account service.
 doctor-account = It answers with the key of the first login, and you are logged in.
 doctor-account-no-session = It answers with the key of the first login. You are not logged in at present.
 doctor-key-store = It is there; the device PIN was not needed.
+doctor-session-store = { $place ->
+        [key_ring] Its keys are in the key ring of the desktop and can be read.
+       *[file] Its keys are in a file that only your user can read.
+    }
 doctor-key-store-pending = A registration was sent, and the answer is still missing.
     .remedy = Complete it: "kartenbund register".
 doctor-skipped = { $why ->
@@ -482,6 +515,7 @@ doctor-skipped = { $why ->
         [proxy] A proxy stands between; what lies behind it cannot be seen from here.
         [network] That needs the network.
         [no-device] This computer is not registered.
+        [no-session] Nobody has logged in here yet.
        *[other] There is nothing to check here.
     }
 doctor-report-title = Diagnostic report of Kartenbund
@@ -490,6 +524,7 @@ doctor-report-private = It holds no names, numbers of the person or the card, PI
 
 step-check-service = The service shows who it is
 step-log-in = Logging in
+step-set-password = The new password is set
 step-identify-card = Identifying the card
 step-change-pin = The card takes the new PIN
 step-unblock-pin = The card checks the PUK
@@ -552,6 +587,10 @@ looks-like-insurance-number = A letter and nine digits: that is the insurance nu
 
 ## Notices
 
+notice-password-first = { $letter ->
+        [yes] With that the password of the letter is used; it holds only once. Choose one of your own now.
+       *[no] Choose a password of your own now; before that nothing else is possible.
+    }
 notice-wrong-card-pin = The card PIN was wrong. { $tries ->
         [one] One try is left.
        *[other] { $tries } tries are left.
@@ -616,6 +655,13 @@ ask-device-pin-what = These are the six digits you chose for this computer at "k
     Forgotten? "kartenbund register --replace" with the health card.
 ask-device-pin = Device PIN (6 digits):
 ask-password = Password:
+ask-old-password = Present password:
+ask-new-password-what = You make up the password yourself, for example four words that have nothing to do with one
+    another. It may be long and pasted; take none that you use already.
+    From then on it holds everywhere: here and on the insurer's web site.
+ask-new-password = New password:
+ask-repeat-password = New password once more:
+ask-passwords-differ = The two entries differ; type the new password once more.
 ask-match-code = Match code (2 digits, shown where the application was submitted):
 
 ## Output
@@ -700,6 +746,40 @@ state-active = active
 state-revoked = removed
 
 done-login = Logged in at { $insurer }.
+session-place = { $place ->
+        [key_ring] The keys of the login are in the key ring of the desktop.
+       *[file] The keys of the login are in a file that only your user can read; no key ring is used.
+    }
+session-left-behind = Keys of an earlier login may still be in the key ring of the desktop; it could not be opened. The next login removes them.
+accounts-none = Nobody has logged in on this computer yet.
+account-line = { $account }: { $insurer }; { $place ->
+        [key_ring] login in the key ring
+        [file] login in a file
+       *[none] logged out
+    }; { $device ->
+        [registered] this computer is registered
+       *[none] this computer is not registered
+    }
+done-password-first = Your own password holds from now on; the one of the letter can be thrown away.
+done-password = Your new password holds from now on. All other logins are ended; registered devices stay.
+done-sessions-ended = { $count ->
+        [0] There were no other logins.
+        [one] One login is ended.
+       *[other] { $count } logins are ended.
+    }
+done-logout-everywhere = { $count ->
+        [0] Logged out; there were no other logins.
+        [one] Logged out, here and from one other login.
+       *[other] Logged out, here and from { $count } other logins.
+    }
+session-unnamed = A program without a name
+this-session = this login
+session-method-password = with password
+session-method-initial-password = with the password of the letter
+session-method-card = with the health card
+session-method-identity-provider = by an identification
+session-method-reset = after a forgotten password
+label-last-used = last used
 done-logout = Logged out.
 done-register = This computer is registered: "{ $name }", level { $level }.
 done-register-honest = As long as the device PIN is checked on this computer alone, whoever steals the device file can guess it. Protect your user account.
@@ -805,6 +885,7 @@ demo-pcsc = The card goes into the virtual reader of the PC/SC service: { $reade
 demo-service = The account service starts with an empty database: { $address }
 demo-import = The account comes from the insurer's register, with an initial password
 demo-login = Login with insurance number and password
+demo-password = The initial password holds only once: she chooses one of her own
 demo-register = Registration of this computer with card and card PIN
 demo-registered = Registered: level { $level }, since the card itself signed the device key
 demo-apply = An application for a new address is submitted; match code { $code }
@@ -833,6 +914,10 @@ arg-help = This help
 arg-version = Version of the program
 arg-json = Result as JSON, for scripts
 arg-lang = Language: de or en
+arg-everywhere = End all other logins, too
+arg-others = All logins but this one
+arg-account = Whose account, where several persons use this computer; a name you choose
+arg-no-key-ring = Do not use the key ring of the desktop
 arg-home = Folder for the files of this computer
 arg-reader = Name of the card reader, as "kartenbund readers" shows it
 arg-virtual-card = Card image in place of a reader
@@ -897,6 +982,12 @@ cmd-card-pin-change = Choose a new PIN, with the old one or the transport PIN
 cmd-card-pin-unblock = Unblock it with the PUK
 cmd-card-genuine = Shows whether the chip is genuine, without PIN; not whose card it is
 cmd-login = Log in
+cmd-password = The password of your account
+cmd-password-change = Choose a new password
+cmd-sessions = Logins to your account, here and elsewhere
+cmd-sessions-list = Show all logins
+cmd-sessions-end = End a login, or with --others all the others
+cmd-accounts = Accounts on this computer
 cmd-logout = Log out
 cmd-register = Register this computer
 cmd-devices = Registered devices

@@ -1,0 +1,72 @@
+//! Somebody who sits at a terminal: `script` gives the program one.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::Computer;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A terminal in which the program runs.
+pub(crate) struct Terminal {
+    process: Child,
+    keyboard: ChildStdin,
+    screen: Arc<Mutex<String>>,
+    reader: JoinHandle<()>,
+}
+
+impl Terminal {
+    pub(crate) fn start(computer: &Computer, words: &str) -> Self {
+        let mut command = Command::new("script");
+        let line = format!("tty; exec {} --lang en {words}", env!("CARGO_BIN_EXE_kartenbund"));
+        // The terminal shows what is typed, unless a program asks it not to.
+        command.args(["--quiet", "--return", "--flush", "--echo", "always", "--command", &line, "/dev/null"]);
+        command.env("KARTENBUND_HOME", computer.home()).env("KARTENBUND_NO_KEY_RING", "1");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let keyboard = process.stdin.take().unwrap();
+        let mut output = process.stdout.take().unwrap();
+        let screen = Arc::new(Mutex::new(String::new()));
+        let shown = Arc::clone(&screen);
+        let reader = thread::spawn(move || {
+            let mut bytes = [0; 1024];
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+            }
+        });
+        Self { process, keyboard, screen, reader }
+    }
+
+    fn screen(&self) -> String {
+        self.screen.lock().unwrap().clone()
+    }
+
+    /// Types `line` once the question is on the screen for the `n`th time and the terminal hides what is typed.
+    pub(crate) fn answer(&mut self, question: &str, n: usize, line: &str) {
+        self.eventually(question, |screen| screen.matches(question).count() >= n);
+        self.eventually("the terminal hides what is typed", |screen| {
+            let terminal = screen.lines().next().unwrap_or_default().trim().to_owned();
+            let settings = Command::new("stty").args(["-F", &terminal, "-a"]).output().unwrap().stdout;
+            String::from_utf8(settings).unwrap().contains(" -echo ")
+        });
+        self.keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    fn eventually(&self, what: &str, is_so: impl Fn(&str) -> bool) {
+        let start = Instant::now();
+        while !is_so(&self.screen()) {
+            assert!(start.elapsed() < PATIENCE, "{what}: not seen. {}", self.screen());
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Waits for the end of the program: its exit code, and everything that was shown.
+    pub(crate) fn end(mut self) -> (Option<i32>, String) {
+        let status = self.process.wait().unwrap();
+        self.reader.join().unwrap();
+        let screen = self.screen.lock().unwrap().clone();
+        (status.code(), screen)
+    }
+}

@@ -1,0 +1,155 @@
+//! A desktop of its own: message bus, key ring and a user's folders, all private. The bus starts nothing by itself, so
+//! nothing of the computer the tests run on is touched, and nobody is asked for a password.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+const KARTENBUND: &str = env!("CARGO_BIN_EXE_kartenbund");
+const PATIENCE: Duration = Duration::from_secs(20);
+const SECRETS: &str = "org.freedesktop.secrets";
+const KEY_RING_PASSWORD: &str = "the user's password";
+
+pub(crate) struct Desktop {
+    folder: tempfile::TempDir,
+    bus: Child,
+    key_ring: Option<Child>,
+}
+
+impl Desktop {
+    /// A desktop whose user has logged in: her key ring is open.
+    pub(crate) fn new() -> Self {
+        let mut desktop = Self::without_key_ring();
+        desktop.open_key_ring();
+        desktop
+    }
+
+    pub(crate) fn without_key_ring() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("bus");
+        let config = folder.path().join("bus.xml");
+        let text = format!(
+            "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
+             \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\
+             <busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>\
+             <policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+             <allow eavesdrop=\"true\"/><allow own=\"*\"/></policy></busconfig>",
+            socket.display()
+        );
+        std::fs::write(&config, text).unwrap();
+        for name in ["home", "runtime"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+        }
+        let mut bus = Command::new("dbus-daemon");
+        bus.arg("--nofork").arg("--config-file").arg(&config).stdin(Stdio::null()).stderr(Stdio::null());
+        let bus = bus.spawn().expect("dbus-daemon is installed: make setup");
+        let desktop = Self { folder, bus, key_ring: None };
+        eventually("the message bus answers", || socket.exists().then_some(()));
+        desktop
+    }
+
+    /// As at the login to the desktop.
+    pub(crate) fn open_key_ring(&mut self) {
+        self.end_key_ring();
+        let mut daemon = self.command("gnome-keyring-daemon");
+        daemon.args(["--foreground", "--unlock", "--components=secrets"]);
+        let mut daemon = daemon.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("gnome-keyring: make setup");
+        daemon.stdin.take().unwrap().write_all(KEY_RING_PASSWORD.as_bytes()).unwrap();
+        self.key_ring = Some(daemon);
+        eventually("the key ring is open", || {
+            let path = "/org/freedesktop/secrets/collection/login";
+            let locked = self.call(
+                path,
+                "org.freedesktop.DBus.Properties.Get",
+                &["string:org.freedesktop.Secret.Collection", "string:Locked"],
+            );
+            locked.contains("boolean false").then_some(())
+        });
+    }
+
+    pub(crate) fn lock_key_ring(&self) {
+        let login = "array:objpath:/org/freedesktop/secrets/collection/login";
+        let locked = self.call("/org/freedesktop/secrets", "org.freedesktop.Secret.Service.Lock", &[login]);
+        assert!(locked.contains("collection/login"), "{locked}");
+    }
+
+    pub(crate) fn end_key_ring(&mut self) {
+        if let Some(mut daemon) = self.key_ring.take() {
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        }
+    }
+
+    /// What of this program is in the open key ring.
+    pub(crate) fn entries(&self) -> Vec<String> {
+        let ours = "dict:string:string:service,kartenbund";
+        let found = self.call("/org/freedesktop/secrets", "org.freedesktop.Secret.Service.SearchItems", &[ours]);
+        let paths = found.split('"').filter(|part| part.starts_with("/org/freedesktop/secrets/collection"));
+        paths.map(str::to_owned).collect()
+    }
+
+    /// Somebody tidies up their key ring.
+    pub(crate) fn delete_entries(&self) {
+        for entry in self.entries() {
+            self.call(&entry, "org.freedesktop.Secret.Item.Delete", &[]);
+        }
+        assert_eq!(self.entries(), [""; 0]);
+    }
+
+    /// Calls a method of the key ring; what it answers, or "".
+    fn call(&self, path: &str, method: &str, arguments: &[&str]) -> String {
+        let mut command = self.command("dbus-send");
+        command.args(["--session", "--print-reply", &format!("--dest={SECRETS}"), path, method]).args(arguments);
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.folder.path().join("home/kartenbund")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", self.folder.path().join("home"))
+            .env("XDG_RUNTIME_DIR", self.folder.path().join("runtime"))
+            .env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", self.folder.path().join("bus").display()))
+            .env("KARTENBUND_HOME", self.home())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+
+    /// Runs the program, with lines for its password.
+    pub(crate) fn run(&self, arguments: &[&str], passwords: &[&str]) -> Output {
+        let lines = self.folder.path().join("lines");
+        std::fs::write(&lines, passwords.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        let mut shell = self.command("sh");
+        shell.args(["-c", "exec \"$@\" 3<\"$0\""]).arg(&lines).args([KARTENBUND, "--lang", "en"]).args(arguments);
+        if !passwords.is_empty() {
+            shell.args(["--password-fd", "3"]);
+        }
+        shell.stderr(Stdio::piped()).output().unwrap()
+    }
+}
+
+impl Drop for Desktop {
+    fn drop(&mut self) {
+        self.end_key_ring();
+        let _ = self.bus.kill();
+        let _ = self.bus.wait();
+    }
+}
+
+fn eventually<T>(what: &str, look: impl Fn() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(start.elapsed() < PATIENCE, "{what}: not seen");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,153 @@
+//! Where the secrets of a session are kept, with a real key ring (gnome-keyring-daemon) in a private session of a desktop.
+#![cfg(all(target_os = "linux", feature = "client", feature = "server"))]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod desktop;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Output;
+
+use common::{ERIKA, ManualClock, World, anchors_of, ca};
+use desktop::Desktop;
+use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+/// A service whose clock is right when the test begins: programs have clocks of their own.
+fn world() -> World {
+    let clock = ManualClock::at(OffsetDateTime::now_utc());
+    World::open(tempfile::tempdir().unwrap(), clock, Box::new(anchors_of(&[&ca()])), &[MUSTERKASSE_IK])
+}
+
+fn json_of(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("not JSON: {output:?}"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn login(desktop: &Desktop, world: &World, password: &str, options: &[&str]) -> Output {
+    let words = ["login", "--json", "--service", &world.address, "--kvnr", ERIKA];
+    desktop.run(&[&words[..], options].concat(), &[password])
+}
+
+fn place(output: &Output) -> String {
+    json_of(output)["session_place"].as_str().unwrap_or_else(|| panic!("{output:?}")).to_owned()
+}
+
+fn fails_for(output: &Output, words: &str) {
+    let error = &json_of(output)["error"];
+    assert_eq!((error["code"].as_str(), output.status.code()), (Some("key_ring"), Some(49)), "{output:?}");
+    assert!(error["message"].as_str().unwrap().contains(words), "{words}: {error}");
+    assert!(!error["remedy"].as_str().unwrap().is_empty());
+}
+
+fn works(desktop: &Desktop, options: &[&str]) {
+    let output = desktop.run(&[&["devices", "--json"], options].concat(), &[]);
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn in_file(desktop: &Desktop) -> String {
+    let path = desktop.home().join("session.json");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    std::fs::read_to_string(path).unwrap()
+}
+
+#[test]
+fn where_there_is_a_key_ring_the_secrets_are_in_it_and_in_no_file() {
+    let (world, desktop) = (world(), Desktop::new());
+    let password = world.member(ERIKA);
+    assert_eq!(place(&login(&desktop, &world, &password, &[])), "key_ring");
+    works(&desktop, &[]);
+    assert_eq!(desktop.entries().len(), 1);
+    assert!(!in_file(&desktop).contains("token"), "{}", in_file(&desktop));
+    let accounts = json_of(&desktop.run(&["accounts", "--json"], &[]));
+    assert_eq!(accounts["accounts"][0]["session_place"], "key_ring");
+    let doctor = json_of(&desktop.run(&["doctor", "--json", "--virtual-card", "fixtures/cards/erika.xml"], &[]));
+    let step = doctor["steps"].as_array().unwrap().iter().find(|step| step["step"] == "session_store").unwrap();
+    assert_eq!(step["verdict"], "ok");
+    assert!(step["message"].as_str().unwrap().contains("key ring"), "{step}");
+}
+
+#[test]
+fn where_there_is_no_key_ring_they_are_in_a_file_and_the_program_says_so() {
+    let (world, desktop) = (world(), Desktop::without_key_ring());
+    let password = world.member(ERIKA);
+    let words = ["login", "--service", &world.address, "--kvnr", ERIKA];
+    let told = text(&desktop.run(&words, &[&password]).stdout);
+    assert_eq!(told.matches("in a file that only your user can read").count(), 1, "{told}");
+    assert!(in_file(&desktop).contains("token"));
+    works(&desktop, &[]);
+    let doctor = text(&desktop.run(&["doctor", "--virtual-card", "fixtures/cards/erika.xml"], &[]).stdout);
+    assert!(doctor.contains("Login: ok. Its keys are in a file"), "{doctor}");
+}
+
+#[test]
+fn a_locked_key_ring_is_told_and_nobody_is_taken_for_logged_out() {
+    let (world, mut desktop) = (world(), Desktop::new());
+    let password = world.member(ERIKA);
+    assert_eq!(place(&login(&desktop, &world, &password, &[])), "key_ring");
+    desktop.lock_key_ring();
+    fails_for(&desktop.run(&["devices", "--json"], &[]), "locked");
+    fails_for(&desktop.run(&["logout", "--json"], &[]), "locked");
+    let doctor = json_of(&desktop.run(&["doctor", "--json", "--virtual-card", "fixtures/cards/erika.xml"], &[]));
+    let step = doctor["steps"].as_array().unwrap().iter().find(|step| step["step"] == "session_store").unwrap();
+    assert_eq!((step["verdict"].as_str(), step["code"].as_str()), (Some("failed"), Some("key_ring")));
+    desktop.open_key_ring();
+    works(&desktop, &[]);
+}
+
+#[test]
+fn a_login_into_a_locked_key_ring_ends_before_the_password_is_used() {
+    let (world, mut desktop) = (world(), Desktop::new());
+    let password = world.member(ERIKA);
+    desktop.lock_key_ring();
+    fails_for(&login(&desktop, &world, &password, &[]), "locked");
+    assert_eq!(world.count("SELECT COUNT(*) FROM session"), 0);
+    desktop.open_key_ring();
+    assert_eq!(place(&login(&desktop, &world, &password, &[])), "key_ring");
+}
+
+#[test]
+fn only_a_login_moves_the_secrets_and_none_is_left_in_the_other_place() {
+    let (world, desktop) = (world(), Desktop::new());
+    let password = world.member(ERIKA);
+    assert_eq!(place(&login(&desktop, &world, &password, &["--no-key-ring"])), "file");
+    works(&desktop, &[]);
+    assert_eq!(desktop.entries().len(), 0, "using it does not move it");
+    assert_eq!(place(&login(&desktop, &world, &password, &[])), "key_ring");
+    assert_eq!(desktop.entries().len(), 1);
+    assert!(!in_file(&desktop).contains("token"), "{}", in_file(&desktop));
+    fails_for(&desktop.run(&["devices", "--json", "--no-key-ring"], &[]), "not to be used");
+    assert_eq!(place(&login(&desktop, &world, &password, &["--no-key-ring"])), "file");
+    assert_eq!(desktop.entries().len(), 0);
+    works(&desktop, &["--no-key-ring"]);
+}
+
+#[test]
+fn a_key_ring_that_is_gone_or_was_tidied_up_is_told_and_a_login_heals_it() {
+    let (world, mut desktop) = (world(), Desktop::new());
+    let password = world.member(ERIKA);
+    assert_eq!(place(&login(&desktop, &world, &password, &[])), "key_ring");
+    desktop.delete_entries();
+    fails_for(&desktop.run(&["devices", "--json"], &[]), "not there any more");
+    assert_eq!(place(&login(&desktop, &world, &password, &[])), "key_ring");
+    works(&desktop, &[]);
+    assert_eq!(desktop.entries().len(), 1, "nothing of the search is left");
+
+    // As over SSH, where no key ring is started.
+    desktop.end_key_ring();
+    fails_for(&desktop.run(&["devices", "--json"], &[]), "none here");
+    let words = ["login", "--service", &world.address, "--kvnr", ERIKA];
+    let told = text(&desktop.run(&words, &[&password]).stdout);
+    assert!(told.contains("in a file that only your user can read"), "{told}");
+    assert!(told.contains("may still be in the key ring"), "{told}");
+    works(&desktop, &[]);
+    desktop.open_key_ring();
+    assert_eq!(desktop.entries().len(), 1);
+    assert_eq!(place(&login(&desktop, &world, &password, &["--no-key-ring"])), "file");
+    assert_eq!(desktop.entries().len(), 0, "the next login has tidied up");
+}
