@@ -154,7 +154,7 @@ impl Service {
     async fn sessions_ended_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
         let mut tx = self.store.begin().await?;
         let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
-        session::end_all_but(self, &mut tx, &account, None, self.now_unix()).await?;
+        session::end_all(&mut tx, &account, operator, self.now_unix()).await?;
         let person = self.keys.pseudonym(&account.kvnr);
         let event = Event::SessionsEnded;
         let entry = Entry { actor: operator, device: None, event, object: &person, result: "ok", detail: None };
@@ -172,7 +172,7 @@ impl Service {
             password::void(&mut tx, &account).await?;
         }
         if event != Event::AccountResumed {
-            session::end_all_but(self, &mut tx, &account, None, self.now_unix()).await?;
+            session::end_all(&mut tx, &account, operator, self.now_unix()).await?;
         }
         Ok(tx.commit().await?)
     }

@@ -232,12 +232,11 @@ fn tokens(service: &Service, row: &Row, now: NumericDate) -> Result<TokenAnswer,
     })
 }
 
-/// Ends a session that is open, by what `event` says; whether it was open.
+/// Ends a session that is open, by what `event` says; whether it was open. `actor` is whom the audit names.
 async fn end(
-    service: &Service,
     tx: &mut Tx,
-    account: &Account,
     id: SessionId,
+    actor: &str,
     event: Event,
     detail: Option<String>,
     now: NumericDate,
@@ -246,9 +245,7 @@ async fn end(
     if transition(tx, &object, SessionState::Open, event).await?.is_none() {
         return Ok(false);
     }
-    let actor = service.keys.pseudonym(&account.kvnr);
-    let entry = Entry { actor: &actor, device: None, event, object: &object, result: "ok", detail };
-    audit::append(tx, entry, now).await?;
+    audit::append(tx, Entry { actor, device: None, event, object: &object, result: "ok", detail }, now).await?;
     Ok(true)
 }
 
@@ -260,12 +257,27 @@ pub(super) async fn end_all_but(
     session: Option<SessionId>,
     now: NumericDate,
 ) -> Result<(), Refusal> {
+    end_others(tx, account, session, &service.keys.pseudonym(&account.kvnr), now).await
+}
+
+/// Ends all sessions of an account, as an operator does.
+pub(super) async fn end_all(tx: &mut Tx, account: &Account, operator: &str, now: NumericDate) -> Result<(), Refusal> {
+    end_others(tx, account, None, operator, now).await
+}
+
+async fn end_others(
+    tx: &mut Tx,
+    account: &Account,
+    but: Option<SessionId>,
+    actor: &str,
+    now: NumericDate,
+) -> Result<(), Refusal> {
     let query = sqlx::query_scalar::<_, String>("SELECT session_id FROM session WHERE account_id = $1 AND state = $2");
     let query = query.bind(account.id).bind(SessionState::Open.as_str());
     for id in query.fetch_all(&mut **tx).await? {
         let id: SessionId = id.parse().map_err(|_| Refusal::internal())?;
-        if session != Some(id) {
-            end(service, tx, account, id, Event::SessionEnded, None, now).await?;
+        if but != Some(id) {
+            end(tx, id, actor, Event::SessionEnded, None, now).await?;
         }
     }
     Ok(())
@@ -279,7 +291,8 @@ pub(super) async fn logout(
 ) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
     let now = service.now_unix();
-    end(&service, &mut tx, &session.account, session.id, Event::SessionClosed, None, now).await?;
+    let actor = service.keys.pseudonym(&session.account.kvnr);
+    end(&mut tx, session.id, &actor, Event::SessionClosed, None, now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -324,7 +337,8 @@ pub(super) async fn end_one(
     let row = find(&mut tx, id).await?.filter(|row| row.account_id == session.account.id);
     row.ok_or(Code::NotFound)?;
     let now = service.now_unix();
-    if !end(&service, &mut tx, &session.account, id, Event::SessionEnded, None, now).await? {
+    let actor = service.keys.pseudonym(&session.account.kvnr);
+    if !end(&mut tx, id, &actor, Event::SessionEnded, None, now).await? {
         return Err(Code::NotFound.into());
     }
     tx.commit().await?;

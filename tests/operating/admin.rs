@@ -7,7 +7,7 @@ use reqwest::blocking::{Client, Response};
 use serde_json::Value;
 
 use crate::common::{ERIKA, MAX};
-use crate::process::{Process, TOKEN, audit, import, is_chain};
+use crate::process::{Process, TOKEN, audit, import, is_chain, log_in_in_vain};
 
 /// Everything that the operators' listener offers. What is added here is added knowingly: nothing that registers a device
 /// or approves may ever be.
@@ -102,7 +102,7 @@ fn the_audit_is_read_line_by_line_and_is_a_chain() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path(), "");
     for _ in 0..3 {
-        process.refuse_login().unwrap();
+        log_in_in_vain(&process.url);
     }
     let read =
         |query: &str| call("get", &format!("{}/admin/v1/audit{query}", process.admin), Some(TOKEN)).text().unwrap();
@@ -119,7 +119,7 @@ fn the_audit_is_read_line_by_line_and_is_a_chain() {
 fn prometheus_reads_what_happened() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path(), "");
-    process.refuse_login().unwrap();
+    log_in_in_vain(&process.url);
     call("BREW", &format!("{}/v1/devices/A123456780", process.url), None);
     let answer = call("get", &format!("{}/metrics", process.admin), Some(TOKEN));
     assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");

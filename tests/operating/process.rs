@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use kartenbund::client::service::{Service, ServiceError};
 use kartenbund::client::session::SessionKey;
-use kartenbund::protocol::api::LoginRequest;
+use kartenbund::protocol::dpop::ProvenRequest;
 use time::OffsetDateTime;
 
-use super::common::{rng, typed};
+use super::common::rng;
 
 pub(crate) const TOKEN: &str = "8f2c0d3e5b7a91c64d20e8f7b3a5961c";
 /// What `printf %s TOKEN | sha256sum` writes.
@@ -43,9 +42,17 @@ pub(crate) fn program(folder: &Path, more: &str) -> Command {
     command
 }
 
+/// A proof for a login at `url`, by a key of its own.
+pub(crate) fn proof_of_login(url: &str) -> String {
+    let address = format!("{url}/v1/login");
+    let request = ProvenRequest { method: "POST", address: &address, access_token: None };
+    let proof = SessionKey::new(&mut rng()).prove(request, OffsetDateTime::now_utc().unix_timestamp());
+    proof.unwrap().to_str().unwrap().to_owned()
+}
+
 /// A login that fails, and leaves an entry in the audit.
 pub(crate) fn log_in_in_vain(url: &str) {
-    let login = reqwest::blocking::Client::new().post(format!("{url}/v1/login"));
+    let login = reqwest::blocking::Client::new().post(format!("{url}/v1/login")).header("DPoP", proof_of_login(url));
     let answer = login.body(r#"{"kvnr":"A123456780","password":"wrong"}"#).send().unwrap();
     assert_eq!(answer.status(), 401);
 }
@@ -133,18 +140,6 @@ impl Process {
         };
         let (admin, url) = (line("operators on "), line("listening on "));
         Self { child, url, admin, log }
-    }
-
-    /// Somebody tries to log in, and is refused.
-    pub(crate) fn refuse_login(&self) -> Result<(), ServiceError> {
-        let (kvnr, password) = ("A123456780".to_owned(), typed("wrong"));
-        let request = LoginRequest { kvnr, password, client_name: None };
-        let (key, now) = (SessionKey::new(&mut rng()), OffsetDateTime::now_utc().unix_timestamp());
-        match Service::at(&self.url)?.ask_for_tokens("/v1/login", &self.url, &request, &key, now) {
-            Err(error) if error.is_refused_with("login_failed") => Ok(()),
-            Err(error) => Err(error),
-            Ok(_) => panic!("nobody has this password"),
-        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

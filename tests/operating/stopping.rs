@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::process::{Process, Toggling, audit, import, is_chain};
+use crate::process::{Process, Toggling, audit, import, is_chain, proof_of_login};
 
 #[test]
 fn health_and_readiness() {
@@ -78,8 +78,10 @@ fn a_request_that_runs_when_the_service_stops_is_answered() {
     // It is on its way when its head has been answered: the service waits for the body.
     let mut connection = TcpStream::connect(process.address()).unwrap();
     let body = r#"{"kvnr":"A123456789","password":"x"}"#;
-    let head =
-        format!("POST /v1/login HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n", body.len());
+    let (proof, length) = (proof_of_login(&process.url), body.len());
+    let head = format!(
+        "POST /v1/login HTTP/1.1\r\nhost: x\r\ndpop: {proof}\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    );
     connection.write_all(head.as_bytes()).unwrap();
     let mut answer = [0; 4096];
     let length = connection.read(&mut answer).unwrap();

@@ -203,3 +203,24 @@ fn a_client_names_itself_in_plain_text_or_not_at_all() {
     log_in(None).unwrap();
     log_in(Some("Küche")).unwrap();
 }
+
+#[test]
+fn the_audit_says_who_ended_a_session() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let computer = world.log_in(ERIKA, &password);
+    world.try_log_in(&world.folder.path().join("other"), ERIKA, &password).unwrap();
+    let other = sessions(&computer).sessions.into_iter().find(|session| !session.is_current).unwrap();
+    computer.here.service.command(Method::DELETE, &format!("/v1/sessions/{}", other.session_id)).unwrap();
+    world.suspend(ERIKA).unwrap();
+    assert_eq!(refusal(asks(&computer)), "session_ended");
+    let entries = world.audit_entries();
+    let actors: Vec<_> = entries
+        .iter()
+        .map(|entry| serde_json::from_str::<serde_json::Value>(entry).unwrap())
+        .filter(|entry| entry["event"] == "session.ended")
+        .map(|entry| entry["actor"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(actors.len(), 2);
+    assert!(actors[0] != "operator" && actors[1] == "operator", "{actors:?}");
+}

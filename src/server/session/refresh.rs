@@ -12,7 +12,6 @@ use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
 use crate::protocol::api::{Problem, TokenAnswer, TokenRequest};
 use crate::server::Service;
-use crate::server::account::Account;
 use crate::server::dpop;
 use crate::server::http::{Body, Code, Refusal};
 use crate::server::settings::SessionPolicy;
@@ -107,8 +106,7 @@ pub(in crate::server) async fn refresh(
 /// Ends a session whose refresh token two people have; what whoever sent it is told.
 async fn end_stolen(service: &Service, row: &Row, how: &str, now: NumericDate) -> Result<Refusal, Refusal> {
     let mut tx = service.store.begin().await?;
-    let account = Account::by_id(&mut tx, row.account_id).await?;
-    end(service, &mut tx, &account, row.id()?, Event::SessionReused, Some(how.to_owned()), now).await?;
+    end(&mut tx, row.id()?, "service", Event::SessionReused, Some(how.to_owned()), now).await?;
     tx.commit().await?;
     // Whoever holds the key may be the owner, and learns why she is out.
     let is_holder = how == USED_BEFORE;
