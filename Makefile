@@ -16,7 +16,7 @@ FEATURE_SETS = "--no-default-features" "--no-default-features --features client"
 # Tests of the service, which run on SQLite and on PostgreSQL.
 BOTH_DATABASES = --test stories --test attacks --test hostile_requests
 
-.PHONY: demo test lint bench fuzz conformance fixtures setup
+.PHONY: demo test lint bench timing fuzz conformance fixtures setup
 
 ## The whole story once: card, registration, approval, evidence.
 demo: setup
@@ -49,6 +49,11 @@ lint: setup $(DENY)
 bench: setup
 	cargo bench --bench apdus
 	cargo bench --bench cpu
+
+## Whether the time of a refused login tells unknown accounts, wrong passwords and accounts before their day apart:
+## a thousand of each (docs/threat-model.md).
+timing: setup
+	cargo test --test stories timing -- --ignored --nocapture
 
 ## Hostile bytes for every parser, SECONDS_EACH for each (docs/fuzzing.md). Ends at the first finding, which is then in
 ## fuzz/artifacts. The compiler's own sanitizer is wanted, which stable compilers have and do not show.

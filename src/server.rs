@@ -15,6 +15,7 @@ mod evidence;
 mod http;
 mod keys;
 mod letter;
+mod limits;
 mod listen;
 mod login;
 mod metrics;
@@ -61,6 +62,7 @@ pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
 pub use http::Code;
 pub use keys::{KeysError, rotate_token_key};
 pub use letter::{LetterEvent, LetterReport, LetterSettings, LettersError, Ordered};
+pub use limits::LoginLimits;
 pub use listen::{Listener, Listeners};
 pub use password::PasswordRules;
 pub use progress::Progress;
@@ -169,6 +171,7 @@ async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
         for (what, done) in [
             ("expired sessions were not forgotten", session::forget_expired(&service).await),
             ("expired proofs were not forgotten", dpop::forget_expired(&service).await),
+            ("old tries of passwords were not forgotten", limits::forget(&service).await),
         ] {
             if let Err(error) = done {
                 tracing::error!(code = error.code.as_str(), "{what}");

@@ -58,7 +58,7 @@ fn the_example_is_a_configuration_as_it_stands() {
 }
 
 /// Sections that hold nothing but defaults.
-const DEFAULTS: [&str; 3] = ["#[accounts]", "#[passwords]", "#[cards]"];
+const DEFAULTS: [&str; 4] = ["#[accounts]", "#[passwords]", "#[logins]", "#[cards]"];
 
 #[test]
 fn the_defaults_that_the_example_tells_are_the_ones_there_are() {

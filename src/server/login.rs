@@ -1,4 +1,4 @@
-//! Logging in with a password.
+//! Logging in with a password: one's own, or the initial one of a letter.
 
 use std::sync::Arc;
 
@@ -10,34 +10,44 @@ use super::account::Account;
 use super::audit::{self, Entry};
 use super::dpop::Proof;
 use super::http::{Body, Code, Refusal};
+use super::limits::{self, CountedTry, Try};
+use super::password::initial::{self, Letter};
 use super::password::{self, Kept};
 use super::session;
-use super::states::Event;
+use super::source::Source;
+use super::states::{Event, States as _};
 use super::store::Tx;
 use crate::identity::kvnr::Kvnr;
+use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
 use crate::protocol::api::{LoginRequest, Problem, TokenAnswer};
 use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
 /// Stands for the account that is not there: its number is no account's.
-const NOBODY: i64 = 0;
+pub(super) const NOBODY: i64 = 0;
 
 /// A password that was right when it was compared.
 struct RightPassword {
     account: Account,
-    kept: Kept,
-    /// The same password hashed anew, where that is due.
-    newer: Option<Kept>,
+    credential: Credential,
 }
 
-/// Opens a session with insurance number and password. An unknown account, a wrong password, and one before its first
-/// day get the same answer after the same work.
+enum Credential {
+    /// Her own, and the same hashed anew where that is due.
+    Own { kept: Kept, newer: Option<Kept> },
+    /// The initial one of a letter.
+    Initial(Letter),
+}
+
+/// Opens a session with insurance number and password; with an initial password, a session in which nothing can be done
+/// but set one's own. An unknown account and a wrong password get the same answer after the same work.
 #[utoipa::path(post, path = "/v1/login", request_body = LoginRequest, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 422, body = Problem)))]
+    (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
+    Source(source): Source,
     proof: Proof,
     Body(request): Body<LoginRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
@@ -47,17 +57,28 @@ pub(super) async fn login(
         return Err(Code::LoginFailed.into());
     }
     let person = service.keys.pseudonym(&kvnr);
-    let right = compare(&service, &kvnr, Arc::new(request.password)).await?;
+    let account = {
+        let mut connection = service.store.pool().acquire().await?;
+        Account::by_kvnr(&mut connection, &kvnr).await?
+    };
+    let account_id = account.as_ref().map_or(NOBODY, |account| account.id);
+    let counted = limits::count(&service, &Try { person: &person, account_id, client: proof.jkt(), source }).await?;
+    let right = compare(&service, &kvnr, account, Arc::new(request.password), &counted).await?;
     let now = service.now_unix();
     let mut tx = service.store.begin().await?;
-    match grant(&service, &mut tx, right, proof, client_name, now).await {
-        Ok(answer) => {
+    match grant(&service, &mut tx, right, proof.jkt(), now).await {
+        Ok((account, method)) => {
+            counted.forgive(&mut tx).await?;
+            let tokens = session::open(&service, &mut tx, &account, method, proof, client_name, now).await?;
             tx.commit().await?;
-            service.metrics.login(SessionMethod::Password.as_str(), "ok");
-            Ok(Json(answer))
+            service.metrics.login(method.as_str(), "ok");
+            Ok(Json(tokens))
         }
         Err(refusal) if refusal.code == Code::Internal => Err(refusal),
         Err(refusal) => {
+            if refusal.code != Code::LoginFailed {
+                counted.forgive(&mut tx).await?; // whoever has the right password was not guessing
+            }
             let (event, result) = (Event::SessionRefused, refusal.code.as_str());
             let entry = Entry { actor: &person, device: None, event, object: "", result, detail: None };
             audit::append(&mut tx, entry, now).await?;
@@ -68,43 +89,71 @@ pub(super) async fn login(
     }
 }
 
-/// Whether this is the password of the account; the work is the same without one.
-async fn compare(service: &Service, kvnr: &Kvnr, password: Arc<SecretText>) -> Result<Option<RightPassword>, Refusal> {
-    let mut connection = service.store.pool().acquire().await?;
-    let account = Account::by_kvnr(&mut connection, kvnr).await?;
-    let kept = Kept::of(&mut connection, account.as_ref().map_or(NOBODY, |account| account.id)).await?;
-    drop(connection); // hashing takes its time
-    let is_right = Kept::is(service, kept.as_ref(), &password).await?;
-    let (Some(account), Some(kept)) = (account.filter(|_| is_right), kept) else { return Ok(None) };
-    let newer = match kept.is_outdated(&service.keys.peppers) {
-        true => Some(Kept::hashed(service, &password).await?),
-        false => None,
+/// Whether this is a password of the account; the work is the same without one, and without account. It was counted
+/// before.
+async fn compare(
+    service: &Service,
+    kvnr: &Kvnr,
+    account: Option<Account>,
+    password: Arc<SecretText>,
+    _: &CountedTry,
+) -> Result<Option<RightPassword>, Refusal> {
+    let account_id = account.as_ref().map_or(NOBODY, |account| account.id);
+    let (kept, letter) = {
+        let mut connection = service.store.pool().acquire().await?; // and back: hashing takes its time
+        let kept = Kept::of(&mut connection, account_id).await?;
+        (kept, initial::find(service, &mut connection, account_id, kvnr, &password).await?)
     };
-    Ok(Some(RightPassword { account, kept, newer }))
+    let is_own = Kept::is(service, kept.as_ref(), &password).await?;
+    let Some(account) = account else { return Ok(None) };
+    let credential = match (kept.filter(|_| is_own), letter) {
+        (Some(kept), _) => {
+            let is_outdated = kept.is_outdated(&service.keys.peppers);
+            let newer = if is_outdated { Some(Kept::hashed(service, &password).await?) } else { None };
+            Credential::Own { kept, newer }
+        }
+        (None, Some(letter)) => Credential::Initial(letter),
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(RightPassword { account, credential }))
 }
 
-/// Opens the session, or says why not.
+/// Whom a session may be opened for, or why not. An initial password is used up by it.
 async fn grant(
     service: &Service,
     tx: &mut Tx,
     right: Option<RightPassword>,
-    proof: Proof,
-    client_name: Option<String>,
+    client: Thumbprint,
     now: NumericDate,
-) -> Result<TokenAnswer, Refusal> {
-    let RightPassword { account, kept, newer } = right.ok_or(Code::LoginFailed)?;
-    // The password is still the one that was compared.
-    let account = Account::by_id(tx, account.id).await?;
-    if Kept::of(tx, account.id).await?.is_none_or(|now| now.password_id != kept.password_id) {
-        return Err(Code::LoginFailed.into());
-    }
-    account.may_enter(service, tx).await?;
+) -> Result<(Account, SessionMethod), Refusal> {
+    let RightPassword { account, credential } = right.ok_or(Code::LoginFailed)?;
+    let mut account = Account::by_id(tx, account.id).await?;
     let person = service.keys.pseudonym(&account.kvnr);
-    if let Some(newer) = newer {
-        kept.replace(tx, account.id, &newer).await?;
-        let event = Event::PasswordRehashed;
-        let entry = Entry { actor: &person, device: None, event, object: &person, result: "ok", detail: None };
-        audit::append(tx, entry, now).await?;
+    match credential {
+        Credential::Own { kept, newer } => {
+            // The password is still the one that was compared.
+            if Kept::of(tx, account.id).await?.is_none_or(|now| now.password_id != kept.password_id) {
+                return Err(Code::LoginFailed.into());
+            }
+            account.may_enter(service, tx).await?;
+            if let Some(newer) = newer {
+                kept.replace(tx, account.id, &newer).await?;
+                let event = Event::PasswordRehashed;
+                let entry = Entry { actor: &person, device: None, event, object: &person, result: "ok", detail: None };
+                audit::append(tx, entry, now).await?;
+            }
+            Ok((account, SessionMethod::Password))
+        }
+        Credential::Initial(letter) => {
+            account.may_enter(service, tx).await?;
+            // The last that can refuse: what is refused is not used up.
+            letter.use_up(tx, client, now).await?;
+            if account.move_by(service, tx, Event::InitialPasswordUsed, &person).await? {
+                Ok((account, SessionMethod::InitialPassword))
+            } else {
+                tracing::error!(state = account.state.as_str(), "an initial password holds where there can be none");
+                Err(Refusal::internal())
+            }
+        }
     }
-    session::open(service, tx, &account, SessionMethod::Password, proof, client_name, now).await
 }

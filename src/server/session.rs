@@ -25,14 +25,13 @@ use super::states::{AccountState, Event, SessionState, States as _, transition};
 use super::store::Tx;
 use super::token::{AccessToken, RefreshToken};
 use super::{Service, random};
+use crate::jose::Thumbprint;
 use crate::protocol::api::{Problem, SessionAnswer, SessionsAnswer, TokenAnswer};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::dpop::SCHEME;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{NumericDate, SessionId};
 use crate::secret::SecretText;
-
-const LOGOUT: &str = "/v1/logout";
 
 /// `SELECT` or `UPDATE` that gives whole rows.
 macro_rules! columns {
@@ -87,6 +86,8 @@ pub(super) struct Session {
     pub(super) id: SessionId,
     /// How it was opened.
     pub(super) method: SessionMethod,
+    /// Thumbprint of its key.
+    pub(super) client: Thumbprint,
 }
 
 /// Who sends the request: the holder of the key of any open session. An endpoint that takes this is one that is open to
@@ -98,7 +99,14 @@ impl FromRequestParts<Arc<Service>> for Session {
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
         let SetupSession(session) = SetupSession::from_request_parts(parts, service).await?;
-        if session.method.is_setup() { Err(Code::PasswordFirst.into()) } else { Ok(session) }
+        if session.method.is_setup() {
+            return Err(Code::PasswordFirst.into());
+        }
+        // What is left of a closed account can be read.
+        if session.account.state == AccountState::Closed && !parts.method.is_safe() {
+            return Err(Code::AccountClosed.into());
+        }
+        Ok(session)
     }
 }
 
@@ -126,12 +134,8 @@ impl FromRequestParts<Arc<Service>> for SetupSession {
         if now >= row.ends_at(&service.settings.sessions) {
             return Err(Code::TokenInvalid.into());
         }
-        // What is left of a closed account can be read.
-        if account.state == AccountState::Closed && !parts.method.is_safe() && parts.uri.path() != LOGOUT {
-            return Err(Code::AccountClosed.into());
-        }
-        let Proof { .. } = dpop::take(service, proof, &parts.method).await?;
-        Ok(Self(Session { account, id, method: row.method()? }))
+        let client = dpop::take(service, proof, &parts.method).await?.jkt();
+        Ok(Self(Session { account, id, method: row.method()?, client }))
     }
 }
 
@@ -165,15 +169,14 @@ pub(super) fn client_name(name: Option<String>) -> Result<Option<String>, Refusa
 }
 
 /// Whether a client has logged in to this account before.
-#[expect(dead_code, reason = "the limits of logins come next")]
 pub(super) async fn is_known_client(
     connection: &mut AnyConnection,
-    account: &Account,
-    proof: &Proof,
+    account_id: i64,
+    client: Thumbprint,
 ) -> Result<bool, Refusal> {
-    let query = sqlx::query("SELECT 1 FROM known_client WHERE account_id = $1 AND jkt = $2");
-    let query = query.bind(account.id).bind(proof.jkt().to_string());
-    Ok(query.fetch_optional(connection).await?.is_some())
+    let query = "SELECT COUNT(*) FROM known_client WHERE account_id = $1 AND jkt = $2";
+    let query = sqlx::query_scalar::<_, i64>(query).bind(account_id).bind(client.to_string());
+    Ok(query.fetch_one(connection).await? > 0)
 }
 
 /// Opens a session for whoever was found to be the account's person by `method`, bound to the key of the proof.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::account::AccountPolicy;
 use super::admin::Operator;
 use super::letter::LetterSettings;
+use super::limits::LoginLimits;
 use super::password::PasswordRules;
 use super::source::Network;
 use crate::identity::kvnr::Ik;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub accounts: AccountPolicy,
     /// What people may choose as a password.
     pub passwords: PasswordRules,
+    /// How often passwords may be tried.
+    pub login_limits: LoginLimits,
     /// How many password hashes are made at the same time: each needs 64 MiB and a core.
     pub parallel_hashes: usize,
     /// Letters, and where the print service takes them from.
@@ -52,6 +55,7 @@ impl Settings {
             insurer: Insurer::default(),
             accounts: AccountPolicy::default(),
             passwords: PasswordRules::default(),
+            login_limits: LoginLimits::default(),
             parallel_hashes: 2,
             letters: LetterSettings::default(),
             payer_iks: Vec::new(),

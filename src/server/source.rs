@@ -52,7 +52,6 @@ impl Network {
 }
 
 /// The address a request comes from.
-#[expect(dead_code, reason = "for limits by source")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Source(pub(super) IpAddr);
 
@@ -69,7 +68,6 @@ impl FromRequestParts<Arc<Service>> for Source {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for limits by source"))]
 /// Each proxy adds the address it was called from at the end: from there on everything is read as long as it was a
 /// proxy that wrote it.
 fn source(connection: IpAddr, forwarded: &[&str], proxies: &[Network]) -> IpAddr {

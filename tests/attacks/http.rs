@@ -79,8 +79,8 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
             assert!(has("401") != is_open || path == "/v1/login", "{what}");
             assert_eq!(has("400"), operation.get("requestBody").is_some() || path.contains('{'), "{what}");
             assert_eq!(has("413"), operation.get("requestBody").is_some(), "{what}");
-            let is_limited =
-                method == "post" && ["/v1/registrations", "/v1/applications", "/v1/token"].contains(&path.as_str());
+            let limited = ["/v1/registrations", "/v1/applications", "/v1/token", "/v1/login", "/v1/password"];
+            let is_limited = ["post", "put"].contains(&method.as_str()) && limited.contains(&path.as_str());
             assert_eq!(has("429"), is_limited, "{what}");
             for (status, response) in responses.iter().filter(|(status, _)| status.starts_with(['4', '5'])) {
                 let schema = &response["content"]["application/problem+json"]["schema"]["$ref"];

@@ -14,6 +14,7 @@ mod contactless;
 mod hostile_reader;
 mod keypad;
 mod letters;
+mod logins;
 mod old_cards;
 mod passwords;
 mod recovery;
@@ -21,6 +22,7 @@ mod register;
 mod registering;
 mod scenarios;
 mod sessions;
+mod timing;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};

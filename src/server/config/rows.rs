@@ -59,6 +59,7 @@ pub(super) const ROWS: &[Row<Config>] = &[
     section("accounts", "What holds for all accounts.", ACCOUNTS),
     section("passwords", "What people may choose as a password.", PASSWORDS),
     section("letters", "Letters, and what they say.", LETTERS),
+    section("logins", "How often passwords may be tried.", LOGINS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
     section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
     section("tls", "TLS of `listen`. The files are read again when they change.", TLS),
@@ -160,6 +161,22 @@ const LETTERS: &[Row<Config>] = &[
         "\"Das Initialpasswort gilt einmal und bis zum {date}.\"",
         "What stands after it.",
         keep!(|config, value| config.settings.letters.password_rules, value.text()),
+    ),
+];
+
+const LOGINS: &[Row<Config>] = &[
+    with_default(
+        "tries_in_an_hour",
+        "30",
+        "Wrong passwords in an hour from one network (IPv4: /24, IPv6: /64) by computers that have not logged in to the\n\
+         account before.",
+        keep!(|config, value| config.settings.login_limits.tries_in_an_hour, value.number(1, 1_000_000)),
+    ),
+    with_default(
+        "tries_in_a_day",
+        "200",
+        "The same in a day.",
+        keep!(|config, value| config.settings.login_limits.tries_in_a_day, value.number(1, 1_000_000)),
     ),
 ];
 

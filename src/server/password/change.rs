@@ -7,38 +7,45 @@ use axum::http::StatusCode;
 
 use super::{Kept, MAX_BYTES, initial};
 use crate::protocol::api::{PasswordRequest, Problem};
+use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 use crate::server::Service;
 use crate::server::account::Account;
 use crate::server::audit::{self, Entry};
 use crate::server::http::{Body, Code, Refusal};
-use crate::server::session::{self, Session};
+use crate::server::limits::{self, CountedTry, Try};
+use crate::server::session::{self, Session, SetupSession};
+use crate::server::source::Source;
 use crate::server::states::{AccountState, Event};
 
-/// Changes the password. All other sessions end, devices stay, and no initial password holds any more. Whoever lost the
-/// answer may ask for the same once more.
+/// Sets the password, or changes it. All other sessions end, devices stay, and no initial password holds any more. A
+/// session that was opened with the present password has to show it once more. Whoever lost the answer may ask for the
+/// same again.
 #[utoipa::path(put, path = "/v1/password", request_body = PasswordRequest, responses(
-    (status = 204), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    (status = 204), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
+    (status = 429, body = Problem)))]
 pub(in crate::server) async fn set(
     State(service): State<Arc<Service>>,
-    session: Session,
+    source: Source,
+    SetupSession(session): SetupSession,
     Body(request): Body<PasswordRequest>,
 ) -> Result<StatusCode, Refusal> {
     let new = Arc::new(request.new);
-    let kept = {
-        let mut connection = service.store.pool().acquire().await?;
-        let register = session.account.register(&mut connection).await?;
-        let person = register.person(&session.account, &service.settings.insurer.name);
-        let rules = service.settings.passwords.check(&new, &person);
-        rules.map_err(|weakness| Refusal::new(Code::PasswordRefused).with_detail(weakness.detail()))?;
-        Kept::of(&mut connection, session.account.id).await?
-    };
-    if !is_right(&service, kept.as_ref(), request.old).await? {
-        // The first answer may have been lost: then the password is the new one already.
-        if Kept::is(&service, kept.as_ref(), &new).await? {
+    let kept = check_rules(&service, &session.account, &new).await?;
+    let mut counted = None;
+    if session.method == SessionMethod::Password {
+        let tried = count(&service, &session, source).await?;
+        if !is_right(&service, kept.as_ref(), request.old, &tried).await? {
+            // The first answer may have been lost: then the password is the new one already.
+            if !Kept::is(&service, kept.as_ref(), &new).await? {
+                return refuse(&service, &session.account).await;
+            }
+            let mut tx = service.store.begin().await?;
+            tried.forgive(&mut tx).await?;
+            tx.commit().await?;
             return Ok(StatusCode::NO_CONTENT);
         }
-        return refuse(&service, &session.account).await;
+        counted = Some(tried);
     }
     let hashed = Kept::hashed(&service, &new).await?;
     let now = service.now_unix();
@@ -56,12 +63,39 @@ pub(in crate::server) async fn set(
     }
     hashed.keep(&mut tx, account.id, now).await?;
     initial::void(&mut tx, &account).await?;
+    if let Some(counted) = counted {
+        counted.forgive(&mut tx).await?;
+    }
     session::end_all_but(&service, &mut tx, &account, Some(session.id), now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn is_right(service: &Service, kept: Option<&Kept>, old: Option<SecretText>) -> Result<bool, Refusal> {
+/// Whether this person may choose this password; gives the present one.
+async fn check_rules(service: &Service, account: &Account, new: &SecretText) -> Result<Option<Kept>, Refusal> {
+    let refused = |detail: String| Refusal::new(Code::PasswordRefused).with_detail(detail);
+    let mut connection = service.store.pool().acquire().await?;
+    let register = account.register(&mut connection).await?;
+    let person = register.person(account, &service.settings.insurer.name);
+    service.settings.passwords.check(new, &person).map_err(|weakness| refused(weakness.detail()))?;
+    if initial::find(service, &mut connection, account.id, &account.kvnr, new).await?.is_some() {
+        return Err(refused("initial".to_owned()));
+    }
+    Kept::of(&mut connection, account.id).await
+}
+
+async fn count(service: &Service, session: &Session, Source(source): Source) -> Result<CountedTry, Refusal> {
+    let person = service.keys.pseudonym(&session.account.kvnr);
+    let tried = Try { person: &person, account_id: session.account.id, client: session.client, source };
+    limits::count(service, &tried).await
+}
+
+async fn is_right(
+    service: &Service,
+    kept: Option<&Kept>,
+    old: Option<SecretText>,
+    _: &CountedTry,
+) -> Result<bool, Refusal> {
     match old {
         Some(old) if old.expose().len() <= MAX_BYTES => Kept::is(service, kept, &Arc::new(old)).await,
         _ => Ok(false),

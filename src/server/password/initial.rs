@@ -5,11 +5,12 @@ use sqlx::AnyConnection;
 use zeroize::Zeroizing;
 
 use crate::identity::kvnr::Kvnr;
-use crate::jose::base64url;
+use crate::jose::{Thumbprint, base64url};
 use crate::protocol::NumericDate;
 use crate::secret::SecretText;
 use crate::server::Service;
 use crate::server::account::Account;
+use crate::server::http::{Code, Refusal};
 use crate::server::keys::RotatingKey;
 
 /// Letters and digits that nobody mistakes for one another, and sixteen marks.
@@ -18,6 +19,8 @@ const ALPHABET: &[u8; 70] = b"ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrstuvwxyz234
 const LENGTH: usize = 12;
 /// How long it can be used, in seconds: 60 days.
 pub(in crate::server) const LIFE: i64 = 60 * 24 * 60 * 60;
+/// How long whoever used it may use it again, in seconds: as long as the session lives that it opens.
+const LOST_ANSWER: i64 = 15 * 60;
 const DOMAIN: &[u8] = b"kartenbund/initial-password/v1";
 
 /// A new initial password.
@@ -48,6 +51,57 @@ pub(in crate::server) async fn keep(
     );
     let insert = insert.bind(mac(pepper, &account.kvnr, password)).bind(account.id).bind(pepper.id());
     insert.bind(now).bind(now.saturating_add(LIFE)).execute(connection).await.map(drop)
+}
+
+/// An initial password that somebody has, whether it still holds or not.
+pub(in crate::server) struct Letter {
+    mac: String,
+}
+
+/// Looks for an initial password of an account. The work is the same for every account, and for none.
+pub(in crate::server) async fn find(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account_id: i64,
+    kvnr: &Kvnr,
+    password: &SecretText,
+) -> Result<Option<Letter>, Refusal> {
+    let mut found = None;
+    for pepper in service.keys.peppers.all() {
+        let mac = mac(pepper, kvnr, password);
+        let query = "SELECT COUNT(*) FROM initial_password WHERE mac = $1 AND account_id = $2";
+        let query = sqlx::query_scalar::<_, i64>(query).bind(&mac).bind(account_id);
+        if query.fetch_one(&mut *connection).await? > 0 {
+            found = Some(Letter { mac });
+        }
+    }
+    Ok(found)
+}
+
+impl Letter {
+    /// Uses the password up. Whoever lost the answer may use it again with the same session key, for a while.
+    ///
+    /// # Errors
+    /// [`Code::InitialPasswordEnded`]: it was used, or is too old. [`Code::LoginFailed`]: it was made void meanwhile.
+    pub(in crate::server) async fn use_up(
+        &self,
+        connection: &mut AnyConnection,
+        client: Thumbprint,
+        now: NumericDate,
+    ) -> Result<(), Refusal> {
+        let update = sqlx::query(
+            "UPDATE initial_password SET used_at = COALESCE(used_at, $2), used_by = $3 WHERE mac = $1 \
+             AND ((used_at IS NULL AND expires_at > $2) OR (used_by = $3 AND used_at > $4))",
+        );
+        let update = update.bind(&self.mac).bind(now).bind(client.to_string()).bind(now.saturating_sub(LOST_ANSWER));
+        if update.execute(&mut *connection).await?.rows_affected() == 1 {
+            return Ok(());
+        }
+        let query = sqlx::query_scalar::<_, Option<i64>>("SELECT used_at FROM initial_password WHERE mac = $1");
+        let used_at = query.bind(&self.mac).fetch_optional(connection).await?.ok_or(Code::LoginFailed)?;
+        let why = if used_at.is_some() { "used" } else { "expired" };
+        Err(Refusal::new(Code::InitialPasswordEnded).with_detail(why))
+    }
 }
 
 /// No initial password of the account holds any more.
