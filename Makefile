@@ -3,6 +3,8 @@
 SHARED ?= ../shared
 DENY_VERSION = 0.20.2
 DENY = target/tools/bin/cargo-deny
+SCHEMATHESIS_VERSION = 4.32.5
+SCHEMATHESIS = target/tools/schemathesis/bin/st
 FUZZ_VERSION = 0.13.2
 FUZZ = target/tools/bin/cargo-fuzz
 FUZZ_TARGETS = tlv vsd certificate cvc image secure_messaging replay apdus
@@ -66,8 +68,9 @@ fuzz: setup $(FUZZ)
 			-artifact_prefix=artifacts/$$target/ -print_final_stats=1; \
 	done
 
-## Against gematik's cards, certificates and trust lists, which are no part of this repository.
-conformance: setup
+## Against gematik's cards, certificates and trust lists, which are no part of this repository; and the service against
+## its own OpenAPI documents, with schemathesis.
+conformance: setup $(SCHEMATHESIS)
 	KARTENBUND_SHARED="$(abspath $(SHARED))" cargo test --test conformance
 
 ## Makes the fixtures anew (fixtures/README.md).
@@ -84,3 +87,7 @@ $(DENY):
 
 $(FUZZ):
 	cargo install --locked --root target/tools --version $(FUZZ_VERSION) cargo-fuzz
+
+$(SCHEMATHESIS):
+	python3 -m venv target/tools/schemathesis
+	target/tools/schemathesis/bin/pip install --quiet schemathesis==$(SCHEMATHESIS_VERSION) cryptography==50.0.2

@@ -60,7 +60,7 @@ pub use admin::Operator;
 pub use audit::AuditError;
 pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
 pub use http::Code;
-pub use keys::{KeysError, rotate_token_key};
+pub use keys::{KeysError, rotate_pepper, rotate_token_key};
 pub use letter::{LetterEvent, LetterReport, LetterSettings, LettersError, Ordered};
 pub use limits::LoginLimits;
 pub use listen::{Listener, Listeners};

@@ -58,7 +58,7 @@ fn the_example_is_a_configuration_as_it_stands() {
 }
 
 /// Sections that hold nothing but defaults.
-const DEFAULTS: [&str; 4] = ["#[accounts]", "#[passwords]", "#[logins]", "#[cards]"];
+const DEFAULTS: [&str; 5] = ["#[accounts]", "#[passwords]", "#[logins]", "#[sessions]", "#[cards]"];
 
 #[test]
 fn the_defaults_that_the_example_tells_are_the_ones_there_are() {
@@ -230,6 +230,17 @@ fn the_operators_listener_needs_operators_and_no_proxy_excuses_plain_http() {
     assert_eq!(told(&format!("{INSURER}{here}")), ["admin.operator: this setting is missing"]);
     assert!(told(&format!("{INSURER}{here}{operator}{operator}"))[0].contains("the same name or token"));
     assert!(read(folder().path(), &format!("{INSURER}{here}{operator}")).is_ok());
+}
+
+#[test]
+fn lives_of_sessions_go_together() {
+    let told = told(&format!("{INSURER}[sessions]\naccess_token = 600\nidle = 300\nmaximum = 299\n"));
+    assert!(told.iter().any(|told| told.starts_with("line 6: sessions.maximum: a number from 300")), "{told:#?}");
+    let told = self::told(&format!("{INSURER}[sessions]\naccess_token = 600\nidle = 500\nmaximum = 400\n"));
+    assert!(
+        told[0].starts_with("line 5: sessions.idle: ") && told[1].starts_with("line 6: sessions.maximum: "),
+        "{told:#?}"
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::http::{self, Body, Code, Refusal};
+use super::letter::Ordered;
 use super::{Service, openapi};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::api::Problem;
@@ -67,6 +68,7 @@ pub(super) fn app(service: Arc<Service>) -> Router {
         .routes(routes!(resume))
         .routes(routes!(report_stolen))
         .routes(routes!(end_sessions))
+        .routes(routes!(order_letter))
         .routes(routes!(audit))
         .routes(routes!(metrics))
         .split_for_parts();
@@ -134,6 +136,21 @@ async fn end_sessions(
 ) -> Result<StatusCode, Refusal> {
     service.end_sessions(&request.kvnr()?, &caller.actor).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Orders a letter with an initial password. One that waits to be made already is enough.
+#[utoipa::path(post, path = "/admin/v1/accounts/order-letter", request_body = AccountRequest, responses((status = 204),
+    (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+async fn order_letter(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    match service.order_letter(&request.kvnr()?, &caller.actor).await? {
+        Ordered::Yes | Ordered::Already => Ok(StatusCode::NO_CONTENT),
+        // Operators are not counted; what is left is the state of the account.
+        Ordered::TooMany | Ordered::NotNow => Err(Code::AccountState.into()),
+    }
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -146,6 +146,13 @@ impl Config {
         if !is_here && self.settings.issuer.is_empty() {
             reader.wrong("issuer", Wrong::Missing);
         }
+        let sessions = &self.settings.sessions;
+        if sessions.access_token > sessions.idle {
+            reader.wrong("sessions.idle", Wrong::Impossible("a session is not idle before its access token has ended"));
+        }
+        if sessions.idle > sessions.maximum {
+            reader.wrong("sessions.maximum", Wrong::Impossible("a session lasts at least as long as it may be idle"));
+        }
         let Some(admin) = &self.admin else { return };
         if !admin.listen.ip().is_loopback() && admin.tls.is_none() {
             reader.wrong("admin.listen", Wrong::NotLoopback(admin.listen));

@@ -213,6 +213,20 @@ pub fn rotate_token_key(folder: &Path, longest_life: i64, now: NumericDate) -> R
     write(&path, &file)
 }
 
+/// Adds a pepper to the key file in `folder`. Passwords are hashed under it from the next start of the service on, those
+/// that are there as their owners log in; the older ones stay for them. Every process must have been stopped: one that
+/// runs would not know the pepper of a password that another has set.
+///
+/// # Errors
+/// [`ServerError`]; the file is then as it was.
+pub fn rotate_pepper(folder: &Path) -> Result<(), ServerError> {
+    let path = folder.join(FILE);
+    let _lock = disk::lock_folder(folder)?;
+    let mut file = read(&path)?.filter(|file| file.v == VERSION).ok_or(KeysError::Missing)?;
+    file.peppers.push(RotatingKey::random(&mut random()));
+    write(&path, &file)
+}
+
 fn sound(tokens: TokenKeys) -> Result<TokenKeys, KeysError> {
     if tokens.are_whole() { Ok(tokens) } else { Err(KeysError::Damaged) }
 }

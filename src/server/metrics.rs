@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::Service;
 use super::http::Refusal;
 use super::session;
+use super::states::{LetterState, States as _};
 
 /// Upper bounds of the durations, in seconds: a read, a password hash, a queue of them.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -128,6 +129,9 @@ impl Metrics {
         for (state, number) in [("idle", idle), ("used", open.saturating_sub(idle))] {
             self.connections.get_or_create(&ConnectionLabels { state }).set(number);
         }
+        let letters = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM letter WHERE state = $1");
+        let letters = letters.bind(LetterState::Ordered.as_str()).fetch_one(pool).await?;
+        self.waiting.get_or_create(&WaitingLabels { what: "letters" }).set(letters);
         let now = service.now_unix();
         self.sessions.set(session::count_open(service, now).await?);
         Ok(())

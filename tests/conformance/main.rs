@@ -1,15 +1,18 @@
 //! Against data of others: gematik's card images, its test certificates and trust lists. They are no part of the
-//! project: `make conformance SHARED=../shared`.
+//! project: `make conformance SHARED=../shared`. And against a program of others, schemathesis.
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../operating/process.rs"]
+mod process;
 
 mod cards;
 mod certificates;
 mod chips;
 mod contactless;
+mod openapi;
 mod registration;
 
 use std::path::PathBuf;

@@ -11,11 +11,12 @@ use crate::process::{Process, TOKEN, audit, import, is_chain, log_in_in_vain};
 
 /// Everything that the operators' listener offers. What is added here is added knowingly: nothing that registers a device
 /// or approves may ever be.
-const ROUTES: [(&str, &str); 6] = [
+const ROUTES: [(&str, &str); 7] = [
     ("post", "/admin/v1/accounts/suspend"),
     ("post", "/admin/v1/accounts/resume"),
     ("post", "/admin/v1/accounts/report-stolen"),
     ("post", "/admin/v1/accounts/end-sessions"),
+    ("post", "/admin/v1/accounts/order-letter"),
     ("get", "/admin/v1/audit"),
     ("get", "/metrics"),
 ];
@@ -83,7 +84,7 @@ fn what_operators_do_is_in_the_audit_with_their_name() {
     import(folder.path(), "", &[ERIKA]);
     let process = Process::start(folder.path(), "");
     assert_eq!(ask(&process, "resume", ERIKA), 409, "it is not suspended");
-    for what in ["suspend", "resume", "end-sessions", "report-stolen"] {
+    for what in ["suspend", "resume", "end-sessions", "report-stolen", "order-letter", "order-letter"] {
         assert_eq!(ask(&process, what, ERIKA), 204, "{what}");
     }
     assert_eq!(ask(&process, "suspend", MAX), 404);
@@ -91,10 +92,12 @@ fn what_operators_do_is_in_the_audit_with_their_name() {
     let entries: Vec<Value> = audit(&process).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let by_anna = entries.iter().filter(|entry| entry["actor"] == "operator:anna");
     let events: Vec<_> = by_anna.map(|entry| entry["event"].as_str().unwrap()).collect();
-    let expected =
-        ["suspended", "resumed", "sessions_ended", "password_stolen"].map(|event| format!("account.{event}"));
+    let expected = ["suspended", "resumed", "sessions_ended", "password_stolen", "reset_ordered"]
+        .map(|event| format!("account.{event}"));
     assert_eq!(events, expected);
     assert!(!audit(&process).contains(ERIKA));
+    let metrics = call("get", &format!("{}/metrics", process.admin), Some(TOKEN)).text().unwrap();
+    assert!(metrics.contains(r#"kartenbund_waiting{what="letters"} 1"#), "one letter, however often it is ordered");
 }
 
 #[test]

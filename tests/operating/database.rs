@@ -92,3 +92,27 @@ fn the_database_of_a_later_version_is_refused_and_left_alone() {
         }
     }
 }
+
+/// The key file, as JSON.
+fn keys(folder: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(folder.join("data/service-keys.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn keys_rotate_and_the_ones_before_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = run(folder.path(), "", &["keys", "rotate", "token"]);
+    assert_eq!(missing.status.code(), Some(12), "{}", told(&missing));
+    assert!(run(folder.path(), "", &["database", "migrate"]).status.success());
+    let before = keys(folder.path());
+    for (kind, member) in [("token", "token_keys"), ("pepper", "peppers")] {
+        let done = run(folder.path(), "", &["keys", "rotate", kind]);
+        assert!(done.status.success(), "{}", told(&done));
+        let (before, after) = (before[member].as_array().unwrap(), keys(folder.path())[member].clone());
+        assert_eq!((before.len(), after.as_array().unwrap().len()), (1, 2), "{member}");
+        assert_eq!(before[0], after[0], "{member}: the one before is still there");
+    }
+    assert_eq!(before["signing"], keys(folder.path())["signing"], "clients have pinned this one");
+    let process = Process::start(folder.path(), "");
+    assert_eq!(reqwest::blocking::get(format!("{}/readyz", process.url)).unwrap().status(), 200);
+}

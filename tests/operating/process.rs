@@ -1,5 +1,7 @@
 //! A process of `kartenbund-server` with a configuration of its own, on free ports.
 
+#![allow(dead_code)] // of more than one program of tests
+
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::process::{Process, Toggling, audit, import, is_chain, proof_of_login};
+use crate::process::{Process, TOKEN, Toggling, audit, import, is_chain};
 
 #[test]
 fn health_and_readiness() {
@@ -76,23 +76,25 @@ fn a_request_that_runs_when_the_service_stops_is_answered() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path(), "");
     // It is on its way when its head has been answered: the service waits for the body.
-    let mut connection = TcpStream::connect(process.address()).unwrap();
-    let body = r#"{"kvnr":"A123456789","password":"x"}"#;
-    let (proof, length) = (proof_of_login(&process.url), body.len());
+    let address = process.admin.strip_prefix("http://").unwrap();
+    let mut connection = TcpStream::connect(address).unwrap();
+    let body = r#"{"kvnr":"A123456780"}"#;
     let head = format!(
-        "POST /v1/login HTTP/1.1\r\nhost: x\r\ndpop: {proof}\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        "POST /admin/v1/accounts/suspend HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\
+         expect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        body.len()
     );
     connection.write_all(head.as_bytes()).unwrap();
     let mut answer = [0; 4096];
     let length = connection.read(&mut answer).unwrap();
     assert!(answer[..length].starts_with(b"HTTP/1.1 100"));
     process.signal("TERM");
-    while TcpStream::connect(process.address()).is_ok() {
+    while TcpStream::connect(address).is_ok() {
         thread::sleep(Duration::from_millis(10));
     }
     connection.write_all(body.as_bytes()).unwrap();
     let length = connection.read(&mut answer).unwrap();
-    assert!(answer[..length].starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer[..length]));
+    assert!(answer[..length].starts_with(b"HTTP/1.1 404"), "{}", String::from_utf8_lossy(&answer[..length]));
     let (status, log) = process.ended();
     assert_eq!(status.code(), Some(0), "{log}");
 }

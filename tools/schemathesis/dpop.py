@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 
 SERVICE = os.environ["KARTENBUND_URL"]
 TOKEN = os.environ["KARTENBUND_ACCESS_TOKEN"]
-KEY = ec.derive_private_key(int(os.environ["KARTENBUND_SESSION_KEY"], 16), ec.SECP256R1())
+SCALAR = base64.urlsafe_b64decode(os.environ["KARTENBUND_SESSION_KEY"] + "=")
+KEY = ec.derive_private_key(int.from_bytes(SCALAR, "big"), ec.SECP256R1())
 
 
 def encode(data: bytes) -> str:

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use kartenbund::identity::kvnr::Kvnr;
-use kartenbund::server::{Config, ServerError, Service};
+use kartenbund::server::{Config, ServerError, Service, Settings, rotate_pepper, rotate_token_key};
 use time::OffsetDateTime;
 
 use failure::Failure;
@@ -38,6 +38,9 @@ enum Command {
     /// The database
     #[command(subcommand)]
     Database(DatabaseCommand),
+    /// The service's keys
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// The register of members
     #[command(subcommand)]
     Register(RegisterCommand),
@@ -63,6 +66,21 @@ enum DatabaseCommand {
         /// The file to make
         file: PathBuf,
     },
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Adds a key that is used from now on in place of the one before, which stays for what was made with it
+    Rotate {
+        /// token: while the service runs, nobody is logged out; pepper (of passwords): while no process runs
+        kind: KeyKind,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum KeyKind {
+    Token,
+    Pepper,
 }
 
 #[derive(Subcommand)]
@@ -118,6 +136,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
                 error => error.into(),
             })
         }
+        Command::Keys(KeysCommand::Rotate { kind }) => rotate(&config()?.settings, kind),
         Command::Register(RegisterCommand::Import { file }) => runtime.block_on(jobs::import(config()?, &file)),
         Command::Letters(LettersCommand::Create) => runtime.block_on(jobs::create_letters(config()?)),
         Command::Letters(LettersCommand::Order { kvnr }) => runtime.block_on(jobs::order_letter(config()?, &kvnr)),
@@ -131,5 +150,15 @@ fn variable(name: &str) -> Option<String> {
 async fn migrate(config: Config) -> Result<(), Failure> {
     Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await?.close().await;
     println!("the database is up to date");
+    Ok(())
+}
+
+fn rotate(settings: &Settings, kind: KeyKind) -> Result<(), Failure> {
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    match kind {
+        KeyKind::Token => rotate_token_key(&settings.data, settings.sessions.maximum, now)?,
+        KeyKind::Pepper => rotate_pepper(&settings.data)?,
+    }
+    println!("the new key is in service-keys.json: back it up");
     Ok(())
 }

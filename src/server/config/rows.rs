@@ -60,6 +60,7 @@ pub(super) const ROWS: &[Row<Config>] = &[
     section("passwords", "What people may choose as a password.", PASSWORDS),
     section("letters", "Letters, and what they say.", LETTERS),
     section("logins", "How often passwords may be tried.", LOGINS),
+    section("sessions", "How long sessions live, in seconds.", SESSIONS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
     section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
     section("tls", "TLS of `listen`. The files are read again when they change.", TLS),
@@ -177,6 +178,33 @@ const LOGINS: &[Row<Config>] = &[
         "200",
         "The same in a day.",
         keep!(|config, value| config.settings.login_limits.tries_in_a_day, value.number(1, 1_000_000)),
+    ),
+];
+
+const SESSIONS: &[Row<Config>] = &[
+    with_default(
+        "access_token",
+        "300",
+        "Life of an access token; programs renew it by themselves.",
+        keep!(|config, value| config.settings.sessions.access_token, value.number(60, 3600)),
+    ),
+    with_default(
+        "idle",
+        "900",
+        "A session ends when its tokens were not renewed for so long.",
+        keep!(|config, value| config.settings.sessions.idle, value.number(60, 2_592_000)),
+    ),
+    with_default(
+        "maximum",
+        "43200",
+        "A session ends after so long, however often its tokens are renewed.",
+        keep!(|config, value| config.settings.sessions.maximum, value.number(300, 31_536_000)),
+    ),
+    with_default(
+        "setup",
+        "900",
+        "A session in which a password is chosen ends after so long.",
+        keep!(|config, value| config.settings.sessions.setup, value.number(300, 86_400)),
     ),
 ];
 

@@ -1,0 +1,74 @@
+//! The OpenAPI documents, against the service that wrote them: schemathesis sends what they describe and what they do
+//! not, and finds neither a failure nor an answer that is not described.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::common::*;
+use super::process::{Process, TOKEN};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+/// What is looked at in each answer.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance";
+/// These end the session that all requests are made in.
+const ENDS_THE_SESSION: &str = "^/v1/logout$|^/v1/sessions";
+
+/// schemathesis in the folder of tools, made ready for `make conformance`.
+fn schemathesis() -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let program = root.join("target/tools/schemathesis/bin/st");
+    assert!(program.exists(), "`make conformance` installs schemathesis");
+    let mut command = Command::new(program);
+    command.env("PYTHONPATH", root.join("tools/schemathesis")).current_dir(tempfile::tempdir().unwrap().keep());
+    command.args([
+        "run",
+        "--checks",
+        CHECKS,
+        "--seed",
+        "1",
+        "--max-time",
+        "40",
+        "--phases",
+        "examples,coverage,fuzzing",
+    ]);
+    command
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    println!("{told}");
+    told.into_owned()
+}
+
+#[test]
+fn a_member_who_is_logged_in_meets_nothing_that_is_not_described() {
+    // schemathesis knows no other time than that of this computer.
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(OffsetDateTime::now_utc());
+    let world = World::configured(folder, TestDatabase::new(), clock, |settings| {
+        settings.sessions.access_token = 600;
+    });
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let session = std::fs::read(computer.here.home.folder().join("session.json")).unwrap();
+    let session: Value = serde_json::from_slice(&session).unwrap();
+    let mut command = schemathesis();
+    command.env("SCHEMATHESIS_HOOKS", "dpop").env("KARTENBUND_URL", &world.address);
+    command.env("KARTENBUND_ACCESS_TOKEN", session["tokens"]["access_token"].as_str().unwrap());
+    command.env("KARTENBUND_SESSION_KEY", session["key"].as_str().unwrap());
+    command.args(["--exclude-path-regex", ENDS_THE_SESSION]).arg(format!("{}/openapi.json", world.address));
+    let told = run(&mut command);
+    assert!(!told.contains("  - GET /v1/devices\n"), "it lists what it never got into: {told}");
+    assert!(computer.here.service.get::<Value>("/v1/devices").is_ok(), "she is still logged in");
+}
+
+#[test]
+fn an_operator_meets_nothing_that_is_not_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), "");
+    run(schemathesis()
+        .args(["-H", &format!("Authorization: Bearer {TOKEN}")])
+        .arg(format!("{}/openapi.json", process.admin)));
+}
