@@ -170,6 +170,7 @@ impl Service {
         }
         if event == Event::PasswordStolen {
             password::void(&mut tx, &account).await?;
+            session::forget_clients(&mut tx, account.id).await?;
         }
         if event != Event::AccountResumed {
             session::end_all(&mut tx, &account, operator, self.now_unix()).await?;
@@ -187,7 +188,11 @@ pub(super) async fn close_ended(service: &Service) -> Result<(), Refusal> {
     for id in ended.fetch_all(service.store.pool()).await? {
         let mut tx = service.store.begin().await?;
         let mut account = Account::by_id(&mut tx, id).await?;
+        let was_suspended = account.state == AccountState::Suspended;
         if account.move_by(service, &mut tx, Event::AccountClosed, "service").await? {
+            if was_suspended {
+                password::void(&mut tx, &account).await?; // who was kept out is not let in by the end of membership
+            }
             device::revoke_all(service, &mut tx, &account).await?;
             password::initial::void(&mut tx, &account).await?;
         }

@@ -86,9 +86,9 @@ pub(super) async fn submit(
     Body(application): Body<Application>,
 ) -> Result<(StatusCode, Json<ApplicationAccepted>), Refusal> {
     let now = service.now_unix();
-    let account = session.account;
     do_what_is_due(&service).await;
     let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
 
     let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
     let device = device.bind(account.id).bind(DeviceState::Active.as_str()).fetch_optional(&mut *tx).await?;
@@ -171,6 +171,7 @@ pub(super) async fn cancel(
     let now = service.now_unix();
     do_what_is_due(&service).await;
     let mut tx = service.store.begin().await?;
+    session.still_open(&service, &mut tx).await?;
     let row = find(&mut tx, &session.account, BY_APPLICATION, &id).await?;
     let moved = transition(&mut tx, &id, row.state()?, Event::ApplicationCancelled).await?;
     moved.ok_or(Code::NotCancellable)?;

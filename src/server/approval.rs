@@ -75,9 +75,9 @@ pub(super) async fn decide(
     Body(request): Body<DecisionRequest>,
 ) -> Result<Json<DecisionAnswer>, Refusal> {
     let now = service.now_unix();
-    let account = session.account;
     do_what_is_due(&service).await;
     let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
     let row = find(&mut tx, &account, BY_APPROVAL, &id).await?;
     match row.state()? {
         ApplicationState::Pending if now < row.expires_at => {}

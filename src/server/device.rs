@@ -58,8 +58,8 @@ pub(super) async fn revoke(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    let account = session.account;
     let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
     let query = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1 AND account_id = $2");
     let state = query.bind(&id).bind(account.id).fetch_optional(&mut *tx).await?.ok_or(Code::NotFound)?;
     let moved = transition(&mut tx, &id, DeviceState::parse(&state)?, Event::DeviceRevoked).await?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::extract::{self, DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request, State};
@@ -19,6 +19,8 @@ use crate::protocol::VERSION;
 use crate::protocol::api::{ConfigurationAnswer, Problem};
 use crate::protocol::service::Configuration;
 
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(30);
 /// Longest body of a request, in bytes.
 const MAX_BODY: usize = 128 * 1024;
 
@@ -69,6 +71,7 @@ codes! {
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
     MethodNotAllowed = 405 "method_not_allowed", "The resource does not know this method.";
+    RequestTimeout = 408 "request_timeout", "The body of the request did not come within 30 seconds.";
     KeyInUse = 409 "key_in_use", "The device key or its identifier was used before.";
     AlreadyDecided = 409 "already_decided", "The approval was decided before.";
     NotCancellable = 409 "not_cancellable", "The application cannot be cancelled any more.";
@@ -185,7 +188,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        let bytes = axum::body::Bytes::from_request(request, state).await;
+        // Whoever sends a body slowly holds a connection, and what was looked at in the head gets old.
+        let bytes = tokio::time::timeout(BODY_TIME, axum::body::Bytes::from_request(request, state)).await;
+        let bytes = bytes.map_err(|_| Code::RequestTimeout)?;
         let bytes = bytes.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
             _ => Code::MalformedRequest,
@@ -201,6 +206,10 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        // No identifier has a NUL, and PostgreSQL takes none in a text.
+        if parts.uri.path().contains("%00") {
+            return Err(Code::MalformedRequest.into());
+        }
         let path = extract::Path::from_request_parts(parts, state).await;
         path.map(|extract::Path(value)| Self(value)).map_err(|_| Code::MalformedRequest.into())
     }

@@ -141,7 +141,9 @@ pub(super) async fn order(
     }
     let waiting = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND state = $3";
     let waiting = sqlx::query_scalar::<_, i64>(waiting).bind(account.id).bind(Kind::InitialPassword.as_str());
-    if waiting.bind(LetterState::Ordered.as_str()).fetch_one(&mut *connection).await? > 0 {
+    let is_waiting = waiting.bind(LetterState::Ordered.as_str()).fetch_one(&mut *connection).await? > 0;
+    // Where a password was reported stolen in between, the letter that waits is wanted again.
+    if is_waiting && account.state.after(Event::InitialPasswordUsed).is_some() {
         return Ok(Ordered::Already);
     }
     if matches!(by, Requester::Stranger) {
@@ -156,7 +158,9 @@ pub(super) async fn order(
     if !account.move_by(service, connection, event, &by.actor()).await? {
         return Ok(Ordered::NotNow);
     }
-    insert(connection, account.id, Kind::InitialPassword, by.as_str(), None, now).await?;
+    if !is_waiting {
+        insert(connection, account.id, Kind::InitialPassword, by.as_str(), None, now).await?;
+    }
     Ok(Ordered::Yes)
 }
 

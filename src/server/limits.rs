@@ -53,6 +53,8 @@ pub(super) struct CountedTry {
     client: String,
     is_known: bool,
     id: String,
+    /// When the next try was allowed before this one was counted.
+    next_try: NumericDate,
 }
 
 /// The network an address belongs to: what one person can have many of is counted as one.
@@ -73,10 +75,11 @@ pub(super) async fn count(service: &Service, tried: &Try<'_>) -> Result<CountedT
     // Two tries at the same moment are counted one after the other.
     let mut tx = service.store.begin().await?;
     let is_known = session::is_known_client(&mut tx, tried.account_id, tried.client).await?;
-    let counted = CountedTry { person: tried.person.to_owned(), client, is_known, id: new_id() };
+    let mut counted = CountedTry { person: tried.person.to_owned(), client, is_known, id: new_id(), next_try: 0 };
     let query = "SELECT failures, next_try FROM login_bucket WHERE account = $1 AND client = $2";
     let query = sqlx::query_as::<_, (i64, i64)>(query).bind(&counted.person).bind(counted.bucket());
     let (failures, next_try) = query.fetch_optional(&mut *tx).await?.unwrap_or((0, 0));
+    counted.next_try = next_try;
     if next_try > now {
         return Err(Refusal::new(Code::LoginDelayed).with_retry_after(next_try - now));
     }
@@ -107,9 +110,11 @@ impl CountedTry {
     /// The password was right: the try was no guess, and what this client failed before is forgotten. What others failed
     /// is not.
     pub(super) async fn forgive(self, connection: &mut AnyConnection) -> Result<(), Refusal> {
-        let update =
-            "UPDATE login_bucket SET failures = failures - 1 WHERE account = $1 AND client = $2 AND failures > 0";
-        sqlx::query(update).bind(&self.person).bind(self.bucket()).execute(&mut *connection).await?;
+        let update = sqlx::query(
+            "UPDATE login_bucket SET failures = failures - 1, next_try = $3 \
+             WHERE account = $1 AND client = $2 AND failures > 0",
+        );
+        update.bind(&self.person).bind(self.bucket()).bind(self.next_try).execute(&mut *connection).await?;
         let delete = sqlx::query("DELETE FROM login_bucket WHERE account = $1 AND client = $2");
         delete.bind(&self.person).bind(&self.client).execute(&mut *connection).await?;
         sqlx::query("DELETE FROM login_try WHERE try_id = $1").bind(&self.id).execute(connection).await?;

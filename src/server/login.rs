@@ -62,13 +62,28 @@ pub(super) async fn login(
         Account::by_kvnr(&mut connection, &kvnr).await?
     };
     let account_id = account.as_ref().map_or(NOBODY, |account| account.id);
-    let counted = limits::count(&service, &Try { person: &person, account_id, client: proof.jkt(), source }).await?;
-    let right = compare(&service, &kvnr, account, Arc::new(request.password), &counted).await?;
+    // The password of a letter is no guess, and its owner has no computer that the service knows: she waits for nobody.
+    let letter = {
+        let mut connection = service.store.pool().acquire().await?;
+        initial::find(&service, &mut connection, account_id, &kvnr, &request.password).await?
+    };
+    let (right, counted) = match (account, letter) {
+        (Some(account), Some(letter)) => {
+            (Some(RightPassword { account, credential: Credential::Initial(letter) }), None)
+        }
+        (account, _) => {
+            let tried = Try { person: &person, account_id, client: proof.jkt(), source };
+            let counted = limits::count(&service, &tried).await?;
+            (compare(&service, account, Arc::new(request.password), &counted).await?, Some(counted))
+        }
+    };
     let now = service.now_unix();
     let mut tx = service.store.begin().await?;
     match grant(&service, &mut tx, right, proof.jkt(), now).await {
         Ok((account, method)) => {
-            counted.forgive(&mut tx).await?;
+            if let Some(counted) = counted {
+                counted.forgive(&mut tx).await?;
+            }
             let tokens = session::open(&service, &mut tx, &account, method, proof, client_name, now).await?;
             tx.commit().await?;
             service.metrics.login(method.as_str(), "ok");
@@ -76,7 +91,9 @@ pub(super) async fn login(
         }
         Err(refusal) if refusal.code == Code::Internal => Err(refusal),
         Err(refusal) => {
-            if refusal.code != Code::LoginFailed {
+            if let Some(counted) = counted
+                && refusal.code != Code::LoginFailed
+            {
                 counted.forgive(&mut tx).await?; // whoever has the right password was not guessing
             }
             let (event, result) = (Event::SessionRefused, refusal.code.as_str());
@@ -89,33 +106,25 @@ pub(super) async fn login(
     }
 }
 
-/// Whether this is a password of the account; the work is the same without one, and without account. It was counted
+/// Whether this is the password of the account; the work is the same without one, and without account. It was counted
 /// before.
 async fn compare(
     service: &Service,
-    kvnr: &Kvnr,
     account: Option<Account>,
     password: Arc<SecretText>,
     _: &CountedTry,
 ) -> Result<Option<RightPassword>, Refusal> {
     let account_id = account.as_ref().map_or(NOBODY, |account| account.id);
-    let (kept, letter) = {
+    let kept = {
         let mut connection = service.store.pool().acquire().await?; // and back: hashing takes its time
-        let kept = Kept::of(&mut connection, account_id).await?;
-        (kept, initial::find(service, &mut connection, account_id, kvnr, &password).await?)
+        Kept::of(&mut connection, account_id).await?
     };
     let is_own = Kept::is(service, kept.as_ref(), &password).await?;
     let Some(account) = account else { return Ok(None) };
-    let credential = match (kept.filter(|_| is_own), letter) {
-        (Some(kept), _) => {
-            let is_outdated = kept.is_outdated(&service.keys.peppers);
-            let newer = if is_outdated { Some(Kept::hashed(service, &password).await?) } else { None };
-            Credential::Own { kept, newer }
-        }
-        (None, Some(letter)) => Credential::Initial(letter),
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(RightPassword { account, credential }))
+    let Some(kept) = kept.filter(|_| is_own) else { return Ok(None) };
+    let is_outdated = kept.is_outdated(&service.keys.peppers);
+    let newer = if is_outdated { Some(Kept::hashed(service, &password).await?) } else { None };
+    Ok(Some(RightPassword { account, credential: Credential::Own { kept, newer } }))
 }
 
 /// Whom a session may be opened for, or why not. An initial password is used up by it.

@@ -68,7 +68,8 @@ fn complete<const N: usize>(mut openapi: OpenApi, paths: OpenApi, schemes: [(&st
 fn describe_errors(operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     let is_read = has_body || operation.parameters.is_some();
-    let common = [("400", is_read), ("401", operation.security.is_none()), ("413", has_body), ("500", true)];
+    let common =
+        [("400", is_read), ("401", operation.security.is_none()), ("408", has_body), ("413", has_body), ("500", true)];
     let responses = &mut operation.responses.responses;
     let added = common.into_iter().filter(|(_, applies)| *applies).map(|(status, _)| status.to_owned());
     let own: Vec<_> = responses.keys().filter(|status| status.starts_with(['4', '5'])).cloned().collect();

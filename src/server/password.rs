@@ -69,6 +69,17 @@ impl Kept {
         Ok(query.bind(account_id).fetch_optional(connection).await?)
     }
 
+    /// Whether it was set after this time.
+    pub(super) async fn changed_since(
+        service: &Service,
+        kept: Option<&Self>,
+        time: NumericDate,
+    ) -> Result<bool, Refusal> {
+        let query = "SELECT COUNT(*) FROM password WHERE password_id = $1 AND changed > $2";
+        let query = sqlx::query_scalar::<_, i64>(query).bind(kept.map(|kept| kept.password_id.clone())).bind(time);
+        Ok(query.fetch_one(service.store.pool()).await? > 0)
+    }
+
     /// Hashes a chosen password under the newest pepper.
     pub(super) async fn hashed(service: &Service, password: &SecretText) -> Result<Self, Refusal> {
         let pepper = service.keys.peppers.newest();
@@ -194,8 +205,11 @@ pub(super) fn is_hash(phc: &str) -> bool {
     Scheme::of(phc).is_some()
 }
 
+/// How many kinds of hashes registers may bring: every login of anybody compares with one of each.
+const MAX_SCHEMES: i64 = 4;
+
 /// Keeps the hash a register brings for an account, and sees to it that comparing costs the same for those without
-/// one. `None`: the text is no hash that this service takes.
+/// one. `None`: the text is no hash that this service takes, or the fifth kind of them.
 pub(super) async fn bring(
     connection: &mut AnyConnection,
     account_id: i64,
@@ -205,6 +219,10 @@ pub(super) async fn bring(
     let Some(scheme) = Scheme::of(phc) else { return Ok(None) };
     let is_known = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM password_scheme WHERE scheme = $1");
     if is_known.bind(scheme.name()).fetch_one(&mut *connection).await? == 0 {
+        let schemes = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM password_scheme");
+        if schemes.fetch_one(&mut *connection).await? >= MAX_SCHEMES {
+            return Ok(None);
+        }
         let Some(nobodys) = scheme.of_nobody(&mut random()) else { return Ok(None) };
         let insert = sqlx::query("INSERT INTO password_scheme (scheme, phc) VALUES ($1, $2) ON CONFLICT DO NOTHING");
         insert.bind(scheme.name()).bind(nobodys).execute(&mut *connection).await?;

@@ -107,6 +107,9 @@ pub enum ImportError {
     /// The database refused; rows before this batch are imported.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
+    /// Every login would have to compare with so many; rows before this batch are imported.
+    #[error("the register brings password hashes of more than four kinds")]
+    PasswordHashes,
     /// The audit entry could not be written; rows before this batch are imported.
     #[error("the audit entry could not be written")]
     Audit(#[from] AuditError),
@@ -232,7 +235,7 @@ async fn existing(tx: &mut Tx, batch: &[Member]) -> Result<HashMap<String, Exist
 }
 
 /// Makes accounts.
-async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(), sqlx::Error> {
+async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(), ImportError> {
     if members.is_empty() {
         return Ok(());
     }
@@ -260,7 +263,7 @@ async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(),
     let made: HashMap<String, i64> = made.into_iter().map(|(id, kvnr)| (kvnr, id)).collect();
     for member in members {
         if let (Some(phc), Some(id)) = (&member.password_hash, made.get(member.kvnr.as_str())) {
-            password::bring(tx, *id, phc, now).await?;
+            password::bring(tx, *id, phc, now).await?.ok_or(ImportError::PasswordHashes)?;
         }
     }
     Ok(())

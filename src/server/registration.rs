@@ -68,8 +68,8 @@ pub(super) async fn open(
         return Err(Code::DeviceInformationInvalid.into());
     }
     let now = service.now_unix();
-    let account = session.account;
     let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
     let begun =
         sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
     if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
@@ -103,8 +103,8 @@ pub(super) async fn challenge(
     Path(id): Path<String>,
 ) -> Result<Json<ChallengeAnswer>, Refusal> {
     let now = service.now_unix();
-    let account = session.account;
     let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     let moved = transition(&mut tx, &id, state, Event::RegistrationChallenged).await?;
     if moved.is_none() || now >= row.expires_at {
@@ -142,8 +142,8 @@ pub(super) async fn evidence(
     Body(request): Body<EvidenceRequest>,
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
     let now = service.now_unix();
-    let account = session.account;
     let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());

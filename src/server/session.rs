@@ -33,6 +33,9 @@ use crate::protocol::session::SessionMethod;
 use crate::protocol::{NumericDate, SessionId};
 use crate::secret::SecretText;
 
+/// How many clients an account knows: the newest.
+const MAX_KNOWN_CLIENTS: i64 = 20;
+
 /// `SELECT` or `UPDATE` that gives whole rows.
 macro_rules! columns {
     ($before:literal, $after:literal) => {
@@ -139,6 +142,27 @@ impl FromRequestParts<Arc<Service>> for SetupSession {
     }
 }
 
+impl Session {
+    /// The account as it is now, within the transaction that changes something. A body comes later than the head with the
+    /// token, and hashing takes its time: what was ended or closed meanwhile changes nothing any more.
+    ///
+    /// # Errors
+    /// As for a request whose session has ended.
+    pub(super) async fn still_open(
+        &self,
+        service: &Service,
+        connection: &mut AnyConnection,
+    ) -> Result<Account, Refusal> {
+        let row = find(connection, self.id).await?.ok_or(Code::TokenInvalid)?;
+        check_open(&row)?;
+        if service.now_unix() >= row.ends_at(&service.settings.sessions) {
+            return Err(Code::TokenInvalid.into());
+        }
+        let account = Account::by_id(connection, row.account_id).await?;
+        if account.state == AccountState::Closed { Err(Code::AccountClosed.into()) } else { Ok(account) }
+    }
+}
+
 /// The token after `DPoP`; the name of a scheme is written in large or small letters (RFC 9110, 11.1).
 fn access_token(header: &str) -> Option<SecretText> {
     let (scheme, token) = header.split_once(' ')?;
@@ -179,6 +203,29 @@ pub(super) async fn is_known_client(
     Ok(query.fetch_one(connection).await? > 0)
 }
 
+/// From now on this client has logged in before.
+pub(super) async fn know_client(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    client: Thumbprint,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
+    let insert = "INSERT INTO known_client (account_id, jkt, first_login) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    sqlx::query(insert).bind(account_id).bind(client.to_string()).bind(now).execute(&mut *connection).await?;
+    // Each has a delay of its own: whoever knew the password once must not have any number of them.
+    let delete = sqlx::query(
+        "DELETE FROM known_client WHERE account_id = $1 AND jkt NOT IN (SELECT jkt FROM known_client \
+         WHERE account_id = $1 ORDER BY first_login DESC, jkt LIMIT $2)",
+    );
+    delete.bind(account_id).bind(MAX_KNOWN_CLIENTS).execute(connection).await.map(drop)
+}
+
+/// Clients that knew a password that does not hold any more are strangers again.
+pub(super) async fn forget_clients(connection: &mut AnyConnection, account_id: i64) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM known_client WHERE account_id = $1");
+    delete.bind(account_id).execute(connection).await.map(drop)
+}
+
 /// Opens a session for whoever was found to be the account's person by `method`, bound to the key of the proof.
 pub(super) async fn open(
     service: &Service,
@@ -200,9 +247,11 @@ pub(super) async fn open(
     let insert = insert.bind(&jkt).bind(client_name).bind(0_i64).bind(now).bind(now);
     insert.bind(now.saturating_add(life)).bind(0_i64).execute(&mut **tx).await?;
 
-    let known = "INSERT INTO known_client (account_id, jkt, first_login) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    let known = sqlx::query(known).bind(account.id).bind(jkt).bind(now).execute(&mut **tx).await?;
-    let client = if known.rows_affected() == 1 { "new_client" } else { "known_client" };
+    let is_known = is_known_client(tx, account.id, proof.jkt()).await?;
+    if !method.is_setup() {
+        know_client(tx, account.id, proof.jkt(), now).await?; // others become known with the password they set
+    }
+    let client = if is_known { "known_client" } else { "new_client" };
     let actor = service.keys.pseudonym(&account.kvnr);
     let object = id.to_string();
     let detail = Some(format!("{} {client}", method.as_str()));
@@ -337,6 +386,7 @@ pub(super) async fn end_one(
 ) -> Result<StatusCode, Refusal> {
     let id: SessionId = id.parse().map_err(|_| Code::NotFound)?;
     let mut tx = service.store.begin().await?;
+    session.still_open(&service, &mut tx).await?;
     let row = find(&mut tx, id).await?.filter(|row| row.account_id == session.account.id);
     row.ok_or(Code::NotFound)?;
     let now = service.now_unix();

@@ -193,8 +193,8 @@ impl States for AccountState {
         // The way in: by letter, by an identity provider, by card.
         row(Self::Registered, Event::LetterOrdered, Self::LetterOrdered),
         row(Self::LetterOrdered, Event::LetterOrdered, Self::LetterOrdered),
-        row(Self::InitialLogin, Event::LetterOrdered, Self::LetterOrdered),
-        row(Self::IdentPending, Event::LetterOrdered, Self::LetterOrdered),
+        row(Self::InitialLogin, Event::LetterOrdered, Self::InitialLogin),
+        row(Self::IdentPending, Event::LetterOrdered, Self::IdentPending),
         row(Self::LetterOrdered, Event::InitialPasswordUsed, Self::InitialLogin),
         row(Self::InitialLogin, Event::InitialPasswordUsed, Self::InitialLogin),
         row(Self::IdentPending, Event::InitialPasswordUsed, Self::InitialLogin),
@@ -220,9 +220,11 @@ impl States for AccountState {
         // Stolen: a letter that nobody used yet, or the password.
         row(Self::LetterOrdered, Event::PasswordStolen, Self::Registered),
         row(Self::InitialLogin, Event::PasswordStolen, Self::Registered),
+        row(Self::IdentPending, Event::PasswordStolen, Self::Registered),
         row(Self::Active, Event::PasswordStolen, Self::ResetPending),
         row(Self::ResetPending, Event::PasswordStolen, Self::ResetPending),
         row(Self::Suspended, Event::PasswordStolen, Self::Suspended),
+        row(Self::Closed, Event::PasswordStolen, Self::Closed),
         // The operator, or the person by telephone.
         row(Self::Active, Event::AccountSuspended, Self::Suspended),
         row(Self::ResetPending, Event::AccountSuspended, Self::Suspended),
@@ -344,7 +346,9 @@ mod tests {
         assert_eq!(Queued.after(Event::ApplicationDenied), None);
         assert!(DeviceState::TABLE.iter().all(|row| row.from != DeviceState::Revoked));
         assert!(RegistrationState::TABLE.iter().all(|row| row.from != RegistrationState::Bound));
-        assert!(AccountState::TABLE.iter().all(|row| row.from != AccountState::Closed));
+        let leads_on =
+            |row: &Transition<AccountState>| row.from == AccountState::Closed && row.to != AccountState::Closed;
+        assert!(!AccountState::TABLE.iter().any(leads_on));
         assert!(LetterState::TABLE.iter().all(|row| row.from == LetterState::Ordered));
     }
 }

@@ -54,6 +54,16 @@ impl Store {
                 (pool.connect_with(url.parse::<AnyConnectOptions>()?).await?, Dialect::Sqlite)
             }
             Database::Postgresql(url) => {
+                let pool = pool.after_connect(|connection, _| {
+                    Box::pin(async move {
+                        // Whoever waits for the place of a writer sees what the one before wrote; and a process that
+                        // is gone without a word does not keep that place.
+                        let settings = "SET default_transaction_isolation = 'read committed'; \
+                                        SET idle_in_transaction_session_timeout = '10s'; SET tcp_keepalives_idle = 10; \
+                                        SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
+                        connection.execute(settings).await.map(drop)
+                    })
+                });
                 (pool.connect_with(url.expose().parse::<AnyConnectOptions>()?).await?, Dialect::Postgresql)
             }
         };

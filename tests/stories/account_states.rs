@@ -143,3 +143,23 @@ fn an_account_closes_after_the_days_that_follow_the_last_of_membership_and_can_b
 fn relogged(world: &World, computer: Computer) -> Computer {
     world.try_log_in(computer.here.home.folder(), ERIKA, PASSWORD).unwrap()
 }
+
+#[test]
+fn who_was_suspended_is_not_let_in_by_the_end_of_membership() {
+    let world = World::new();
+    member(&world, ERIKA, "1964-08-12", "2020-01-01", &day_of(&world));
+    world.suspend(ERIKA).unwrap();
+    world.clock.advance(33 * 24 * 60 * 60);
+    world.wait_until("it is closed", || world.state_of(ERIKA) == "closed");
+    assert_eq!(world.count("SELECT COUNT(*) FROM password"), 0);
+}
+
+#[test]
+fn the_password_of_a_closed_account_can_be_reported_stolen() {
+    let world = World::new();
+    member(&world, ERIKA, "1964-08-12", "2020-01-01", &day_of(&world));
+    world.clock.advance(33 * 24 * 60 * 60);
+    world.wait_until("it is closed", || world.state_of(ERIKA) == "closed");
+    world.report_stolen(ERIKA).unwrap();
+    assert_eq!(world.count("SELECT COUNT(*) FROM password"), 0);
+}

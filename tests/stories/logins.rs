@@ -1,6 +1,8 @@
 //! Logging in with the password of a letter, and what becomes of whoever tries many.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use kartenbund::client::Surroundings;
+use kartenbund::client::home::Profile;
 use kartenbund::client::session::SessionKey;
 use kartenbund::jose::base64url;
 use kartenbund::protocol::dpop::ProvenRequest;
@@ -358,4 +360,152 @@ fn the_present_password_cannot_be_guessed_in_a_session_that_somebody_left_open()
     assert_eq!(set_password(&computer, Some(&right), NEW), Err(code("login_delayed")));
     world.clock.advance(1);
     set_password(&computer, Some(&right), NEW).unwrap();
+}
+
+#[test]
+fn whoever_has_only_a_letter_waits_for_no_stranger() {
+    let world = World::new();
+    member_with_letter(&world, ERIKA, "Vkq2,.:=)+-T");
+    let stranger = at(&world, "stranger");
+    while !said(stranger(WRONG)).starts_with("login_delayed") {
+        world.clock.advance(1);
+    }
+    assert_eq!(said(at(&world, "another")(WRONG)), "login_delayed");
+    at(&world, "computer")("Vkq2,.:=)+-T").unwrap();
+}
+
+#[test]
+fn a_right_password_makes_nobody_wait_longer() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let stranger = at(&world, "stranger");
+    for _ in 0..8 {
+        world.clock.advance(900);
+        assert_eq!(said(stranger(WRONG)), "login_failed");
+    }
+    world.clock.advance(900);
+    at(&world, "new computer")(&password).unwrap();
+    at(&world, "another new computer")(&password).unwrap();
+}
+
+#[test]
+fn a_first_login_whose_answer_is_lost_uses_no_letter_up() {
+    let world = World::new();
+    member_with_letter(&world, ERIKA, "Vkq2,.:=)+-T");
+    let folder = world.folder.path().join("computer");
+    // The answer of the login is too short to be read.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let service = world.address.clone();
+    std::thread::spawn(move || {
+        for line in listener.incoming() {
+            lose_login(line.unwrap(), service.trim_start_matches("http://"));
+        }
+    });
+    let profile = Profile {
+        service: world.address.clone(),
+        service_key: world.remote().configuration().unwrap().jwk,
+        insurer: "Musterkasse".to_owned(),
+        payer_iks: Vec::new(),
+        kvnr: kvnr(ERIKA),
+    };
+    let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed("Vkq2,.:=)+-T"), client_name: None };
+    let clock = world.clock.clone();
+    let now = move || clock.now();
+    let (mut script, mut rng) = (Script::default(), rng());
+    let mut around = Surroundings { ui: &mut script, rng: &mut rng, clock: &now };
+    let (home, remote) = (Home::at(folder), kartenbund::client::service::Service::at(&address).unwrap());
+    let lost = login::open_session(&home, &remote, &profile, "/v1/login", &request, 0, &mut around);
+    assert!(lost.is_err());
+    assert_eq!(world.state_of(ERIKA), "initial_login", "the service has answered");
+    at(&world, "computer")("Vkq2,.:=)+-T").unwrap();
+}
+
+/// Hands a request on, and of the answer nothing back.
+fn lose_login(mut client: std::net::TcpStream, service: &str) {
+    use std::io::{Read as _, Write as _};
+    let mut service = std::net::TcpStream::connect(service).unwrap();
+    let (mut request, mut bytes) = (Vec::new(), [0; 16 * 1024]);
+    while !String::from_utf8_lossy(&request).contains("\"password\"") {
+        let length = client.read(&mut bytes).unwrap();
+        request.extend_from_slice(&bytes[..length]);
+    }
+    service.write_all(&request).unwrap();
+    let _ = service.read(&mut bytes);
+}
+
+#[test]
+fn a_password_that_arrives_after_its_session_was_ended_is_not_set() {
+    use std::io::{Read as _, Write as _};
+    let world = World::new();
+    member_with_letter(&world, ERIKA, "Vkq2,.:=)+-T");
+    let thief = at(&world, "thief")("Vkq2,.:=)+-T").unwrap();
+    let session = thief.here.home.session().unwrap().unwrap();
+    let token = session.tokens.as_ref().unwrap().access_token();
+    let address = format!("{}/v1/password", world.address);
+    let request = ProvenRequest { method: "PUT", address: &address, access_token: Some(token) };
+    let proof = session.key.prove(request, world.clock.now()).unwrap();
+    let body = serde_json::json!({"new": "die des Diebes, ganz lang"}).to_string();
+    let head = format!(
+        "PUT /v1/password HTTP/1.1\r\nhost: x\r\nauthorization: DPoP {}\r\ndpop: {}\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nconnection: close\r\n\r\n",
+        token.expose(),
+        proof.to_str().unwrap(),
+        body.len()
+    );
+    let mut line = std::net::TcpStream::connect(world.address.trim_start_matches("http://")).unwrap();
+    line.write_all(head.as_bytes()).unwrap();
+    // The proof is remembered: the head was read and found right.
+    world.wait_until("the head is read", || world.count("SELECT COUNT(*) FROM used_jti") >= 2);
+    world.report_stolen(ERIKA).unwrap();
+    line.write_all(body.as_bytes()).unwrap();
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("\"session_ended\""), "{answer}");
+    assert_eq!(world.count("SELECT COUNT(*) FROM password"), 0);
+    assert_eq!(world.state_of(ERIKA), "registered");
+}
+
+#[test]
+fn a_letter_that_somebody_orders_disturbs_nobody_who_chooses_a_password() {
+    let world = World::new();
+    member_with_letter(&world, ERIKA, "Vkq2,.:=)+-T");
+    let computer = at(&world, "computer")("Vkq2,.:=)+-T").unwrap();
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
+    set_password(&computer, None, NEW).unwrap();
+    assert_eq!(world.state_of(ERIKA), "active");
+}
+
+#[test]
+fn after_a_theft_was_reported_the_letter_that_waits_is_wanted_again() {
+    let world = World::new();
+    member_with_letter(&world, ERIKA, "Vkq2,.:=)+-T");
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
+    world.report_stolen(ERIKA).unwrap();
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Already)));
+    let (report, passwords) = world.create_letters();
+    assert_eq!((report.created, passwords.len()), (1, 1));
+    at(&world, "computer")(&passwords[0].1).unwrap();
+}
+
+#[test]
+fn a_client_that_knew_a_stolen_password_is_a_stranger_again() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let computer = at(&world, "computer")(&password).unwrap();
+    at(&world, "thief")(&password).unwrap();
+    set_password(&computer, Some(&password), NEW).unwrap();
+    let known = world.column("SELECT jkt FROM known_client");
+    let session = computer.here.home.session().unwrap().unwrap();
+    let key = serde_json::to_value(&session.key).unwrap();
+    let scalar = base64url::decode(key.as_str().unwrap()).unwrap();
+    let key = p256::ecdsa::SigningKey::from_slice(&scalar).unwrap();
+    assert_eq!(known, [kartenbund::jose::P256Jwk::from(*key.verifying_key()).thumbprint().to_string()]);
+    for number in 0..30 {
+        let insert = format!("INSERT INTO known_client SELECT account_id, '{number}', {number} FROM account");
+        world.sql(insert).unwrap();
+    }
+    at(&world, "new computer")(NEW).unwrap();
+    assert_eq!(world.count("SELECT COUNT(*) FROM known_client"), 20, "the newest");
 }

@@ -10,6 +10,8 @@ use crate::secret::SecretText;
 /// More than these would let one login hold up the service.
 const MAX_MEMORY_KIB: u32 = 256 * 1024;
 const MAX_PASSES: u32 = 16;
+/// All logins pay for it: Argon2id costs as much as memory times passes, at most eight of 64 MiB.
+const MAX_WORK: u64 = 8 * 64 * 1024;
 const MAX_LANES: u32 = 8;
 const MAX_BCRYPT_COST: u32 = 14;
 
@@ -32,8 +34,10 @@ impl Scheme {
         let hash = PasswordHash::new(phc).ok()?;
         let is_complete = hash.salt.is_some() && hash.hash.is_some() && hash.version == Some(Version::V0x13.into());
         let params = Params::try_from(&hash).ok()?;
-        let is_bearable =
-            params.m_cost() <= MAX_MEMORY_KIB && params.t_cost() <= MAX_PASSES && params.p_cost() <= MAX_LANES;
+        let is_bearable = params.m_cost() <= MAX_MEMORY_KIB
+            && params.t_cost() <= MAX_PASSES
+            && params.p_cost() <= MAX_LANES
+            && u64::from(params.m_cost()) * u64::from(params.t_cost()) <= MAX_WORK;
         (hash.algorithm.as_str() == "argon2id" && is_complete && is_bearable).then_some(Self::Argon2id(params))
     }
 
@@ -119,6 +123,7 @@ mod tests {
             &replaced("v=19", "v=16"),
             &replaced("m=8192", "m=1048576"),
             &replaced("t=2", "t=17"),
+            &ARGON2ID.replace("m=8192,t=2", "m=131072,t=5"),
             &replaced("p=1", "p=9"),
             &BCRYPT.replace("$05$", "$15$"),
             &BCRYPT.replace("$05$", "$03$"),

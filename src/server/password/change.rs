@@ -16,7 +16,10 @@ use crate::server::http::{Body, Code, Refusal};
 use crate::server::limits::{self, CountedTry, Try};
 use crate::server::session::{self, Session, SetupSession};
 use crate::server::source::Source;
-use crate::server::states::{AccountState, Event};
+use crate::server::states::Event;
+
+/// How long whoever lost the answer may ask for the same again, in seconds.
+const LOST_ANSWER: i64 = 15 * 60;
 
 /// Sets the password, or changes it. All other sessions end, devices stay, and no initial password holds any more. A
 /// session that was opened with the present password has to show it once more. Whoever lost the answer may ask for the
@@ -36,8 +39,10 @@ pub(in crate::server) async fn set(
     if session.method == SessionMethod::Password {
         let tried = count(&service, &session, source).await?;
         if !is_right(&service, kept.as_ref(), request.old, &tried).await? {
-            // The first answer may have been lost: then the password is the new one already.
-            if !Kept::is(&service, kept.as_ref(), &new).await? {
+            // The first answer may have been lost: then the password is the new one already, and not since long. Later it
+            // would be a second guess.
+            let is_recent = Kept::changed_since(&service, kept.as_ref(), service.now_unix() - LOST_ANSWER).await?;
+            if !is_recent || !Kept::is(&service, kept.as_ref(), &new).await? {
                 return refuse(&service, &session.account).await;
             }
             let mut tx = service.store.begin().await?;
@@ -50,7 +55,7 @@ pub(in crate::server) async fn set(
     let hashed = Kept::hashed(&service, &new).await?;
     let now = service.now_unix();
     let mut tx = service.store.begin().await?;
-    let mut account = Account::by_id(&mut tx, session.account.id).await?;
+    let mut account = session.still_open(&service, &mut tx).await?;
     // The password is still the one that was compared.
     let before = Kept::of(&mut tx, account.id).await?;
     if before.map(|before| before.password_id) != kept.map(|kept| kept.password_id) {
@@ -58,11 +63,12 @@ pub(in crate::server) async fn set(
     }
     let person = service.keys.pseudonym(&account.kvnr);
     if !account.move_by(&service, &mut tx, Event::PasswordSet, &person).await? {
-        let code = if account.state == AccountState::Closed { Code::AccountClosed } else { Code::AccountState };
-        return Err(code.into());
+        return Err(Code::AccountState.into());
     }
     hashed.keep(&mut tx, account.id, now).await?;
     initial::void(&mut tx, &account).await?;
+    session::forget_clients(&mut tx, account.id).await?;
+    session::know_client(&mut tx, account.id, session.client, now).await?;
     if let Some(counted) = counted {
         counted.forgive(&mut tx).await?;
     }
