@@ -120,6 +120,10 @@ bytes_type! {
     SessionId, 16
 }
 bytes_type! {
+    /// Names a notice.
+    NoticeId, 16
+}
+bytes_type! {
     /// Names a signed message, so that it is taken once (`jti`).
     MessageId, 16
 }

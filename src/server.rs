@@ -19,6 +19,7 @@ mod limits;
 mod listen;
 mod login;
 mod metrics;
+mod notice;
 mod openapi;
 mod password;
 mod progress;
@@ -52,6 +53,7 @@ use crate::protocol::NumericDate;
 use dpop::SeenProofs;
 use keys::ServiceKeys;
 use metrics::Metrics;
+use notice::Mailer;
 use password::Hashing;
 use store::Store;
 
@@ -64,10 +66,11 @@ pub use keys::{KeysError, rotate_pepper, rotate_token_key};
 pub use letter::{LetterEvent, LetterReport, LetterSettings, LettersError, Ordered};
 pub use limits::LoginLimits;
 pub use listen::{Listener, Listeners};
+pub use notice::SmtpError;
 pub use password::PasswordRules;
 pub use progress::Progress;
 pub use register::{ImportError, ImportEvent, ImportReport, Rejected};
-pub use settings::{Database, Insurer, Proxy, SessionPolicy, Settings};
+pub use settings::{Database, Encryption, Insurer, Proxy, SessionPolicy, Settings, Smtp, SmtpLogin};
 pub use source::Network;
 pub use tls::{TlsError, TlsFiles};
 
@@ -101,6 +104,9 @@ pub enum ServerError {
     /// The key file is damaged or lost.
     #[error("the service has no keys")]
     Keys(#[from] KeysError),
+    /// The settings of the mail server.
+    #[error("the mail server cannot be used as it is set")]
+    Smtp(#[from] SmtpError),
     /// Without TLS the service listens on loopback only.
     #[error("{0} is not a loopback address, and there is no TLS")]
     NotLoopback(SocketAddr),
@@ -130,6 +136,7 @@ pub struct Service {
     /// Whether the service was told to stop; balancers are told by `/readyz`.
     stopping: AtomicBool,
     seen_proofs: SeenProofs,
+    mailer: Option<Mailer>,
 }
 
 impl Service {
@@ -138,6 +145,7 @@ impl Service {
     /// # Errors
     /// [`ServerError`].
     pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, ServerError> {
+        let mailer = settings.smtp.as_ref().map(Mailer::new).transpose()?;
         disk::make_private_folder(&settings.data)?;
         let store = Store::connect(&settings.database, &settings.data).await?;
         // The keys come first: a start that breaks off between the two leaves keys without a database, which are taken.
@@ -146,7 +154,7 @@ impl Service {
         let hashing = Hashing::new(settings.parallel_hashes);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
         let seen_proofs = SeenProofs::default();
-        Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping, seen_proofs }))
+        Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping, seen_proofs, mailer }))
     }
 
     /// Lets go of the database.
@@ -210,6 +218,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(approval::show))
         .routes(routes!(approval::decide))
         .routes(routes!(evidence::bundle))
+        .routes(routes!(notice::preferences::show, notice::preferences::set))
         .split_for_parts();
     http::finish(router, openapi::describe(openapi), &service).with_state(service)
 }

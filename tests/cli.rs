@@ -468,6 +468,7 @@ fn without_login_every_account_command_says_so() {
     for arguments in [
         vec!["devices"],
         vec!["approvals"],
+        vec!["notices"],
         vec!["register", "--method", "card", "--virtual-card", ERIKA],
         vec!["apply", "bank", "--iban", "DE89370400440532013000", "--account-holder", "E"],
         vec!["evidence", "export", "--out", "x"],
@@ -692,6 +693,35 @@ fn the_whole_story_with_both_programs() {
     let bad = plain(&["apply", "bank", "--iban", "DE89370400440532013001", "--account-holder", "E M"]);
     assert_eq!(error_code(&bad).0, "application_invalid");
 
+    assert_eq!(json_of(&plain(&["notices"]))["email"], Value::Null);
+    let accepted = json_of(&plain(&["apply", "contact", "--email", "erika@person.example"]));
+    let (contact, code) = (accepted["approval_id"].as_str().unwrap(), accepted["match_code"].as_str().unwrap());
+    let shown = text(&run(&["--home", home, "approvals", "show", contact]).stdout);
+    assert!(shown.contains("New e-mail address") && shown.contains("new erika@person.example"), "{shown}");
+    assert!(with(&["approvals", "approve", contact, "--match-code", code], "--pin-fd", "271828\n").status.success());
+    let wrong = plain(&["apply", "contact", "--email", "erika@müller.example"]);
+    assert_eq!(error_code(&wrong), ("application_invalid".to_owned(), 68));
+    let set = json_of(&plain(&["notices", "settings", "--language", "en", "--off", "approval_waiting"]));
+    assert_eq!((&set["email"], &set["language"]), (&json!("erika@person.example"), &json!("en")));
+    assert!(set["kinds"].as_array().unwrap().contains(&json!({
+        "kind": "approval_waiting", "optional": true, "on": false,
+    })));
+    for kind in ["device_added", "weather"] {
+        let needed = plain(&["notices", "settings", "--off", kind]);
+        assert_eq!(error_code(&needed), ("notice_not_optional".to_owned(), 73), "{kind}");
+    }
+    assert_eq!(error_code(&plain(&["notices", "settings"])).0, "usage");
+    assert!(plain(&["notices", "settings", "--on", "approval_waiting"]).status.success());
+    let shown = text(&run(&["--home", home, "notices", "show"]).stdout);
+    for line in [
+        "Notices go to erika@person.example.",
+        "Language: English",
+        "New device, with card PIN: always",
+        "An application waits for approval (approval_waiting): on",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+
     let bundle = folder.path().join("bundle.json");
     let bundle = bundle.to_str().unwrap();
     assert!(plain(&["evidence", "export", id, "--out", bundle]).status.success());
@@ -706,7 +736,7 @@ fn the_whole_story_with_both_programs() {
 
     let log = std::fs::read_to_string(data.with_extension("log")).unwrap();
     assert!(log.contains("\"route\":\"/v1/approvals/{id}/decision\""), "{log}");
-    for secret in ["A123456780", "Erika", "Müstermann", &password, id, "271828", "Lindenallee"] {
+    for secret in ["A123456780", "Erika", "Müstermann", &password, id, "271828", "Lindenallee", "person.example"] {
         assert!(!log.contains(secret), "the log names {secret}");
     }
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use kartenbund::server::{Config, ConfigError, Database, Fault, Wrong};
+use kartenbund::server::{Config, ConfigError, Database, Encryption, Fault, Wrong};
 
 const INSURER: &str = "[insurer]\nname = \"Musterkasse\"\n";
 
@@ -13,6 +13,8 @@ fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, content) in [
         ("secrets/url", "postgresql://kartenbund:geheim@db.example/kartenbund\n"),
+        ("secrets/password", "die Post\n"),
+        ("mail-ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
         ("operators/anna", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  -\n"),
     ] {
         let path = folder.path().join(name);
@@ -23,7 +25,11 @@ fn folder() -> tempfile::TempDir {
 }
 
 fn variable(name: &str) -> Option<String> {
-    (name == "KARTENBUND_URL").then(|| "postgresql://kartenbund:geheim@db.example/kartenbund".to_owned())
+    match name {
+        "KARTENBUND_URL" => Some("postgresql://kartenbund:geheim@db.example/kartenbund".to_owned()),
+        "KARTENBUND_PASSWORD" => Some("die Post".to_owned()),
+        _ => None,
+    }
 }
 
 fn read(folder: &Path, text: &str) -> Result<Config, ConfigError> {
@@ -95,9 +101,27 @@ fn every_setting_of_the_example_can_be_used() {
         assert_eq!(config.settings.issuer, "https://konto.kasse.example");
         assert!(matches!(config.settings.database, Database::Postgresql(_)));
         assert_eq!(config.tls.unwrap().certificate, folder.path().join("tls/fullchain.pem"));
+        let smtp = config.settings.smtp.unwrap();
+        assert_eq!((smtp.host.as_str(), smtp.port, smtp.encryption), ("mail.kasse.example", 587, Encryption::StartTls));
+        let login = smtp.login.unwrap();
+        assert_eq!((login.user.as_str(), login.password.expose()), ("kartenbund", "die Post"));
         assert_eq!(config.settings.operators[0].name, "anna");
         assert_eq!(config.settings.operators[0].token_sha256[..2], [0x9f, 0x86]);
     }
+}
+
+#[test]
+fn a_mail_server_that_could_not_be_trusted_is_refused() {
+    let mail = |lines: &str| told(&format!("{INSURER}[mail]\nfrom = \"post@kasse.example\"\n{lines}"));
+    assert!(mail("host = \"mail.kasse.example\"\nencryption = \"none\"\n")[0].contains("is not this computer"));
+    assert!(mail("host = \"x.example\"\nencryption = \"None\"\n")[0].contains("\"starttls\", \"tls\" or \"none\""));
+    assert!(mail("host = \"x.example\"\nca = \"kartenbund.toml\"\n")[0].contains("holds no certificate"));
+    assert!(mail("host = \"x.example\"\nuser = \"kasse\"\n")[0].contains("mail.password: this setting is missing"));
+    assert!(mail("host = \"x.example\"\npassword_env = \"KARTENBUND_PASSWORD\"\n")[0].contains("mail.user: "));
+    let nobody = told(&format!("{INSURER}[mail]\nhost = \"x.example\"\nfrom = \"Kasse\"\n"));
+    assert!(nobody[0].contains("the sender of notices is no e-mail address"), "{nobody:?}");
+    let port = mail("host = \"x.example\"\nport = 0\n");
+    assert!(port[0].contains("a number from 1 to 65535 is expected"), "{port:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Bodies of HTTP requests and answers that both sides share. Signed messages travel in them as compact JWS.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::application::ApplicationType;
@@ -9,7 +11,7 @@ use super::registration::{CardEvidence, Method};
 use super::session::SessionMethod;
 use super::{
     ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, SessionId,
-    Sha256Hash,
+    Sha256Hash, UnknownName,
 };
 use crate::jose::Thumbprint;
 use crate::secret::{SecretText, masked};
@@ -232,6 +234,27 @@ bodies! {
         application: ApplicationAnswer,
     }
 
+    /// Where notices go, in which language, and which there are.
+    pub struct NotificationSettings {
+        /// E-mail address; `null` where the insurer knows none: what matters comes by letter then.
+        email: Option<String>,
+        /// Language of the notices.
+        language: NoticeLanguage,
+        /// All kinds of notices.
+        kinds: Vec<NoticeKind>,
+    }
+
+    /// A kind of notice.
+    #[derive(Debug)]
+    pub struct NoticeKind {
+        /// Its name, such as `device_added`.
+        kind: String,
+        /// Whether it may be switched off.
+        optional: bool,
+        /// Whether it is sent.
+        on: bool,
+    }
+
     /// An error (RFC 9457).
     #[derive(Debug)]
     pub struct Problem {
@@ -252,6 +275,46 @@ bodies! {
         retry_after: Option<u64>,
         /// Finds the request in the service's logs.
         trace_id: String,
+    }
+}
+
+/// What the person wants to be told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NotificationPreferences {
+    /// Language of the notices.
+    pub language: NoticeLanguage,
+    /// Kinds that are not to be sent; all others are.
+    pub off: Vec<String>,
+}
+
+/// A language that notices are written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum NoticeLanguage {
+    /// German.
+    De,
+    /// English.
+    En,
+}
+
+impl NoticeLanguage {
+    /// The name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::De => "de",
+            Self::En => "en",
+        }
+    }
+}
+
+impl FromStr for NoticeLanguage {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        [Self::De, Self::En].into_iter().find(|language| language.as_str() == text).ok_or(UnknownName)
     }
 }
 
@@ -319,5 +382,6 @@ masked!(
     ChallengeAnswer,
     EvidenceRequest,
     DeviceAnswer,
-    DecisionRequest
+    DecisionRequest,
+    NotificationSettings
 );

@@ -11,6 +11,8 @@ use crate::secret::masked;
 
 /// Longest text in an application, in characters.
 const MAX_TEXT: usize = 100;
+/// Longest e-mail address, in characters (RFC 5321, 4.5.3.1.3: a path of 256 with its brackets).
+const MAX_EMAIL: usize = 254;
 
 /// The kinds of protected applications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,14 +24,20 @@ pub enum ApplicationType {
     /// New bank account.
     #[serde(rename = "bank.change")]
     BankChange,
+    /// New e-mail address for notices.
+    #[serde(rename = "contact.change")]
+    ContactChange,
 }
 
 impl ApplicationType {
+    const ALL: [Self; 3] = [Self::AddressChange, Self::BankChange, Self::ContactChange];
+
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AddressChange => "address.change",
             Self::BankChange => "bank.change",
+            Self::ContactChange => "contact.change",
         }
     }
 
@@ -38,13 +46,14 @@ impl ApplicationType {
         match self {
             Self::AddressChange => "address.change/1",
             Self::BankChange => "bank.change/1",
+            Self::ContactChange => "contact.change/1",
         }
     }
 
     /// The least binding level that may approve it.
     pub fn least_level(self) -> BindingLevel {
         match self {
-            Self::AddressChange => BindingLevel::B1,
+            Self::AddressChange | Self::ContactChange => BindingLevel::B1,
             Self::BankChange => BindingLevel::B3,
         }
     }
@@ -52,7 +61,7 @@ impl ApplicationType {
     /// How long it waits between approval and execution, in seconds.
     pub fn cool_down(self) -> i64 {
         match self {
-            Self::AddressChange => 0,
+            Self::AddressChange | Self::ContactChange => 0,
             Self::BankChange => 24 * 60 * 60,
         }
     }
@@ -62,10 +71,7 @@ impl FromStr for ApplicationType {
     type Err = ApplicationError;
 
     fn from_str(text: &str) -> Result<Self, ApplicationError> {
-        [Self::AddressChange, Self::BankChange]
-            .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or(ApplicationError::UnknownType)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or(ApplicationError::UnknownType)
     }
 }
 
@@ -80,7 +86,16 @@ pub struct BankAccount {
     pub account_holder: String,
 }
 
-masked!(BankAccount);
+/// Where notices go.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// E-mail address, as [`is_email`] takes it.
+    pub email: String,
+}
+
+masked!(BankAccount, Contact);
 
 /// What is to change, old beside new. `old` is `None` where the insurer knows nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +104,8 @@ pub enum Change {
     Address(OldNew<Address>),
     /// New bank account.
     Bank(OldNew<BankAccount>),
+    /// New e-mail address for notices.
+    Contact(OldNew<Contact>),
 }
 
 /// A value and the one it replaces.
@@ -112,6 +129,9 @@ pub enum Application {
     /// New bank account.
     #[serde(rename = "bank.change")]
     Bank(BankAccount),
+    /// New e-mail address for notices.
+    #[serde(rename = "contact.change")]
+    Contact(Contact),
 }
 
 /// Why an application or a document is refused.
@@ -132,6 +152,9 @@ pub enum ApplicationError {
     /// The IBAN's length or check digits are wrong.
     #[error("the IBAN is wrong")]
     Iban,
+    /// No e-mail address that is written in ASCII.
+    #[error("the e-mail address is wrong")]
+    Email,
 }
 
 impl ApplicationError {
@@ -143,6 +166,7 @@ impl ApplicationError {
             Self::Text(member) => member,
             Self::PostalCode => "postal_code",
             Self::Iban => "iban",
+            Self::Email => "email",
         }
     }
 }
@@ -153,6 +177,7 @@ impl Change {
         match self {
             Self::Address(_) => ApplicationType::AddressChange,
             Self::Bank(_) => ApplicationType::BankChange,
+            Self::Contact(_) => ApplicationType::ContactChange,
         }
     }
 
@@ -170,6 +195,10 @@ impl Change {
                 change.old.as_ref().map_or(Ok(()), check_bank_text)?;
                 check_bank_text(&change.new)?;
                 if is_iban(&change.new.iban) { Ok(()) } else { Err(ApplicationError::Iban) }
+            }
+            Self::Contact(change) => {
+                let is_right = change.old.iter().chain([&change.new]).all(|contact| is_email(&contact.email));
+                if is_right { Ok(()) } else { Err(ApplicationError::Email) }
             }
         }
     }
@@ -192,6 +221,7 @@ impl Change {
                 row("iban", change, |b: &BankAccount| Some(&b.iban)),
                 row("account-holder", change, |b| Some(&b.account_holder)),
             ],
+            Self::Contact(change) => vec![row("email", change, |contact: &Contact| Some(&contact.email))],
         };
         rows.into_iter().filter(|row| row.old.is_some() || row.new.is_some()).collect()
     }
@@ -275,6 +305,28 @@ fn is_iban(text: &str) -> bool {
     shape && remainder == 1
 }
 
+/// Whether this is an e-mail address a person can compare letter by letter: a dot-atom at a domain (RFC 5321, 4.1.2;
+/// RFC 1035, 2.3.4). Quoted names, addresses of hosts and international domains, also in their ASCII form, are refused:
+/// what is shown must be what is meant.
+pub fn is_email(text: &str) -> bool {
+    let Some((name, domain)) = text.split_once('@') else { return false };
+    let is_atom = |atom: &str| {
+        !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
+    };
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && !label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
+    };
+    text.len() <= MAX_EMAIL
+        && name.len() <= 64
+        && name.split('.').all(is_atom)
+        && domain.split('.').all(is_label)
+        && domain.rsplit_once('.').is_some_and(|(_, top)| top.bytes().any(|b| b.is_ascii_alphabetic()))
+}
+
 /// Whether a text shows what it is: something, not too long, without blanks around it, and without characters that
 /// are not seen or that turn the direction of writing.
 pub fn is_plain_text(text: &str) -> bool {
@@ -306,6 +358,51 @@ mod tests {
             ["DE89370400440532013001", "DE8937040044053201300", "de89370400440532013000", "DE89 3704", "", "ÄÖ12"]
         {
             assert!(!is_iban(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn email_addresses_are_checked() {
+        for good in ["erika@person.example", "e.m+kasse@mail.person.example", "o'neil_{x}@a-b.example", "1@2.de"] {
+            assert!(is_email(good), "{good}");
+        }
+        let (long_name, long_label) = (format!("{}@a.de", "x".repeat(65)), format!("a@{}.de", "x".repeat(64)));
+        let long = format!("{}@{}.de", "x".repeat(64), [&*"y".repeat(63); 3].join("."));
+        assert!(is_email(long_name.get(1..).unwrap()) && is_email(&long_label.replacen("xx", "x", 1)));
+        for bad in [
+            "",
+            "erika",
+            "@person.example",
+            "erika@",
+            "erika@localhost",
+            "erika@@person.example",
+            "erika@person.example@other.example",
+            "erika@.example",
+            "erika@person..example",
+            "erika@person.example.",
+            "erika@-person.example",
+            "erika@person-.example",
+            "erika@127.0.0.1",
+            "erika@[127.0.0.1]",
+            ".erika@person.example",
+            "e..rika@person.example",
+            "erika.@person.example",
+            "\"erika\"@person.example",
+            "erika m@person.example",
+            " erika@person.example",
+            "erika@person.example\r\nBcc: max@person.example",
+            "erika@person.example\0",
+            "erika@m\u{fc}ller.example",
+            "m\u{fc}ller@person.example",
+            "erika@xn--mller-kva.example",
+            "erika@XN--mller-kva.example",
+            "eri\u{202E}ka@person.example",
+            "erika@per\u{200B}son.example",
+            &long_name,
+            &long_label,
+            &long,
+        ] {
+            assert!(!is_email(bad), "{bad:?}");
         }
     }
 

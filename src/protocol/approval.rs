@@ -88,6 +88,7 @@ impl FrozenDocument {
         let change = match kind {
             ApplicationType::AddressChange => serde_json::from_value(data).map(Change::Address),
             ApplicationType::BankChange => serde_json::from_value(data).map(Change::Bank),
+            ApplicationType::ContactChange => serde_json::from_value(data).map(Change::Contact),
         };
         let change = change.map_err(|_| ApplicationError::Data)?;
         change.check()?;
@@ -117,6 +118,7 @@ impl Document {
         let data = match &self.change {
             Change::Address(change) => serde_json::to_value(change),
             Change::Bank(change) => serde_json::to_value(change),
+            Change::Contact(change) => serde_json::to_value(change),
         };
         let members = Members {
             v: VERSION,

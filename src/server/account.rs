@@ -9,7 +9,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::password::{self, Person};
 use super::states::{AccountState, Event, States as _, transition};
-use super::{Service, device, session};
+use super::{Service, device, notice, session};
 use crate::identity::kvnr::Kvnr;
 
 /// What holds for all accounts.
@@ -85,7 +85,7 @@ impl Account {
         Ok(())
     }
 
-    /// Moves the account by `event`, with its audit entry. `false` when the table does not know the transition.
+    /// Moves the account by `event`, with its audit entry and the notice to its owner. `false` when the table does not know the transition.
     pub(super) async fn move_by(
         &mut self,
         service: &Service,
@@ -99,7 +99,11 @@ impl Account {
         self.state = state;
         let person = service.keys.pseudonym(&self.kvnr);
         let entry = Entry { actor, device: None, event, object: &person, result: "ok", detail: None };
-        audit::append(connection, entry, service.now_unix()).await?;
+        let now = service.now_unix();
+        audit::append(connection, entry, now).await?;
+        if let Some(kind) = notice::Kind::of(event) {
+            notice::queue(service, connection, self.id, kind, now).await?;
+        }
         Ok(true)
     }
 }

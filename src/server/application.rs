@@ -10,12 +10,13 @@ use sqlx::AnyConnection;
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Body, Code, Path, Refusal};
+use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, letter, random};
 use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
-use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, OldNew};
+use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, Contact, OldNew};
 use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
 use crate::protocol::{ApplicationId, ApprovalId, Challenge, NumericDate};
 
@@ -129,20 +130,22 @@ pub(super) async fn submit(
         detail: Some(document.sha256().to_string()),
     };
     audit::append(&mut tx, entry, now).await?;
+    notice::queue(&service, &mut tx, account.id, Kind::ApprovalWaiting, now).await?;
     tx.commit().await?;
     Ok((StatusCode::ACCEPTED, Json(ApplicationAccepted { application_id, approval_id, match_code, expires_at })))
 }
 
 /// Adds the value the insurer has now.
 async fn complete(tx: &mut Tx, account: &Account, application: Application) -> Result<Change, Refusal> {
-    let query = "SELECT address, bank_account FROM account WHERE account_id = $1";
-    let query = sqlx::query_as::<_, (String, Option<String>)>(query).bind(account.id);
-    let (address, bank_account) = query.fetch_one(&mut **tx).await?;
+    let query = "SELECT address, bank_account, email FROM account WHERE account_id = $1";
+    let query = sqlx::query_as::<_, (String, Option<String>, Option<String>)>(query).bind(account.id);
+    let (address, bank_account, email) = query.fetch_one(&mut **tx).await?;
     Ok(match application {
         Application::Address(new) => Change::Address(OldNew { old: Some(from_json(&address)?), new }),
         Application::Bank(new) => {
             Change::Bank(OldNew { old: bank_account.as_deref().map(from_json).transpose()?, new })
         }
+        Application::Contact(new) => Change::Contact(OldNew { old: email.map(|email| Contact { email }), new }),
     })
 }
 
@@ -223,7 +226,7 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
         ApplicationState::Queued if row.execute_at.is_some_and(|at| at <= now) => {
             match FrozenDocument::from_bytes(row.document.clone()).read() {
                 Ok(document) => {
-                    change_account(&mut tx, row.account_id, &document.change, now).await?;
+                    change_account(service, &mut tx, row.account_id, &document.change, now).await?;
                     (Event::ApplicationExecuted, "ok")
                 }
                 Err(_) => {
@@ -241,13 +244,30 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
     Ok(tx.commit().await?)
 }
 
-/// Carries out a change: the account gets the new value.
-async fn change_account(tx: &mut Tx, account_id: i64, change: &Change, now: NumericDate) -> Result<(), Refusal> {
+/// Carries out a change: the account gets the new value. The notice goes where notices went before, and of a new e-mail
+/// address also there.
+async fn change_account(
+    service: &Service,
+    tx: &mut Tx,
+    account_id: i64,
+    change: &Change,
+    now: NumericDate,
+) -> Result<(), Refusal> {
     match change {
-        Change::Address(change) => letter::change_address(tx, account_id, &to_json(&change.new)?, now).await?,
+        Change::Address(change) => {
+            notice::queue(service, tx, account_id, Kind::AddressChanged, now).await?;
+            letter::change_address(tx, account_id, &to_json(&change.new)?, now).await?;
+        }
         Change::Bank(change) => {
+            notice::queue(service, tx, account_id, Kind::BankChanged, now).await?;
             let update = sqlx::query("UPDATE account SET bank_account = $2 WHERE account_id = $1");
             update.bind(account_id).bind(to_json(&change.new)?).execute(&mut **tx).await?;
+        }
+        Change::Contact(change) => {
+            notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
+            let update = sqlx::query("UPDATE account SET email = $2 WHERE account_id = $1");
+            update.bind(account_id).bind(change.new.email.clone()).execute(&mut **tx).await?;
+            notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use super::account::Account;
 use super::application::{BY_APPROVAL, Row, do_what_is_due, find, select};
 use super::audit::{self, Entry};
 use super::http::{Body, Code, Path, Refusal};
+use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
@@ -16,6 +17,7 @@ use super::{Service, random};
 use crate::protocol::api::{
     ApplicationAnswer, ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
+use crate::protocol::application::ApplicationType;
 use crate::protocol::approval::{
     DecisionError, ExpectedDecision, FrozenDocument, MatchCode, Verdict, VerifiedDecision,
 };
@@ -169,6 +171,9 @@ async fn count_wrong_code(
     let result = refusal.code.as_str();
     let entry = Entry { actor: &actor, device: Some(device), event, object: &row.application_id, result, detail: None };
     audit::append(tx, entry, now).await?;
+    if event == Event::ApplicationDenied {
+        notice::queue(service, tx, account.id, Kind::MatchCodeDenied, now).await?;
+    }
     Ok(refusal)
 }
 
@@ -218,6 +223,9 @@ async fn take_decision(
         detail: Some(decision.sha256().to_string()),
     };
     audit::append(tx, entry, now).await?;
+    if event == Event::ApplicationApproved && row.kind()? == ApplicationType::BankChange {
+        notice::queue(service, tx, account.id, Kind::BankChangeQueued, now).await?;
+    }
     Ok(receipt)
 }
 

@@ -14,6 +14,7 @@ use thiserror::Error;
 use toml::de::DeTable;
 
 use super::Settings;
+use super::notice::Mailer;
 use super::tls::TlsFiles;
 use read::Reader;
 
@@ -152,6 +153,16 @@ impl Config {
         }
         if sessions.idle > sessions.maximum {
             reader.wrong("sessions.maximum", Wrong::Impossible("a session lasts at least as long as it may be idle"));
+        }
+        if let Some(smtp) = &self.settings.smtp {
+            match smtp.login.as_ref().map(|login| (login.user.is_empty(), login.password.expose().is_empty())) {
+                Some((true, _)) => reader.wrong("mail.user", Wrong::Missing),
+                Some((_, true)) => reader.wrong("mail.password", Wrong::Missing),
+                _ => {}
+            }
+            if let Err(error) = Mailer::new(smtp) {
+                reader.wrong("mail", Wrong::Mail(error));
+            }
         }
         let Some(admin) = &self.admin else { return };
         if !admin.listen.ip().is_loopback() && admin.tls.is_none() {

@@ -11,6 +11,7 @@ use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Code, Path, Refusal};
+use super::notice;
 use super::session::Session;
 use super::states::{DeviceState, Event, States as _, transition};
 use super::store::from_json;
@@ -58,6 +59,7 @@ pub(super) async fn revoke(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
+    let now = service.now_unix();
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
     let query = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1 AND account_id = $2");
@@ -69,7 +71,8 @@ pub(super) async fn revoke(
     let actor = service.keys.pseudonym(&account.kvnr);
     let entry =
         Entry { actor: &actor, device: None, event: Event::DeviceRevoked, object: &id, result: "ok", detail: None };
-    audit::append(&mut tx, entry, service.now_unix()).await?;
+    audit::append(&mut tx, entry, now).await?;
+    notice::queue(&service, &mut tx, account.id, notice::Kind::DeviceRevoked, now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -102,6 +102,7 @@ codes! {
     CardStatementInvalid = 422 "card_statement_invalid", "The card's statement is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
     NonceMismatch = 422 "nonce_mismatch", "The nonce is not the one announced.";
+    NoticeNotOptional = 422 "notice_not_optional", "This kind of notice cannot be switched off, or there is none of this name.";
     ApplicationInvalid = 422 "application_invalid", "The application's data break a rule.";
     DocumentMismatch = 422 "document_mismatch", "The signed document is not the one that was frozen.";
     DecisionInvalid = 422 "decision_invalid", "The decision is wrong.";

@@ -165,7 +165,6 @@ pub(super) async fn order(
 }
 
 /// Orders a letter that tells something: a title without personal data, and paragraphs with blank lines between them.
-#[allow(dead_code, reason = "notices go by letter, too")]
 pub(super) async fn order_notice(
     connection: &mut AnyConnection,
     account_id: i64,

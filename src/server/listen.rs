@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::tls::{Certificate, TlsFiles};
-use super::{ServerError, Service, admin, app, sweep};
+use super::{ServerError, Service, admin, app, notice, sweep};
 
 /// How long requests that run may take to come to their end once the service stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
@@ -77,6 +77,7 @@ impl Service {
 
         let (stopping, stops) = watch::channel(false);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self), stops.clone()));
+        let sender = tokio::spawn(notice::sender::run(Arc::clone(&self), stops.clone()));
         let reloader = tokio::spawn(reload(certificates, stops));
         let mut servers = JoinSet::new();
         servers.spawn(public.serve(app(Arc::clone(&self))));
@@ -103,7 +104,7 @@ impl Service {
         }
         stopper.abort();
         let _ = stopping.send(true);
-        for task in [sweeper, reloader] {
+        for task in [sweeper, sender, reloader] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task in the background broke off");
             }

@@ -29,6 +29,7 @@ pub(super) struct Metrics {
     hashing: Gauge,
     connections: Family<ConnectionLabels, Gauge>,
     waiting: Family<WaitingLabels, Gauge>,
+    notices_failed: Gauge,
     sessions: Gauge,
 }
 
@@ -72,6 +73,7 @@ impl Metrics {
             hashing: Gauge::default(),
             connections: Family::default(),
             waiting: Family::default(),
+            notices_failed: Gauge::default(),
             sessions: Gauge::default(),
             registry: Mutex::default(),
         };
@@ -85,6 +87,8 @@ impl Metrics {
         let help = "Connections to the database";
         registry.register("database_connections", help, metrics.connections.clone());
         registry.register("waiting", "Notices and letters that wait to go out", metrics.waiting.clone());
+        let help = "Notices that the mail server refused for good";
+        registry.register("notices_failed", help, metrics.notices_failed.clone());
         registry.register("sessions_open", "Sessions that have not ended", metrics.sessions.clone());
         Self { registry: Mutex::new(registry), ..metrics }
     }
@@ -132,6 +136,11 @@ impl Metrics {
         let letters = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM letter WHERE state = $1");
         let letters = letters.bind(LetterState::Ordered.as_str()).fetch_one(pool).await?;
         self.waiting.get_or_create(&WaitingLabels { what: "letters" }).set(letters);
+        let notices = "SELECT COUNT(*) FROM notice WHERE state IN ('queued', 'sending')";
+        let notices = sqlx::query_scalar::<_, i64>(notices).fetch_one(pool).await?;
+        self.waiting.get_or_create(&WaitingLabels { what: "notices" }).set(notices);
+        let failed = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM notice WHERE state = 'failed'");
+        self.notices_failed.set(failed.fetch_one(pool).await?);
         let now = service.now_unix();
         self.sessions.set(session::count_open(service, now).await?);
         Ok(())

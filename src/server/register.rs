@@ -10,13 +10,14 @@ use thiserror::Error;
 
 use super::account::parse_date;
 use super::audit::{self, AuditError, Entry};
+use super::notice::{self, Kind};
 use super::states::{AccountState, Event, States as _};
 use super::store::{self, Tx};
 use super::{Service, letter, password};
 use crate::identity::kvnr::{Kvnr, KvnrError};
 use crate::identity::vsd::Address;
 use crate::jose::base64url;
-use crate::protocol::application::{Change, OldNew, is_plain_text};
+use crate::protocol::application::{Change, OldNew, is_email, is_plain_text};
 use crate::protocol::{NumericDate, Sha256Hash};
 
 /// What the header line names, in any order.
@@ -33,7 +34,7 @@ const COLUMNS: [&str; 10] = [
     "membership_start",
 ];
 /// What it may name beside them.
-const OPTIONAL: [&str; 2] = ["membership_end", "password_hash"];
+const OPTIONAL: [&str; 3] = ["membership_end", "password_hash", "email"];
 
 /// Rows in a transaction.
 const BATCH: usize = 500;
@@ -61,6 +62,9 @@ pub enum Rejected {
     /// The hash is none that a login can be compared with.
     #[error("password_hash: neither a PHC string of Argon2id nor bcrypt, or one that is too costly")]
     PasswordHash,
+    /// The e-mail address is none that notices go to.
+    #[error("email: not an address in ASCII")]
+    Email,
     /// The number stood in a row before.
     #[error("kvnr: it stands in a row before")]
     Twice,
@@ -128,6 +132,7 @@ struct Member {
     /// `None` where the file has no such column.
     membership_end: Option<Option<String>>,
     password_hash: Option<String>,
+    email: Option<String>,
 }
 
 /// An account that a row is about.
@@ -197,7 +202,7 @@ impl Service {
                     unchanged += 1;
                 }
                 Some(account) => {
-                    update(&mut tx, account, &member, now).await?;
+                    update(self, &mut tx, account, &member, now).await?;
                     events.push((Event::AccountUpdated, self.keys.pseudonym(&member.kvnr)));
                 }
             }
@@ -241,8 +246,8 @@ async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(),
     }
     let insert = format!(
         "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, membership_end, \
-         register_hashes, state, created) VALUES {} RETURNING account_id, kvnr",
-        store::rows(members.len(), 10)
+         register_hashes, email, state, created) VALUES {} RETURNING account_id, kvnr",
+        store::rows(members.len(), 11)
     );
     let mut insert = sqlx::query_as::<_, (i64, String)>(AssertSqlSafe(insert));
     for member in members {
@@ -254,7 +259,7 @@ async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(),
         insert = insert.bind(member.family_name.clone()).bind(member.birth_date.clone());
         insert = insert.bind(member.address.clone()).bind(member.membership_start.clone());
         insert = insert.bind(member.membership_end.clone().flatten()).bind(member.hashes().joined());
-        insert = insert.bind(state.as_str()).bind(now);
+        insert = insert.bind(member.email.clone()).bind(state.as_str()).bind(now);
     }
     let made = insert.fetch_all(&mut **tx).await?;
     if members.iter().all(|member| member.password_hash.is_none()) {
@@ -271,10 +276,17 @@ async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(),
 
 /// Changes what the register has changed, and nothing else. A password hash counts only for a new account: who has one
 /// has a password of her own.
-async fn update(tx: &mut Tx, account: &Existing, member: &Member, now: NumericDate) -> Result<(), sqlx::Error> {
+async fn update(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Existing,
+    member: &Member,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
     let hashes = member.hashes();
-    let before = account.register_hashes.as_deref().and_then(|joined| joined.split_once('.')).unwrap_or_default();
-    if before.0 != hashes.person {
+    let mut before = account.register_hashes.as_deref().unwrap_or_default().split('.');
+    let mut is_new = |now: &str| before.next() != Some(now);
+    if is_new(&hashes.person) {
         let update = sqlx::query(
             "UPDATE account SET given_name = $2, family_name = $3, birth_date = $4, membership_start = $5 \
              WHERE account_id = $1",
@@ -287,22 +299,48 @@ async fn update(tx: &mut Tx, account: &Existing, member: &Member, now: NumericDa
             update.bind(account.account_id).bind(end.clone()).execute(&mut **tx).await?;
         }
     }
-    if before.1 != hashes.address {
+    if is_new(&hashes.address) {
         letter::change_address(tx, account.account_id, &member.address, now).await?;
+    }
+    if let (true, Some(email)) = (is_new(&hashes.email), &member.email) {
+        change_email(service, tx, account.account_id, email, now).await?;
     }
     let update = sqlx::query("UPDATE account SET register_hashes = $2 WHERE account_id = $1");
     update.bind(account.account_id).bind(hashes.joined()).execute(&mut **tx).await.map(drop)
+}
+
+/// Notices go to another address; where they went before that is told, too.
+async fn change_email(
+    service: &Service,
+    tx: &mut Tx,
+    account_id: i64,
+    email: &str,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
+    let before = sqlx::query_scalar::<_, Option<String>>("SELECT email FROM account WHERE account_id = $1");
+    let before = before.bind(account_id).fetch_one(&mut **tx).await?;
+    let is_told = before.is_some_and(|before| before != email);
+    if is_told {
+        notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
+    }
+    let update = sqlx::query("UPDATE account SET email = $2 WHERE account_id = $1");
+    update.bind(account_id).bind(email.to_owned()).execute(&mut **tx).await?;
+    if is_told {
+        notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
+    }
+    Ok(())
 }
 
 /// What a row says, as the database remembers it.
 struct Hashes {
     person: String,
     address: String,
+    email: String,
 }
 
 impl Hashes {
     fn joined(&self) -> String {
-        format!("{}.{}", self.person, self.address)
+        format!("{}.{}.{}", self.person, self.address, self.email)
     }
 }
 
@@ -322,7 +360,12 @@ impl Member {
             person.push_str(value);
             person.push('\n'); // stands in none of them
         }
-        Hashes { person: hashed(person.as_bytes()), address: hashed(self.address.as_bytes()) }
+        let email = self.email.as_deref().unwrap_or_default();
+        Hashes {
+            person: hashed(person.as_bytes()),
+            address: hashed(self.address.as_bytes()),
+            email: hashed(email.as_bytes()),
+        }
     }
 }
 
@@ -364,7 +407,7 @@ impl Columns {
 fn member(
     line: u64,
     [kvnr, given_name, family_name, birth_date, street, house_number, postal_code, city, country, membership_start]: [&str; 10],
-    [membership_end, password_hash]: [Option<&str>; 2],
+    [membership_end, password_hash, email]: [Option<&str>; 3],
 ) -> Result<Member, Rejected> {
     let kvnr = Kvnr::typed(kvnr)?;
     parse_date(birth_date).ok_or(Rejected::Date("birth_date"))?;
@@ -393,6 +436,10 @@ fn member(
     if password_hash.as_deref().is_some_and(|phc| !password::is_hash(phc)) {
         return Err(Rejected::PasswordHash);
     }
+    let email = email.and_then(given);
+    if email.as_deref().is_some_and(|email| !is_email(email)) {
+        return Err(Rejected::Email);
+    }
     Ok(Member {
         line,
         kvnr,
@@ -403,5 +450,6 @@ fn member(
         membership_start: membership_start.to_owned(),
         membership_end: membership_end.map(given),
         password_hash,
+        email,
     })
 }

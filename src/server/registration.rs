@@ -11,6 +11,7 @@ use super::account::Account;
 use super::audit::{self, Entry};
 use super::device;
 use super::http::{Body, Code, Path, Refusal};
+use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json, to_json};
@@ -25,7 +26,7 @@ use crate::protocol::registration::{
     AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, Membership, Method, RegistrationError,
 };
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
-use crate::protocol::{Challenge, DeviceId, NumericDate, RegistrationId, Sha256Hash, VERSION};
+use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, RegistrationId, Sha256Hash, VERSION};
 
 /// Life of a registration and of its challenge, in seconds.
 const REGISTRATION_LIFE: i64 = 30 * 60;
@@ -345,6 +346,8 @@ async fn bind(
         detail: Some(pop_sha256.to_string()),
     };
     audit::append(tx, entry, now).await?;
+    let kind = if level == BindingLevel::B3 { Kind::DeviceAdded } else { Kind::DeviceAddedWithoutPin };
+    notice::queue(service, tx, account.id, kind, now).await?;
     let (device, _) = device::find(tx, account, &device_id.to_string()).await?;
     Ok(bound(device, receipt))
 }

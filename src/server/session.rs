@@ -20,6 +20,7 @@ use super::account::Account;
 use super::audit::{self, Entry};
 use super::dpop::{self, Proof};
 use super::http::{Code, Path, Refusal};
+use super::notice::{self, Kind};
 use super::settings::SessionPolicy;
 use super::states::{AccountState, Event, SessionState, States as _, transition};
 use super::store::Tx;
@@ -258,6 +259,13 @@ pub(super) async fn open(
     let entry =
         Entry { actor: &actor, device: None, event: Event::SessionOpened, object: &object, result: "ok", detail };
     audit::append(tx, entry, now).await?;
+    if client == "new_client" {
+        // The first one of all is no news.
+        let clients = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM known_client WHERE account_id = $1");
+        if clients.bind(account.id).fetch_one(&mut **tx).await? > 1 {
+            notice::queue(service, tx, account.id, Kind::LoginFromNewClient, now).await?;
+        }
+    }
     let row = find(tx, id).await?.ok_or_else(Refusal::internal)?;
     tokens(service, &row, now)
 }

@@ -43,6 +43,8 @@ pub struct Settings {
     pub operators: Vec<Operator>,
     /// How long sessions live.
     pub sessions: SessionPolicy,
+    /// The mail server that takes notices; without one they wait.
+    pub smtp: Option<Smtp>,
 }
 
 impl Settings {
@@ -63,6 +65,7 @@ impl Settings {
             proxy: None,
             operators: Vec::new(),
             sessions: SessionPolicy::default(),
+            smtp: None,
         }
     }
 }
@@ -115,5 +118,69 @@ pub struct SessionPolicy {
 impl Default for SessionPolicy {
     fn default() -> Self {
         Self { access_token: 5 * 60, idle: 15 * 60, maximum: 12 * 60 * 60, setup: 15 * 60 }
+    }
+}
+
+/// A mail server, and how it is spoken with.
+#[derive(Debug)]
+pub struct Smtp {
+    /// Name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// How the line is protected.
+    pub encryption: Encryption,
+    /// Who the service is there; `None` where the server does not ask.
+    pub login: Option<SmtpLogin>,
+    /// The one CA (PEM) whose certificates are taken; `None` for those of the system.
+    pub ca: Option<Vec<u8>>,
+    /// Sender of the notices: an address, alone or like `Kasse <post@kasse.example>`.
+    pub from: String,
+}
+
+impl Smtp {
+    /// A server that takes e-mail for others (RFC 6409), by STARTTLS.
+    pub fn new(host: impl Into<String>, from: impl Into<String>) -> Self {
+        Self {
+            host: host.into(),
+            port: 587,
+            encryption: Encryption::StartTls,
+            login: None,
+            ca: None,
+            from: from.into(),
+        }
+    }
+}
+
+impl Default for Smtp {
+    fn default() -> Self {
+        Self::new("", "")
+    }
+}
+
+/// How the line to the mail server is protected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// STARTTLS, without which nothing is sent (RFC 3207).
+    #[default]
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+    /// Not at all: within this computer only.
+    None,
+}
+
+/// Who the service is for the mail server.
+#[derive(Debug)]
+pub struct SmtpLogin {
+    /// Name.
+    pub user: String,
+    /// Password.
+    pub password: SecretText,
+}
+
+impl Default for SmtpLogin {
+    fn default() -> Self {
+        Self { user: String::new(), password: SecretText::new(String::new()) }
     }
 }

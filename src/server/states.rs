@@ -100,6 +100,8 @@ names! {
         LetterCreated = "letter.created",
         LetterCancelled = "letter.cancelled",
         LetterFailed = "letter.failed",
+        NotificationsSet = "notifications.set",
+        NoticeFailed = "notice.failed",
     }
 }
 

@@ -127,6 +127,7 @@ kinds! {
     ReaderPort = 83 "reader_port";
     SessionForged = 84 "session_forged";
     Scenario = 85 "scenario";
+    NoticeNotOptional = 90 "notice_not_optional";
     InitialPasswordEnded = 86 "initial_password_ended";
     SeveralAccounts = 87 "several_accounts";
     NoAccount = 88 "no_account";

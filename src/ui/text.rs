@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn an_invalid_application_is_told_in_a_sentence_for_each_member() {
-        let members = ["street", "house_number", "supplement", "city", "country", "postal_code", "iban"];
+        let members = ["street", "house_number", "supplement", "city", "country", "postal_code", "iban", "email"];
         for language in [Language::De, Language::En] {
             let texts = Texts::new(language);
             let cause = |detail: &str| texts.cause(&Kind::ApplicationInvalid.failure().text("detail", detail));

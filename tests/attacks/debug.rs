@@ -3,8 +3,8 @@
 use std::fmt::Debug;
 
 use kartenbund::client::session::{Session, SessionKey, Tokens};
-use kartenbund::protocol::api::{LoginRequest, TokenAnswer, TokenRequest};
-use kartenbund::protocol::application::Application;
+use kartenbund::protocol::api::{LoginRequest, NoticeLanguage, NotificationSettings, TokenAnswer, TokenRequest};
+use kartenbund::protocol::application::{Application, Contact, OldNew};
 use kartenbund::protocol::registration::Expected;
 
 use super::*;
@@ -63,7 +63,12 @@ fn no_message_prints_what_is_in_it() {
     };
     let decided = DecisionRequest { device_id: [1; 16].into(), decision: request.pop.clone() };
     let signed = ChallengeAnswer { challenge: request.pop.clone() };
-    let all: [&dyn Debug; 26] = [
+    let contact = || Contact { email: "raub@person.example".to_owned() };
+    let told = NotificationSettings { email: Some(contact().email), language: NoticeLanguage::De, kinds: Vec::new() };
+    let all: [&dyn Debug; 29] = [
+        &told,
+        &Application::Contact(contact()),
+        &Change::Contact(OldNew { old: Some(contact()), new: contact() }),
         &login,
         &logged_in(),
         &renewal,
@@ -108,6 +113,7 @@ fn no_message_prints_what_is_in_it() {
         "Attacker",
         "Mustermann",
         "Musterkasse",
+        "raub",
         &serial,
     ];
     let applied = [&bank.iban, &bank.account_holder, &address.city, address.street.as_ref().unwrap()];

@@ -88,5 +88,5 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
             }
         }
     }
-    assert_eq!(operations, 22);
+    assert_eq!(operations, 24);
 }

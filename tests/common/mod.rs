@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs, dead_code, unreachable_pub, missing_debug_implementations)]
 
+#[path = "mail.rs"]
+pub mod mail;
 #[path = "postgresql.rs"]
 pub mod postgresql;
 
@@ -257,6 +259,25 @@ impl World {
         self.column(format!("SELECT state FROM account WHERE kvnr = '{person}'")).remove(0)
     }
 
+    /// Another process of the same service, on the same database.
+    pub fn beside(&self, configure: impl FnOnce(&mut Settings)) -> Beside {
+        let mut settings = Settings::new(self.folder.path().join("service"), self.address.as_str());
+        settings.database = self.database.setting();
+        settings.insurer.name = "Musterkasse".to_owned();
+        configure(&mut settings);
+        let clock = self.clock.clone();
+        let now = move || OffsetDateTime::from_unix_timestamp(clock.now()).unwrap();
+        let (service, listener) = self.runtime.block_on(async {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            (Service::open(settings, Arc::new(now)).await.unwrap(), listener)
+        });
+        let (stop, stopped) = tokio::sync::oneshot::channel();
+        self.runtime.spawn(service.serve(listener, async {
+            let _ = stopped.await;
+        }));
+        Beside(Some(stop))
+    }
+
     /// Imports members who have a password already; gives it for each.
     pub fn import(&self, csv: &str) -> Vec<(String, String)> {
         let mut lines = csv.lines();
@@ -457,6 +478,17 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+    }
+}
+
+/// A second process; it ends with this value.
+pub struct Beside(Option<tokio::sync::oneshot::Sender<()>>);
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        if let Some(stop) = self.0.take() {
             let _ = stop.send(());
         }
     }

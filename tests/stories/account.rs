@@ -216,6 +216,7 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/evidence/{id}",
             "/v1/login",
             "/v1/logout",
+            "/v1/notification-settings",
             "/v1/password",
             "/v1/registrations",
             "/v1/registrations/{id}",

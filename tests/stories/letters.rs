@@ -176,6 +176,7 @@ fn for_two_weeks_after_a_change_letters_go_to_the_address_before() {
         approve(&computer, &computer.apply(&Application::Address(address)));
     };
     let next_letter = || {
+        world.create_letters(); // what tells of the changes
         let before = letters(&world);
         assert_eq!(world.order_letter(ERIKA), Ok(Ordered::Yes));
         assert_eq!(world.create_letters().0.created, 1);

@@ -15,6 +15,7 @@ mod hostile_reader;
 mod keypad;
 mod letters;
 mod logins;
+mod notices;
 mod old_cards;
 mod passwords;
 mod recovery;

@@ -39,6 +39,12 @@ const NOT_LOOPBACK: (&str, u8, &str) = (
     "listen on 127.0.0.1 or [::1], give [tls], or say in [proxy] that a proxy with TLS stands before it",
 );
 
+const MAIL_SERVER: (&str, u8, &str) = (
+    "mail_server",
+    28,
+    "give [mail] a sender, encryption unless the server is this computer, and a CA to check it with",
+);
+
 impl Failure {
     /// Stable code, exit code, and what to do next.
     pub(crate) fn remedy(&self) -> (&'static str, u8, &'static str) {
@@ -61,6 +67,8 @@ impl Failure {
             Self::Server(ServerError::Tls(_)) => {
                 ("tls", 21, "check the files of the certificate and its key: PEM, and of one pair")
             }
+            Self::Server(ServerError::Smtp(_)) => MAIL_SERVER,
+            Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::Mail(_))) => MAIL_SERVER,
             Self::Listen(..) => ("listen", 13, "choose another address, or stop what uses it"),
             Self::File(..) => ("file", 14, "check the path and its rights"),
             Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::Anchor(_, AnchorError::TestCa))) => {

@@ -89,7 +89,7 @@ enum RegisterCommand {
     /// The same file can be imported again
     Import {
         /// CSV with the columns kvnr, given_name, family_name, birth_date, street, house_number, postal_code, city,
-        /// country, membership_start, and where wanted membership_end and password_hash; dates as YYYY-MM-DD
+        /// country, membership_start, and where wanted membership_end, password_hash and email; dates as YYYY-MM-DD
         file: PathBuf,
     },
 }

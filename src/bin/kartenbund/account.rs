@@ -12,7 +12,7 @@ use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DevicesAnswer,
 };
-use kartenbund::protocol::application::{Application, BankAccount, is_plain_text};
+use kartenbund::protocol::application::{Application, BankAccount, Contact, is_plain_text};
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
 use kartenbund::reader::pcsc::Sharing;
@@ -132,6 +132,7 @@ pub(crate) fn apply(home: Home, command: ApplyCommand, output: &Output) -> Resul
             let iban = iban.replace(' ', "").to_ascii_uppercase();
             Application::Bank(BankAccount { iban, account_holder })
         }
+        ApplyCommand::Contact { email } => Application::Contact(Contact { email }),
         ApplyCommand::Cancel { id: text } => {
             let id: ApplicationId = id(&text)?;
             let path = format!("/v1/applications/{id}");

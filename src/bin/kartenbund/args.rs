@@ -84,6 +84,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<ApprovalsCommand>,
     },
+    Notices {
+        #[command(subcommand)]
+        command: Option<NoticesCommand>,
+    },
     #[command(subcommand)]
     Evidence(EvidenceCommand),
     #[command(subcommand)]
@@ -303,6 +307,10 @@ pub(crate) enum ApplyCommand {
         #[arg(long)]
         account_holder: String,
     },
+    Contact {
+        #[arg(long)]
+        email: String,
+    },
     Cancel {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
@@ -330,6 +338,23 @@ pub(crate) enum ApprovalsCommand {
         #[command(flatten)]
         pin: PinArgs,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum NoticesCommand {
+    Show,
+    Settings(NoticesSettingsArgs),
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct NoticesSettingsArgs {
+    #[arg(long, value_enum, hide_possible_values = true)]
+    pub(crate) language: Option<Language>,
+    #[arg(long, value_name = "KIND")]
+    pub(crate) on: Vec<String>,
+    #[arg(long, value_name = "KIND")]
+    pub(crate) off: Vec<String>,
 }
 
 #[derive(Subcommand)]

@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod evidence;
 mod login;
+mod notices;
 mod output;
 mod virtual_card;
 mod waiting;
@@ -59,6 +60,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Devices { command } => account::devices(home()?, command, output),
         Command::Apply(application) => account::apply(home()?, application, output),
         Command::Approvals { command } => account::approvals(home()?, command, output),
+        Command::Notices { command } => notices::notices(home()?, command, output),
         Command::Evidence(command) => evidence::run(home, command, output),
         Command::Help(HelpCommand::Numbers) => help_numbers(output),
         #[cfg(feature = "server")]

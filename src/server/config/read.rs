@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::pki::AnchorError;
 use crate::secret::SecretText;
+use crate::server::SmtpError;
 
 /// Longest file that holds a secret, or that a setting names, in bytes.
 const MAX_FILE: usize = 256 * 1024;
@@ -60,6 +61,9 @@ pub enum Wrong {
     /// A file with CAs of cards.
     #[error("{0}: {1}")]
     Anchor(PathBuf, AnchorError),
+    /// The mail server.
+    #[error("{0}")]
+    Mail(SmtpError),
 }
 
 /// A setting that is wrong, and where.

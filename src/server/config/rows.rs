@@ -7,7 +7,7 @@ use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, option
 use super::{AdminConfig, Config};
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
 use crate::server::admin::Operator;
-use crate::server::settings::{Database, Proxy};
+use crate::server::settings::{Database, Encryption, Proxy, Smtp};
 use crate::server::tls::TlsFiles;
 
 /// The first lines of the example.
@@ -63,6 +63,7 @@ pub(super) const ROWS: &[Row<Config>] = &[
     section("sessions", "How long sessions live, in seconds.", SESSIONS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
     section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
+    section("mail", "The mail server that takes notices for people. Without it they wait.", MAIL),
     section("tls", "TLS of `listen`. The files are read again when they change.", TLS),
     section("proxy", "The proxy with TLS that stands before the service.", PROXY),
     section("admin", "A second address, for operators. Without it there is none.", ADMIN),
@@ -258,6 +259,56 @@ const DATABASE: &[Row<Config>] = &[secret(
         Ok(())
     },
 )];
+
+const MAIL: &[Row<Config>] = &[
+    needed(
+        "host",
+        "\"mail.kasse.example\"",
+        "Name or address of the server.",
+        keep!(|config, value| smtp(config).host, value.text()),
+    ),
+    with_default("port", "587", "Its port.", keep!(|config, value| smtp(config).port, value.number(1, 65_535))),
+    with_default(
+        "encryption",
+        "\"starttls\"",
+        "\"starttls\" (RFC 3207), \"tls\" from the first byte (port 465), or \"none\", for a server on this computer only.",
+        |config, value| {
+            smtp(config).encryption = match value.text()?.as_str() {
+                "starttls" => Encryption::StartTls,
+                "tls" => Encryption::Tls,
+                "none" => Encryption::None,
+                _ => return Err(Wrong::Impossible("\"starttls\", \"tls\" or \"none\" is expected")),
+            };
+            Ok(())
+        },
+    ),
+    optional(
+        "ca",
+        "\"mail-ca.pem\"",
+        "The one CA (PEM) that the server's certificate must be by. Without it those of the system are taken.",
+        keep!(|config, value| smtp(config).ca, value.file().map(|(_, pem)| Some(pem))),
+    ),
+    needed(
+        "from",
+        "\"Musterkasse <nachrichten@kasse.example>\"",
+        "Sender of the notices. Somebody should read what comes back there.",
+        keep!(|config, value| smtp(config).from, value.text()),
+    ),
+    optional(
+        "user",
+        "\"kartenbund\"",
+        "Who the service is for the server, where it asks.",
+        keep!(|config, value| smtp(config).login.get_or_insert_default().user, value.text()),
+    ),
+    secret("password", "The password of `user`.", |config, password| {
+        smtp(config).login.get_or_insert_default().password = password;
+        Ok(())
+    }),
+];
+
+fn smtp(config: &mut Config) -> &mut Smtp {
+    config.settings.smtp.get_or_insert_default()
+}
 
 const TLS: &[Row<Config>] = &[
     needed(

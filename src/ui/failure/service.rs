@@ -90,6 +90,7 @@ fn refused(code: &str) -> Kind {
         "match_code_wrong" => Kind::MatchCodeWrong,
         "match_code_denied" => Kind::MatchCodeDenied,
         "application_invalid" => Kind::ApplicationInvalid,
+        "notice_not_optional" => Kind::NoticeNotOptional,
         "too_many_devices" | "too_many_pending" | "too_many_registrations" | "too_many_applications" => Kind::TooMany,
         _ => Kind::ServiceRefused,
     }

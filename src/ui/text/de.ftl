@@ -376,14 +376,18 @@ error-application-invalid = { $detail ->
         [country] Das Land ist kein Länderkennzeichen wie „D“ oder „A“.
         [postal_code] Die Postleitzahl ist falsch; in Deutschland hat sie fünf Ziffern.
         [iban] Die IBAN ist falsch.
+        [email] Die E-Mail-Adresse ist falsch oder enthält andere Zeichen als A–Z, a–z, Ziffern und die üblichen Sonderzeichen.
         [account_holder] Der Name des Kontoinhabers ist leer, zu lang oder enthält Zeichen, die man nicht sieht.
        *[other] Der Antrag enthält etwas Ungültiges.
     }
     .remedy = { $detail ->
         [iban] Vergleichen Sie sie mit Ihrer Bankkarte oder einem Kontoauszug.
+        [email] Vergleichen Sie sie Zeichen für Zeichen. Adressen mit Umlauten nimmt dieser Dienst nicht an.
         [country] Geben Sie das Kennzeichen in Großbuchstaben an.
        *[other] Prüfen Sie die Angaben und stellen Sie den Antrag noch einmal.
     }
+error-notice-not-optional = Diese Nachrichten gibt es nicht, oder sie lassen sich nicht abschalten.
+    .remedy = „kartenbund notices“ zeigt in Klammern die Namen derer, die sich abschalten lassen.
 
 error-evidence-invalid = Der Nachweis hält der Prüfung nicht stand.
     .remedy = Verlassen Sie sich nicht darauf; lassen Sie sich den Nachweis neu geben und prüfen Sie, ob der Vertrauensanker (--anchor) passt.
@@ -722,6 +726,7 @@ readers-none = Es ist kein Kartenleser angeschlossen.
 
 kind-address-change = Neue Anschrift
 kind-bank-change = Neue Bankverbindung
+kind-contact-change = Neue E-Mail-Adresse für Nachrichten
 row-street = Straße
 row-house-number = Hausnummer
 row-supplement = Zusatz
@@ -730,6 +735,7 @@ row-city = Ort
 row-country = Land
 row-iban = IBAN
 row-account-holder = Kontoinhaber
+row-email = E-Mail
 row-none = –
 decide-approve = Sie geben frei:
 decide-deny = Sie lehnen ab:
@@ -805,6 +811,32 @@ done-device-removed = Das Gerät ist entfernt.
 devices-none = Es ist kein Gerät registriert.
 this-computer = dieser Computer
 approvals-none = Es gibt keine Anträge.
+notices-to = Nachrichten gehen an { $email }. Ändern: kartenbund apply contact --email ADRESSE
+notices-no-email = Ihre Krankenkasse hat keine E-Mail-Adresse von Ihnen; Wichtiges kommt mit der Post. Angeben: kartenbund apply contact --email ADRESSE
+notices-language-de = Sprache: Deutsch
+notices-language-en = Sprache: Englisch
+notices-always = immer
+notices-on = an
+notices-off = aus
+notices-kind = { $kind ->
+        [device_added] Neues Gerät, mit Karten-PIN
+        [device_added_without_pin] Neues Gerät, ohne Karten-PIN
+        [device_revoked] Gerät entfernt
+        [approval_waiting] Ein Antrag wartet auf Freigabe
+        [match_code_denied] Antrag abgelehnt, weil der Vergleichscode falsch war
+        [address_changed] Anschrift geändert
+        [bank_change_queued] Neue Bankverbindung freigegeben
+        [bank_changed] Bankverbindung geändert
+        [contact_changed] E-Mail-Adresse geändert
+        [login_from_new_client] Anmeldung mit einem neuen Programm
+        [password_changed] Neues Passwort
+        [password_voided] Passwort als gestohlen gemeldet
+        [letter_ordered] Brief mit Initialpasswort bestellt
+        [account_suspended] Konto gesperrt
+        [account_resumed] Konto wieder geöffnet
+        [account_closed] Konto geschlossen
+       *[other] { $kind }
+    }
 done-apply = Der Antrag liegt zur Freigabe bereit.
 done-apply-match-code = Vergleichscode: { $code }
 done-apply-next = Freigeben: kartenbund approvals approve { $id }
@@ -960,6 +992,10 @@ arg-country = Land, wie auf dem Autokennzeichen
 arg-supplement = Zusatz zur Anschrift
 arg-iban = IBAN
 arg-account-holder = Kontoinhaber
+arg-email = E-Mail-Adresse, an die Nachrichten gehen
+arg-language = Sprache der Nachrichten: de oder en
+arg-on = Diese Nachrichten wieder senden; mehrfach möglich
+arg-off = Diese Nachrichten nicht mehr senden; mehrfach möglich
 arg-match-code = Vergleichscode, der beim Stellen des Antrags gezeigt wurde
 arg-cvc-root = Zertifikat einer Wurzel, die für Chips bürgt (CVC); mehrere möglich
 arg-anchor = Zertifikat der CA, die die Karte ausgestellt hat (PEM); mehrfach möglich
@@ -996,6 +1032,7 @@ cmd-devices-remove = Ein Gerät für immer entfernen
 cmd-apply = Einen geschützten Antrag stellen
 cmd-apply-address = Neue Anschrift
 cmd-apply-bank = Neue Bankverbindung
+cmd-apply-contact = Neue E-Mail-Adresse für Nachrichten
 cmd-apply-cancel = Einen Antrag zurückziehen
 cmd-approvals = Anträge und Freigaben
 cmd-approvals-list = Alle Anträge zeigen
@@ -1004,6 +1041,9 @@ cmd-approvals-approve = Freigeben
 cmd-approvals-deny = Ablehnen
 cmd-help = Erklärungen
 cmd-help-numbers = CAN, Karten-PIN, PUK, Geräte-PIN und Kennnummern auseinanderhalten, und was ohne sie hilft
+cmd-notices = Nachrichten über Ihr Konto
+cmd-notices-show = Zeigen, welche Nachrichten wohin gehen
+cmd-notices-settings = Sprache wählen, Nachrichten an- und abschalten
 cmd-evidence = Nachweise
 cmd-evidence-export = Einen Nachweis als Datei ausgeben
 cmd-evidence-verify = Einen Nachweis prüfen, ohne Netz und ohne Dienst

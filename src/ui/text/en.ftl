@@ -376,14 +376,18 @@ error-application-invalid = { $detail ->
         [country] The country is no code as on number plates, like "D" or "A".
         [postal_code] The postal code is wrong; in Germany it has five digits.
         [iban] The IBAN is wrong.
+        [email] The e-mail address is wrong, or holds other characters than A–Z, a–z, digits and the usual signs.
         [account_holder] The account holder's name is empty, too long, or holds characters one cannot see.
        *[other] The application holds something invalid.
     }
     .remedy = { $detail ->
         [iban] Compare it with your bank card or a statement.
+        [email] Compare it character by character. This service takes no address with umlauts or other letters beyond A–Z.
         [country] Give the code in capital letters.
        *[other] Check what you entered and submit the application again.
     }
+error-notice-not-optional = There are no such notices, or they cannot be switched off.
+    .remedy = "kartenbund notices" shows in brackets the names of those that can be switched off.
 
 error-evidence-invalid = The evidence does not stand up.
     .remedy = Do not rely on it; ask for the evidence anew, and check whether the trust anchor (--anchor) fits.
@@ -722,6 +726,7 @@ readers-none = No card reader is connected.
 
 kind-address-change = New address
 kind-bank-change = New bank account
+kind-contact-change = New e-mail address for notices
 row-street = Street
 row-house-number = House number
 row-supplement = Supplement
@@ -730,6 +735,7 @@ row-city = Town
 row-country = Country
 row-iban = IBAN
 row-account-holder = Account holder
+row-email = E-mail
 row-none = –
 decide-approve = You approve:
 decide-deny = You deny:
@@ -805,6 +811,32 @@ done-device-removed = The device is removed.
 devices-none = No device is registered.
 this-computer = this computer
 approvals-none = There are no applications.
+notices-to = Notices go to { $email }. To change it: kartenbund apply contact --email ADDRESS
+notices-no-email = Your insurer has no e-mail address of yours; what matters comes by post. To give one: kartenbund apply contact --email ADDRESS
+notices-language-de = Language: German
+notices-language-en = Language: English
+notices-always = always
+notices-on = on
+notices-off = off
+notices-kind = { $kind ->
+        [device_added] New device, with card PIN
+        [device_added_without_pin] New device, without card PIN
+        [device_revoked] Device removed
+        [approval_waiting] An application waits for approval
+        [match_code_denied] Application denied because the match code was wrong
+        [address_changed] Address changed
+        [bank_change_queued] New bank account approved
+        [bank_changed] Bank account changed
+        [contact_changed] E-mail address changed
+        [login_from_new_client] Login with a new program
+        [password_changed] New password
+        [password_voided] Password reported stolen
+        [letter_ordered] Letter with an initial password ordered
+        [account_suspended] Account suspended
+        [account_resumed] Account open again
+        [account_closed] Account closed
+       *[other] { $kind }
+    }
 done-apply = The application waits for approval.
 done-apply-match-code = Match code: { $code }
 done-apply-next = Approve: kartenbund approvals approve { $id }
@@ -960,6 +992,10 @@ arg-country = Country, as on number plates
 arg-supplement = Supplement to the address
 arg-iban = IBAN
 arg-account-holder = Account holder
+arg-email = E-mail address that notices go to
+arg-language = Language of the notices: de or en
+arg-on = Send these notices again; more than one possible
+arg-off = Send these notices no longer; more than one possible
 arg-match-code = Match code that was shown when the application was submitted
 arg-cvc-root = Certificate of a root that vouches for chips (CVC); more than one possible
 arg-anchor = Certificate of the CA that issued the card (PEM); more than one possible
@@ -996,6 +1032,7 @@ cmd-devices-remove = Remove a device for good
 cmd-apply = Submit a protected application
 cmd-apply-address = New address
 cmd-apply-bank = New bank account
+cmd-apply-contact = New e-mail address for notices
 cmd-apply-cancel = Cancel an application
 cmd-approvals = Applications and approvals
 cmd-approvals-list = Show all applications
@@ -1004,6 +1041,9 @@ cmd-approvals-approve = Approve
 cmd-approvals-deny = Deny
 cmd-help = Explanations
 cmd-help-numbers = Tell CAN, card PIN, PUK, device PIN and other numbers apart, and what helps without one
+cmd-notices = Notices about your account
+cmd-notices-show = Show which notices go where
+cmd-notices-settings = Choose the language, switch notices on and off
 cmd-evidence = Evidence
 cmd-evidence-export = Export evidence as a file
 cmd-evidence-verify = Verify evidence, without network and without service

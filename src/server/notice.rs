@@ -1,0 +1,172 @@
+//! Notices: what a person is told when something happens to her account (`docs/protocol.md`, notices).
+//!
+//! A notice is queued in the transaction of what it tells about, and sent afterwards until it has arrived
+//! ([`sender`]): none is lost, and one that is sent twice carries the same `Message-ID`.
+
+mod message;
+pub(super) mod preferences;
+pub(super) mod sender;
+mod smtp;
+mod text;
+
+use std::str::FromStr;
+
+use sqlx::AnyConnection;
+
+use super::states::Event;
+use super::{Service, letter, random};
+use crate::protocol::api::NoticeLanguage;
+use crate::protocol::{NoticeId, NumericDate, UnknownName};
+
+pub(super) use smtp::Mailer;
+pub use smtp::SmtpError;
+
+/// When a notice goes by letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Post {
+    /// E-mail only.
+    Never,
+    /// Where no e-mail reaches the person.
+    Instead,
+    /// Beside the e-mail.
+    Always,
+}
+
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])* $variant:ident = $name:literal, $post:ident;)*) => {
+        /// What a notice tells.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(super) enum Kind {
+            $($(#[doc = $doc])* $variant,)*
+        }
+
+        impl Kind {
+            pub(super) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name in the database and in requests.
+            pub(super) fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            fn post(self) -> Post {
+                match self { $(Self::$variant => Post::$post,)* }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A device was bound with card and card PIN.
+    DeviceAdded = "device_added", Instead;
+    /// A device was bound by weaker evidence (B1, B2).
+    DeviceAddedWithoutPin = "device_added_without_pin", Always;
+    /// A device was removed for good.
+    DeviceRevoked = "device_revoked", Never;
+    /// An application waits for its approval.
+    ApprovalWaiting = "approval_waiting", Never;
+    /// An application was denied because the match code was wrong too often.
+    MatchCodeDenied = "match_code_denied", Never;
+    /// A new address is in force. The letter goes to the old one.
+    AddressChanged = "address_changed", Always;
+    /// A new bank account was approved and waits for its time.
+    BankChangeQueued = "bank_change_queued", Always;
+    /// A new bank account is in force.
+    BankChanged = "bank_changed", Always;
+    /// Notices go to another e-mail address from now on; told to both.
+    ContactChanged = "contact_changed", Instead;
+    /// Somebody has logged in with a program that never did before.
+    LoginFromNewClient = "login_from_new_client", Never;
+    /// There is another password.
+    PasswordChanged = "password_changed", Never;
+    /// The password was reported stolen: it does not hold any more.
+    PasswordVoided = "password_voided", Instead;
+    /// A letter with an initial password was ordered.
+    LetterOrdered = "letter_ordered", Never;
+    /// Nobody can log in any more, until it is opened again.
+    AccountSuspended = "account_suspended", Instead;
+    /// A suspended account is open again.
+    AccountResumed = "account_resumed", Never;
+    /// Membership has ended.
+    AccountClosed = "account_closed", Never;
+}
+
+impl Kind {
+    /// What is told of an event that moves the account.
+    pub(super) fn of(event: Event) -> Option<Self> {
+        Some(match event {
+            Event::PasswordSet => Self::PasswordChanged,
+            Event::PasswordStolen => Self::PasswordVoided,
+            Event::LetterOrdered => Self::LetterOrdered,
+            Event::AccountSuspended => Self::AccountSuspended,
+            Event::AccountResumed => Self::AccountResumed,
+            Event::AccountClosed => Self::AccountClosed,
+            _ => return None,
+        })
+    }
+
+    /// Whether the person may do without: what tells of an attack she may not, for whoever attacks would switch it off.
+    fn is_optional(self) -> bool {
+        self == Self::ApprovalWaiting
+    }
+}
+
+impl FromStr for Kind {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        Self::ALL.iter().copied().find(|kind| kind.as_str() == text).ok_or(UnknownName)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Person {
+    email: Option<String>,
+    language: String,
+    notices_off: String,
+}
+
+/// Queues a notice to the channels the person has now: before a channel changes, to the old one; afterwards, to the
+/// new one. Letters are ordered with the others ([`letter`]).
+pub(super) async fn queue(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account_id: i64,
+    kind: Kind,
+    now: NumericDate,
+) -> Result<(), sqlx::Error> {
+    let query = "SELECT email, language, notices_off FROM account WHERE account_id = $1";
+    let person = sqlx::query_as::<_, Person>(query).bind(account_id).fetch_one(&mut *connection).await?;
+    if kind.is_optional() && preferences::is_off(&person.notices_off, kind) {
+        return Ok(());
+    }
+    let by_letter = match kind.post() {
+        Post::Never => false,
+        Post::Instead => person.email.is_none(),
+        Post::Always => true,
+    };
+    if by_letter {
+        order_letter(service, connection, account_id, kind, &person.language, now).await?;
+    }
+    let Some(email) = person.email else { return Ok(()) };
+    let insert = sqlx::query(
+        "INSERT INTO notice (notice_id, account_id, kind, recipient, language, created, state, attempts, due) \
+         VALUES ($1, $2, $3, $4, $5, $6, 'queued', 0, $6)",
+    );
+    let insert = insert.bind(NoticeId::random(&mut random()).to_string()).bind(account_id).bind(kind.as_str());
+    insert.bind(email).bind(person.language).bind(now).execute(connection).await?;
+    Ok(())
+}
+
+/// Tells it by letter, to the address that letters go to now.
+async fn order_letter(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account_id: i64,
+    kind: Kind,
+    language: &str,
+    happened: NumericDate,
+) -> Result<(), sqlx::Error> {
+    let language = language.parse().unwrap_or(NoticeLanguage::De);
+    let words = text::words(kind, language, happened, &service.settings.insurer);
+    letter::order_notice(connection, account_id, words.title, &words.text, service.now_unix()).await
+}

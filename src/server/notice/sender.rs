@@ -1,0 +1,198 @@
+//! Sends what is queued, at least once. Several processes may do so on one database: whoever sends a notice has claimed
+//! it, and a claim outlives every attempt. Where a process ends between the server's answer and its own note of it, the
+//! notice is sent again when the claim has ended, with the same `Message-ID`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lettre::Message;
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+
+use super::message::{Content, compose};
+use super::smtp::{Line, Mailer, PATIENCE, SendError};
+use super::{Kind, Post, order_letter};
+use crate::protocol::NumericDate;
+use crate::server::Service;
+use crate::server::audit::{self, Entry};
+use crate::server::http::Refusal;
+use crate::server::states::Event;
+
+/// How often what is due is looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// How long a notice belongs to whoever sends it, in seconds: longer than [`PATIENCE`].
+const CLAIM: i64 = 5 * 60;
+/// Wait after the first failure, in seconds; it doubles with each further one.
+const FIRST_WAIT: i64 = 15;
+const LONGEST_WAIT: i64 = 15 * 60;
+/// When a server that keeps saying "not now" is taken to mean "never", in seconds: as long as mail servers try.
+const GIVE_UP: i64 = 5 * 24 * 60 * 60;
+
+/// A notice that is being sent by this process and no other.
+#[derive(sqlx::FromRow)]
+struct Claimed {
+    notice_id: String,
+    account_id: i64,
+    kind: String,
+    recipient: String,
+    language: String,
+    created: i64,
+    attempts: i64,
+}
+
+/// Sends until `stopped` says so; the notice that is on its way then comes to its end.
+pub(in crate::server) async fn run(service: Arc<Service>, mut stopped: watch::Receiver<bool>) {
+    let Some(mailer) = &service.mailer else { return };
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+        if let Err(refusal) = send_what_is_due(&service, mailer, &stopped).await {
+            tracing::error!(code = refusal.code.as_str(), "notices cannot be sent");
+        }
+    }
+}
+
+/// Sends all that is due, over one line as long as it holds. Ends early when the server cannot be reached.
+async fn send_what_is_due(service: &Service, mailer: &Mailer, stopped: &watch::Receiver<bool>) -> Result<(), Refusal> {
+    let mut open: Option<Line> = None;
+    while !*stopped.borrow()
+        && let Some(notice) = claim(service).await?
+    {
+        let attempt = timeout(PATIENCE, send(service, mailer, &notice, open.take())).await;
+        match attempt.unwrap_or_else(|_| Err(SendError::Line("timeout".to_owned()))) {
+            Ok(line) => {
+                open = Some(line);
+                note_sent(service, &notice).await?;
+            }
+            Err(error) => {
+                let is_line = matches!(error, SendError::Line(_));
+                note_failure(service, &notice, error).await?;
+                if is_line {
+                    break;
+                }
+            }
+        }
+    }
+    if let Some(line) = open {
+        line.quit().await;
+    }
+    Ok(())
+}
+
+/// Takes one notice that is due, so that nobody else does.
+async fn claim(service: &Service) -> Result<Option<Claimed>, Refusal> {
+    const DUE: &str = "SELECT notice_id FROM notice WHERE \
+        ((state = 'queued' AND due <= $1) OR (state = 'sending' AND claimed_until <= $1)) ORDER BY due, notice_id LIMIT 1";
+    // The condition stands here once more: of two processes that chose the same one, the second finds it claimed.
+    const CLAIM_IT: &str = "UPDATE notice SET state = 'sending', claimed_until = $3, attempts = attempts + 1 \
+        WHERE notice_id = $2 AND ((state = 'queued' AND due <= $1) OR (state = 'sending' AND claimed_until <= $1)) \
+        RETURNING notice_id, account_id, kind, recipient, language, created, attempts";
+    loop {
+        let now = service.now_unix();
+        let due = sqlx::query_scalar::<_, String>(DUE).bind(now).fetch_optional(service.store.pool()).await?;
+        let Some(id) = due else { return Ok(None) };
+        let mut tx = service.store.begin_row().await?;
+        let claim = sqlx::query_as::<_, Claimed>(CLAIM_IT).bind(now).bind(id).bind(now + CLAIM);
+        let claimed = claim.fetch_optional(&mut *tx).await?;
+        tx.commit().await?;
+        if claimed.is_some() {
+            return Ok(claimed);
+        }
+    }
+}
+
+/// Sends one notice, over `line` or a new one, and gives the line back.
+async fn send(service: &Service, mailer: &Mailer, notice: &Claimed, line: Option<Line>) -> Result<Line, SendError> {
+    let message = message(service, mailer, notice).ok_or_else(|| SendError::Refused("malformed".to_owned()))?;
+    let mut line = match line {
+        Some(line) => line,
+        None => mailer.connect().await?,
+    };
+    line.send(&message).await?;
+    Ok(line)
+}
+
+fn message(service: &Service, mailer: &Mailer, notice: &Claimed) -> Option<Message> {
+    let content = Content {
+        notice_id: &notice.notice_id,
+        kind: notice.kind.parse().ok()?,
+        language: notice.language.parse().ok()?,
+        created: notice.created,
+        recipient: &notice.recipient,
+    };
+    compose(&content, &mailer.from, &service.settings.insurer)
+}
+
+async fn note_sent(service: &Service, notice: &Claimed) -> Result<(), Refusal> {
+    let update = "UPDATE notice SET state = 'sent', sent = $2, claimed_until = NULL, last_error = NULL \
+                  WHERE notice_id = $1 AND state = 'sending'";
+    let update = sqlx::query(update).bind(&notice.notice_id).bind(service.now_unix());
+    update.execute(service.store.pool()).await?;
+    Ok(())
+}
+
+/// Notes when it is tried again; or, where the recipient is refused for good, that it has failed, and queues a letter
+/// in its place where that matters.
+async fn note_failure(service: &Service, notice: &Claimed, error: SendError) -> Result<(), Refusal> {
+    let now = service.now_unix();
+    let (code, is_over) = match error {
+        SendError::Line(code) => (code, false),
+        SendError::Later(code) => (code, now - notice.created > GIVE_UP),
+        SendError::Refused(code) => (code, true),
+    };
+    tracing::warn!(notice = notice.notice_id, code, attempts = notice.attempts, is_over, "a notice was not taken");
+    if is_over {
+        return fail(service, notice, code, now).await;
+    }
+    let update = "UPDATE notice SET state = 'queued', due = $2, claimed_until = NULL, last_error = $3 \
+                  WHERE notice_id = $1 AND state = 'sending'";
+    let update = sqlx::query(update).bind(&notice.notice_id).bind(now + wait_after(notice.attempts)).bind(code);
+    update.execute(service.store.pool()).await?;
+    Ok(())
+}
+
+/// How long to wait after so many attempts, in seconds.
+fn wait_after(attempts: i64) -> i64 {
+    (FIRST_WAIT << (attempts - 1).clamp(0, 10)).min(LONGEST_WAIT)
+}
+
+async fn fail(service: &Service, notice: &Claimed, code: String, now: NumericDate) -> Result<(), Refusal> {
+    let mut tx = service.store.begin().await?;
+    let update = "UPDATE notice SET state = 'failed', claimed_until = NULL, last_error = $2 \
+                  WHERE notice_id = $1 AND state = 'sending'";
+    let update = sqlx::query(update).bind(&notice.notice_id).bind(&code).execute(&mut *tx).await?;
+    if update.rows_affected() == 0 {
+        return Ok(()); // somebody else has claimed it since
+    }
+    if let Ok(kind) = notice.kind.parse::<Kind>()
+        && kind.post() == Post::Instead
+    {
+        order_letter(service, &mut tx, notice.account_id, kind, &notice.language, notice.created).await?;
+    }
+    let object = &notice.notice_id;
+    let event = Event::NoticeFailed;
+    let entry = Entry { actor: "service", device: None, event, object, result: &code, detail: None };
+    audit::append(&mut tx, entry, now).await?;
+    Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_quarter_of_an_hour() {
+        let waits: Vec<_> = (1..=8).map(wait_after).collect();
+        assert_eq!(waits, [15, 30, 60, 120, 240, 480, 900, 900]);
+        assert_eq!(wait_after(i64::MAX), LONGEST_WAIT);
+    }
+
+    #[test]
+    fn a_claim_outlives_an_attempt() {
+        assert!(Duration::from_secs(CLAIM.unsigned_abs()) > PATIENCE * 2);
+    }
+}

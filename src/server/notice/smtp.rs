@@ -1,0 +1,145 @@
+//! The way to the mail server (RFC 5321). Command by command, so that it is known whether the recipient is refused or
+//! something else is wrong.
+
+use std::time::Duration;
+
+use lettre::Message;
+use lettre::message::Mailbox;
+use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
+use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::ClientId;
+use thiserror::Error;
+use x509_parser::pem::Pem;
+
+use crate::server::settings::{Encryption, Smtp};
+
+/// How long the whole of one attempt may take. What is sent is claimed for longer ([`super::sender`]).
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why the settings of the mail server are refused.
+#[derive(Debug, Error)]
+pub enum SmtpError {
+    /// Not an address, alone or like `Kasse <post@kasse.example>`.
+    #[error("the sender of notices is no e-mail address")]
+    From(#[source] lettre::address::AddressError),
+    /// A password, or what notices say, would pass the network in the open.
+    #[error("{0} is not this computer, and there is no encryption")]
+    NotLoopback(String),
+    /// The file with the CA's certificate holds none.
+    #[error("the file of the CA holds no certificate")]
+    NoCa,
+    /// The CA's certificate, or those of the system, cannot be used.
+    #[error("no certificate to check the mail server with")]
+    Tls(#[from] lettre::transport::smtp::Error),
+}
+
+/// A mail server that can be reached, or not.
+pub(in crate::server) struct Mailer {
+    host: String,
+    port: u16,
+    encryption: Encryption,
+    tls: Option<TlsParameters>,
+    credentials: Option<Credentials>,
+    pub(super) from: Mailbox,
+}
+
+/// Why an e-mail was not taken. Codes are for operators, and name nobody.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SendError {
+    /// The server cannot be reached or is not to be talked with: all others have to wait, too.
+    Line(String),
+    /// Not now.
+    Later(String),
+    /// Never to this recipient.
+    Refused(String),
+}
+
+impl Mailer {
+    /// Checks the operator's settings.
+    ///
+    /// # Errors
+    /// [`SmtpError`].
+    pub(in crate::server) fn new(smtp: &Smtp) -> Result<Self, SmtpError> {
+        let from = smtp.from.parse().map_err(SmtpError::From)?;
+        let tls = match smtp.encryption {
+            Encryption::None if !matches!(smtp.host.as_str(), "localhost" | "127.0.0.1" | "::1") => {
+                return Err(SmtpError::NotLoopback(smtp.host.clone()));
+            }
+            Encryption::None => None,
+            Encryption::StartTls | Encryption::Tls => {
+                let mut tls = TlsParameters::builder(smtp.host.clone());
+                if let Some(pem) = &smtp.ca {
+                    // The parser behind takes a file without any for a list of none.
+                    let mut pems = Pem::iter_from_buffer(pem).flatten();
+                    if !pems.any(|pem| pem.label == "CERTIFICATE") {
+                        return Err(SmtpError::NoCa);
+                    }
+                    let ca = Certificate::from_pem(pem)?;
+                    tls = tls.certificate_store(CertificateStore::None).add_root_certificate(ca);
+                }
+                Some(tls.build()?)
+            }
+        };
+        let credentials =
+            smtp.login.as_ref().map(|login| Credentials::new(login.user.clone(), login.password.expose().to_owned()));
+        Ok(Self { host: smtp.host.clone(), port: smtp.port, encryption: smtp.encryption, tls, credentials, from })
+    }
+
+    /// Begins to talk with the server.
+    pub(super) async fn connect(&self) -> Result<Line, SendError> {
+        let hello = ClientId::default();
+        let wrapper = self.tls.clone().filter(|_| self.encryption == Encryption::Tls);
+        let server = (self.host.as_str(), self.port);
+        let connected = AsyncSmtpConnection::connect_tokio1(server, Some(PATIENCE), &hello, wrapper, None).await;
+        let mut connection = connected.map_err(line)?;
+        if let Some(tls) = self.tls.clone().filter(|_| self.encryption == Encryption::StartTls) {
+            connection.starttls(tls, &hello).await.map_err(line)?;
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(DEFAULT_MECHANISMS, credentials).await.map_err(line)?;
+        }
+        Ok(Line(connection))
+    }
+}
+
+/// A server that listens.
+pub(super) struct Line(AsyncSmtpConnection);
+
+impl Line {
+    /// Hands one e-mail over. After an error the line is not used again.
+    pub(super) async fn send(&mut self, message: &Message) -> Result<(), SendError> {
+        let envelope = message.envelope();
+        self.0.command(Mail::new(envelope.from().cloned(), Vec::new())).await.map_err(line)?;
+        for recipient in envelope.to() {
+            self.0.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(refusal)?;
+        }
+        self.0.command(Data).await.map_err(refusal)?;
+        self.0.message(&message.formatted()).await.map_err(refusal)?;
+        Ok(())
+    }
+
+    pub(super) async fn quit(mut self) {
+        self.0.abort().await; // says QUIT where that can still be said
+    }
+}
+
+/// What the server said of this e-mail.
+fn refusal(error: lettre::transport::smtp::Error) -> SendError {
+    match error.status() {
+        Some(code) if error.is_permanent() => SendError::Refused(format!("smtp_{code}")),
+        Some(code) => SendError::Later(format!("smtp_{code}")),
+        None => line(error),
+    }
+}
+
+fn line(error: lettre::transport::smtp::Error) -> SendError {
+    let code = match error.status() {
+        Some(code) => format!("smtp_{code}"),
+        None if error.is_tls() => "tls".to_owned(),
+        None if error.is_response() => "protocol".to_owned(),
+        None if error.is_client() => "unsupported".to_owned(),
+        None => "connection".to_owned(),
+    };
+    SendError::Line(code)
+}

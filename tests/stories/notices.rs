@@ -1,0 +1,474 @@
+//! What a person is told of her account, over a real mail server.
+
+use kartenbund::protocol::api::{NoticeLanguage, NotificationSettings};
+use kartenbund::protocol::application::{Application, Contact};
+use kartenbund::protocol::approval::MatchCode;
+use kartenbund::server::{Encryption, ServerError, Service, Settings, Smtp};
+use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
+
+use super::common::mail::{FULL, Mail, MailServer, SLOW, UNKNOWN};
+use super::*;
+
+const EMAIL: &str = "erika@person.example";
+const SETTINGS: &str = "/v1/notification-settings";
+
+fn world(mail: &MailServer) -> World {
+    World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), ManualClock::at(NOW), |settings| {
+        telling(settings, mail);
+    })
+}
+
+fn telling(settings: &mut Settings, mail: &MailServer) {
+    settings.payer_iks = vec![MUSTERKASSE_IK.parse().unwrap()];
+    settings.anchors = Box::new(anchors_of(&[&ca()]));
+    settings.insurer.hotline = "0800 123 456".to_owned();
+    settings.smtp = Some(mail.setting());
+}
+
+/// Erika, who has given her e-mail address, at a computer that is not registered yet.
+fn reachable(world: &World, email: &str) -> Computer {
+    let password = world.member(ERIKA);
+    world.sql(format!("UPDATE account SET email = '{email}'")).unwrap();
+    world.log_in(ERIKA, &password)
+}
+
+fn new_email(email: &str) -> Application {
+    Application::Contact(Contact { email: email.to_owned() })
+}
+
+fn settings(computer: &Computer) -> NotificationSettings {
+    computer.here.service.get(SETTINGS).unwrap()
+}
+
+fn prefer(computer: &Computer, language: &str, off: &[&str]) -> Result<NotificationSettings, ServiceError> {
+    computer.here.service.call(Method::PUT, SETTINGS, &json!({"language": language, "off": off}))
+}
+
+/// Kind and state of all notices, in the order they were queued.
+fn notices(world: &World) -> Vec<String> {
+    world.column("SELECT kind || ' ' || state FROM notice ORDER BY created, kind, recipient")
+}
+
+/// Title and address of the letters that tell something.
+fn letters(world: &World) -> Vec<String> {
+    world.column("SELECT title || ' ' || address FROM letter WHERE kind = 'notice' ORDER BY created, title")
+}
+
+/// Waits until a notice is as `condition` says.
+fn wait_until(world: &World, condition: &str) {
+    let began = std::time::Instant::now();
+    while world.count(format!("SELECT COUNT(*) FROM notice WHERE {condition}")) == 0 {
+        assert!(began.elapsed().as_secs() < 30, "{condition}: {:?}", notices(world));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+/// Subjects of all that arrived, without the insurer's name, in alphabetical order.
+fn subjects(mails: &[Mail]) -> Vec<String> {
+    let mut subjects: Vec<_> = mails.iter().map(|mail| mail.subject().replace("Musterkasse: ", "")).collect();
+    subjects.sort();
+    subjects
+}
+
+#[test]
+fn a_new_device_is_told_by_email() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    reachable(&world, EMAIL).register(&mut card(ERIKA)).unwrap();
+    let told = mail.wait_for(1).remove(0);
+    assert_eq!(told.recipient, EMAIL);
+    assert_eq!(told.subject(), "Musterkasse: Neues Gerät in Ihrem Konto");
+    assert_eq!(told.header("From"), "Musterkasse <nachrichten@musterkasse.example>");
+    assert_eq!(told.header("To"), EMAIL);
+    assert_eq!(told.header("Content-Type"), "text/plain; charset=utf-8");
+    assert_eq!(told.header("Auto-Submitted"), "auto-generated");
+    assert_eq!(told.header("Date"), "Mon, 23 Nov 2026 15:00:00 +0000");
+    let id = &world.column("SELECT notice_id FROM notice")[0];
+    assert_eq!(told.header("Message-ID"), format!("<{id}@musterkasse.example>"));
+    for part in ["mit Ihrer Gesundheitskarte", "23.11.2026, 16:00 Uhr", "0800 123 456", "Musterkasse"] {
+        assert!(told.body.contains(part), "{part}: {}", told.body);
+    }
+    // Whoever reads over her shoulder, and every server on the way, learns nothing but that there is an account.
+    let everything = format!("{:?}{}", told.header, told.body);
+    for secret in [ERIKA, "Erika", "Müstermann", "PC im Wohnzimmer", "http", "www"] {
+        assert!(!everything.replace(&told.recipient, "").contains(secret), "{secret}: {everything}");
+    }
+    wait_until(&world, "state = 'sent' AND attempts = 1 AND claimed_until IS NULL AND sent IS NOT NULL");
+    assert_eq!(notices(&world), ["device_added sent"]);
+    assert!(letters(&world).is_empty());
+}
+
+#[test]
+fn everything_that_happens_to_the_account_is_told() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, EMAIL);
+    computer.register(&mut card(ERIKA)).unwrap();
+    approve(&computer, &computer.apply(&new_address()));
+    approve(&computer, &computer.apply(&new_bank_account()));
+    let guessed = computer.apply(&new_address());
+    let wrong = MatchCode::try_from(if String::from(guessed.match_code) == "11" { "12" } else { "11" }.to_owned());
+    let wrong = wrong.unwrap();
+    for _ in 0..3 {
+        let mut script = Script::with_code(&wrong);
+        computer
+            .with(&mut script, |around| decide(&computer.here, guessed.approval_id, Verdict::Approve, around))
+            .unwrap_err();
+    }
+    let computer = relog(&world, &computer, 24 * 60 * 60);
+    let device = computer.devices().remove(0);
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    let told = mail.wait_for(9);
+    assert_eq!(
+        subjects(&told),
+        [
+            "Anschrift geändert",
+            "Antrag abgelehnt",
+            "Bankverbindung geändert",
+            "Ein Antrag wartet auf Ihre Freigabe",
+            "Ein Antrag wartet auf Ihre Freigabe",
+            "Ein Antrag wartet auf Ihre Freigabe",
+            "Gerät entfernt",
+            "Neue Bankverbindung freigegeben",
+            "Neues Gerät in Ihrem Konto",
+        ]
+    );
+    let letters = letters(&world);
+    let titles: Vec<_> = letters.iter().map(|letter| letter.split(" {").next().unwrap()).collect();
+    let titles_expected = ["Anschrift geändert", "Neue Bankverbindung freigegeben", "Bankverbindung geändert"];
+    assert_eq!(titles, titles_expected, "that also comes by post");
+    for letter in &letters {
+        assert!(letter.contains("Musterstraße"), "two weeks long to where she lived before: {letter}");
+    }
+}
+
+#[test]
+fn what_becomes_of_the_account_itself_is_told() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    reachable(&world, EMAIL);
+    assert!(notices(&world).is_empty(), "the first login of all is no news");
+    let laptop = world.try_log_in(&world.folder.path().join("laptop"), ERIKA, PASSWORD).unwrap();
+    let change = json!({"old": PASSWORD, "new": "Ein ganz neuer Satz 7"});
+    laptop.here.service.submit(Method::PUT, "/v1/password", &change).unwrap();
+    world.suspend(ERIKA).unwrap();
+    world.resume(ERIKA).unwrap();
+    world.report_stolen(ERIKA).unwrap();
+    let told = mail.wait_for(5);
+    assert_eq!(
+        subjects(&told),
+        [
+            "Anmeldung mit einem neuen Programm",
+            "Konto gesperrt",
+            "Konto wieder geöffnet",
+            "Neues Passwort",
+            "Passwort gilt nicht mehr",
+        ]
+    );
+    assert!(letters(&world).is_empty());
+}
+
+#[test]
+fn an_address_that_the_register_changes_is_told_to_both() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let import = |email: &str| {
+        let register = register_of(&[ERIKA]).replace("membership_start", "membership_start,email");
+        let report = world.import_report(&register.replace("2020-01-01", &format!("2020-01-01,{email}")));
+        (report.rejected.len(), report.changed)
+    };
+    assert_eq!(import(EMAIL), (0, 0));
+    assert_eq!(import(EMAIL), (0, 0));
+    assert_eq!(world.column("SELECT email FROM account"), [EMAIL]);
+    assert!(notices(&world).is_empty());
+    assert_eq!(import("neu@person.example"), (0, 1));
+    let mut recipients: Vec<_> = mail.wait_for(2).into_iter().map(|mail| mail.recipient).collect();
+    recipients.sort();
+    assert_eq!(recipients, [EMAIL, "neu@person.example"]);
+    assert_eq!(import(""), (0, 1));
+    assert_eq!(import("erika@müller.example").0, 1);
+    assert_eq!(world.column("SELECT email FROM account"), ["neu@person.example"], "what is empty takes nothing away");
+}
+
+#[test]
+fn what_is_not_done_is_not_told() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, EMAIL);
+    world.fault("notice", "INSERT");
+    computer.register(&mut card(ERIKA)).unwrap_err();
+    assert_eq!(world.count("SELECT COUNT(*) FROM device"), 0, "nothing happens that cannot be told");
+    world.mend("notice");
+    computer.register(&mut card(ERIKA)).unwrap();
+    let device = computer.devices().remove(0);
+    world.fault("device", "UPDATE");
+    let path = format!("/v1/devices/{}", device.device_id);
+    assert_eq!(refusal(computer.here.service.command(Method::DELETE, &path)), "internal");
+    world.mend("device");
+    assert_eq!(world.count("SELECT COUNT(*) FROM notice WHERE kind = 'device_revoked'"), 0);
+}
+
+#[test]
+fn nothing_is_lost_while_the_mail_server_is_down() {
+    let mut mail = MailServer::new();
+    let mut world = world(&mail);
+    let computer = reachable(&world, EMAIL);
+    mail.go_down();
+    computer.register(&mut card(ERIKA)).unwrap();
+    let device = computer.devices().remove(0);
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    wait_until(&world, "kind = 'device_added' AND attempts = 1 AND last_error = 'connection' AND state = 'queued'");
+    wait_until(&world, "kind = 'device_revoked' AND attempts = 1 AND last_error = 'connection' AND state = 'queued'");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert_eq!(world.count("SELECT MAX(attempts) FROM notice"), 1, "the next attempt is not at once");
+    world.clock.advance(15);
+    wait_until(&world, "attempts = 2 AND state = 'queued'");
+    world.clock.advance(29);
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert_eq!(world.count("SELECT MAX(attempts) FROM notice"), 2, "and the one after that later");
+    world.stop();
+    assert!(mail.mails().is_empty());
+    mail.go_up();
+    // The service starts again, too.
+    world.clock.advance(24 * 60 * 60);
+    let _again = world.beside(|settings| telling(settings, &mail));
+    assert_eq!(subjects(&mail.wait_for(2)), ["Gerät entfernt", "Neues Gerät in Ihrem Konto"]);
+}
+
+#[test]
+fn what_was_sent_and_not_noted_comes_again_and_is_recognised() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, EMAIL);
+    // As if the service were killed after the mail server's answer.
+    world.fault("notice", "UPDATE OF sent");
+    computer.register(&mut card(ERIKA)).unwrap();
+    mail.wait_for(1);
+    world.mend("notice");
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert_eq!(mail.mails().len(), 1, "it belongs to whoever claimed it");
+    world.clock.advance(5 * 60);
+    let told = mail.wait_for(2);
+    assert_eq!(told[0].header("Message-ID"), told[1].header("Message-ID"));
+    assert_eq!(told[0].header("Date"), told[1].header("Date"));
+    wait_until(&world, "state = 'sent' AND attempts = 2");
+}
+
+#[test]
+fn whose_mailbox_is_gone_gets_a_letter_where_it_matters() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, UNKNOWN);
+    computer.register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'failed' AND last_error = 'smtp_550'");
+    assert!(letters(&world)[0].starts_with("Neues Gerät in Ihrem Konto {"), "{:?}", letters(&world));
+    assert_eq!(world.audited("notice.failed"), 1);
+    let device = computer.devices().remove(0);
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    wait_until(&world, "kind = 'device_revoked' AND state = 'failed'");
+    assert_eq!(letters(&world).len(), 1, "not for everything");
+    assert!(mail.mails().is_empty());
+    assert!(world.audit_entries().iter().all(|entry| !entry.contains("person.example")));
+}
+
+#[test]
+fn whose_mailbox_is_full_is_tried_for_five_days() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    reachable(&world, FULL).register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'queued' AND attempts = 1 AND last_error = 'smtp_452'");
+    world.clock.advance(5 * 24 * 60 * 60);
+    wait_until(&world, "state = 'queued' AND attempts = 2");
+    world.clock.advance(60 * 60);
+    wait_until(&world, "state = 'failed' AND attempts = 3");
+    assert_eq!(letters(&world).len(), 1);
+}
+
+#[test]
+fn one_mailbox_that_is_refused_holds_up_no_other() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, UNKNOWN);
+    computer.register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'failed'");
+    let copies = "INSERT INTO notice (notice_id, account_id, kind, recipient, language, created, state, \
+        attempts, due) SELECT 'copy-' || state.n, account_id, kind, state.n || '@person.example', language, \
+        created, 'queued', 0, due FROM notice, (SELECT 'full' AS n UNION SELECT 'unknown' UNION SELECT 'max' UNION \
+        SELECT 'moritz') AS state";
+    assert_eq!(world.sql(copies).unwrap(), 4);
+    let mut recipients: Vec<_> = mail.wait_for(2).into_iter().map(|mail| mail.recipient).collect();
+    recipients.sort();
+    assert_eq!(recipients, ["max@person.example", "moritz@person.example"]);
+}
+
+#[test]
+fn another_email_address_needs_an_approval_and_both_are_told() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, EMAIL);
+    computer.register(&mut card(ERIKA)).unwrap();
+    mail.wait_for(1);
+    let accepted = computer.apply(&new_email("neu@person.example"));
+    assert_eq!(settings(&computer).email.as_deref(), Some(EMAIL), "not before it is approved");
+    let mut script = Script::with_code(&accepted.match_code);
+    let taken = computer
+        .with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around))
+        .unwrap();
+    assert_eq!(taken.application.state, "executed");
+    let shown = script.shown.unwrap().change;
+    let rows: Vec<_> = shown.rows().iter().map(|row| (row.name, row.old, row.new)).collect();
+    assert_eq!(rows, [("email", Some(EMAIL), Some("neu@person.example"))]);
+    assert_eq!(settings(&computer).email.as_deref(), Some("neu@person.example"));
+    let told = mail.wait_for(4);
+    let changed = told.iter().filter(|mail| mail.subject().ends_with("E-Mail-Adresse geändert"));
+    let mut recipients: Vec<_> = changed.map(|mail| mail.recipient.as_str()).collect();
+    recipients.sort_unstable();
+    assert_eq!(recipients, [EMAIL, "neu@person.example"]);
+    assert!(told.iter().all(|mail| !mail.body.contains("person.example")), "no address is told to the other");
+    computer.apply(&new_address());
+    let told = mail.wait_for(5);
+    assert_eq!(told.iter().filter(|mail| mail.recipient == "neu@person.example").count(), 2, "from now on there");
+}
+
+#[test]
+fn who_had_no_email_address_is_told_of_the_first_by_letter_too() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = world.registered(ERIKA);
+    assert_eq!(settings(&computer).email, None);
+    assert_eq!((notices(&world).len(), letters(&world).len()), (0, 1), "what matters comes by post");
+    approve(&computer, &computer.apply(&new_email(EMAIL)));
+    assert_eq!(mail.wait_for(1)[0].recipient, EMAIL);
+    wait_until(&world, "state = 'sent'");
+    assert_eq!((notices(&world), letters(&world).len()), (vec!["contact_changed sent".to_owned()], 2));
+}
+
+#[test]
+fn an_email_address_that_deceives_is_refused() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    for bad in ["erika", "erika@müller.example", "eri\u{202E}ka@person.example", "erika@person.example\r\nBcc: x@y.de"]
+    {
+        let answer =
+            computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &new_email(bad));
+        match answer {
+            Err(ServiceError::Refused { code, detail, .. }) => {
+                assert_eq!((code.as_str(), detail.as_deref()), ("application_invalid", Some("email")), "{bad:?}");
+            }
+            other => panic!("{bad:?}: {other:?}"),
+        }
+    }
+    assert_eq!(world.count("SELECT COUNT(*) FROM application"), 0);
+}
+
+#[test]
+fn what_is_only_useful_can_be_switched_off_and_what_warns_cannot() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, EMAIL);
+    let optional: Vec<_> = settings(&computer).kinds.into_iter().filter(|kind| kind.optional).collect();
+    assert_eq!(optional.iter().map(|kind| kind.kind.as_str()).collect::<Vec<_>>(), ["approval_waiting"]);
+    assert!(settings(&computer).kinds.iter().all(|kind| kind.on));
+    for (off, detail) in [(["device_added"], Some("device_added")), (["weather\u{202E}"], None)] {
+        match prefer(&computer, "de", &off) {
+            Err(ServiceError::Refused { code, detail: told, .. }) => {
+                assert_eq!((code.as_str(), told.as_deref()), ("notice_not_optional", detail));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let set = prefer(&computer, "en", &["approval_waiting"]).unwrap();
+    assert_eq!(set.language, NoticeLanguage::En);
+    let off: Vec<_> = set.kinds.iter().filter(|kind| !kind.on).map(|kind| kind.kind.as_str()).collect();
+    assert_eq!(off, ["approval_waiting"]);
+    assert_eq!(world.audited("notifications.set"), 1);
+    computer.register(&mut card(ERIKA)).unwrap();
+    computer.apply(&new_address());
+    let told = mail.wait_for(1).remove(0);
+    assert_eq!(told.subject(), "Musterkasse: New device in your account");
+    assert!(told.body.contains("23 November 2026, 16:00 (time in Germany)"), "{}", told.body);
+    assert_eq!(world.count("SELECT COUNT(*) FROM notice"), 1, "the application was not told");
+    prefer(&computer, "de", &[]).unwrap();
+    computer.apply(&new_address());
+    assert_eq!(subjects(&mail.wait_for(2))[0], "Ein Antrag wartet auf Ihre Freigabe");
+    let other = json!({"language": "de", "off": [], "email": "max@person.example"});
+    let other = computer.here.service.call::<_, serde_json::Value>(Method::PUT, SETTINGS, &other);
+    assert_eq!(refusal(other), "malformed_request", "an address is not changed in passing");
+}
+
+#[test]
+fn two_services_on_one_database_send_each_notice_once() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let second = world.beside(|settings| telling(settings, &mail));
+    let computer = reachable(&world, SLOW);
+    computer.register(&mut card(ERIKA)).unwrap();
+    let copies = "INSERT INTO notice (notice_id, account_id, kind, recipient, language, created, state, \
+        attempts, due) SELECT 'copy-' || application_number.n, account_id, kind, recipient, language, created, \
+        'queued', 0, due FROM notice, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS application_number";
+    assert_eq!(world.sql(copies).unwrap(), 4);
+    mail.wait_for(5);
+    // Each takes three seconds: time enough for the other service to look for work.
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let mails = mail.mails();
+    let ids: std::collections::BTreeSet<_> = mails.iter().map(|mail| mail.header("Message-ID")).collect();
+    assert_eq!((mails.len(), ids.len()), (5, 5));
+    assert_eq!(world.count("SELECT COUNT(*) FROM notice WHERE state = 'sent' AND attempts = 1"), 5);
+    drop(second);
+}
+
+#[test]
+fn the_line_to_the_mail_server_is_protected() {
+    let mail = MailServer::strict();
+    let world = world(&mail);
+    reachable(&world, EMAIL).register(&mut card(ERIKA)).unwrap();
+    mail.wait_for(1);
+
+    let mut wrong = mail.setting();
+    wrong.ca = MailServer::strict().setting().ca;
+    let other =
+        World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), ManualClock::at(NOW), |settings| {
+            telling(settings, &mail);
+            settings.smtp = Some(wrong);
+        });
+    reachable(&other, EMAIL).register(&mut card(ERIKA)).unwrap();
+    wait_until(&other, "state = 'queued' AND attempts = 1 AND last_error IN ('connection', 'tls')");
+    assert_eq!(mail.mails().len(), 1, "whoever cannot be checked gets nothing");
+}
+
+#[test]
+fn a_password_the_mail_server_does_not_know_fails_no_notice() {
+    let mail = MailServer::strict();
+    let world =
+        World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), ManualClock::at(NOW), |settings| {
+            telling(settings, &mail);
+            let smtp = settings.smtp.as_mut().unwrap();
+            smtp.login.as_mut().unwrap().password = typed("something else");
+        });
+    reachable(&world, EMAIL).register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'queued' AND attempts = 1 AND last_error = 'smtp_535'");
+    assert!(letters(&world).is_empty());
+}
+
+/// Whether a service starts with such a mail server.
+fn opens_with(smtp: Smtp) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = Settings::new(folder.path().join("service"), "");
+    settings.smtp = Some(smtp);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    match runtime.block_on(Service::open(settings, std::sync::Arc::new(time::OffsetDateTime::now_utc))) {
+        Ok(_) => true,
+        Err(ServerError::Smtp(_)) => false,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn without_protection_only_this_computer_is_spoken_with() {
+    for (host, is_taken) in [("localhost", true), ("127.0.0.1", true), ("mail.person.example", false)] {
+        let mut smtp = Smtp::new(host, "nachrichten@musterkasse.example");
+        smtp.encryption = Encryption::None;
+        assert_eq!(opens_with(smtp), is_taken, "{host}");
+    }
+    assert!(!opens_with(Smtp::new("localhost", "no address")));
+}
