@@ -53,10 +53,10 @@ fn a_refused_password_is_told_with_its_rule_and_asked_for_again_at_a_terminal() 
     let password = world.member(ERIKA);
     let here = Computer::new();
     assert!(login(&here, &world, &password).status.success());
-    let mut terminal = terminal::Terminal::start(&here, "password change");
+    let mut terminal = terminal::Terminal::start(&here, "en", "password change");
     terminal.answer("Present password:", 1, &password);
-    terminal.answer("New password:", 1, "kurz");
-    terminal.answer("New password once more:", 1, "kurz");
+    terminal.answer("New password:", 1, "abc");
+    terminal.answer("New password once more:", 1, "abc");
     terminal.answer("New password:", 2, FIRST);
     terminal.answer("New password once more:", 2, "something else");
     terminal.answer("New password:", 3, FIRST);
@@ -65,7 +65,7 @@ fn a_refused_password_is_told_with_its_rule_and_asked_for_again_at_a_terminal() 
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("! The new password is too short"), "{screen}");
     assert!(screen.contains("! The two entries differ"), "{screen}");
-    for secret in [&password, FIRST, "kurz", "something else"] {
+    for secret in [&password, FIRST, "abc", "something else"] {
         assert!(!screen.contains(secret), "{secret} is on the screen: {screen}");
     }
     assert!(login(&here, &world, FIRST).status.success());

@@ -19,9 +19,9 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(crate) fn start(computer: &Computer, words: &str) -> Self {
+    pub(crate) fn start(computer: &Computer, language: &str, words: &str) -> Self {
         let mut command = Command::new("script");
-        let line = format!("tty; exec {} --lang en {words}", env!("CARGO_BIN_EXE_kartenbund"));
+        let line = format!("tty; exec {} --lang {language} {words}", env!("CARGO_BIN_EXE_kartenbund"));
         // The terminal shows what is typed, unless a program asks it not to.
         command.args(["--quiet", "--return", "--flush", "--echo", "always", "--command", &line, "/dev/null"]);
         command.env("KARTENBUND_HOME", computer.home()).env("KARTENBUND_NO_KEY_RING", "1");

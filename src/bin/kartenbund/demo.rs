@@ -27,7 +27,7 @@ use kartenbund::protocol::evidence::{Bundle, LinkResult};
 use kartenbund::reader::CardChannel;
 use kartenbund::reader::pcsc::{Reader, Service as PcscService, Sharing, Slot};
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
-use kartenbund::server::{Service, Settings};
+use kartenbund::server::{LetterEvent, Service, Settings};
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::{Terminal, step_text};
 use kartenbund::virtual_card::VirtualCard;
@@ -44,10 +44,6 @@ use crate::output::{Output, file_failure, print_line};
 /// The fictional person and her numbers.
 const KVNR: &str = "K220635158";
 const NAME: (&str, &str) = ("Erika Johanna", "Musterfrau");
-const PASSWORD: &str = "tulpe-karton-87";
-/// What the register knows of it: `echo -n tulpe-karton-87 | argon2 somesalt1234 -id -t 2 -k 8192 -p 1 -e`
-const PASSWORD_HASH: &str =
-    "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
 const CARD_PIN: &str = "123456";
 const DEVICE_PIN: &str = "270618";
 const OWN_PASSWORD: &str = "Vier Wörter ohne Sinn: Apfel, Brücke";
@@ -74,8 +70,10 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
 
     let (service, address) = EmbeddedService::start(&folder, anchors)?;
     say("demo-service", &[("address", text(&address))]);
-    let initial = service.import(&folder)?;
+    service.import(&folder)?;
     say("demo-import", &[]);
+    let initial = service.letter()?;
+    say("demo-letter", &[("path", text(&folder.join(SERVICE).join("outbox").display().to_string()))]);
 
     let mut person = Scripted { output, password: Some(initial), match_code: None };
     let mut rng = UnwrapErr(getrandom::SysRng);
@@ -86,10 +84,9 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let remote = Remote::at(&address)?;
     let kvnr = Kvnr::typed(KVNR)?;
     let (_, opened) = login::login(&home, &remote, kvnr, &mut around)?;
-    if opened.must_change_password {
-        say("demo-password", &[]);
-        password::choose_first(&home, true, Arc::new(clock), &mut around)?;
-    }
+    expect(opened.must_change_password, "the initial password did not ask for another one")?;
+    say("demo-password", &[]);
+    password::choose_first(&home, true, Arc::new(clock), &mut around)?;
     let here = login::resume(home, Arc::new(clock))?;
 
     let device = if args.pcsc {
@@ -302,19 +299,30 @@ impl EmbeddedService {
         Ok((Self { runtime, service, stop, served }, address))
     }
 
-    /// Imports the person from a register that brings her password along, as of people who have one already.
-    fn import(&self, folder: &Path) -> Result<SecretText, Failure> {
+    /// Imports the person from a register.
+    fn import(&self, folder: &Path) -> Result<(), Failure> {
         let header = "kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,\
-                      membership_start,password_hash\n";
-        let person = format!("{KVNR},{},{},1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01", NAME.0, NAME.1);
+                      membership_start\n";
+        let row = format!("{KVNR},{},{},1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01\n", NAME.0, NAME.1);
         let path = folder.join("register.csv");
-        let csv = format!("{header}{person},\"{PASSWORD_HASH}\"\n");
-        disk::write(&path, csv.as_bytes()).map_err(file_failure(&path))?;
+        disk::write(&path, format!("{header}{row}").as_bytes()).map_err(file_failure(&path))?;
         let file = std::fs::File::open(&path).map_err(file_failure(&path))?;
         let report = self.runtime.block_on(self.service.import(file, |_| ()));
         let report = report.map_err(|error| failed("the register was not imported").because(&error))?;
-        expect(report.imported == 1, "the register was not imported")?;
-        Ok(Scripted::typed(PASSWORD))
+        expect(report.imported == 1, "the register was not imported")
+    }
+
+    /// Puts her letter into the outbox, and reads the initial password in it before the print service would.
+    fn letter(&self) -> Result<SecretText, Failure> {
+        let mut read = None;
+        let letters = self.service.create_letters(|event| {
+            if let LetterEvent::InitialPassword { password, .. } = event {
+                read = Some(Scripted::typed(password.expose()));
+            }
+        });
+        let written = self.runtime.block_on(letters);
+        written.map_err(|error| failed("the letter was not written").because(&error))?;
+        read.ok_or_else(|| failed("the letter was not written"))
     }
 
     fn stop(self) -> Result<(), Failure> {

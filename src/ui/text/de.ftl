@@ -660,8 +660,8 @@ ask-device-pin-what = Gemeint sind die sechs Ziffern, die Sie bei „kartenbund 
 ask-device-pin = Geräte-PIN (6 Ziffern):
 ask-password = Passwort:
 ask-old-password = Bisheriges Passwort:
-ask-new-password-what = Das Passwort denken Sie sich selbst aus, zum Beispiel vier Wörter, die nichts miteinander zu
-    tun haben. Es darf lang sein und eingefügt werden; nehmen Sie keines, das Sie schon benutzen.
+ask-new-password-what = Das Passwort denken Sie sich selbst aus, zum Beispiel vier Wörter, die nichts
+    miteinander zu tun haben. Es darf lang sein und eingefügt werden.
     Danach gilt es überall: hier und auf den Seiten der Krankenkasse.
 ask-new-password = Neues Passwort:
 ask-repeat-password = Neues Passwort noch einmal:
@@ -915,7 +915,8 @@ demo-title = Kartenbund: von der Gesundheitskarte zum freigegebenen Antrag
 demo-card = Eine erfundene Person bekommt eine Gesundheitskarte: { $name }, { $kvnr }
 demo-pcsc = Die Karte wird in den virtuellen Leser am PC/SC-Dienst gesteckt: { $reader }
 demo-service = Der Kontodienst startet mit einer leeren Datenbank: { $address }
-demo-import = Das Konto kommt aus dem Register der Krankenkasse, mit einem Anfangspasswort
+demo-import = Das Konto kommt aus dem Register der Krankenkasse
+demo-letter = Der Brief mit dem Anfangspasswort liegt für die Druckerei bereit: { $path }
 demo-login = Anmeldung mit Versichertennummer und Passwort
 demo-password = Das Anfangspasswort gilt nur einmal: Die Person wählt ein eigenes
 demo-register = Registrierung dieses Computers mit Karte und Karten-PIN

@@ -660,8 +660,8 @@ ask-device-pin-what = These are the six digits you chose for this computer at "k
 ask-device-pin = Device PIN (6 digits):
 ask-password = Password:
 ask-old-password = Present password:
-ask-new-password-what = You make up the password yourself, for example four words that have nothing to do with one
-    another. It may be long and pasted; take none that you use already.
+ask-new-password-what = You make up the password yourself, for example four words that have nothing
+    to do with one another. It may be long and pasted.
     From then on it holds everywhere: here and on the insurer's web site.
 ask-new-password = New password:
 ask-repeat-password = New password once more:
@@ -915,7 +915,8 @@ demo-title = Kartenbund: from the health card to the approved application
 demo-card = A fictional person gets a health card: { $name }, { $kvnr }
 demo-pcsc = The card goes into the virtual reader of the PC/SC service: { $reader }
 demo-service = The account service starts with an empty database: { $address }
-demo-import = The account comes from the insurer's register, with an initial password
+demo-import = The account comes from the register of the insurer
+demo-letter = The letter with the initial password waits for the print service: { $path }
 demo-login = Login with insurance number and password
 demo-password = The initial password holds only once: she chooses one of her own
 demo-register = Registration of this computer with card and card PIN
