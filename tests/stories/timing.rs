@@ -64,8 +64,8 @@ fn no_refusal_is_quick() {
     let times = refusals(5);
     let medians = times.each_ref().map(|times| median(times));
     let (shortest, longest) = (medians.iter().min().unwrap(), medians.iter().max().unwrap());
-    // Without the work for nobody the first would be a hundred times quicker.
-    assert!(*longest < *shortest * 2, "{medians:?}");
+    // Without the work for nobody the first would be thirty times quicker. What else the computer does may double a time.
+    assert!(*longest < *shortest * 4, "{medians:?}");
 }
 
 /// `make timing`: a thousand of each, and whether they can be told apart.
