@@ -5,19 +5,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use kartenbund::client::service::Service;
+use kartenbund::client::session::SessionKey;
+use kartenbund::protocol::api::LoginRequest;
+use time::OffsetDateTime;
+
 use crate::command_line::{import, server, stderr};
-use crate::common::rng;
+use crate::common::{rng, typed};
+use crate::process::Process;
 
 /// Letters in twenty batches.
 const LETTERS: usize = 300;
 const CONFIGURATION: &str = "[insurer]\nname = \"Musterkasse\"\n[letters]\nbatch = 15\n";
 
-/// Rows of persons with right check digits.
-fn rows(count: usize) -> Vec<u8> {
+/// An insurance number with its right check digit.
+fn number(number: usize) -> String {
     let is_right = |text: &String| kartenbund::identity::kvnr::Kvnr::typed(text).is_ok();
-    let number = |number: usize| (0..10).map(|check| format!("A{number:08}{check}")).find(is_right).unwrap();
-    let row = |kvnr: String| format!("{kvnr},Erika,Müstermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01\n");
-    (0..count).map(number).map(row).collect::<String>().into_bytes()
+    (0..10).map(|check| format!("A{number:08}{check}")).find(is_right).unwrap()
+}
+
+/// Rows of persons, told apart by their house number.
+fn rows(count: usize) -> Vec<u8> {
+    let row =
+        |house: usize| format!("{},Erika,Müstermann,1964-08-12,Weg,{house},12345,Ort,D,2020-01-01\n", number(house));
+    (0..count).map(row).collect::<String>().into_bytes()
 }
 
 fn create(folder: &Path) -> Child {
@@ -35,6 +46,18 @@ fn outbox(folder: &Path) -> (Vec<PathBuf>, usize) {
     (whole, parts.len())
 }
 
+/// Whose letter this is, and the password in it: the only line of twelve characters without a blank.
+fn read(letter: &Path) -> (String, String) {
+    let output =
+        Command::new("pdftotext").arg(letter).arg("-").output().expect("tools/setup.sh installs poppler-utils");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let house = text.lines().find_map(|line| line.strip_prefix("Weg ")).unwrap().parse().unwrap();
+    let mut passwords = text.lines().filter(|line| line.chars().count() == 12 && !line.contains(' '));
+    let password = passwords.next().unwrap().to_owned();
+    assert_eq!(passwords.next(), None, "{text}");
+    (number(house), password)
+}
+
 #[test]
 fn a_job_that_is_killed_anywhere_makes_every_letter_once() {
     let folder = tempfile::tempdir().unwrap();
@@ -42,10 +65,11 @@ fn a_job_that_is_killed_anywhere_makes_every_letter_once() {
     assert!(imported.status.success(), "{}", stderr(&imported));
     std::fs::write(folder.path().join("kartenbund.toml"), CONFIGURATION).unwrap();
     let mut killed_at_work = 0;
-    let mut printed = BTreeSet::new();
+    let (mut printed, mut read_out) = (BTreeSet::new(), Vec::new());
     // The print service takes what is whole as soon as it sees it, and finds no letter a second time.
     let mut take = |batches: Vec<PathBuf>| {
         for batch in batches {
+            let mut paper = None;
             let manifest = std::fs::read_to_string(batch.join("manifest.csv")).unwrap();
             for line in manifest.lines().skip(1) {
                 let [file, _, _, sha256] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
@@ -53,7 +77,9 @@ fn a_job_that_is_killed_anywhere_makes_every_letter_once() {
                 let hash = kartenbund::protocol::Sha256Hash::of(&letter);
                 assert_eq!(hex::encode(hash.as_bytes()), sha256, "a letter that is handed over is whole");
                 assert!(printed.insert(file.to_owned()), "{file} twice");
+                paper = Some(batch.join(file));
             }
+            read_out.extend(paper.as_deref().map(read));
             std::fs::remove_dir_all(batch).unwrap();
         }
     };
@@ -76,4 +102,13 @@ fn a_job_that_is_killed_anywhere_makes_every_letter_once() {
     take(whole);
     assert_eq!(printed.len(), LETTERS);
     assert!(killed_at_work > 0, "no job was killed while it wrote");
+
+    // One letter of each batch logs in: what was printed is what was kept.
+    let process = Process::start(folder.path(), "");
+    for (kvnr, password) in read_out {
+        let request = LoginRequest { kvnr, password: typed(&password), client_name: None };
+        let (key, now) = (SessionKey::new(&mut rng()), OffsetDateTime::now_utc().unix_timestamp());
+        let remote = Service::at(&process.url).unwrap();
+        remote.ask_for_tokens("/v1/login", &process.url, &request, &key, now).unwrap();
+    }
 }

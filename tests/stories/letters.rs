@@ -100,6 +100,35 @@ fn the_letter_shows_the_password_once_and_names_nobody_outside_its_window_and_gr
     assert!(fonts.lines().skip(2).all(|font| font.contains(" yes yes yes ")), "embedded, subset, readable: {fonts}");
 }
 
+/// The password in a letter: the only line of twelve characters without a blank.
+fn password_in(letter: &std::path::Path) -> String {
+    let text = said("pdftotext", &[], letter);
+    let mut passwords = text.lines().filter(|line| line.chars().count() == 12 && !line.contains(' '));
+    let password = passwords.next().unwrap().to_owned();
+    assert_eq!(passwords.next(), None, "{text}");
+    password
+}
+
+#[test]
+fn what_is_read_in_the_letter_opens_the_account_once() {
+    let world = World::new();
+    newcomer(&world, ERIKA, "Erika,Müstermann", "Weg,1,12345,Ort,D");
+    world.create_letters();
+    let password = password_in(&letters(&world)[0]);
+    let computer = world.log_in(ERIKA, &password);
+    let request = kartenbund::protocol::api::PasswordRequest { old: None, new: typed("regen bogen und drei Äpfel") };
+    let chosen: Result<(), ServiceError> = computer.here.service.submit(Method::PUT, "/v1/password", &request);
+    chosen.unwrap();
+    world.log_in(ERIKA, "regen bogen und drei Äpfel");
+    assert!(world.try_log_in(&world.folder.path().join("another"), ERIKA, &password).is_err());
+    assert_eq!(world.order_letter(ERIKA), Ok(Ordered::Yes));
+    let before = letters(&world);
+    world.create_letters();
+    let second = letters(&world).into_iter().find(|letter| !before.contains(letter)).unwrap();
+    world.log_in(ERIKA, &password_in(&second));
+    assert_eq!(world.state_of(ERIKA), "reset_pending", "the password that was lost is replaced by a new letter");
+}
+
 #[test]
 fn names_of_files_say_nothing_and_the_manifest_names_each_letter() {
     let world = World::new();
