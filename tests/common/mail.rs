@@ -115,6 +115,16 @@ impl MailServer {
         files.map(|file| Mail::parse(&std::fs::read_to_string(file.unwrap().path()).unwrap())).collect()
     }
 
+    /// Waits until everything that was taken is in the mailbox.
+    pub fn wait_for_calm(&self) {
+        let spool = self.folder.path().join("spool/input");
+        let began = Instant::now();
+        while std::fs::read_dir(&spool).is_ok_and(|mut files| files.next().is_some()) {
+            assert!(began.elapsed() < Duration::from_secs(60), "Exim does not deliver");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits until there are so many e-mails, and gives all.
     pub fn wait_for(&self, count: usize) -> Vec<Mail> {
         let began = Instant::now();
@@ -216,6 +226,7 @@ daemon_smtp_ports = {port}
 host_lookup =
 rfc1413_query_timeout = 0s
 smtp_accept_max = 100
+smtp_accept_queue_per_connection = 0
 acl_smtp_rcpt = rcpt
 acl_smtp_data = data
 auth_advertise_hosts = *

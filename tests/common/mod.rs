@@ -146,6 +146,31 @@ pub struct Imported {
     pub rejected: Vec<(u64, Rejected)>,
 }
 
+impl TestDatabase {
+    /// Runs SQL in the database of the service in `folder`.
+    pub fn sql(&self, folder: &Path, statement: &'static str) {
+        self.with(folder, async |pool| sqlx::query(statement).execute(pool).await.map(drop).unwrap());
+    }
+
+    pub fn count(&self, folder: &Path, query: &'static str) -> i64 {
+        self.with(folder, async |pool| sqlx::query_scalar::<_, i64>(query).fetch_one(pool).await.unwrap())
+    }
+
+    fn with<T>(&self, folder: &Path, work: impl AsyncFnOnce(&sqlx::AnyPool) -> T) -> T {
+        sqlx::any::install_default_drivers();
+        let url = match self {
+            Self::Sqlite => format!("sqlite://{}", folder.join("data/kartenbund.sqlite").display()),
+            Self::Postgresql(url) => url.expose().to_owned(),
+        };
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let pool = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+            let done = work(&pool).await;
+            pool.close().await;
+            done
+        })
+    }
+}
+
 /// A service and everything around it.
 pub struct World {
     pub database: TestDatabase,

@@ -10,6 +10,7 @@ mod command_line;
 mod database;
 mod letters;
 mod manual;
+mod notices;
 mod process;
 mod processes;
 mod stopping;
