@@ -759,9 +759,9 @@ session-place = { $place ->
 session-left-behind = Im Schlüsselbund des Desktops können noch Schlüssel einer früheren Anmeldung liegen; er ließ sich nicht öffnen. Die nächste Anmeldung räumt sie weg.
 accounts-none = Auf diesem Computer hat sich noch niemand angemeldet.
 account-line = { $account }: { $insurer }; { $place ->
-        [key_ring] Anmeldung im Schlüsselbund
-        [file] Anmeldung in einer Datei
-       *[none] abgemeldet
+        [key_ring] Schlüssel der Anmeldung im Schlüsselbund
+        [file] Schlüssel der Anmeldung in einer Datei
+       *[none] keine Schlüssel einer Anmeldung
     }; { $device ->
         [registered] dieser Computer ist registriert
        *[none] dieser Computer ist nicht registriert
@@ -976,7 +976,7 @@ arg-iccsn = Kartennummer (20 Ziffern)
 arg-not-before = Erster Tag des Zertifikats
 arg-not-after = Letzter Tag des Zertifikats
 arg-service = Adresse des Dienstes: https://…
-arg-password-fd = Passwort von diesem Dateideskriptor lesen
+arg-password-fd = Passwörter von diesem Dateideskriptor lesen, je Zeile eines in der Reihenfolge der Fragen
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
 arg-no-keypad = PINs auf diesem Computer eingeben, auch wenn der Kartenleser eine Tastatur hat
 arg-method = Wie das Gerät gebunden wird

@@ -759,9 +759,9 @@ session-place = { $place ->
 session-left-behind = Keys of an earlier login may still be in the key ring of the desktop; it could not be opened. The next login removes them.
 accounts-none = Nobody has logged in on this computer yet.
 account-line = { $account }: { $insurer }; { $place ->
-        [key_ring] login in the key ring
-        [file] login in a file
-       *[none] logged out
+        [key_ring] keys of the login in the key ring
+        [file] keys of the login in a file
+       *[none] no keys of a login
     }; { $device ->
         [registered] this computer is registered
        *[none] this computer is not registered
@@ -976,7 +976,7 @@ arg-iccsn = Card number (20 digits)
 arg-not-before = First day of the certificate
 arg-not-after = Last day of the certificate
 arg-service = Address of the service: https://…
-arg-password-fd = Read the password from this file descriptor
+arg-password-fd = Read passwords from this file descriptor, one in each line, in the order they are asked for
 arg-pin-fd = Read PINs from this file descriptor, one in a line
 arg-no-keypad = Type PINs on this computer although the card reader has a keypad
 arg-method = How the device is bound
