@@ -50,6 +50,8 @@ pub fn choose_first(
     around.ui.notice(Notice::PasswordFirst { of_letter });
     let password = set(&here, None, around)?;
     let LoggedIn { profile, service, .. } = here;
+    // It has done what it was for. Where this gets lost, it ends by itself.
+    let _ = service.command(Method::POST, "/v1/logout");
     login::with_password(home, &service.without_session(), &profile, password, around)
         .map_err(PasswordError::NotLoggedIn)
 }
