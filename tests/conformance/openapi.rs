@@ -52,8 +52,7 @@ fn a_member_who_is_logged_in_meets_nothing_that_is_not_described() {
         settings.sessions.access_token = 600;
     });
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
-    let session = std::fs::read(computer.here.home.folder().join("session.json")).unwrap();
-    let session: Value = serde_json::from_slice(&session).unwrap();
+    let session = serde_json::to_value(computer.here.home.session().unwrap().unwrap()).unwrap();
     let mut command = schemathesis();
     command.env("SCHEMATHESIS_HOOKS", "dpop").env("KARTENBUND_URL", &world.address);
     command.env("KARTENBUND_ACCESS_TOKEN", session["tokens"]["access_token"].as_str().unwrap());
