@@ -2,7 +2,9 @@
 
 pub mod accounts;
 pub mod approve;
+pub mod card_login;
 pub mod card_pin;
+mod card_signing;
 pub mod doctor;
 pub mod home;
 mod keypad;
@@ -10,6 +12,7 @@ pub mod keyring;
 pub mod login;
 pub mod password;
 pub mod register;
+pub mod reset;
 pub mod service;
 pub mod session;
 
@@ -33,6 +36,10 @@ pub enum Step {
     LogIn,
     /// The service takes a new password.
     SetPassword,
+    /// A new password is asked for without the old one.
+    AskForReset,
+    /// A registered device is to approve the new password.
+    WaitForApproval,
     /// The card is identified.
     IdentifyCard,
     /// The card is identified and its certificate read.

@@ -6,8 +6,10 @@
 pub mod api;
 pub mod application;
 pub mod approval;
+pub mod card_login;
 pub mod dpop;
 pub mod evidence;
+pub mod ident;
 pub mod pairing;
 pub mod presence;
 pub mod registration;
@@ -122,6 +124,10 @@ bytes_type! {
 bytes_type! {
     /// Names a notice.
     NoticeId, 16
+}
+bytes_type! {
+    /// Names a request for a new password.
+    ResetId, 16
 }
 bytes_type! {
     /// Names a signed message, so that it is taken once (`jti`).

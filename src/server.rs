@@ -8,11 +8,13 @@ mod admin;
 mod application;
 mod approval;
 mod audit;
+mod card_login;
 mod config;
 mod device;
 mod dpop;
 mod evidence;
 mod http;
+mod ident;
 mod keys;
 mod letter;
 mod limits;
@@ -25,6 +27,7 @@ mod password;
 mod progress;
 mod register;
 mod registration;
+mod reset;
 mod session;
 mod settings;
 mod source;
@@ -180,6 +183,9 @@ async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
             ("expired sessions were not forgotten", session::forget_expired(&service).await),
             ("expired proofs were not forgotten", dpop::forget_expired(&service).await),
             ("old tries of passwords were not forgotten", limits::forget(&service).await),
+            ("used challenges were not forgotten", card_login::forget(&service).await),
+            ("statements of identity providers were not forgotten", ident::forget(&service).await),
+            ("requests for passwords were not forgotten", reset::forget(&service).await),
         ] {
             if let Err(error) = done {
                 tracing::error!(code = error.code.as_str(), "{what}");
@@ -201,6 +207,11 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(http::readyz))
         .routes(routes!(http::configuration))
         .routes(routes!(login::login))
+        .routes(routes!(card_login::challenge))
+        .routes(routes!(card_login::login))
+        .routes(routes!(ident::take))
+        .routes(routes!(reset::request))
+        .routes(routes!(reset::confirm))
         .routes(routes!(session::logout))
         .routes(routes!(password::change::set))
         .routes(routes!(session::refresh))

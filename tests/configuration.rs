@@ -15,6 +15,11 @@ fn folder() -> tempfile::TempDir {
         ("secrets/url", "postgresql://kartenbund:geheim@db.example/kartenbund\n"),
         ("secrets/password", "die Post\n"),
         ("mail-ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
+        // RFC 7515, A.3.1.
+        (
+            "ident/2026.json",
+            r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
+        ),
         ("operators/anna", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  -\n"),
     ] {
         let path = folder.path().join(name);
@@ -106,6 +111,9 @@ fn every_setting_of_the_example_can_be_used() {
         let login = smtp.login.unwrap();
         assert_eq!((login.user.as_str(), login.password.expose()), ("kartenbund", "die Post"));
         assert_eq!(config.settings.operators[0].name, "anna");
+        let provider = &config.settings.identity_providers[0];
+        assert_eq!((provider.issuer.as_str(), provider.keys.len()), ("https://ident.example", 1));
+        assert_eq!(provider.methods, ["selfie_ident"]);
         assert_eq!(config.settings.operators[0].token_sha256[..2], [0x9f, 0x86]);
     }
 }
@@ -274,4 +282,16 @@ fn a_test_ca_gets_neither_among_nor_beside_production_ones() {
     assert!(matches!(&among[..], [Fault { wrong: Wrong::Anchor(..), key, .. }] if key == "cards.anchors"), "{among:?}");
     let config = read(folder().path(), &format!("{INSURER}[cards]\ntest_anchors = [\"{ca}\"]\n")).unwrap();
     assert!(config.settings.anchors.accept_test_cards());
+}
+
+#[test]
+fn identity_providers_are_told_apart_and_have_keys_that_are_some() {
+    let provider = |issuer: &str, key: &str| {
+        format!("[[identity_provider]]\nissuer = \"{issuer}\"\nkeys = [\"{key}\"]\nmethods = [\"selfie_ident\"]\n")
+    };
+    let (one, other) = (provider("https://a", "ident/2026.json"), provider("https://b", "ident/2026.json"));
+    let config = read(folder().path(), &format!("{INSURER}{one}{other}")).unwrap();
+    assert_eq!(config.settings.identity_providers.len(), 2);
+    assert!(told(&format!("{INSURER}{one}{one}"))[0].contains("the same name"));
+    assert!(told(&format!("{INSURER}{}", provider("https://a", "operators/anna")))[0].contains("no JWK on P-256"));
 }

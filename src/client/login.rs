@@ -6,10 +6,11 @@ use thiserror::Error;
 
 use super::home::{Home, HomeError, Placed, Profile};
 use super::service::{Service, ServiceError};
-use super::session::{Clock, OpenSession, Session, Tokens};
+use super::session::{Clock, OpenSession, Session, SessionKey, Tokens};
 use super::{AskError, Step, Surroundings, skew};
 use crate::identity::kvnr::Kvnr;
-use crate::protocol::api::LoginRequest;
+use crate::protocol::api::{LoginRequest, TokenAnswer};
+use crate::protocol::service::Configuration;
 use crate::secret::SecretText;
 
 /// Why a login did not work.
@@ -54,6 +55,26 @@ pub fn login(
     around.ui.step(Step::CheckService);
     let configuration = service.configuration()?;
     let skew = skew(configuration.iat, around);
+    let profile = profile(home, service, configuration, kvnr)?;
+    home.prepare_session(around.rng)?;
+    let password = around.ui.password()?;
+    around.ui.step(Step::LogIn);
+    let client_name = Some(client_name());
+    let request = LoginRequest { kvnr: profile.kvnr.as_str().to_owned(), password, client_name };
+    let opened = open_session(home, service, &profile, "/v1/login", &request, skew, around)?;
+    Ok((profile, opened))
+}
+
+/// The profile of an account at a service that has just said who it is, where this computer may log in to it.
+///
+/// # Errors
+/// [`ServiceError::KeyChanged`], [`LoginError::OtherAccount`], or the files of this computer.
+pub(super) fn profile(
+    home: &Home,
+    service: &Service,
+    configuration: Configuration,
+    kvnr: Kvnr,
+) -> Result<Profile, LoginError> {
     let profile = Profile {
         service: service.address().to_owned(),
         service_key: configuration.jwk,
@@ -76,13 +97,7 @@ pub fn login(
             }
         }
     }
-    home.prepare_session(around.rng)?;
-    let password = around.ui.password()?;
-    around.ui.step(Step::LogIn);
-    let client_name = Some(client_name());
-    let request = LoginRequest { kvnr: profile.kvnr.as_str().to_owned(), password, client_name };
-    let opened = open_session(home, service, &profile, "/v1/login", &request, skew, around)?;
-    Ok((profile, opened))
+    Ok(profile)
 }
 
 /// Opens a session of the account of `profile` with a password that was typed before.
@@ -133,11 +148,28 @@ pub fn open_session<B: Serialize>(
     skew: i64,
     around: &mut Surroundings<'_>,
 ) -> Result<Opened, LoginError> {
-    let placed = home.prepare_session(around.rng)?;
-    // By its key the service knows this computer from the login before.
-    let key = home.session()?.ok_or(HomeError::NoSession)?.key;
+    let (key, placed) = session_key(home, around)?;
     let iat = (around.clock)().saturating_add(skew);
     let answer = service.ask_for_tokens(path, &profile.service, request, &key, iat)?;
+    keep(home, profile, key, answer, skew, placed, around)
+}
+
+/// The session key of this computer, and where it is kept: by it the service knows it from the login before.
+pub(super) fn session_key(home: &Home, around: &mut Surroundings<'_>) -> Result<(SessionKey, Placed), HomeError> {
+    let placed = home.prepare_session(around.rng)?;
+    Ok((home.session()?.ok_or(HomeError::NoSession)?.key, placed))
+}
+
+/// Keeps a session that was opened, and whose it is.
+pub(super) fn keep(
+    home: &Home,
+    profile: &Profile,
+    key: SessionKey,
+    answer: TokenAnswer,
+    skew: i64,
+    placed: Placed,
+    around: &mut Surroundings<'_>,
+) -> Result<Opened, LoginError> {
     let must_change_password = answer.must_change_password;
     home.keep_profile(profile)?;
     let tokens = Some(Tokens::new(answer, (around.clock)(), skew));

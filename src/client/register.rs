@@ -2,18 +2,18 @@
 
 use reqwest::Method;
 use thiserror::Error;
-use time::OffsetDateTime;
 
-use super::card_pin::{PinError, PinRefusal, ask_for_pin, forget_pin, leave_to_verify, verify_pin};
+use super::card_pin::{PinError, PinRefusal};
+pub use super::card_signing::CardRefusal;
+use super::card_signing::{CardFlow, Wanted, under_one_pin};
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
-use super::{AskError, FromCard, Notice, ReachError, Step, Surroundings, restarting, skew};
+use super::{AskError, FromCard, Notice, Step, Surroundings, skew};
 use crate::device_key::{DeviceKeyError, NewKey};
 use crate::egk::{ApduLength, Egk, EgkError};
-use crate::identity::certificate::{Certificate, CertificateError};
+use crate::identity::certificate::Certificate;
 use crate::jose::jws::{self, SignError};
-use crate::pki::CardKey;
 use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer,
     RegistrationRequest,
@@ -79,12 +79,6 @@ impl From<PinError> for RegisterError {
     }
 }
 
-impl From<ReachError> for RegisterError {
-    fn from(error: ReachError) -> Self {
-        PinError::from(error).into()
-    }
-}
-
 impl FromCard for RegisterError {
     fn card(&self) -> Option<&EgkError> {
         match self {
@@ -92,29 +86,6 @@ impl FromCard for RegisterError {
             _ => None,
         }
     }
-}
-
-/// Why the card cannot register this computer, found before any PIN is asked for.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-pub enum CardRefusal {
-    /// The certificate cannot be read.
-    #[error(transparent)]
-    Malformed(#[from] CertificateError),
-    /// The card is another person's than the account.
-    #[error("the card belongs to another person")]
-    OtherPerson,
-    /// The card is another insurer's than the service's, whose name is on the card.
-    #[error("the card is another insurer's")]
-    OtherInsurer {
-        /// As it is in the certificate.
-        insurer: Option<String>,
-    },
-    /// The certificate has run out.
-    #[error("the certificate has expired")]
-    Expired,
-    /// The card's key is none that can be verified.
-    #[error("the card's key is not supported")]
-    Key,
 }
 
 /// What the person wants.
@@ -154,37 +125,11 @@ pub fn register(
         return Ok(device);
     }
 
-    // Made once, also where another program resets the card and everything with it begins again.
-    let mut made = None;
-    // Nor is a PIN that was wrong forgotten then: it is not sent again.
-    let mut wrong = Vec::new();
-    let (evidence, challenge) = restarting(channel, wish.length, around, |channel, way, around| {
-        around.ui.step(Step::ReadCard);
-        let mut egk = way.open(channel, around)?;
-        let certificate = match usable_certificate(&mut egk, profile, (around.clock)()) {
-            Err(RegisterError::Card(EgkError::Contactless)) => {
-                way.secure(&mut egk, around)?;
-                usable_certificate(&mut egk, profile, (around.clock)())?
-            }
-            certificate => certificate?,
-        };
-        around.ui.step(Step::ReadPinStatus);
-        let (attempt, tries_left) = leave_to_verify(&mut egk, way, around)?;
-        let pin = ask_for_pin(&mut egk, tries_left, &wrong, around)?;
-        let (device, offer) = match &mut made {
-            Some(made) => made,
-            none => none.insert(open_registration(here, wish, around)?),
-        };
-        around.ui.step(Step::VerifyPin);
-        let verified = verify_pin(&mut egk, attempt, pin, &mut wrong, around).map_err(RegisterError::from);
-        let signed = verified.and_then(|()| sign_evidence(here, &mut egk, &certificate, device, offer, around));
-        let forgotten = forget_pin(&mut egk);
-        let signed = signed?;
-        forgotten?;
-        Ok::<_, RegisterError>(signed)
-    })?;
+    let wanted = Wanted { kvnr: Some(&profile.kvnr), payer_iks: &profile.payer_iks };
+    let mut registration = Registration { here, wish, made: None };
+    let (evidence, challenge) = under_one_pin(&mut registration, channel, wish.length, wanted, around)?;
     // Nothing was signed without them.
-    let (device, offer) = made.ok_or(RegisterError::Message)?;
+    let (device, offer) = registration.made.ok_or(RegisterError::Message)?;
 
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
@@ -208,6 +153,35 @@ pub fn register(
     match activate(here, &mut file, answer, latest, around)? {
         Some(device) => Ok(device),
         None => Err(ServiceError::Contradiction("device").into()),
+    }
+}
+
+/// A registration on its way: the device key and what the service offered are made once.
+struct Registration<'a> {
+    here: &'a LoggedIn,
+    wish: &'a Wish,
+    made: Option<(NewKey, Offer)>,
+}
+
+impl CardFlow for Registration<'_> {
+    type Signed = (CardEvidence, Challenge);
+    type Error = RegisterError;
+
+    fn prepare(&mut self, around: &mut Surroundings<'_>) -> Result<(), RegisterError> {
+        if self.made.is_none() {
+            self.made = Some(open_registration(self.here, self.wish, around)?);
+        }
+        Ok(())
+    }
+
+    fn sign<C: CardChannel>(
+        &mut self,
+        egk: &mut Egk<C>,
+        certificate: &Certificate,
+        around: &mut Surroundings<'_>,
+    ) -> Result<Self::Signed, RegisterError> {
+        let (device, offer) = self.made.as_ref().ok_or(RegisterError::Message)?;
+        sign_evidence(self.here, egk, certificate, device, offer, around)
     }
 }
 
@@ -343,29 +317,6 @@ fn activate(
         }
     }
     Ok(Some(device))
-}
-
-/// The card's certificate, where it will do. The service decides; this saves a person the PIN.
-fn usable_certificate<C: CardChannel>(
-    egk: &mut Egk<C>,
-    profile: &Profile,
-    now: NumericDate,
-) -> Result<Certificate, RegisterError> {
-    let certificate = Certificate::parse(egk.read_certificate()?.der()).map_err(CardRefusal::from)?;
-    let holder = certificate.holder().map_err(CardRefusal::from)?;
-    let now = OffsetDateTime::from_unix_timestamp(now).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let refusal = if holder.kvnr != profile.kvnr {
-        CardRefusal::OtherPerson
-    } else if !profile.payer_iks.contains(&holder.payer_ik) {
-        CardRefusal::OtherInsurer { insurer: holder.organization.clone() }
-    } else if CardKey::of(&certificate.public_key).is_none() {
-        CardRefusal::Key
-    } else if now > certificate.not_after {
-        CardRefusal::Expired
-    } else {
-        return Ok(certificate);
-    };
-    Err(refusal.into())
 }
 
 /// Fetches the challenge and lets the card sign, once everything that is signed was checked.

@@ -195,11 +195,27 @@ impl Service {
         key: &SessionKey,
         iat: NumericDate,
     ) -> Result<TokenAnswer, ServiceError> {
+        let answer: TokenAnswer = self.ask_with_proof(path, name, body, key, iat)?;
+        if answer.token_type == SCHEME { Ok(answer) } else { Err(ServiceError::Malformed) }
+    }
+
+    /// Sends a request without a session to the service of this name, with a proof by `key` at the time `iat` of its
+    /// clock.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub fn ask_with_proof<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        name: &str,
+        body: &B,
+        key: &SessionKey,
+        iat: NumericDate,
+    ) -> Result<T, ServiceError> {
         let address = format!("{name}{path}");
         let proven = ProvenRequest { method: Method::POST.as_str(), address: &address, access_token: None };
         let request = self.request(&Method::POST, path).header(DPOP, key.prove(proven, iat)?);
-        let answer: TokenAnswer = read(answer(request.json(body))?)?;
-        if answer.token_type == SCHEME { Ok(answer) } else { Err(ServiceError::Malformed) }
+        read(answer(request.json(body))?)
     }
 
     fn request(&self, method: &Method, path: &str) -> RequestBuilder {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::home::{Home, HomeError, Profile};
 use super::service::{Service, ServiceError};
-use crate::jose::base64url;
+use crate::jose::{P256Jwk, Thumbprint, base64url};
 use crate::protocol::NumericDate;
 use crate::protocol::api::{TokenAnswer, TokenRequest};
 use crate::protocol::dpop::{ProvenRequest, SCHEME, prove};
@@ -65,6 +65,11 @@ impl SessionKey {
     /// A new one.
     pub fn new(rng: &mut dyn rand_core::CryptoRng) -> Self {
         Self(SigningKey::generate_from_rng(rng))
+    }
+
+    /// Thumbprint of its public part.
+    pub fn thumbprint(&self) -> Thumbprint {
+        P256Jwk::from(*self.0.verifying_key()).thumbprint()
     }
 
     /// A proof for one request, at the time `iat` by the service's clock.

@@ -10,10 +10,10 @@ use super::pairing::DeviceInformation;
 use super::registration::{CardEvidence, Method};
 use super::session::SessionMethod;
 use super::{
-    ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, SessionId,
-    Sha256Hash, UnknownName,
+    ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, ResetId,
+    SessionId, Sha256Hash, UnknownName,
 };
-use crate::jose::Thumbprint;
+use crate::jose::{Thumbprint, base64url};
 use crate::secret::{SecretText, masked};
 
 /// Path of the signed configuration.
@@ -68,7 +68,7 @@ bodies! {
 
     /// A fresh challenge.
     pub struct ChallengeAnswer {
-        /// [`super::service::RegistrationChallenge`] as a compact JWS.
+        /// [`super::service::RegistrationChallenge`] or [`super::card_login::CardLoginChallenge`] as a compact JWS.
         challenge: String,
     }
 
@@ -255,6 +255,58 @@ bodies! {
         on: bool,
     }
 
+    /// Logs in with what the card signed.
+    pub struct CardLoginRequest {
+        /// The challenge, as the service handed it out.
+        challenge: String,
+        /// C.CH.AUT (DER), base64url.
+        #[serde(with = "base64url")]
+        auth_cert: Vec<u8> => String,
+        /// [`super::card_login::CardLoginStatement`] as a compact JWS.
+        card_jws: String,
+        /// What the client calls itself in the list of sessions: plain text of at most 100 characters.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client_name: Option<String>,
+    }
+
+    /// Hands in what an identity provider stated.
+    pub struct IdentRequest {
+        /// [`super::ident::IdentStatement`] as a compact JWS.
+        statement: String,
+        /// What the client calls itself in the list of sessions: plain text of at most 100 characters.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client_name: Option<String>,
+    }
+
+    /// Asks for a new password without the old one.
+    pub struct ResetRequest {
+        /// Versichertennummer: one capital letter and nine digits.
+        kvnr: String,
+        /// How the person is to show who she is.
+        way: ResetWay,
+    }
+
+    /// The same answer for everybody: whether there is such an account, and what is done, it does not say.
+    #[derive(Debug)]
+    pub struct ResetAnswer {
+        /// Names the request, for the way `device`.
+        reset_id: Option<ResetId> => Option<String>,
+        /// Two digits, for the way `device`: they are typed on the registered device.
+        match_code: Option<MatchCode> => Option<String>,
+        /// Until when it can be approved, for the way `device`.
+        expires_at: Option<NumericDate>,
+    }
+
+    /// Takes the setup session of a request that was approved.
+    #[derive(Debug)]
+    pub struct ResetConfirmation {
+        /// The request.
+        reset_id: ResetId => String,
+        /// What the client calls itself in the list of sessions: plain text of at most 100 characters.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client_name: Option<String>,
+    }
+
     /// An error (RFC 9457).
     #[derive(Debug)]
     pub struct Problem {
@@ -315,6 +367,35 @@ impl FromStr for NoticeLanguage {
 
     fn from_str(text: &str) -> Result<Self, UnknownName> {
         [Self::De, Self::En].into_iter().find(|language| language.as_str() == text).ok_or(UnknownName)
+    }
+}
+
+/// How a person who has forgotten the password shows who she is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ResetWay {
+    /// By an approval on a registered device.
+    Device,
+    /// By the initial password of a new letter.
+    Letter,
+}
+
+impl ResetWay {
+    /// The name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Letter => "letter",
+        }
+    }
+}
+
+impl FromStr for ResetWay {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        [Self::Device, Self::Letter].into_iter().find(|way| way.as_str() == text).ok_or(UnknownName)
     }
 }
 
@@ -383,5 +464,8 @@ masked!(
     EvidenceRequest,
     DeviceAnswer,
     DecisionRequest,
-    NotificationSettings
+    NotificationSettings,
+    CardLoginRequest,
+    IdentRequest,
+    ResetRequest
 );

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::BindingLevel;
 use crate::identity::vsd::Address;
+use crate::jose::Thumbprint;
 use crate::secret::masked;
 
 /// Longest text in an application, in characters.
@@ -27,10 +28,13 @@ pub enum ApplicationType {
     /// New e-mail address for notices.
     #[serde(rename = "contact.change")]
     ContactChange,
+    /// New password without the old one. Nobody submits it: it comes from a forgotten password.
+    #[serde(rename = "password.reset")]
+    PasswordReset,
 }
 
 impl ApplicationType {
-    const ALL: [Self; 3] = [Self::AddressChange, Self::BankChange, Self::ContactChange];
+    const ALL: [Self; 4] = [Self::AddressChange, Self::BankChange, Self::ContactChange, Self::PasswordReset];
 
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
@@ -38,6 +42,7 @@ impl ApplicationType {
             Self::AddressChange => "address.change",
             Self::BankChange => "bank.change",
             Self::ContactChange => "contact.change",
+            Self::PasswordReset => "password.reset",
         }
     }
 
@@ -47,6 +52,7 @@ impl ApplicationType {
             Self::AddressChange => "address.change/1",
             Self::BankChange => "bank.change/1",
             Self::ContactChange => "contact.change/1",
+            Self::PasswordReset => "password.reset/1",
         }
     }
 
@@ -54,14 +60,14 @@ impl ApplicationType {
     pub fn least_level(self) -> BindingLevel {
         match self {
             Self::AddressChange | Self::ContactChange => BindingLevel::B1,
-            Self::BankChange => BindingLevel::B3,
+            Self::BankChange | Self::PasswordReset => BindingLevel::B3,
         }
     }
 
     /// How long it waits between approval and execution, in seconds.
     pub fn cool_down(self) -> i64 {
         match self {
-            Self::AddressChange | Self::ContactChange => 0,
+            Self::AddressChange | Self::ContactChange | Self::PasswordReset => 0,
             Self::BankChange => 24 * 60 * 60,
         }
     }
@@ -97,6 +103,15 @@ pub struct Contact {
 
 masked!(BankAccount, Contact);
 
+/// Who is to choose a new password: whoever holds this session key, and nobody else. It is what the device signs for, and
+/// no person can compare it; she compares the match code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordReset {
+    /// Thumbprint of the session key that asked.
+    pub jkt: Thumbprint,
+}
+
 /// What is to change, old beside new. `old` is `None` where the insurer knows nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -106,6 +121,8 @@ pub enum Change {
     Bank(OldNew<BankAccount>),
     /// New e-mail address for notices.
     Contact(OldNew<Contact>),
+    /// New password.
+    Password(PasswordReset),
 }
 
 /// A value and the one it replaces.
@@ -178,6 +195,7 @@ impl Change {
             Self::Address(_) => ApplicationType::AddressChange,
             Self::Bank(_) => ApplicationType::BankChange,
             Self::Contact(_) => ApplicationType::ContactChange,
+            Self::Password(_) => ApplicationType::PasswordReset,
         }
     }
 
@@ -200,6 +218,7 @@ impl Change {
                 let is_right = change.old.iter().chain([&change.new]).all(|contact| is_email(&contact.email));
                 if is_right { Ok(()) } else { Err(ApplicationError::Email) }
             }
+            Self::Password(_) => Ok(()),
         }
     }
 
@@ -222,6 +241,7 @@ impl Change {
                 row("account-holder", change, |b| Some(&b.account_holder)),
             ],
             Self::Contact(change) => vec![row("email", change, |contact: &Contact| Some(&contact.email))],
+            Self::Password(_) => Vec::new(),
         };
         rows.into_iter().filter(|row| row.old.is_some() || row.new.is_some()).collect()
     }

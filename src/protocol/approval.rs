@@ -89,6 +89,7 @@ impl FrozenDocument {
             ApplicationType::AddressChange => serde_json::from_value(data).map(Change::Address),
             ApplicationType::BankChange => serde_json::from_value(data).map(Change::Bank),
             ApplicationType::ContactChange => serde_json::from_value(data).map(Change::Contact),
+            ApplicationType::PasswordReset => serde_json::from_value(data).map(Change::Password),
         };
         let change = change.map_err(|_| ApplicationError::Data)?;
         change.check()?;
@@ -119,6 +120,7 @@ impl Document {
             Change::Address(change) => serde_json::to_value(change),
             Change::Bank(change) => serde_json::to_value(change),
             Change::Contact(change) => serde_json::to_value(change),
+            Change::Password(reset) => serde_json::to_value(reset),
         };
         let members = Members {
             v: VERSION,

@@ -204,14 +204,18 @@ impl From<jws::JwsError> for Part {
 
 /// Which card was checked for which account. A proof about one card says nothing about another.
 #[derive(Debug, PartialEq, Eq)]
-struct CardOfAccount {
+pub(super) struct CardOfAccount {
     kvnr: Kvnr,
     certificate_sha256: Sha256Hash,
 }
 
 impl CardOfAccount {
-    fn new(certificate: &VerifiedCertificate, account: &Kvnr) -> Self {
+    pub(super) fn new(certificate: &VerifiedCertificate, account: &Kvnr) -> Self {
         Self { kvnr: account.clone(), certificate_sha256: Sha256Hash::of(&certificate.certificate().der) }
+    }
+
+    pub(super) fn is_of(&self, account: &Kvnr) -> bool {
+        &self.kvnr == account
     }
 }
 
@@ -236,6 +240,10 @@ impl Membership {
             return Err(RegistrationError::OtherInsurer);
         }
         Ok(Self(CardOfAccount::new(certificate, account)))
+    }
+
+    pub(super) fn is_about(&self, card: &CardOfAccount) -> bool {
+        &self.0 == card
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) struct Account {
 pub(super) struct Register {
     given_name: String,
     family_name: String,
-    birth_date: String,
+    pub(super) birth_date: String,
     membership_start: String,
 }
 

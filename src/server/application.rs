@@ -14,7 +14,7 @@ use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::{Service, letter, random};
+use super::{Service, letter, random, reset};
 use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
 use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, Contact, OldNew};
 use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
@@ -94,45 +94,74 @@ pub(super) async fn submit(
     let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
     let device = device.bind(account.id).bind(DeviceState::Active.as_str()).fetch_optional(&mut *tx).await?;
     device.ok_or(Code::NoDevice)?;
-    let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND state = $2 AND expires_at > $3";
-    let pending = sqlx::query_scalar::<_, i64>(pending).bind(account.id).bind(ApplicationState::Pending.as_str());
+    // Forgotten passwords are counted apart (`reset`): no stranger uses up what the owner may submit.
+    let pending =
+        "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind <> $2 AND state = $3 AND expires_at > $4";
+    let pending = sqlx::query_scalar::<_, i64>(pending).bind(account.id).bind(ApplicationType::PasswordReset.as_str());
+    let pending = pending.bind(ApplicationState::Pending.as_str());
     if pending.bind(now).fetch_one(&mut *tx).await? >= MAX_PENDING {
         return Err(Code::TooManyPending.into());
     }
-    let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND created > $2";
-    let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(now - DAY);
-    if today.fetch_one(&mut *tx).await? >= MAX_A_DAY {
+    let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind <> $2 AND created > $3";
+    let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(ApplicationType::PasswordReset.as_str());
+    if today.bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
         return Err(Code::TooManyApplications.into());
     }
 
     let change = complete(&mut tx, &account, application).await?;
     change.check()?;
-    let kind = change.kind();
-    let (application_id, approval_id) = (ApplicationId::random(&mut random()), ApprovalId::random(&mut random()));
-    let document =
-        Document { approval_id, application_id, account: account.kvnr.clone(), created: now, change }.freeze()?;
     let match_code = MatchCode::random(&mut random());
     let expires_at = now + APPROVAL_LIFE;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let new = New { account: &account, change, match_code: &match_code, created: now, expires_at, actor: &actor };
+    let (application_id, approval_id) = put_up(&service, &mut tx, new, now).await?;
+    tx.commit().await?;
+    Ok((StatusCode::ACCEPTED, Json(ApplicationAccepted { application_id, approval_id, match_code, expires_at })))
+}
+
+/// What is put up for approval.
+pub(super) struct New<'a> {
+    pub(super) account: &'a Account,
+    pub(super) change: Change,
+    pub(super) match_code: &'a MatchCode,
+    /// When it was submitted.
+    pub(super) created: NumericDate,
+    pub(super) expires_at: NumericDate,
+    /// Who submitted it, as the audit names him.
+    pub(super) actor: &'a str,
+}
+
+/// Freezes the document and puts it up for approval.
+pub(super) async fn put_up(
+    service: &Service,
+    tx: &mut Tx,
+    new: New<'_>,
+    now: NumericDate,
+) -> Result<(ApplicationId, ApprovalId), Refusal> {
+    let kind = new.change.kind();
+    let (application_id, approval_id) = (ApplicationId::random(&mut random()), ApprovalId::random(&mut random()));
+    let account = new.account.kvnr.clone();
+    let document = Document { approval_id, application_id, account, created: new.created, change: new.change };
+    let document = document.freeze()?;
     let insert = sqlx::query(
         "INSERT INTO application (application_id, approval_id, account_id, kind, state, document, challenge, \
          match_code, wrong_codes, created, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)",
     );
-    let insert = insert.bind(application_id.to_string()).bind(approval_id.to_string()).bind(account.id);
+    let insert = insert.bind(application_id.to_string()).bind(approval_id.to_string()).bind(new.account.id);
     let insert = insert.bind(kind.as_str()).bind(ApplicationState::Pending.as_str()).bind(document.as_bytes());
-    let insert = insert.bind(Challenge::random(&mut random()).to_string()).bind(String::from(match_code.clone()));
-    insert.bind(now).bind(expires_at).execute(&mut *tx).await?;
+    let insert = insert.bind(Challenge::random(&mut random()).to_string()).bind(String::from(new.match_code.clone()));
+    insert.bind(new.created).bind(new.expires_at).execute(&mut **tx).await?;
     let entry = Entry {
-        actor: &service.keys.pseudonym(&account.kvnr),
+        actor: new.actor,
         device: None,
         event: Event::ApplicationSubmitted,
         object: &application_id.to_string(),
         result: "ok",
         detail: Some(document.sha256().to_string()),
     };
-    audit::append(&mut tx, entry, now).await?;
-    notice::queue(&service, &mut tx, account.id, Kind::ApprovalWaiting, now).await?;
-    tx.commit().await?;
-    Ok((StatusCode::ACCEPTED, Json(ApplicationAccepted { application_id, approval_id, match_code, expires_at })))
+    audit::append(tx, entry, now).await?;
+    notice::queue(service, tx, new.account.id, Kind::ApprovalWaiting, now).await?;
+    Ok((application_id, approval_id))
 }
 
 /// Adds the value the insurer has now.
@@ -201,6 +230,7 @@ pub(super) async fn find(
 /// Ends what has ended and executes what is due. Requests call it too, so that nobody is shown yesterday's state. Each
 /// row has a transaction of its own: one that fails is logged, tried again at the next round, and stands in nobody's way.
 pub(super) async fn do_what_is_due(service: &Service) {
+    reset::do_what_was_asked(service).await;
     let now = service.now_unix();
     let due = "SELECT application_id FROM application WHERE (state = $1 AND expires_at <= $3) \
                OR (state = $2 AND execute_at <= $3) ORDER BY execute_at, application_id";
@@ -269,6 +299,7 @@ async fn change_account(
             update.bind(account_id).bind(change.new.email.clone()).execute(&mut **tx).await?;
             notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
         }
+        Change::Password(_) => {} // whoever asked takes it from here (`reset`)
     }
     Ok(())
 }

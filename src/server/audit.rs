@@ -11,10 +11,13 @@ use super::store;
 use crate::jose::json;
 use crate::protocol::{DeviceId, NumericDate, Sha256Hash};
 
+/// Whoever has not shown who he is.
+pub(super) const STRANGER: &str = "stranger";
+
 /// What an entry tells. Names of persons are pseudonyms, and no secret ever gets here.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
-    /// Pseudonym of the person, or `operator`, or `service`.
+    /// Pseudonym of the person, or `operator`, `service`, or [`STRANGER`].
     pub(super) actor: &'a str,
     pub(super) device: Option<DeviceId>,
     pub(super) event: Event,

@@ -164,6 +164,11 @@ impl Config {
                 reader.wrong("mail", Wrong::Mail(error));
             }
         }
+        let providers = &self.settings.identity_providers;
+        let names: BTreeSet<_> = providers.iter().map(|provider| &provider.issuer).collect();
+        if names.len() < providers.len() {
+            reader.wrong("identity_provider", Wrong::Impossible("two identity providers have the same name"));
+        }
         let Some(admin) = &self.admin else { return };
         if !admin.listen.ip().is_loopback() && admin.tls.is_none() {
             reader.wrong("admin.listen", Wrong::NotLoopback(admin.listen));

@@ -69,6 +69,7 @@ codes! {
     PasswordFirst = 403 "password_first", "The session may do nothing but choose a password.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
+    AccountUnknown = 404 "account_unknown", "The person on the card is not in the register.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
     MethodNotAllowed = 405 "method_not_allowed", "The resource does not know this method.";
     RequestTimeout = 408 "request_timeout", "The body of the request did not come within 30 seconds.";
@@ -76,11 +77,14 @@ codes! {
     AlreadyDecided = 409 "already_decided", "The approval was decided before.";
     NotCancellable = 409 "not_cancellable", "The application cannot be cancelled any more.";
     AccountState = 409 "account_state", "The account's state, which is the detail, does not allow it.";
+    IdentStatementUsed = 409 "ident_statement_used", "The statement of the identity provider was handed in before.";
+    ResetNotApproved = 409 "reset_not_approved", "Nobody has approved it yet.";
     TooManyDevices = 409 "too_many_devices", "The account has as many active devices as it may.";
     TooManyPending = 409 "too_many_pending", "As many approvals are pending as may be.";
     RegistrationEnded = 410 "registration_ended", "The registration has expired or was completed.";
     ChallengeEnded = 410 "challenge_ended", "The challenge is unknown, used or expired.";
     ApprovalExpired = 410 "approval_expired", "The approval has expired.";
+    ResetEnded = 410 "reset_ended", "The request for a new password is unknown, used or expired.";
     BodyTooLarge = 413 "body_too_large", "The body is longer than 128 KiB.";
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
     PasswordRefused = 422 "password_refused", "The password breaks a rule, which is the detail.";
@@ -100,6 +104,7 @@ codes! {
     OtherInsurer = 422 "other_insurer", "The card is of an insurer that is not this service's.";
     PairingInvalid = 422 "pairing_invalid", "The pairing data are wrong.";
     CardStatementInvalid = 422 "card_statement_invalid", "The card's statement is wrong.";
+    IdentStatementInvalid = 422 "ident_statement_invalid", "The statement of the identity provider is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
     NonceMismatch = 422 "nonce_mismatch", "The nonce is not the one announced.";
     NoticeNotOptional = 422 "notice_not_optional", "This kind of notice cannot be switched off, or there is none of this name.";
@@ -111,6 +116,7 @@ codes! {
     LoginDelayed = 429 "login_delayed", "Wrong passwords were tried: the next try is taken after a while.";
     TooManyLogins = 429 "too_many_logins", "As many passwords were tried from this network as may be.";
     TooManyRefreshes = 429 "too_many_refreshes", "Tokens were asked for as often as may be in a minute.";
+    TooManyCardLogins = 429 "too_many_card_logins", "The card was used to log in as often as it may be in a day.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
     NotReady = 503 "not_ready", "The service cannot answer requests now: it stops, or its database does not answer.";

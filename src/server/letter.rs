@@ -56,7 +56,6 @@ impl Kind {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Requester<'a> {
     /// Anybody who knows an insurance number.
-    #[allow(dead_code, reason = "who has forgotten a password is one")]
     Stranger,
     /// The operator; whom the audit names.
     Operator(&'a str),

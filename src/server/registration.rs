@@ -16,7 +16,8 @@ use super::session::Session;
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, random};
-use crate::pki::{self, PkiError};
+use crate::identity::kvnr::Kvnr;
+use crate::pki::{self, PkiError, VerifiedCertificate};
 use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
 };
@@ -256,18 +257,27 @@ fn check(
         kvnr: account.kvnr.clone(),
     };
     let certificate = pki::verify(&request.evidence.auth_cert, &*service.settings.anchors, service.now())?;
-    let membership = Membership::check(&certificate, &account.kvnr, &service.settings.payer_iks).map_err(|error| {
-        let refusal = Refusal::from(error);
-        match &certificate.holder().organization {
-            Some(name) if error == RegistrationError::OtherInsurer => refusal.with_detail(name.clone()),
-            _ => refusal,
-        }
-    })?;
+    let membership = membership(service, &certificate, &account.kvnr)?;
     let card = CardPossession::check(&certificate, &request.evidence, &expected, now)?;
     let device = DevicePossession::check(&request.pop, request.evidence.sha256(), &expected, now)?;
     let commit = row.commitment.parse().map_err(|_| Refusal::internal())?;
     let nonce = AnnouncedNonce::check(&request.nonce_d, commit)?;
     Ok(Proofs { challenge, nonce, evidence: Evidence::Card(certificate, membership, card), device, expected })
+}
+
+/// The card is of the account and of an insurer of this service, whose name is told otherwise.
+pub(super) fn membership(
+    service: &Service,
+    certificate: &VerifiedCertificate,
+    account: &Kvnr,
+) -> Result<Membership, Refusal> {
+    Membership::check(certificate, account, &service.settings.payer_iks).map_err(|error| {
+        let refusal = Refusal::from(error);
+        match &certificate.holder().organization {
+            Some(name) if error == RegistrationError::OtherInsurer => refusal.with_detail(name.clone()),
+            _ => refusal,
+        }
+    })
 }
 
 /// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. The answer is made

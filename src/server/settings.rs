@@ -10,6 +10,7 @@ use super::password::PasswordRules;
 use super::source::Network;
 use crate::identity::kvnr::Ik;
 use crate::pki::{Anchors, ProductionAnchors};
+use crate::protocol::ident::IdentityProvider;
 use crate::secret::SecretText;
 
 /// What the operator decides. Every part has defaults; [`Settings::new`] takes what has none.
@@ -41,6 +42,8 @@ pub struct Settings {
     pub proxy: Option<Proxy>,
     /// Who may use the operators' listener.
     pub operators: Vec<Operator>,
+    /// Identity providers whose statements open accounts; none by default.
+    pub identity_providers: Vec<IdentityProvider>,
     /// How long sessions live.
     pub sessions: SessionPolicy,
     /// The mail server that takes notices; without one they wait.
@@ -64,6 +67,7 @@ impl Settings {
             anchors: Box::new(ProductionAnchors::default()),
             proxy: None,
             operators: Vec::new(),
+            identity_providers: Vec::new(),
             sessions: SessionPolicy::default(),
             smtp: None,
         }

@@ -102,6 +102,8 @@ names! {
         LetterFailed = "letter.failed",
         NotificationsSet = "notifications.set",
         NoticeFailed = "notice.failed",
+        PasswordResetAsked = "password.reset_asked",
+        PasswordResetTaken = "password.reset_taken",
     }
 }
 
@@ -183,6 +185,15 @@ names! {
         Cancelled = "cancelled",
         /// It cannot be printed as it is: a character or the address.
         Failed = "failed",
+    }
+}
+
+names! {
+    /// A request for a new password: it was written down, then answered, then its setup session was taken.
+    ResetState {
+        Requested = "requested",
+        Answered = "answered",
+        Taken = "taken",
     }
 }
 
@@ -307,6 +318,18 @@ impl States for LetterState {
         row(Self::Ordered, Event::LetterFailed, Self::Failed),
     ];
     const UPDATE: &'static str = "UPDATE letter SET state = $3 WHERE letter_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl States for ResetState {
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::Requested, Event::PasswordResetAsked, Self::Answered),
+        row(Self::Answered, Event::PasswordResetTaken, Self::Taken),
+    ];
+    const UPDATE: &'static str = "UPDATE password_reset SET state = $3 WHERE reset_id = $1 AND state = $2";
 
     fn as_str(self) -> &'static str {
         self.name()

@@ -7,6 +7,7 @@ mod service;
 use crate::client::AskError;
 use crate::client::accounts::{AccountName, AccountsError};
 use crate::client::approve::ApproveError;
+use crate::client::card_login::CardLoginError;
 use crate::client::home::HomeError;
 use crate::client::keyring::KeyRingError;
 use crate::client::login::LoginError;
@@ -132,6 +133,8 @@ kinds! {
     SeveralAccounts = 87 "several_accounts";
     NoAccount = 88 "no_account";
     PasswordSetOnly = 89 "password_set_only";
+    AccountUnknown = 91 "account_unknown";
+    ResetNotApproved = 92 "reset_not_approved";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -321,19 +324,41 @@ impl From<RegisterError> for Failure {
             RegisterError::Card(error) => return error.into(),
             RegisterError::Ask(error) => return error.into(),
             RegisterError::DeviceKey(error) => return error.into(),
-            RegisterError::Certificate(CardRefusal::Malformed(error)) => return error.into(),
+            RegisterError::Certificate(refusal) => return refusal.into(),
             RegisterError::Pin(refusal) => return refusal.into(),
             RegisterError::Keypad(why) => return why.into(),
-            RegisterError::Certificate(CardRefusal::OtherInsurer { insurer }) => {
-                return Kind::OtherInsurer.failure().text("detail", insurer.as_deref().unwrap_or(NONE));
-            }
-            RegisterError::Certificate(CardRefusal::OtherPerson) => Kind::OtherPerson,
-            RegisterError::Certificate(CardRefusal::Expired) => Kind::CertificateExpired,
-            RegisterError::Certificate(CardRefusal::Key) => Kind::CardKeyUnsupported,
             RegisterError::AlreadyRegistered => Kind::AlreadyRegistered,
             RegisterError::Message => Kind::Internal,
         };
         kind.failure().because(&error)
+    }
+}
+
+impl From<CardLoginError> for Failure {
+    fn from(error: CardLoginError) -> Self {
+        match error {
+            CardLoginError::Login(error) => error.into(),
+            CardLoginError::Card(error) => error.into(),
+            CardLoginError::Pin(refusal) => refusal.into(),
+            CardLoginError::Keypad(why) => why.into(),
+            CardLoginError::Certificate(refusal) => refusal.into(),
+            CardLoginError::Message => Kind::Internal.failure().because(&error),
+        }
+    }
+}
+
+impl From<CardRefusal> for Failure {
+    fn from(refusal: CardRefusal) -> Self {
+        let kind = match refusal {
+            CardRefusal::Malformed(error) => return error.into(),
+            CardRefusal::OtherInsurer { insurer } => {
+                return Kind::OtherInsurer.failure().text("detail", insurer.as_deref().unwrap_or(NONE));
+            }
+            CardRefusal::OtherPerson => Kind::OtherPerson,
+            CardRefusal::Expired => Kind::CertificateExpired,
+            CardRefusal::Key => Kind::CardKeyUnsupported,
+        };
+        kind.failure().because(&refusal)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::client::service::ServiceError;
 use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
+use crate::protocol::application::Change;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
 
@@ -186,6 +187,10 @@ impl<'a> Terminal<'a> {
         let kind = document.change.kind().as_str().replace('.', "-");
         let mut lines = vec![texts.get(&format!("kind-{kind}"))];
         lines.push(format!("  {}: {}", texts.get("label-account"), document.account.as_str()));
+        if let Change::Password(_) = document.change {
+            lines.push(format!("  {}: {}", texts.get("label-asked"), texts.moment(document.created)));
+            lines.extend(["means", "when", "nobody"].map(|what| format!("  {}", texts.get(&format!("reset-{what}")))));
+        }
         for row in document.change.rows() {
             let shown = |value: Option<&str>| value.map_or_else(|| texts.get("row-none"), str::to_owned);
             lines.push(format!(
@@ -486,6 +491,8 @@ pub fn step_text(step: Step) -> &'static str {
         Step::CheckService => "step-check-service",
         Step::LogIn => "step-log-in",
         Step::SetPassword => "step-set-password",
+        Step::AskForReset => "step-ask-for-reset",
+        Step::WaitForApproval => "step-wait-for-approval",
         Step::IdentifyCard => "step-identify-card",
         Step::ChangePin => "step-change-pin",
         Step::UnblockPin => "step-unblock-pin",

@@ -6,6 +6,8 @@
 pub mod mail;
 #[path = "postgresql.rs"]
 pub mod postgresql;
+#[path = "provider.rs"]
+pub mod provider;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -477,6 +479,11 @@ impl World {
         self.remote().ask_for_tokens("/v1/login", &self.address, request, &key, self.clock.now())
     }
 
+    /// Somebody without a session, with a session key of his own.
+    pub fn stranger(&self) -> Stranger {
+        Stranger { remote: self.remote(), key: SessionKey::new(&mut rng()), clock: self.clock.clone() }
+    }
+
     /// Logs a person in on a computer of her own.
     pub fn log_in(&self, person: &str, password: &str) -> Computer {
         self.try_log_in(&self.folder.path().join(format!("computer-{person}")), person, password).unwrap()
@@ -527,6 +534,24 @@ pub fn register_of(persons: &[&str]) -> String {
         .iter()
         .map(|kvnr| format!("{kvnr},Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01\n"));
     HEADER.to_owned() + &rows.collect::<String>()
+}
+
+/// Somebody without a session.
+pub struct Stranger {
+    pub remote: Remote,
+    pub key: SessionKey,
+    pub clock: ManualClock,
+}
+
+impl Stranger {
+    /// Sends a request with a proof by his key, and nothing else.
+    pub fn ask<B: serde::Serialize, T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, ServiceError> {
+        self.remote.ask_with_proof(path, self.remote.address(), body, &self.key, self.clock.now())
+    }
 }
 
 /// A computer whose user has logged in.

@@ -130,6 +130,18 @@ fn she_is_told_to_type_on_the_reader_before_it_asks() {
 }
 
 #[test]
+fn the_pin_for_a_login_is_typed_on_the_reader_too() {
+    let world = World::new();
+    world.import_report(&register_of(&[ERIKA]));
+    let mut card = card(ERIKA);
+    let mut reader = Reader::new(&mut card, &[types(RIGHT)]);
+    let mut script = reader.person();
+    card_login::log_in_as(&world, "with-card", None, &mut reader, &mut script).unwrap();
+    assert_eq!(*reader.told.lock().unwrap(), [KeypadEntry::Pin { tries_left: 3 }]);
+    assert!(script.tries_told.is_empty(), "nothing is typed on the computer");
+}
+
+#[test]
 fn what_the_reader_says_of_an_entry_is_told_apart_from_a_wrong_pin() {
     for (word, expected) in [
         (0x6400, NoEntry::TimedOut),

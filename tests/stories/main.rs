@@ -9,9 +9,11 @@ mod account;
 mod account_states;
 mod approvals;
 mod broken;
+mod card_login;
 mod card_pin;
 mod contactless;
 mod hostile_reader;
+mod ident;
 mod keypad;
 mod letters;
 mod logins;
@@ -21,6 +23,7 @@ mod passwords;
 mod recovery;
 mod register;
 mod registering;
+mod reset;
 mod scenarios;
 mod sessions;
 mod timing;
@@ -136,4 +139,11 @@ pub(crate) fn relog(world: &World, computer: &Computer, seconds: i64) -> Compute
     std::fs::write(&session, value.to_string()).unwrap();
     let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
     Computer { here, clock: world.clock.clone() }
+}
+
+pub(crate) const CHOSEN: &str = "drei grüne Äpfel im Mai";
+
+/// Chooses a password where the old one is not needed.
+pub(crate) fn set_password(computer: &Computer, new: &str) -> Result<(), ServiceError> {
+    computer.here.service.submit(Method::PUT, "/v1/password", &json!({"new": new}))
 }

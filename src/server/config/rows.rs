@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, optional, secret, section, with_default};
 use super::{AdminConfig, Config};
+use crate::jose::json;
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
+use crate::protocol::ident::IdentityProvider;
 use crate::server::admin::Operator;
 use crate::server::settings::{Database, Encryption, Proxy, Smtp};
 use crate::server::tls::TlsFiles;
@@ -62,6 +64,14 @@ pub(super) const ROWS: &[Row<Config>] = &[
     section("logins", "How often passwords may be tried.", LOGINS),
     section("sessions", "How long sessions live, in seconds.", SESSIONS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
+    list(
+        "identity_provider",
+        "Who identifies people elsewhere, for instance on a video: its signed statements open accounts without a letter.",
+        &Items {
+            rows: IDENTITY_PROVIDER,
+            push: |config: &mut Config, provider| config.settings.identity_providers.push(provider),
+        },
+    ),
     section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
     section("mail", "The mail server that takes notices for people. Without it they wait.", MAIL),
     section("tls", "TLS of `listen`. The files are read again when they change.", TLS),
@@ -247,6 +257,33 @@ fn add(files: &Value<'_>, mut add: impl FnMut(&[u8]) -> Result<(), AnchorError>)
     }
     Ok(())
 }
+
+const IDENTITY_PROVIDER: &[Row<IdentityProvider>] = &[
+    needed(
+        "issuer",
+        "\"https://ident.example\"",
+        "Its name: `iss` of its statements.",
+        keep!(|provider, value| provider.issuer, value.text()),
+    ),
+    needed(
+        "keys",
+        "[\"ident/2026.json\"]",
+        "Files with its public keys, each a JWK on P-256 with kty, crv, x and y; two while one follows the other.",
+        |provider, value| {
+            for (_, content) in value.each(|file| file.file())? {
+                let key = json::read(&content);
+                provider.keys.push(key.map_err(|_| Wrong::Impossible("a file holds no JWK on P-256"))?);
+            }
+            Ok(())
+        },
+    ),
+    needed(
+        "methods",
+        "[\"selfie_ident\"]",
+        "Ways to identify a person that are taken from it: `method` of its statements.",
+        keep!(|provider, value| provider.methods, value.each(|method| method.text())),
+    ),
+];
 
 const DATABASE: &[Row<Config>] = &[secret(
     "url",

@@ -81,6 +81,8 @@ fn refused(code: &str) -> Kind {
         "kvnr_invalid" => Kind::InputInvalid,
         "no_device" => Kind::NoDevice,
         "not_found" => Kind::NotFound,
+        "account_unknown" => Kind::AccountUnknown,
+        "reset_not_approved" | "reset_ended" => Kind::ResetNotApproved,
         "other_person" => Kind::OtherPerson,
         "other_insurer" => Kind::OtherInsurer,
         "certificate_expired" => Kind::CertificateExpired,
@@ -91,7 +93,11 @@ fn refused(code: &str) -> Kind {
         "match_code_denied" => Kind::MatchCodeDenied,
         "application_invalid" => Kind::ApplicationInvalid,
         "notice_not_optional" => Kind::NoticeNotOptional,
-        "too_many_devices" | "too_many_pending" | "too_many_registrations" | "too_many_applications" => Kind::TooMany,
+        "too_many_devices"
+        | "too_many_pending"
+        | "too_many_registrations"
+        | "too_many_applications"
+        | "too_many_card_logins" => Kind::TooMany,
         _ => Kind::ServiceRefused,
     }
 }

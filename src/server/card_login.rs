@@ -1,0 +1,159 @@
+//! Logging in with card and card PIN (`docs/protocol.md`, login with the card): it opens an account without any letter,
+//! and stands in for a forgotten password.
+//!
+//! No failure of a password delays it. The card counts wrong PINs for itself; what is counted here are logins whose card
+//! has signed, so that nobody without card and PIN uses up what the owner may do in a day.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+
+use super::Service;
+use super::account::Account;
+use super::audit::{self, Entry, STRANGER};
+use super::dpop::Proof;
+use super::http::{Body, Code, Refusal};
+use super::random;
+use super::registration::membership;
+use super::session;
+use super::states::Event;
+use super::store::Tx;
+use crate::identity::kvnr::Kvnr;
+use crate::pki;
+use crate::protocol::api::{CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
+use crate::protocol::card_login::{CardAuthentication, CardLoginChallenge, LiveChallenge};
+use crate::protocol::registration::Membership;
+use crate::protocol::session::SessionMethod;
+use crate::protocol::{Challenge, NumericDate, VERSION};
+
+/// Life of a challenge, in seconds.
+const CHALLENGE_LIFE: i64 = 180;
+/// Logins with the card in a day and account.
+const MAX_A_DAY: i64 = 10;
+const DAY: i64 = 24 * 60 * 60;
+
+/// Hands out a challenge for the session key of the proof. It is signed and nothing of it is kept: whoever asks for
+/// many of them fills nothing.
+#[utoipa::path(post, path = "/v1/login/card/challenge", security(("dpop_proof" = [])), responses(
+    (status = 200, body = ChallengeAnswer), (status = 401, body = Problem)))]
+pub(super) async fn challenge(
+    State(service): State<Arc<Service>>,
+    proof: Proof,
+) -> Result<Json<ChallengeAnswer>, Refusal> {
+    let now = service.now_unix();
+    let challenge = service.keys.sign(&CardLoginChallenge {
+        v: VERSION,
+        aud: service.settings.issuer.clone(),
+        challenge: Challenge::random(&mut random()),
+        jkt: proof.jkt(),
+        iat: now,
+        exp: now + CHALLENGE_LIFE,
+    })?;
+    Ok(Json(ChallengeAnswer { challenge }))
+}
+
+/// Opens a session for what the card signed. The challenge is used up in any case.
+#[utoipa::path(post, path = "/v1/login/card", request_body = CardLoginRequest, security(("dpop_proof" = [])), responses(
+    (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 404, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem),
+    (status = 429, body = Problem)))]
+pub(super) async fn login(
+    State(service): State<Arc<Service>>,
+    proof: Proof,
+    Body(request): Body<CardLoginRequest>,
+) -> Result<Json<TokenAnswer>, Refusal> {
+    let now = service.now_unix();
+    let (aud, key) = (&service.settings.issuer, service.keys.public());
+    let challenge = LiveChallenge::check(&request.challenge, key, aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
+    let used = challenge.challenge();
+    let client_name = session::client_name(request.client_name.clone())?;
+    let checked = check(&service, &request, challenge, now);
+
+    let mut tx = service.store.begin().await?;
+    take(&mut tx, used, now).await?;
+    let mut actor = STRANGER.to_owned();
+    let opened = match checked {
+        Ok(card) => {
+            actor = service.keys.pseudonym(&card.kvnr);
+            open(&service, &mut tx, card, used, proof, client_name, now).await
+        }
+        Err(refusal) => Err(refusal),
+    };
+    match opened {
+        Ok(answer) => {
+            tx.commit().await?;
+            Ok(Json(answer))
+        }
+        Err(refusal) if refusal.code == Code::Internal => Err(refusal), // rolled back whole
+        Err(refusal) => {
+            let (event, result) = (Event::SessionRefused, refusal.code.as_str());
+            let entry = Entry { actor: &actor, device: None, event, object: "", result, detail: None };
+            audit::append(&mut tx, entry, now).await?;
+            tx.commit().await?;
+            Err(refusal)
+        }
+    }
+}
+
+/// A card that was there with its PIN, of an insurer of this service.
+struct Card {
+    kvnr: Kvnr,
+    membership: Membership,
+    authentication: CardAuthentication,
+}
+
+/// The checks that need no database, in the order of `docs/protocol.md`. Whose account it is, the certificate says.
+fn check(
+    service: &Service,
+    request: &CardLoginRequest,
+    challenge: LiveChallenge,
+    now: NumericDate,
+) -> Result<Card, Refusal> {
+    let certificate = pki::verify(&request.auth_cert, &*service.settings.anchors, service.now())?;
+    let kvnr = certificate.holder().kvnr.clone();
+    let membership = membership(service, &certificate, &kvnr)?;
+    let aud = &service.settings.issuer;
+    let authentication = CardAuthentication::check(&certificate, &request.card_jws, challenge, aud, now)
+        .map_err(|part| Refusal::new(Code::CardStatementInvalid).with_detail(part.to_string()))?;
+    Ok(Card { kvnr, membership, authentication })
+}
+
+/// Takes the challenge, so that it is never taken again.
+async fn take(tx: &mut Tx, challenge: Challenge, now: NumericDate) -> Result<(), Refusal> {
+    let insert = "INSERT INTO card_login (challenge, used) VALUES ($1, $2) ON CONFLICT (challenge) DO NOTHING";
+    let taken = sqlx::query(insert).bind(challenge.to_string()).bind(now).execute(&mut **tx).await?;
+    if taken.rows_affected() == 1 { Ok(()) } else { Err(Code::ChallengeEnded.into()) }
+}
+
+/// Opens the session; uses the proofs up.
+async fn open(
+    service: &Service,
+    tx: &mut Tx,
+    card: Card,
+    challenge: Challenge,
+    proof: Proof,
+    client_name: Option<String>,
+    now: NumericDate,
+) -> Result<TokenAnswer, Refusal> {
+    let account = Account::by_kvnr(tx, &card.kvnr).await?.ok_or(Code::AccountUnknown)?;
+    if !card.authentication.belongs_together(&card.membership, &account.kvnr, proof.jkt()) {
+        return Err(Refusal::internal());
+    }
+    let today = "SELECT COUNT(*) FROM card_login WHERE account_id = $1 AND used > $2";
+    let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(now - DAY).fetch_one(&mut **tx).await?;
+    if today >= MAX_A_DAY {
+        return Err(Code::TooManyCardLogins.into());
+    }
+    let count = sqlx::query("UPDATE card_login SET account_id = $2 WHERE challenge = $1");
+    count.bind(challenge.to_string()).bind(account.id).execute(&mut **tx).await?;
+    account.may_enter(service, tx).await?;
+    session::open(service, tx, &account, SessionMethod::Card, proof, client_name, now).await
+}
+
+/// Forgets challenges that cannot be used any more, and logins that are not counted any more.
+pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
+    let delete = sqlx::query("DELETE FROM card_login WHERE used <= $1").bind(service.now_unix() - DAY);
+    delete.execute(service.store.pool()).await?;
+    Ok(())
+}
