@@ -178,6 +178,7 @@ impl Service {
 /// again at the next round.
 async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
     while tokio::time::timeout(SWEEP, stops.changed()).await.is_err() {
+        reset::do_what_was_asked(&service).await;
         application::do_what_is_due(&service).await;
         for (what, done) in [
             ("expired sessions were not forgotten", session::forget_expired(&service).await),

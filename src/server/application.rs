@@ -14,7 +14,7 @@ use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::{Service, letter, random, reset};
+use super::{Service, letter, random};
 use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
 use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, Contact, OldNew};
 use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
@@ -160,7 +160,12 @@ pub(super) async fn put_up(
         detail: Some(document.sha256().to_string()),
     };
     audit::append(tx, entry, now).await?;
-    notice::queue(service, tx, new.account.id, Kind::ApprovalWaiting, now).await?;
+    // Whoever asks for a new password may have the old one: this notice is none that can be switched off.
+    let told = match kind {
+        ApplicationType::PasswordReset => Kind::PasswordResetWaiting,
+        _ => Kind::ApprovalWaiting,
+    };
+    notice::queue(service, tx, new.account.id, told, now).await?;
     Ok((application_id, approval_id))
 }
 
@@ -230,7 +235,6 @@ pub(super) async fn find(
 /// Ends what has ended and executes what is due. Requests call it too, so that nobody is shown yesterday's state. Each
 /// row has a transaction of its own: one that fails is logged, tried again at the next round, and stands in nobody's way.
 pub(super) async fn do_what_is_due(service: &Service) {
-    reset::do_what_was_asked(service).await;
     let now = service.now_unix();
     let due = "SELECT application_id FROM application WHERE (state = $1 AND expires_at <= $3) \
                OR (state = $2 AND execute_at <= $3) ORDER BY execute_at, application_id";

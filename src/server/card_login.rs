@@ -17,7 +17,7 @@ use super::http::{Body, Code, Refusal};
 use super::random;
 use super::registration::membership;
 use super::session;
-use super::states::Event;
+use super::states::{Event, States as _};
 use super::store::Tx;
 use crate::identity::kvnr::Kvnr;
 use crate::pki;
@@ -136,7 +136,7 @@ async fn open(
     client_name: Option<String>,
     now: NumericDate,
 ) -> Result<TokenAnswer, Refusal> {
-    let account = Account::by_kvnr(tx, &card.kvnr).await?.ok_or(Code::AccountUnknown)?;
+    let mut account = Account::by_kvnr(tx, &card.kvnr).await?.ok_or(Code::AccountUnknown)?;
     if !card.authentication.belongs_together(&card.membership, &account.kvnr, proof.jkt()) {
         return Err(Refusal::internal());
     }
@@ -148,6 +148,11 @@ async fn open(
     let count = sqlx::query("UPDATE card_login SET account_id = $2 WHERE challenge = $1");
     count.bind(challenge.to_string()).bind(account.id).execute(&mut **tx).await?;
     account.may_enter(service, tx).await?;
+    // Card and PIN open the account, whether a password follows or not.
+    if account.state.after(Event::AccountOpenedByCard).is_some() {
+        let person = service.keys.pseudonym(&account.kvnr);
+        account.move_by(service, tx, Event::AccountOpenedByCard, &person).await?;
+    }
     session::open(service, tx, &account, SessionMethod::Card, proof, client_name, now).await
 }
 

@@ -15,7 +15,7 @@ use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::states::{AccountState, Event, LetterState, States as _, transition};
-use super::{Service, random};
+use super::{Service, notice, random};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
 
@@ -159,6 +159,7 @@ pub(super) async fn order(
     }
     if !is_waiting {
         insert(connection, account.id, Kind::InitialPassword, by.as_str(), None, now).await?;
+        notice::queue(service, connection, account.id, notice::Kind::LetterOrdered, now).await?;
     }
     Ok(Ordered::Yes)
 }

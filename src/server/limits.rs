@@ -122,6 +122,20 @@ impl CountedTry {
     }
 }
 
+/// Counts what somebody who is nobody yet asks for, by where it comes from alone.
+///
+/// # Errors
+/// [`Code::TooManyLogins`] with the time to wait.
+pub(super) async fn count_source(service: &Service, source: IpAddr) -> Result<(), Refusal> {
+    let now = service.now_unix();
+    let source = service.keys.pseudonym_of(&network(source).to_string());
+    let mut tx = service.store.begin().await?;
+    check_source(service, &mut tx, &source, now).await?;
+    let insert = sqlx::query("INSERT INTO login_try (try_id, source, at) VALUES ($1, $2, $3)");
+    insert.bind(new_id()).bind(&source).bind(now).execute(&mut *tx).await?;
+    Ok(tx.commit().await?)
+}
+
 async fn check_source(
     service: &Service,
     connection: &mut AnyConnection,

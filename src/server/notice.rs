@@ -64,6 +64,10 @@ kinds! {
     DeviceRevoked = "device_revoked", Never;
     /// An application waits for its approval.
     ApprovalWaiting = "approval_waiting", Never;
+    /// Somebody has forgotten the password, and asks the devices of the account for a new one.
+    PasswordResetWaiting = "password_reset_waiting", Never;
+    /// Card and PIN have opened the account.
+    AccountOpenedByCard = "account_opened_by_card", Instead;
     /// An application was denied because the match code was wrong too often.
     MatchCodeDenied = "match_code_denied", Never;
     /// A new address is in force. The letter goes to the old one.
@@ -96,7 +100,7 @@ impl Kind {
         Some(match event {
             Event::PasswordSet => Self::PasswordChanged,
             Event::PasswordStolen => Self::PasswordVoided,
-            Event::LetterOrdered => Self::LetterOrdered,
+            Event::AccountOpenedByCard => Self::AccountOpenedByCard,
             Event::AccountSuspended => Self::AccountSuspended,
             Event::AccountResumed => Self::AccountResumed,
             Event::AccountClosed => Self::AccountClosed,

@@ -1,24 +1,27 @@
 //! A forgotten password (`docs/protocol.md`, forgotten password): by an approval on a registered device, or by a letter.
 //!
 //! Whoever asks is nobody yet, so a request does the same for everybody: one row is written. What becomes of it is done
-//! afterwards, by the same loop that executes applications; no answer and no time tells whether there is such an account.
+//! afterwards, by the loop that executes applications and within no request; no answer and no time tells whether there is
+//! such an account.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use sqlx::AnyConnection;
 
 use super::account::Account;
-use super::application::{self, New, do_what_is_due};
+use super::application::{self, New};
 use super::audit::{self, Entry, STRANGER};
 use super::dpop::Proof;
 use super::http::{Body, Code, Refusal};
 use super::letter::{self, Ordered, Requester};
 use super::session;
+use super::source::Source;
 use super::states::{AccountState, ApplicationState, DeviceState, Event, ResetState, States as _, transition};
 use super::store::Tx;
-use super::{Service, random};
+use super::{Service, limits, random};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::api::{Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
@@ -40,14 +43,18 @@ const ROUND: i64 = 100;
 
 /// Asks for a new password without the old one. Everybody gets this answer, after this work.
 #[utoipa::path(post, path = "/v1/password/reset", request_body = ResetRequest, security(("dpop_proof" = [])), responses(
-    (status = 202, body = ResetAnswer), (status = 401, body = Problem), (status = 422, body = Problem)))]
+    (status = 202, body = ResetAnswer), (status = 401, body = Problem), (status = 422, body = Problem),
+    (status = 429, body = Problem)))]
 pub(super) async fn request(
     State(service): State<Arc<Service>>,
+    Source(source): Source,
     proof: Proof,
     Body(request): Body<ResetRequest>,
 ) -> Result<(StatusCode, Json<ResetAnswer>), Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
     let now = service.now_unix();
+    // Whose account it is plays no part in it.
+    limits::count_source(&service, source).await?;
     let reset_id = ResetId::random(&mut random());
     let match_code = MatchCode::random(&mut random());
     let insert = "INSERT INTO password_reset (reset_id, kvnr, way, jkt, state, match_code, created) \
@@ -203,7 +210,6 @@ pub(super) async fn confirm(
     Body(request): Body<ResetConfirmation>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let client_name = session::client_name(request.client_name)?;
-    do_what_is_due(&service).await;
     let now = service.now_unix();
     let id = request.reset_id.to_string();
     let mut tx = service.store.begin().await?;
@@ -213,8 +219,10 @@ pub(super) async fn confirm(
     let row =
         row.filter(|row| row.jkt == proof.jkt().to_string() && now < row.created + LIFE).ok_or(Code::ResetEnded)?;
     let state = ResetState::parse(&row.state)?;
-    if state == ResetState::Taken {
-        return Err(Code::ResetEnded.into());
+    match state {
+        ResetState::Taken => return Err(Code::ResetEnded.into()),
+        ResetState::Void => return Err(Code::ResetNotApproved.into()), // as for an account that is none
+        ResetState::Requested | ResetState::Answered => {}
     }
     let account_id = row.account_id.ok_or(Code::ResetNotApproved)?;
     if row.application_state.as_deref() != Some(ApplicationState::Executed.as_str()) {
@@ -231,6 +239,15 @@ pub(super) async fn confirm(
     let answer = session::open(&service, &mut tx, &account, SessionMethod::Reset, proof, client_name, now).await?;
     tx.commit().await?;
     Ok(Json(answer))
+}
+
+/// What was asked for this account before, and whatever was approved of it, opens nothing any more: there is another
+/// password, or the owner has called.
+pub(super) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
+    let update = "UPDATE password_reset SET state = $2 WHERE kvnr = $1 AND state IN ($3, $4)";
+    let update = sqlx::query(update).bind(account.kvnr.as_str()).bind(ResetState::Void.as_str());
+    let update = update.bind(ResetState::Requested.as_str()).bind(ResetState::Answered.as_str());
+    update.execute(connection).await.map(drop)
 }
 
 /// Forgets requests that are over and not counted any more.

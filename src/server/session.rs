@@ -261,8 +261,9 @@ pub(super) async fn open(
     audit::append(tx, entry, now).await?;
     if client == "new_client" {
         // The first one of all is no news.
-        let clients = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM known_client WHERE account_id = $1");
-        if clients.bind(account.id).fetch_one(&mut **tx).await? > 1 {
+        let others = "SELECT COUNT(*) FROM known_client WHERE account_id = $1 AND jkt <> $2";
+        let others = sqlx::query_scalar::<_, i64>(others).bind(account.id).bind(&jkt);
+        if others.fetch_one(&mut **tx).await? > 0 {
             notice::queue(service, tx, account.id, Kind::LoginFromNewClient, now).await?;
         }
     }

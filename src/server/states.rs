@@ -103,6 +103,7 @@ names! {
         NotificationsSet = "notifications.set",
         NoticeFailed = "notice.failed",
         PasswordResetAsked = "password.reset_asked",
+        PasswordResetVoided = "password.reset_voided",
         PasswordResetTaken = "password.reset_taken",
     }
 }
@@ -194,6 +195,8 @@ names! {
         Requested = "requested",
         Answered = "answered",
         Taken = "taken",
+        /// The password was set or reported stolen meanwhile, or an operator has stepped in.
+        Void = "void",
     }
 }
 
@@ -231,6 +234,7 @@ impl States for AccountState {
         row(Self::ResetPending, Event::AccountIdentified, Self::ResetPending),
         row(Self::ResetPending, Event::PasswordSet, Self::Active),
         // Stolen: a letter that nobody used yet, or the password.
+        row(Self::Registered, Event::PasswordStolen, Self::Registered),
         row(Self::LetterOrdered, Event::PasswordStolen, Self::Registered),
         row(Self::InitialLogin, Event::PasswordStolen, Self::Registered),
         row(Self::IdentPending, Event::PasswordStolen, Self::Registered),
@@ -241,6 +245,11 @@ impl States for AccountState {
         // The operator, or the person by telephone.
         row(Self::Active, Event::AccountSuspended, Self::Suspended),
         row(Self::ResetPending, Event::AccountSuspended, Self::Suspended),
+        row(Self::Registered, Event::AccountSuspended, Self::Suspended),
+        row(Self::LetterOrdered, Event::AccountSuspended, Self::Suspended),
+        row(Self::InitialLogin, Event::AccountSuspended, Self::Suspended),
+        row(Self::IdentPending, Event::AccountSuspended, Self::Suspended),
+        // Without a password there is still the way in by letter, card or identity provider.
         row(Self::Suspended, Event::AccountResumed, Self::Active),
         // The end of membership.
         row(Self::Registered, Event::AccountClosed, Self::Closed),
@@ -328,6 +337,8 @@ impl States for ResetState {
     const TABLE: &'static [Transition<Self>] = &[
         row(Self::Requested, Event::PasswordResetAsked, Self::Answered),
         row(Self::Answered, Event::PasswordResetTaken, Self::Taken),
+        row(Self::Requested, Event::PasswordResetVoided, Self::Void),
+        row(Self::Answered, Event::PasswordResetVoided, Self::Void),
     ];
     const UPDATE: &'static str = "UPDATE password_reset SET state = $3 WHERE reset_id = $1 AND state = $2";
 

@@ -15,8 +15,13 @@ fn confirm(stranger: &Stranger, asked: &ResetAnswer) -> Result<TokenAnswer, Serv
 
 /// The owner approves what waits, with this code.
 fn approve(device: &Computer, code: &MatchCode) -> Result<(), ApproveError> {
-    let approvals: ApprovalsAnswer = device.here.service.get("/v1/approvals").unwrap();
-    let waiting = approvals.approvals.iter().find(|approval| approval.state == "pending").unwrap();
+    let waiting = loop {
+        let approvals: ApprovalsAnswer = device.here.service.get("/v1/approvals").unwrap();
+        match approvals.approvals.into_iter().find(|approval| approval.state == "pending") {
+            Some(waiting) => break waiting,
+            None => std::thread::sleep(std::time::Duration::from_millis(50)), // it is put up within no request
+        }
+    };
     let mut script = Script::with_code(code);
     device.with(&mut script, |around| decide(&device.here, waiting.approval_id, Verdict::Approve, around)).map(drop)
 }
@@ -134,4 +139,31 @@ fn a_device_of_too_low_a_level_cannot_approve_a_new_password() {
     let Err(ApproveError::Service(error)) = refused else { panic!("{refused:?}") };
     assert!(error.is_refused_with("level_too_low"));
     assert_eq!(refusal(confirm(&owner, &asked)), code("reset_not_approved"));
+}
+
+#[test]
+fn what_was_approved_opens_nothing_once_the_owner_has_called_or_chosen_a_password_herself() {
+    let world = World::new();
+    let device = world.registered(ERIKA);
+    let phisher = world.stranger();
+    for owner_acts in [&(|| world.report_stolen(ERIKA).unwrap()) as &dyn Fn(), &|| {
+        world.suspend(ERIKA).unwrap();
+        world.resume(ERIKA).unwrap();
+    }] {
+        let asked = ask(&phisher, ERIKA, "device").unwrap();
+        approve(&device, asked.match_code.as_ref().unwrap()).unwrap();
+        owner_acts();
+        assert_eq!(refusal(confirm(&phisher, &asked)), code("reset_not_approved"));
+        world.sql("UPDATE session SET state = 'open'").unwrap(); // the device of the story goes on
+    }
+}
+
+#[test]
+fn who_asks_for_many_people_waits() {
+    let world = World::new();
+    let stranger = world.stranger();
+    for _ in 0..30 {
+        ask(&stranger, MAX, "letter").unwrap();
+    }
+    assert_eq!(refusal(ask(&stranger, ERIKA, "device")), code("too_many_logins"));
 }

@@ -163,3 +163,18 @@ fn the_password_of_a_closed_account_can_be_reported_stolen() {
     world.report_stolen(ERIKA).unwrap();
     assert_eq!(world.count("SELECT COUNT(*) FROM password"), 0);
 }
+
+#[test]
+fn an_account_without_password_can_be_suspended_and_opened_again() {
+    let world = World::new();
+    assert_eq!(world.import_report(&register_of(&[ERIKA])).imported, 1);
+    world.suspend(ERIKA).unwrap();
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::NotNow)));
+    world.resume(ERIKA).unwrap();
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
+    let (_, passwords) = world.create_letters();
+    let computer = world.log_in(ERIKA, &passwords[0].1);
+    let request = kartenbund::protocol::api::PasswordRequest { old: None, new: typed("regen bogen und drei Äpfel") };
+    computer.here.service.submit(Method::PUT, "/v1/password", &request).unwrap();
+    assert_eq!(world.state_of(ERIKA), "active");
+}

@@ -229,3 +229,14 @@ fn a_service_with_another_key_gets_no_signature() {
     assert!(matches!(answer, Err(CardLoginError::Login(LoginError::Service(ServiceError::KeyChanged)))));
     assert_eq!(watched.verifies(), 0);
 }
+
+#[test]
+fn an_account_that_the_card_has_opened_can_be_suspended() {
+    let world = World::new();
+    world.import_report(&register_of(&[ERIKA]));
+    log_in(&world, &mut card(ERIKA), &mut Script::default()).unwrap();
+    assert_eq!(world.state_of(ERIKA), "active");
+    world.suspend(ERIKA).unwrap();
+    let answer = log_in(&world, &mut card(ERIKA), &mut Script::default());
+    assert_eq!(refused(answer).0, "account_suspended");
+}

@@ -472,3 +472,11 @@ fn without_protection_only_this_computer_is_spoken_with() {
     }
     assert!(!opens_with(Smtp::new("localhost", "no address")));
 }
+
+#[test]
+fn a_letter_that_somebody_orders_for_an_account_in_use_is_told() {
+    let world = World::new();
+    let _computer = reachable(&world, EMAIL);
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
+    assert_eq!(world.count("SELECT COUNT(*) FROM notice WHERE kind = 'letter_ordered'"), 1);
+}

@@ -29,11 +29,21 @@ impl<'a> Forgetful<'a> {
     }
 
     fn ask(&self, person: &str) -> Asked {
-        self.with(|around| reset::ask_device(&self.home, &self.world.remote(), kvnr(person), around)).unwrap()
+        let asked =
+            self.with(|around| reset::ask_device(&self.home, &self.world.remote(), kvnr(person), around)).unwrap();
+        self.wait_until_answered();
+        asked
     }
 
     fn order_letter(&self, person: &str) {
         self.with(|around| reset::order_letter(&self.home, &self.world.remote(), kvnr(person), around)).unwrap();
+        self.wait_until_answered();
+    }
+
+    /// What is asked for is done within no request.
+    fn wait_until_answered(&self) {
+        let requested = "SELECT COUNT(*) FROM password_reset WHERE state = 'requested'";
+        self.world.wait_until("the request is answered", || self.world.count(requested) == 0);
     }
 
     /// Waits for the approval, during which `meanwhile` happens, once; otherwise time passes.

@@ -41,6 +41,7 @@ pub(in crate::server) async fn set(
         }
     }
     let mut tx = service.store.begin().await?;
+    session.still_open(&service, &mut tx).await?;
     let update = "UPDATE account SET language = $2, notices_off = $3 WHERE account_id = $1";
     let update = sqlx::query(update).bind(session.account.id).bind(wish.language.as_str());
     update.bind(off.join(" ")).execute(&mut *tx).await?;

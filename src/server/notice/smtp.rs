@@ -127,10 +127,18 @@ impl Line {
 /// What the server said of this e-mail.
 fn refusal(error: lettre::transport::smtp::Error) -> SendError {
     match error.status() {
-        Some(code) if error.is_permanent() => SendError::Refused(format!("smtp_{code}")),
+        Some(code) if error.is_permanent() && is_about_recipient(u16::from(code), &error.to_string()) => {
+            SendError::Refused(format!("smtp_{code}"))
+        }
         Some(code) => SendError::Later(format!("smtp_{code}")),
         None => line(error),
     }
+}
+
+/// Whether a permanent refusal is about this recipient. One about the sender, such as of a relay that does not know this
+/// service (RFC 3463, 5.7), holds for every notice, and an operator mends it: nothing is given up for it at once.
+fn is_about_recipient(code: u16, words: &str) -> bool {
+    !matches!(code, 530 | 534 | 535 | 538 | 554) && !words.contains("5.7.")
 }
 
 fn line(error: lettre::transport::smtp::Error) -> SendError {
@@ -142,4 +150,20 @@ fn line(error: lettre::transport::smtp::Error) -> SendError {
         None => "connection".to_owned(),
     };
     SendError::Line(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_of_this_service_is_none_of_the_recipient() {
+        for (code, words) in [(550, "5.1.1 no such user"), (550, "unknown user"), (552, "5.2.2 mailbox full")] {
+            assert!(is_about_recipient(code, words), "{code} {words}");
+        }
+        for (code, words) in [(554, "5.7.1 relay access denied"), (550, "5.7.1 relaying denied"), (530, "5.5.1 log in")]
+        {
+            assert!(!is_about_recipient(code, words), "{code} {words}");
+        }
+    }
 }

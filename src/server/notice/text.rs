@@ -78,6 +78,17 @@ fn german(kind: Kind) -> (&'static str, &'static str, &'static str) {
              Ihrem Gerät ansehen, freigeben oder ablehnen.",
             "Haben Sie den Antrag nicht gestellt? Dann lehnen Sie ihn ab.",
         ),
+        Kind::PasswordResetWaiting => (
+            "Ein neues Passwort wartet auf Ihre Freigabe",
+            "Für Ihr Konto wurde ein neues Passwort verlangt. Es kann erst gewählt werden, wenn Sie es auf Ihrem Gerät \
+             freigeben. Niemand von uns bittet Sie darum.",
+            "Haben Sie das nicht verlangt? Dann lehnen Sie es ab.",
+        ),
+        Kind::AccountOpenedByCard => (
+            "Konto mit der Gesundheitskarte eröffnet",
+            "Ihr Konto wurde mit Ihrer Gesundheitskarte und der Karten-PIN eröffnet.",
+            NOT_YOU,
+        ),
         Kind::MatchCodeDenied => (
             "Antrag abgelehnt",
             "Ein Antrag in Ihrem Konto wurde abgelehnt, weil der Vergleichscode zu oft falsch war.",
@@ -164,6 +175,17 @@ fn english(kind: Kind) -> (&'static str, &'static str, &'static str) {
             "An application was submitted in your account that is executed only if you approve it. You can look at it, \
              approve it or deny it on your device.",
             "Did you not submit the application? Then deny it.",
+        ),
+        Kind::PasswordResetWaiting => (
+            "A new password waits for your approval",
+            "Somebody asked for a new password for your account. It can only be chosen once you approve it on your device. \
+             None of us will ever ask you to do so.",
+            "Did you not ask for it? Then deny it.",
+        ),
+        Kind::AccountOpenedByCard => (
+            "Account opened with the health card",
+            "Your account was opened with your health card and the card PIN.",
+            NOT_YOU,
         ),
         Kind::MatchCodeDenied => (
             "Application denied",

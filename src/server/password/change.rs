@@ -16,7 +16,7 @@ use crate::server::http::{Body, Code, Refusal};
 use crate::server::limits::{self, CountedTry, Try};
 use crate::server::session::{self, Session, SetupSession};
 use crate::server::source::Source;
-use crate::server::states::{Event, States as _};
+use crate::server::states::Event;
 
 /// How long whoever lost the answer may ask for the same again, in seconds.
 const LOST_ANSWER: i64 = 15 * 60;
@@ -62,11 +62,7 @@ pub(in crate::server) async fn set(
         return Err(Code::OldPasswordWrong.into());
     }
     let person = service.keys.pseudonym(&account.kvnr);
-    let event = match session.method {
-        SessionMethod::Card if account.state.after(Event::AccountOpenedByCard).is_some() => Event::AccountOpenedByCard,
-        _ => Event::PasswordSet,
-    };
-    if !account.move_by(&service, &mut tx, event, &person).await? {
+    if !account.move_by(&service, &mut tx, Event::PasswordSet, &person).await? {
         return Err(Code::AccountState.into());
     }
     hashed.keep(&mut tx, account.id, now).await?;

@@ -8,10 +8,10 @@ use crate::identity::kvnr::Kvnr;
 use crate::jose::{Thumbprint, base64url};
 use crate::protocol::NumericDate;
 use crate::secret::SecretText;
-use crate::server::Service;
 use crate::server::account::Account;
 use crate::server::http::{Code, Refusal};
 use crate::server::keys::RotatingKey;
+use crate::server::{Service, reset};
 
 /// Letters and digits that nobody mistakes for one another, and sixteen marks.
 const ALPHABET: &[u8; 70] = b"ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrstuvwxyz2346789,.:=()+-_[]#!?%&";
@@ -104,10 +104,11 @@ impl Letter {
     }
 }
 
-/// No initial password of the account holds any more.
+/// No initial password of the account holds any more, and no new password that was asked for without the old one.
 pub(in crate::server) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
     let delete = sqlx::query("DELETE FROM initial_password WHERE account_id = $1");
-    delete.bind(account.id).execute(connection).await.map(drop)
+    delete.bind(account.id).execute(&mut *connection).await?;
+    reset::void(connection, account).await
 }
 
 /// What is kept of an initial password: base64url of HMAC-SHA-256 over the account it is for and itself. Blanks are

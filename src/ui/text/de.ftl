@@ -834,6 +834,8 @@ notices-kind = { $kind ->
         [device_added_without_pin] Neues Gerät, ohne Karten-PIN
         [device_revoked] Gerät entfernt
         [approval_waiting] Ein Antrag wartet auf Freigabe
+        [password_reset_waiting] Ein neues Passwort wartet auf Freigabe
+        [account_opened_by_card] Konto mit der Gesundheitskarte eröffnet
         [match_code_denied] Antrag abgelehnt, weil der Vergleichscode falsch war
         [address_changed] Anschrift geändert
         [bank_change_queued] Neue Bankverbindung freigegeben

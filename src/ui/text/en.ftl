@@ -834,6 +834,8 @@ notices-kind = { $kind ->
         [device_added_without_pin] New device, without card PIN
         [device_revoked] Device removed
         [approval_waiting] An application waits for approval
+        [password_reset_waiting] A new password waits for approval
+        [account_opened_by_card] Account opened with the health card
         [match_code_denied] Application denied because the match code was wrong
         [address_changed] Address changed
         [bank_change_queued] New bank account approved
