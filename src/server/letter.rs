@@ -93,7 +93,6 @@ pub enum Ordered {
 
 impl Ordered {
     /// The audit's result.
-    #[allow(dead_code, reason = "of who has forgotten a password")]
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "ok",

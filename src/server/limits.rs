@@ -157,7 +157,10 @@ async fn check_source(
 
 /// Seconds until the next try after so many failures: 0, 0, 1, 2, 4 … 900.
 fn delay(failures: i64) -> i64 {
-    let Ok(doublings) = u32::try_from(failures - FREE_FAILURES - 1) else { return 0 };
+    if failures <= FREE_FAILURES {
+        return 0;
+    }
+    let doublings = u32::try_from(failures - FREE_FAILURES - 1).unwrap_or(u32::MAX);
     2_i64.checked_pow(doublings).map_or(LONGEST_DELAY, |delay| delay.min(LONGEST_DELAY))
 }
 

@@ -202,8 +202,8 @@ struct Waiting {
 
 /// Opens the setup session of a request that was approved, for the session key that asked, once.
 #[utoipa::path(post, path = "/v1/password/reset/confirm", request_body = ResetConfirmation, security(("dpop_proof" = [])), responses(
-    (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 409, body = Problem),
-    (status = 410, body = Problem)))]
+    (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn confirm(
     State(service): State<Arc<Service>>,
     proof: Proof,

@@ -9,19 +9,22 @@ fn ask(stranger: &Stranger, person: &str, way: &str) -> Result<ResetAnswer, Serv
     stranger.ask("/v1/password/reset", &json!({"kvnr": person, "way": way}))
 }
 
+/// The same, until it was put up for approval, which happens within no request.
+fn ask_device(world: &World, stranger: &Stranger) -> ResetAnswer {
+    let asked = ask(stranger, ERIKA, "device").unwrap();
+    let requested = "SELECT COUNT(*) FROM password_reset WHERE state = 'requested'";
+    world.wait_until("the request is answered", || world.count(requested) == 0);
+    asked
+}
+
 fn confirm(stranger: &Stranger, asked: &ResetAnswer) -> Result<TokenAnswer, ServiceError> {
     stranger.ask("/v1/password/reset/confirm", &json!({"reset_id": asked.reset_id}))
 }
 
 /// The owner approves what waits, with this code.
 fn approve(device: &Computer, code: &MatchCode) -> Result<(), ApproveError> {
-    let waiting = loop {
-        let approvals: ApprovalsAnswer = device.here.service.get("/v1/approvals").unwrap();
-        match approvals.approvals.into_iter().find(|approval| approval.state == "pending") {
-            Some(waiting) => break waiting,
-            None => std::thread::sleep(std::time::Duration::from_millis(50)), // it is put up within no request
-        }
-    };
+    let approvals: ApprovalsAnswer = device.here.service.get("/v1/approvals").unwrap();
+    let waiting = approvals.approvals.iter().find(|approval| approval.state == "pending").unwrap();
     let mut script = Script::with_code(code);
     device.with(&mut script, |around| decide(&device.here, waiting.approval_id, Verdict::Approve, around)).map(drop)
 }
@@ -62,14 +65,14 @@ fn what_was_approved_is_for_the_session_key_that_asked_once_and_for_a_while() {
     let world = World::new();
     let device = world.registered(ERIKA);
     let (owner, thief) = (world.stranger(), world.stranger());
-    let asked = ask(&owner, ERIKA, "device").unwrap();
+    let asked = ask_device(&world, &owner);
     assert_eq!(refusal(confirm(&owner, &asked)), code("reset_not_approved"), "nobody has approved it");
     approve(&device, asked.match_code.as_ref().unwrap()).unwrap();
     assert_eq!(refusal(confirm(&thief, &asked)), code("reset_ended"), "with another key");
     confirm(&owner, &asked).unwrap();
     assert_eq!(refusal(confirm(&owner, &asked)), code("reset_ended"), "a second time");
 
-    let late = ask(&owner, ERIKA, "device").unwrap();
+    let late = ask_device(&world, &owner);
     approve(&device, late.match_code.as_ref().unwrap()).unwrap();
     world.clock.advance(30 * 60);
     assert_eq!(refusal(confirm(&owner, &late)), code("reset_ended"), "too late");
@@ -80,12 +83,12 @@ fn an_approval_opens_the_request_it_was_made_for_and_no_other() {
     let world = World::new();
     let device = world.registered(ERIKA);
     let (thief, owner) = (world.stranger(), world.stranger());
-    let thiefs = ask(&thief, ERIKA, "device").unwrap();
+    let thiefs = ask_device(&world, &thief);
     let thiefs_code = thiefs.match_code.clone().unwrap();
     // She sees one approval and types the code of hers: it is not the one of this approval.
-    let mut owners = ask(&owner, ERIKA, "device").unwrap();
+    let mut owners = ask_device(&world, &owner);
     while owners.match_code.as_ref() == Some(&thiefs_code) {
-        owners = ask(&owner, ERIKA, "device").unwrap();
+        owners = ask_device(&world, &owner);
     }
     let approvals: ApprovalsAnswer = device.here.service.get("/v1/approvals").unwrap();
     let of_thief = world.column(format!(
@@ -112,7 +115,7 @@ fn a_setup_session_does_nothing_but_choose_a_password() {
     let world = World::new();
     let device = world.registered(ERIKA);
     let owner = world.stranger();
-    let asked = ask(&owner, ERIKA, "device").unwrap();
+    let asked = ask_device(&world, &owner);
     approve(&device, asked.match_code.as_ref().unwrap()).unwrap();
     let tokens = confirm(&owner, &asked).unwrap();
     assert!(tokens.must_change_password && tokens.refresh_token.is_none());
@@ -132,7 +135,7 @@ fn a_device_of_too_low_a_level_cannot_approve_a_new_password() {
     let world = World::new();
     let device = world.registered(ERIKA);
     let owner = world.stranger();
-    let asked = ask(&owner, ERIKA, "device").unwrap();
+    let asked = ask_device(&world, &owner);
     let _: ApprovalsAnswer = device.here.service.get("/v1/approvals").unwrap();
     world.sql("UPDATE device SET binding_level = 'B2'").unwrap();
     let refused = approve(&device, asked.match_code.as_ref().unwrap());
@@ -150,7 +153,7 @@ fn what_was_approved_opens_nothing_once_the_owner_has_called_or_chosen_a_passwor
         world.suspend(ERIKA).unwrap();
         world.resume(ERIKA).unwrap();
     }] {
-        let asked = ask(&phisher, ERIKA, "device").unwrap();
+        let asked = ask_device(&world, &phisher);
         approve(&device, asked.match_code.as_ref().unwrap()).unwrap();
         owner_acts();
         assert_eq!(refusal(confirm(&phisher, &asked)), code("reset_not_approved"));
