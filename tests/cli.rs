@@ -708,7 +708,7 @@ fn the_whole_story_with_both_programs() {
     })));
     for kind in ["device_added", "weather"] {
         let needed = plain(&["notices", "settings", "--off", kind]);
-        assert_eq!(error_code(&needed), ("notice_not_optional".to_owned(), 73), "{kind}");
+        assert_eq!(error_code(&needed), ("notice_not_optional".to_owned(), 90), "{kind}");
     }
     assert_eq!(error_code(&plain(&["notices", "settings"])).0, "usage");
     assert!(plain(&["notices", "settings", "--on", "approval_waiting"]).status.success());
