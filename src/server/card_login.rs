@@ -9,16 +9,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use super::Service;
 use super::account::Account;
-use super::audit::{self, Entry, STRANGER};
+use super::audit::STRANGER;
 use super::dpop::Proof;
 use super::http::{Body, Code, Refusal};
-use super::random;
 use super::registration::membership;
-use super::session;
+use super::source::Source;
 use super::states::{Event, States as _};
 use super::store::Tx;
+use super::{Service, limits, random, session};
 use crate::identity::kvnr::Kvnr;
 use crate::pki;
 use crate::protocol::api::{CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
@@ -60,6 +59,7 @@ pub(super) async fn challenge(
     (status = 429, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
+    Source(source): Source,
     proof: Proof,
     Body(request): Body<CardLoginRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
@@ -78,22 +78,13 @@ pub(super) async fn login(
             actor = service.keys.pseudonym(&card.kvnr);
             open(&service, &mut tx, card, used, proof, client_name, now).await
         }
-        Err(refusal) => Err(refusal),
-    };
-    match opened {
-        Ok(answer) => {
-            tx.commit().await?;
-            Ok(Json(answer))
-        }
-        Err(refusal) if refusal.code == Code::Internal => Err(refusal), // rolled back whole
         Err(refusal) => {
-            let (event, result) = (Event::SessionRefused, refusal.code.as_str());
-            let entry = Entry { actor: &actor, device: None, event, object: "", result, detail: None };
-            audit::append(&mut tx, entry, now).await?;
-            tx.commit().await?;
+            // No card has signed: whoever sends this could go on for ever, and each time is kept in the audit.
+            limits::count_source(&service, &mut tx, source, now).await?;
             Err(refusal)
         }
-    }
+    };
+    session::conclude(&service, tx, SessionMethod::Card, opened, &actor, now).await
 }
 
 /// A card that was there with its PIN, of an insurer of this service.

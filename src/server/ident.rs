@@ -7,7 +7,6 @@ use axum::extract::State;
 
 use super::Service;
 use super::account::Account;
-use super::audit::{self, Entry};
 use super::dpop::Proof;
 use super::http::{Body, Code, Refusal};
 use super::session;
@@ -36,20 +35,8 @@ pub(super) async fn take(
     let actor = service.keys.pseudonym(&statement.statement().kvnr);
     let mut tx = service.store.begin().await?;
     use_up(&mut tx, &statement).await?;
-    match open(&service, &mut tx, &statement, proof, client_name, now).await {
-        Ok(answer) => {
-            tx.commit().await?;
-            Ok(Json(answer))
-        }
-        Err(refusal) if refusal.code == Code::Internal => Err(refusal), // rolled back whole
-        Err(refusal) => {
-            let (event, result) = (Event::SessionRefused, refusal.code.as_str());
-            let entry = Entry { actor: &actor, device: None, event, object: "", result, detail: None };
-            audit::append(&mut tx, entry, now).await?;
-            tx.commit().await?;
-            Err(refusal)
-        }
-    }
+    let opened = open(&service, &mut tx, &statement, proof, client_name, now).await;
+    session::conclude(&service, tx, SessionMethod::IdentityProvider, opened, &actor, now).await
 }
 
 fn invalid(detail: impl Into<String>) -> Refusal {

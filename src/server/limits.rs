@@ -126,14 +126,17 @@ impl CountedTry {
 ///
 /// # Errors
 /// [`Code::TooManyLogins`] with the time to wait.
-pub(super) async fn count_source(service: &Service, source: IpAddr) -> Result<(), Refusal> {
-    let now = service.now_unix();
+pub(super) async fn count_source(
+    service: &Service,
+    connection: &mut AnyConnection,
+    source: IpAddr,
+    now: NumericDate,
+) -> Result<(), Refusal> {
     let source = service.keys.pseudonym_of(&network(source).to_string());
-    let mut tx = service.store.begin().await?;
-    check_source(service, &mut tx, &source, now).await?;
+    check_source(service, connection, &source, now).await?;
     let insert = sqlx::query("INSERT INTO login_try (try_id, source, at) VALUES ($1, $2, $3)");
-    insert.bind(new_id()).bind(&source).bind(now).execute(&mut *tx).await?;
-    Ok(tx.commit().await?)
+    insert.bind(new_id()).bind(&source).bind(now).execute(connection).await?;
+    Ok(())
 }
 
 async fn check_source(

@@ -79,31 +79,23 @@ pub(super) async fn login(
     };
     let now = service.now_unix();
     let mut tx = service.store.begin().await?;
-    match grant(&service, &mut tx, right, proof.jkt(), now).await {
+    let (method, granted) = match grant(&service, &mut tx, right, proof.jkt(), now).await {
         Ok((account, method)) => {
             if let Some(counted) = counted {
                 counted.forgive(&mut tx).await?;
             }
-            let tokens = session::open(&service, &mut tx, &account, method, proof, client_name, now).await?;
-            tx.commit().await?;
-            service.metrics.login(method.as_str(), "ok");
-            Ok(Json(tokens))
+            (method, session::open(&service, &mut tx, &account, method, proof, client_name, now).await)
         }
-        Err(refusal) if refusal.code == Code::Internal => Err(refusal),
         Err(refusal) => {
             if let Some(counted) = counted
                 && refusal.code != Code::LoginFailed
             {
                 counted.forgive(&mut tx).await?; // whoever has the right password was not guessing
             }
-            let (event, result) = (Event::SessionRefused, refusal.code.as_str());
-            let entry = Entry { actor: &person, device: None, event, object: "", result, detail: None };
-            audit::append(&mut tx, entry, now).await?;
-            tx.commit().await?;
-            service.metrics.login(SessionMethod::Password.as_str(), result);
-            Err(refusal)
+            (SessionMethod::Password, Err(refusal))
         }
-    }
+    };
+    session::conclude(&service, tx, method, granted, &person, now).await
 }
 
 /// Whether this is the password of the account; the work is the same without one, and without account. It was counted

@@ -53,8 +53,9 @@ pub(super) async fn request(
 ) -> Result<(StatusCode, Json<ResetAnswer>), Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
     let now = service.now_unix();
+    let mut tx = service.store.begin().await?;
     // Whose account it is plays no part in it.
-    limits::count_source(&service, source).await?;
+    limits::count_source(&service, &mut tx, source, now).await?;
     let reset_id = ResetId::random(&mut random());
     let match_code = MatchCode::random(&mut random());
     let insert = "INSERT INTO password_reset (reset_id, kvnr, way, jkt, state, match_code, created) \
@@ -62,7 +63,8 @@ pub(super) async fn request(
     let insert = sqlx::query(insert).bind(reset_id.to_string()).bind(kvnr.as_str()).bind(request.way.as_str());
     let insert = insert.bind(proof.jkt().to_string()).bind(ResetState::Requested.as_str());
     let insert = insert.bind(String::from(match_code.clone())).bind(now);
-    insert.execute(service.store.pool()).await?;
+    insert.execute(&mut *tx).await?;
+    tx.commit().await?;
     let answer = match request.way {
         ResetWay::Device => ResetAnswer {
             reset_id: Some(reset_id),

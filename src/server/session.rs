@@ -271,6 +271,33 @@ pub(super) async fn open(
     tokens(service, &row, now)
 }
 
+/// Ends the transaction of a login. What is granted is committed; so is a refusal, with its audit entry. A failure of the
+/// service changes nothing.
+pub(super) async fn conclude(
+    service: &Service,
+    mut tx: Tx,
+    method: SessionMethod,
+    granted: Result<TokenAnswer, Refusal>,
+    actor: &str,
+    now: NumericDate,
+) -> Result<Json<TokenAnswer>, Refusal> {
+    match granted {
+        Ok(answer) => {
+            tx.commit().await?;
+            service.metrics.login(method.as_str(), "ok");
+            Ok(Json(answer))
+        }
+        Err(refusal) if refusal.code == Code::Internal => Err(refusal),
+        Err(refusal) => {
+            let (event, result) = (Event::SessionRefused, refusal.code.as_str());
+            audit::append(&mut tx, Entry { actor, device: None, event, object: "", result, detail: None }, now).await?;
+            tx.commit().await?;
+            service.metrics.login(method.as_str(), result);
+            Err(refusal)
+        }
+    }
+}
+
 /// The tokens of a session, as they were made when it was renewed last: asked for again, they are the same.
 fn tokens(service: &Service, row: &Row, now: NumericDate) -> Result<TokenAnswer, Refusal> {
     let policy = &service.settings.sessions;

@@ -229,6 +229,13 @@ fn whoever_has_no_card_does_not_use_up_the_owners_day() {
         request.card_jws = flipped(&request.card_jws, 2);
         assert_eq!(login.refused_with(&world, &request), invalid("signature"));
     }
+    // What is kept of it in the audit has an end, too.
+    let kept = world.audited("session.refused");
+    let mut login = Login::with(&world, card(ERIKA));
+    let mut request = login.signed();
+    request.card_jws = flipped(&request.card_jws, 2);
+    assert_eq!(login.refused_with(&world, &request), code("too_many_logins"));
+    assert_eq!(world.audited("session.refused"), kept);
     let log_in = || {
         let mut login = Login::with(&world, card(ERIKA));
         let request = login.signed();
