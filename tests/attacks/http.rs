@@ -33,6 +33,7 @@ fn every_error_is_a_problem_with_a_code() {
     let long = "x".repeat(128 * 1024 + 1);
     let cases = [
         ("GET", "/v1/approvals/%ff", "", 400, "malformed_request"),
+        ("GET", "/v1/applications/%00", "", 400, "malformed_request"),
         ("GET", "/v1/applications/%ff", "", 400, "malformed_request"),
         ("DELETE", "/v1/applications/%ff", "", 400, "malformed_request"),
         ("DELETE", "/v1/devices/%ff", "", 400, "malformed_request"),
@@ -96,4 +97,74 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
         }
     }
     assert_eq!(operations, 29);
+}
+
+/// Sends the head of a request, lets something happen once the service has read it, and then sends the body.
+fn send_late(
+    world: &World,
+    computer: &Computer,
+    (method, path, body): (&str, &str, &str),
+    meanwhile: impl FnOnce(),
+) -> String {
+    let proofs = || world.count("SELECT COUNT(*) FROM used_jti");
+    let before = proofs();
+    let request = request(method, path, computer, body);
+    let (head, body) = request.split_at(request.len() - body.len());
+    let mut line = TcpStream::connect(world.address.strip_prefix("http://").unwrap()).unwrap();
+    line.write_all(head).unwrap();
+    world.wait_until("the head is read", || proofs() > before);
+    meanwhile();
+    line.write_all(body).unwrap();
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn what_arrives_after_its_session_was_ended_changes_nothing() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    let registration = world.column("SELECT registration_id FROM registration")[0].clone();
+    let device = computer.devices()[0].device_id.to_string();
+    let application = serde_json::to_string(&new_bank_account()).unwrap();
+    let announced = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: jwk(&new_key()).thumbprint(),
+        commit: DeviceNonce::random(&mut rng()).commitment(),
+        device_information: information(),
+    };
+    let announced = serde_json::to_string(&announced).unwrap();
+    let nonce = serde_json::to_value(DeviceNonce::random(&mut rng())).unwrap();
+    let card = json!({"signed_pairing_data": "x", "auth_cert": "AAAA", "card_jws": "x"});
+    let evidence = json!({"pop": "x", "nonce_d": nonce, "evidence": card}).to_string();
+    let decision = json!({"device_id": device, "decision": "x"}).to_string();
+    let audited = world.audit_entries().len();
+    for (method, path, body) in [
+        ("POST", "/v1/applications", application.as_str()),
+        ("POST", "/v1/registrations", &announced),
+        ("PUT", &format!("/v1/registrations/{registration}/evidence"), &evidence),
+        ("POST", &format!("/v1/approvals/{}/decision", accepted.approval_id), &decision),
+        ("PUT", "/v1/notification-settings", r#"{"language": "en", "off": []}"#),
+    ] {
+        let end = || assert_eq!(world.sql("UPDATE session SET state = 'ended'").unwrap(), 1);
+        let answer = send_late(&world, &computer, (method, path, body), end);
+        assert!(answer.contains("\"session_ended\""), "{method} {path}: {answer}");
+        assert_eq!(world.audit_entries().len(), audited, "{method} {path}");
+        world.sql("UPDATE session SET state = 'open'").unwrap();
+    }
+}
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for() {
+    let world = World::new();
+    let mut line = TcpStream::connect(world.address.strip_prefix("http://").unwrap()).unwrap();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut head = request("POST", "/v1/applications", &computer, "{}");
+    head.truncate(head.len() - 1);
+    line.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    line.write_all(&head).unwrap();
+    let mut answer = String::new();
+    line.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"request_timeout\""), "{answer}");
 }

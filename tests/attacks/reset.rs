@@ -149,14 +149,19 @@ fn what_was_approved_opens_nothing_once_the_owner_has_called_or_chosen_a_passwor
     let world = World::new();
     let device = world.registered(ERIKA);
     let phisher = world.stranger();
-    for owner_acts in [&(|| world.report_stolen(ERIKA).unwrap()) as &dyn Fn(), &|| {
+    let own = json!({"old": PASSWORD, "new": "regen bogen und drei Äpfel"});
+    let choose = || device.here.service.submit(Method::PUT, "/v1/password", &own).unwrap();
+    let suspend = || {
         world.suspend(ERIKA).unwrap();
         world.resume(ERIKA).unwrap();
-    }] {
+    };
+    let report = || world.report_stolen(ERIKA).unwrap();
+    let owner_acts: [(&str, &dyn Fn()); 3] = [("choose", &choose), ("suspend", &suspend), ("report", &report)];
+    for (what, acts) in owner_acts {
         let asked = ask_device(&world, &phisher);
         approve(&device, asked.match_code.as_ref().unwrap()).unwrap();
-        owner_acts();
-        assert_eq!(refusal(confirm(&phisher, &asked)), code("reset_not_approved"));
+        acts();
+        assert_eq!(refusal(confirm(&phisher, &asked)), code("reset_not_approved"), "{what}");
         world.sql("UPDATE session SET state = 'open'").unwrap(); // the device of the story goes on
     }
 }

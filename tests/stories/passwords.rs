@@ -182,3 +182,20 @@ fn a_service_of_the_first_version_goes_on_with_what_it_has() {
     computer.register(&mut card(ERIKA)).unwrap();
     world.log_in(ERIKA, "altes-Passwort-1");
 }
+
+#[test]
+fn a_register_brings_hashes_of_four_kinds_and_no_more() {
+    let world = World::new();
+    let header = HEADER.trim_end().to_owned() + ",password_hash\n";
+    let persons = [ERIKA, MAX, "K220635158", "T022791232", "X110411675"];
+    let rows = |count: usize| {
+        let row = |(n, person): (usize, &&str)| {
+            let hash = ARGON2ID.replace("m=8192", &format!("m={}", 8192 + n));
+            format!("{person},Erika,Müstermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,\"{hash}\"\n")
+        };
+        header.clone() + &persons[..count].iter().enumerate().map(row).collect::<String>()
+    };
+    let fifth = world.try_import(rows(5).as_bytes());
+    assert!(matches!(fifth, Err(ImportError::PasswordHashes)), "every login of anybody would have to make five");
+    assert_eq!(world.import_report(&rows(4)).imported, 4);
+}
