@@ -2,18 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs, dead_code, unreachable_pub, missing_debug_implementations)]
 
+#[path = "database.rs"]
+mod database;
 #[path = "mail.rs"]
 pub mod mail;
+#[path = "person.rs"]
+mod person;
 #[path = "postgresql.rs"]
 pub mod postgresql;
 #[path = "provider.rs"]
 pub mod provider;
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use kartenbund::client::home::Home;
 use kartenbund::client::login::{self, LoggedIn, LoginError};
@@ -42,6 +45,9 @@ use rand_core::UnwrapErr;
 use reqwest::Method;
 use time::OffsetDateTime;
 use time::macros::datetime;
+
+pub use database::TestDatabase;
+pub use person::{Script, typed};
 
 /// When every story begins.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 15:00 UTC);
@@ -116,29 +122,6 @@ impl ManualClock {
     }
 }
 
-/// Where a world keeps its database: `KARTENBUND_TEST_DATABASE=postgresql` puts every one on a server.
-pub enum TestDatabase {
-    Sqlite,
-    Postgresql(SecretText),
-}
-
-impl TestDatabase {
-    pub fn new() -> Self {
-        match std::env::var("KARTENBUND_TEST_DATABASE").as_deref() {
-            Ok("postgresql") => Self::Postgresql(postgresql::cluster().new_database()),
-            Ok("sqlite") | Err(_) => Self::Sqlite,
-            Ok(other) => panic!("no database is called {other}"),
-        }
-    }
-
-    pub fn setting(&self) -> Database {
-        match self {
-            Self::Sqlite => Database::Sqlite,
-            Self::Postgresql(url) => Database::Postgresql(typed(url.expose())),
-        }
-    }
-}
-
 /// What became of a register, with the rows that were not taken.
 #[derive(Debug)]
 pub struct Imported {
@@ -146,31 +129,6 @@ pub struct Imported {
     pub changed: u64,
     pub unchanged: u64,
     pub rejected: Vec<(u64, Rejected)>,
-}
-
-impl TestDatabase {
-    /// Runs SQL in the database of the service in `folder`.
-    pub fn sql(&self, folder: &Path, statement: &'static str) {
-        self.with(folder, async |pool| sqlx::query(statement).execute(pool).await.map(drop).unwrap());
-    }
-
-    pub fn count(&self, folder: &Path, query: &'static str) -> i64 {
-        self.with(folder, async |pool| sqlx::query_scalar::<_, i64>(query).fetch_one(pool).await.unwrap())
-    }
-
-    fn with<T>(&self, folder: &Path, work: impl AsyncFnOnce(&sqlx::AnyPool) -> T) -> T {
-        sqlx::any::install_default_drivers();
-        let url = match self {
-            Self::Sqlite => format!("sqlite://{}", folder.join("data/kartenbund.sqlite").display()),
-            Self::Postgresql(url) => url.expose().to_owned(),
-        };
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let pool = sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
-            let done = work(&pool).await;
-            pool.close().await;
-            done
-        })
-    }
 }
 
 /// A service and everything around it.
@@ -358,127 +316,6 @@ impl World {
         Remote::at(&self.address).unwrap()
     }
 
-    /// The database, to look into or to tamper with.
-    async fn pool(&self) -> sqlx::AnyPool {
-        sqlx::any::install_default_drivers();
-        let url = match &self.database {
-            TestDatabase::Sqlite => {
-                format!("sqlite://{}", self.folder.path().join("service/kartenbund.sqlite").display())
-            }
-            TestDatabase::Postgresql(url) => url.expose().to_owned(),
-        };
-        sqlx::any::AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap()
-    }
-
-    /// Runs SQL as somebody with the database in hands.
-    pub fn sql(&self, statement: impl Into<String>) -> Result<u64, sqlx::Error> {
-        let statement = statement.into();
-        self.runtime.block_on(async {
-            let pool = self.pool().await;
-            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&pool).await;
-            pool.close().await;
-            Ok(done?.rows_affected())
-        })
-    }
-
-    /// The first statement on SQLite, the second on PostgreSQL.
-    pub fn sql_each<S: Into<String>>(&self, statements: [S; 2]) -> Result<u64, sqlx::Error> {
-        let [sqlite, postgresql] = statements;
-        self.sql(match &self.database {
-            TestDatabase::Sqlite => sqlite,
-            TestDatabase::Postgresql(_) => postgresql,
-        })
-    }
-
-    /// From now on `operation` on a table fails, until it is mended.
-    pub fn fault(&self, table: &str, operation: &str) {
-        let sqlite =
-            format!("CREATE TRIGGER fault BEFORE {operation} ON {table} BEGIN SELECT RAISE(ABORT, 'fault'); END");
-        let postgresql = format!(
-            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'fault'; END $$; \
-             CREATE TRIGGER fault BEFORE {operation} ON {table} FOR EACH ROW EXECUTE FUNCTION fault()"
-        );
-        self.sql_each([sqlite, postgresql]).unwrap();
-    }
-
-    /// From now on rows get another value in this column than was written, until the table is mended.
-    pub fn corrupt_inserts(&self, table: &str, column: &str) {
-        let sqlite = format!(
-            "CREATE TRIGGER fault AFTER INSERT ON {table} BEGIN \
-             UPDATE {table} SET {column} = 'fault' WHERE rowid = NEW.rowid; END"
-        );
-        let postgresql = format!(
-            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ \
-             BEGIN NEW.{column} := 'fault'; RETURN NEW; END $$; \
-             CREATE TRIGGER fault BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION fault()"
-        );
-        self.sql_each([sqlite, postgresql]).unwrap();
-    }
-
-    /// Ends a fault of a table.
-    pub fn mend(&self, table: &str) {
-        let postgresql = format!("DROP TRIGGER fault ON {table}; DROP FUNCTION fault()");
-        self.sql_each(["DROP TRIGGER fault".to_owned(), postgresql]).unwrap();
-    }
-
-    /// All values of the first column.
-    pub fn column(&self, query: impl Into<String>) -> Vec<String> {
-        let query = query.into();
-        self.runtime.block_on(async {
-            let pool = self.pool().await;
-            let rows = sqlx::query_scalar::<_, String>(sqlx::AssertSqlSafe(query)).fetch_all(&pool).await.unwrap();
-            pool.close().await;
-            rows
-        })
-    }
-
-    /// A column of bytes that are text.
-    fn texts(&self, query: &'static str) -> Vec<String> {
-        self.runtime.block_on(async {
-            let pool = self.pool().await;
-            let rows = sqlx::query_scalar::<_, Vec<u8>>(query).fetch_all(&pool).await.unwrap();
-            pool.close().await;
-            rows.into_iter().map(|bytes| String::from_utf8(bytes).unwrap()).collect()
-        })
-    }
-
-    /// The audit's entries, oldest first.
-    pub fn audit_entries(&self) -> Vec<String> {
-        self.texts("SELECT entry FROM audit ORDER BY seq")
-    }
-
-    /// How many of the audit's entries name this.
-    pub fn audited(&self, name: &str) -> i64 {
-        let entries = self.audit_entries();
-        i64::try_from(entries.iter().filter(|entry| entry.contains(name)).count()).unwrap()
-    }
-
-    /// The frozen documents of all applications.
-    pub fn documents(&self) -> Vec<String> {
-        self.texts("SELECT document FROM application")
-    }
-
-    pub fn count(&self, query: impl Into<String>) -> i64 {
-        let query = query.into();
-        self.runtime.block_on(async {
-            let pool = self.pool().await;
-            let number = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(query)).fetch_one(&pool).await.unwrap();
-            pool.close().await;
-            number
-        })
-    }
-
-    /// All sessions are as open as if they had been used all the time, for days to come.
-    pub fn stretch_sessions(&self) {
-        self.sql("UPDATE session SET refreshed = refreshed + 1000000, expires_at = expires_at + 1000000").unwrap();
-    }
-
-    /// Asks for tokens with a new key, and keeps nothing.
-    pub fn ask_to_log_in(&self, request: &LoginRequest) -> Result<TokenAnswer, ServiceError> {
-        let key = SessionKey::new(&mut rng());
-        self.remote().ask_for_tokens("/v1/login", &self.address, request, &key, self.clock.now())
-    }
-
     /// Somebody without a session, with a session key of his own.
     pub fn stranger(&self) -> Stranger {
         Stranger { remote: self.remote(), key: SessionKey::new(&mut rng()), clock: self.clock.clone() }
@@ -622,150 +459,4 @@ pub fn new_bank_account() -> Application {
         iban: "DE89370400440532013000".to_owned(),
         account_holder: "Erika Müstermann".to_owned(),
     })
-}
-
-/// A person who knows what to answer, and what she was asked and told.
-pub struct Script {
-    pub password: Option<String>,
-    /// Passwords in the order they are chosen.
-    pub new_passwords: VecDeque<String>,
-    /// What she was told of those the service did not take.
-    pub refusals: Vec<String>,
-    /// Card PINs in the order they are typed.
-    pub card_pins: VecDeque<&'static str>,
-    pub device_pin: &'static str,
-    /// Card access numbers in the order they are typed.
-    pub cans: VecDeque<&'static str>,
-    /// What else is typed for the card: transport PIN, new PIN, PUK, in the order they are asked for.
-    pub card_numbers: VecDeque<&'static str>,
-    pub may_spend_last_try: bool,
-    pub match_code: Option<MatchCode>,
-    pub steps: Vec<Step>,
-    pub notices: Vec<Notice>,
-    /// What she was told of the tries left, each time she was asked for the card PIN.
-    pub tries_told: Vec<u8>,
-    pub asked_for_last_try: u32,
-    /// What she was told to type on the reader.
-    pub told_to_type: Arc<Mutex<Vec<KeypadEntry>>>,
-    pub shown: Option<Document>,
-}
-
-impl Default for Script {
-    fn default() -> Self {
-        Self {
-            password: None,
-            new_passwords: VecDeque::new(),
-            refusals: Vec::new(),
-            card_pins: [CARD_PIN].into(),
-            device_pin: DEVICE_PIN,
-            cans: VecDeque::new(),
-            card_numbers: VecDeque::new(),
-            may_spend_last_try: false,
-            match_code: None,
-            steps: Vec::new(),
-            notices: Vec::new(),
-            tries_told: Vec::new(),
-            asked_for_last_try: 0,
-            told_to_type: Arc::default(),
-            shown: None,
-        }
-    }
-}
-
-impl Script {
-    pub fn typing(card_pins: &[&'static str]) -> Self {
-        Self { card_pins: card_pins.iter().copied().collect(), ..Self::default() }
-    }
-
-    fn card_number(&mut self) -> Result<SecretText, AskError> {
-        Ok(typed(self.card_numbers.pop_front().ok_or(AskError::Cancelled)?))
-    }
-
-    pub fn with_code(code: &MatchCode) -> Self {
-        Self { match_code: Some(code.clone()), ..Self::default() }
-    }
-}
-
-pub fn typed(text: &str) -> SecretText {
-    SecretText::new(text.to_owned())
-}
-
-impl Ui for Script {
-    fn step(&mut self, step: Step) {
-        self.steps.push(step);
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        self.notices.push(notice);
-    }
-
-    fn can(&mut self, _: bool) -> Result<Can, AskError> {
-        let can = self.cans.pop_front().ok_or(AskError::NobodyThere)?;
-        Can::parse(&typed(can)).map_err(AskError::Can)
-    }
-
-    fn card_pin(&mut self, tries_left: u8, _: bool) -> Result<Pin, AskError> {
-        self.tries_told.push(tries_left);
-        let pin = self.card_pins.pop_front().ok_or(AskError::Cancelled)?;
-        Ok(Pin::parse(&typed(pin))?)
-    }
-
-    fn may_spend_last_try(&mut self, _: bool) -> Result<bool, AskError> {
-        self.asked_for_last_try += 1;
-        Ok(self.may_spend_last_try)
-    }
-
-    fn wants_keypad(&self) -> bool {
-        true
-    }
-
-    fn type_on_reader(&mut self, entry: KeypadEntry, reader: &mut dyn FnMut()) -> Result<(), AskError> {
-        self.told_to_type.lock().unwrap().push(entry);
-        reader();
-        Ok(())
-    }
-
-    fn transport_pin(&mut self) -> Result<TransportPin, AskError> {
-        Ok(TransportPin::parse(&self.card_number()?)?)
-    }
-
-    fn new_card_pin(&mut self) -> Result<Pin, AskError> {
-        Ok(Pin::parse(&self.card_number()?)?)
-    }
-
-    fn puk(&mut self) -> Result<Puk, AskError> {
-        Ok(Puk::parse(&self.card_number()?)?)
-    }
-
-    fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
-        Ok(DevicePin::parse(&typed(self.device_pin))?)
-    }
-
-    fn device_pin(&mut self) -> Result<DevicePin, AskError> {
-        Ok(DevicePin::parse(&typed(self.device_pin))?)
-    }
-
-    fn password(&mut self) -> Result<SecretText, AskError> {
-        self.password.take().map(|password| typed(&password)).ok_or(AskError::Cancelled)
-    }
-
-    fn old_password(&mut self) -> Result<SecretText, AskError> {
-        self.password()
-    }
-
-    fn new_password(&mut self, refused: Option<&ServiceError>) -> Result<SecretText, AskError> {
-        if let Some(ServiceError::Refused { detail, .. }) = refused {
-            self.refusals.push(detail.clone().unwrap_or_default());
-        }
-        self.new_passwords.pop_front().map(|new| typed(&new)).ok_or(AskError::NobodyThere)
-    }
-
-    fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
-        self.shown = Some(document.clone());
-        Ok(())
-    }
-
-    fn match_code(&mut self) -> Result<MatchCode, AskError> {
-        self.match_code.take().ok_or(AskError::Cancelled)
-    }
 }

@@ -174,7 +174,6 @@ fn an_account_without_password_can_be_suspended_and_opened_again() {
     assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
     let (_, passwords) = world.create_letters();
     let computer = world.log_in(ERIKA, &passwords[0].1);
-    let request = kartenbund::protocol::api::PasswordRequest { old: None, new: typed("regen bogen und drei Äpfel") };
-    computer.here.service.submit(Method::PUT, "/v1/password", &request).unwrap();
+    change_password(&computer, None, "regen bogen und drei Äpfel").unwrap();
     assert_eq!(world.state_of(ERIKA), "active");
 }

@@ -116,7 +116,7 @@ fn what_is_read_in_the_letter_opens_the_account_once() {
     world.create_letters();
     let password = password_in(&letters(&world)[0]);
     let computer = world.log_in(ERIKA, &password);
-    let request = kartenbund::protocol::api::PasswordRequest { old: None, new: typed("regen bogen und drei Äpfel") };
+    let request = PasswordRequest { old: None, new: typed("regen bogen und drei Äpfel") };
     let chosen: Result<(), ServiceError> = computer.here.service.submit(Method::PUT, "/v1/password", &request);
     chosen.unwrap();
     world.log_in(ERIKA, "regen bogen und drei Äpfel");
@@ -230,10 +230,7 @@ fn a_letter_that_would_open_nothing_is_not_made() {
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
     assert_eq!(world.order_letter(ERIKA), Ok(Ordered::Yes));
     world.clock.advance(1);
-    let request = kartenbund::protocol::api::PasswordRequest {
-        old: Some(typed(PASSWORD)),
-        new: typed("regen bogen und drei Äpfel"),
-    };
+    let request = PasswordRequest { old: Some(typed(PASSWORD)), new: typed("regen bogen und drei Äpfel") };
     let changed: Result<(), ServiceError> = computer.here.service.submit(Method::PUT, "/v1/password", &request);
     changed.unwrap();
     let (report, passwords) = world.create_letters();

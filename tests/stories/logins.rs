@@ -60,15 +60,6 @@ fn said(answer: Result<Computer, (String, String, Option<u64>)>) -> String {
     answer.map_or_else(|(code, detail, _)| format!("{code} {detail}").trim().to_owned(), |_| "in".to_owned())
 }
 
-fn set_password(computer: &Computer, old: Option<&str>, new: &str) -> Result<(), (String, String)> {
-    let request = kartenbund::protocol::api::PasswordRequest { old: old.map(typed), new: typed(new) };
-    match computer.here.service.submit(Method::PUT, "/v1/password", &request) {
-        Ok(()) => Ok(()),
-        Err(ServiceError::Refused { code, detail, .. }) => Err((code, detail.unwrap_or_default())),
-        Err(other) => panic!("{other}"),
-    }
-}
-
 #[test]
 fn the_password_of_a_letter_opens_the_choice_of_the_own_one_and_nothing_else() {
     let world = World::new();
@@ -77,10 +68,10 @@ fn the_password_of_a_letter_opens_the_choice_of_the_own_one_and_nothing_else() {
     assert_eq!(world.state_of(ERIKA), "initial_login");
     assert_eq!(refusal(computer.here.service.get::<serde_json::Value>("/v1/devices")), "password_first");
     let weak = ("password_refused".to_owned(), "too_short 8".to_owned());
-    assert_eq!(set_password(&computer, None, "kurz"), Err(weak));
+    assert_eq!(change_password(&computer, None, "kurz"), Err(weak));
     let initial = ("password_refused".to_owned(), "initial".to_owned());
-    assert_eq!(set_password(&computer, None, "Vkq2,.:=)+-T"), Err(initial));
-    set_password(&computer, None, NEW).unwrap();
+    assert_eq!(change_password(&computer, None, "Vkq2,.:=)+-T"), Err(initial));
+    change_password(&computer, None, NEW).unwrap();
     assert_eq!(world.state_of(ERIKA), "active");
     assert_eq!(said(at(&world, "computer")("Vkq2,.:=)+-T")), "login_failed", "it is void");
     at(&world, "computer")(NEW).unwrap();
@@ -106,7 +97,7 @@ fn the_password_of_a_letter_holds_once_but_for_who_lost_the_answer() {
     world.clock.advance(1);
     assert_eq!(said(at(&world, "computer")("Vkq2,.:=)+-T")), "initial_password_ended used");
     assert_eq!(world.state_of(ERIKA), "initial_login");
-    set_password(&again, None, NEW).unwrap();
+    change_password(&again, None, NEW).unwrap();
     assert_eq!(said(at(&world, "another")(NEW)), "in");
 }
 
@@ -140,7 +131,7 @@ fn a_stolen_letter_is_void() {
     let thief = at(&world, "thief")("Vkq2,.:=)+-T").unwrap();
     world.report_stolen(ERIKA).unwrap();
     assert_eq!(world.state_of(ERIKA), "registered");
-    assert!(set_password(&thief, None, NEW).is_err(), "the setup session has ended");
+    assert!(change_password(&thief, None, NEW).is_err(), "the setup session has ended");
     assert_eq!(said(at(&world, "thief")("Vkq2,.:=)+-T")), "login_failed");
 }
 
@@ -355,11 +346,11 @@ fn the_present_password_cannot_be_guessed_in_a_session_that_somebody_left_open()
     let right = world.member(ERIKA);
     let computer = at(&world, "owner")(&right).unwrap();
     for _ in 0..3 {
-        assert_eq!(set_password(&computer, Some(WRONG), NEW), Err(code("old_password_wrong")));
+        assert_eq!(change_password(&computer, Some(WRONG), NEW), Err(code("old_password_wrong")));
     }
-    assert_eq!(set_password(&computer, Some(&right), NEW), Err(code("login_delayed")));
+    assert_eq!(change_password(&computer, Some(&right), NEW), Err(code("login_delayed")));
     world.clock.advance(1);
-    set_password(&computer, Some(&right), NEW).unwrap();
+    change_password(&computer, Some(&right), NEW).unwrap();
 }
 
 #[test]
@@ -472,7 +463,7 @@ fn a_letter_that_somebody_orders_disturbs_nobody_who_chooses_a_password() {
     member_with_letter(&world, ERIKA, "Vkq2,.:=)+-T");
     let computer = at(&world, "computer")("Vkq2,.:=)+-T").unwrap();
     assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
-    set_password(&computer, None, NEW).unwrap();
+    change_password(&computer, None, NEW).unwrap();
     assert_eq!(world.state_of(ERIKA), "active");
 }
 
@@ -496,7 +487,7 @@ fn a_client_that_knew_a_stolen_password_is_a_stranger_again() {
     let password = world.member(ERIKA);
     let computer = at(&world, "computer")(&password).unwrap();
     at(&world, "thief")(&password).unwrap();
-    set_password(&computer, Some(&password), NEW).unwrap();
+    change_password(&computer, Some(&password), NEW).unwrap();
     let known = world.column("SELECT jkt FROM known_client");
     let session = computer.here.home.session().unwrap().unwrap();
     let key = serde_json::to_value(&session.key).unwrap();

@@ -20,10 +20,12 @@ mod logins;
 mod notices;
 mod old_cards;
 mod passwords;
+mod pulled;
 mod recovery;
 mod register;
 mod registering;
 mod reset;
+mod scenario_files;
 mod scenarios;
 mod sessions;
 mod timing;
@@ -39,7 +41,9 @@ use kartenbund::client::service::ServiceError;
 use kartenbund::client::{Notice, Step};
 use kartenbund::egk::{ApduLength, EgkError};
 use kartenbund::protocol::BindingLevel;
-use kartenbund::protocol::api::{ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, DecisionAnswer, LoginRequest};
+use kartenbund::protocol::api::{
+    ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, DecisionAnswer, LoginRequest, PasswordRequest,
+};
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{Bundle, LinkResult, RestsOn};
 use kartenbund::reader::{CardChannel, ChannelError};
@@ -142,6 +146,16 @@ pub(crate) fn relog(world: &World, computer: &Computer, seconds: i64) -> Compute
 }
 
 pub(crate) const CHOSEN: &str = "drei grüne Äpfel im Mai";
+
+/// Sets the password, with the old one where that is needed; or the code of the refusal and its detail.
+pub(crate) fn change_password(computer: &Computer, old: Option<&str>, new: &str) -> Result<(), (String, String)> {
+    let request = PasswordRequest { old: old.map(typed), new: typed(new) };
+    match computer.here.service.submit(Method::PUT, "/v1/password", &request) {
+        Ok(()) => Ok(()),
+        Err(ServiceError::Refused { code, detail, .. }) => Err((code, detail.unwrap_or_default())),
+        Err(other) => panic!("{other}"),
+    }
+}
 
 /// Chooses a password where the old one is not needed.
 pub(crate) fn set_password(computer: &Computer, new: &str) -> Result<(), ServiceError> {

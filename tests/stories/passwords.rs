@@ -15,15 +15,6 @@ fn member_with(world: &World, person: &str, hash: &str) {
     assert_eq!(world.import_report(&(header + &row)).imported, 1);
 }
 
-fn change(computer: &Computer, old: Option<&str>, new: &str) -> Result<(), (String, String)> {
-    let request = kartenbund::protocol::api::PasswordRequest { old: old.map(typed), new: typed(new) };
-    match computer.here.service.submit(Method::PUT, "/v1/password", &request) {
-        Ok(()) => Ok(()),
-        Err(ServiceError::Refused { code, detail, .. }) => Err((code, detail.unwrap_or_default())),
-        Err(other) => panic!("{other}"),
-    }
-}
-
 #[test]
 fn a_changed_password_ends_other_sessions_and_keeps_devices() {
     let world = World::new();
@@ -34,7 +25,7 @@ fn a_changed_password_ends_other_sessions_and_keeps_devices() {
     computer.register(&mut card(ERIKA)).unwrap();
     let max = world.log_in(MAX, &world.member(MAX));
 
-    change(&computer, Some(OLD), NEW).unwrap();
+    change_password(&computer, Some(OLD), NEW).unwrap();
     assert_eq!(computer.devices().len(), 1, "this session goes on, and the device is there");
     assert!(other.here.service.get::<serde_json::Value>("/v1/devices").is_err(), "the other session has ended");
     assert!(max.here.service.get::<serde_json::Value>("/v1/devices").is_ok());
@@ -48,9 +39,9 @@ fn who_lost_the_answer_asks_once_more_and_is_told_that_it_is_done() {
     let world = World::new();
     member_with(&world, ERIKA, ARGON2ID);
     let computer = world.log_in(ERIKA, OLD);
-    change(&computer, Some(OLD), NEW).unwrap();
+    change_password(&computer, Some(OLD), NEW).unwrap();
     let kept = world.column("SELECT phc FROM password");
-    change(&computer, Some(OLD), NEW).unwrap();
+    change_password(&computer, Some(OLD), NEW).unwrap();
     assert_eq!(world.column("SELECT phc FROM password"), kept, "it was not set a second time");
     assert_eq!(world.audited("account.password_set"), 1);
 }
@@ -61,7 +52,7 @@ fn without_the_present_password_nothing_changes() {
     member_with(&world, ERIKA, ARGON2ID);
     let computer = world.log_in(ERIKA, OLD);
     for old in [None, Some("wrong-password"), Some(""), Some("x".repeat(1025).as_str())] {
-        assert_eq!(change(&computer, old, NEW), Err(code("old_password_wrong")), "{old:?}");
+        assert_eq!(change_password(&computer, old, NEW), Err(code("old_password_wrong")), "{old:?}");
         world.clock.advance(2); // no try so far makes wait any longer
     }
     world.log_in(ERIKA, OLD);
@@ -75,18 +66,18 @@ fn a_password_that_breaks_a_rule_is_refused_with_the_rule() {
     member_with(&world, ERIKA, ARGON2ID);
     let computer = world.log_in(ERIKA, OLD);
     let refused = |rule: &str| Err(("password_refused".to_owned(), rule.to_owned()));
-    assert_eq!(change(&computer, Some(OLD), "kurz"), refused("too_short 8"));
-    assert_eq!(change(&computer, Some(OLD), &"lang-".repeat(205)), refused("too_long"));
-    assert_eq!(change(&computer, Some(OLD), "Passwort123!"), refused("common"));
-    assert_eq!(change(&computer, Some(OLD), "ich bin A123456780"), refused("personal"));
-    assert_eq!(change(&computer, Some(OLD), "Müstermann-im-Glück"), refused("personal"));
-    assert_eq!(change(&computer, Some(OLD), "am 12.08.1964 ging es los"), refused("personal"));
-    assert_eq!(change(&computer, Some(OLD), "alles-musterkasse"), refused("personal"));
-    change(&computer, Some(OLD), &"Zebra qua".repeat(100)).unwrap();
+    assert_eq!(change_password(&computer, Some(OLD), "kurz"), refused("too_short 8"));
+    assert_eq!(change_password(&computer, Some(OLD), &"lang-".repeat(205)), refused("too_long"));
+    assert_eq!(change_password(&computer, Some(OLD), "Passwort123!"), refused("common"));
+    assert_eq!(change_password(&computer, Some(OLD), "ich bin A123456780"), refused("personal"));
+    assert_eq!(change_password(&computer, Some(OLD), "Müstermann-im-Glück"), refused("personal"));
+    assert_eq!(change_password(&computer, Some(OLD), "am 12.08.1964 ging es los"), refused("personal"));
+    assert_eq!(change_password(&computer, Some(OLD), "alles-musterkasse"), refused("personal"));
+    change_password(&computer, Some(OLD), &"Zebra qua".repeat(100)).unwrap();
 
     let strict = world.restarted(|settings| settings.passwords.all_classes = true);
     let computer = strict.log_in(ERIKA, &"Zebra qua".repeat(100));
-    assert_eq!(change(&computer, Some("x"), "regen bogen 31"), refused("classes"));
+    assert_eq!(change_password(&computer, Some("x"), "regen bogen 31"), refused("classes"));
 }
 
 #[test]

@@ -1,0 +1,152 @@
+//! A person who answers questions.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// A person who knows what to answer, and what she was asked and told.
+pub struct Script {
+    pub password: Option<String>,
+    /// Passwords in the order they are chosen.
+    pub new_passwords: VecDeque<String>,
+    /// What she was told of those the service did not take.
+    pub refusals: Vec<String>,
+    /// Card PINs in the order they are typed.
+    pub card_pins: VecDeque<&'static str>,
+    pub device_pin: &'static str,
+    /// Card access numbers in the order they are typed.
+    pub cans: VecDeque<&'static str>,
+    /// What else is typed for the card: transport PIN, new PIN, PUK, in the order they are asked for.
+    pub card_numbers: VecDeque<&'static str>,
+    pub may_spend_last_try: bool,
+    pub match_code: Option<MatchCode>,
+    pub steps: Vec<Step>,
+    pub notices: Vec<Notice>,
+    /// What she was told of the tries left, each time she was asked for the card PIN.
+    pub tries_told: Vec<u8>,
+    pub asked_for_last_try: u32,
+    /// What she was told to type on the reader.
+    pub told_to_type: Arc<Mutex<Vec<KeypadEntry>>>,
+    pub shown: Option<Document>,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        Self {
+            password: None,
+            new_passwords: VecDeque::new(),
+            refusals: Vec::new(),
+            card_pins: [CARD_PIN].into(),
+            device_pin: DEVICE_PIN,
+            cans: VecDeque::new(),
+            card_numbers: VecDeque::new(),
+            may_spend_last_try: false,
+            match_code: None,
+            steps: Vec::new(),
+            notices: Vec::new(),
+            tries_told: Vec::new(),
+            asked_for_last_try: 0,
+            told_to_type: Arc::default(),
+            shown: None,
+        }
+    }
+}
+
+impl Script {
+    pub fn typing(card_pins: &[&'static str]) -> Self {
+        Self { card_pins: card_pins.iter().copied().collect(), ..Self::default() }
+    }
+
+    fn card_number(&mut self) -> Result<SecretText, AskError> {
+        Ok(typed(self.card_numbers.pop_front().ok_or(AskError::Cancelled)?))
+    }
+
+    pub fn with_code(code: &MatchCode) -> Self {
+        Self { match_code: Some(code.clone()), ..Self::default() }
+    }
+}
+
+pub fn typed(text: &str) -> SecretText {
+    SecretText::new(text.to_owned())
+}
+
+impl Ui for Script {
+    fn step(&mut self, step: Step) {
+        self.steps.push(step);
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+
+    fn can(&mut self, _: bool) -> Result<Can, AskError> {
+        let can = self.cans.pop_front().ok_or(AskError::NobodyThere)?;
+        Can::parse(&typed(can)).map_err(AskError::Can)
+    }
+
+    fn card_pin(&mut self, tries_left: u8, _: bool) -> Result<Pin, AskError> {
+        self.tries_told.push(tries_left);
+        let pin = self.card_pins.pop_front().ok_or(AskError::Cancelled)?;
+        Ok(Pin::parse(&typed(pin))?)
+    }
+
+    fn may_spend_last_try(&mut self, _: bool) -> Result<bool, AskError> {
+        self.asked_for_last_try += 1;
+        Ok(self.may_spend_last_try)
+    }
+
+    fn wants_keypad(&self) -> bool {
+        true
+    }
+
+    fn type_on_reader(&mut self, entry: KeypadEntry, reader: &mut dyn FnMut()) -> Result<(), AskError> {
+        self.told_to_type.lock().unwrap().push(entry);
+        reader();
+        Ok(())
+    }
+
+    fn transport_pin(&mut self) -> Result<TransportPin, AskError> {
+        Ok(TransportPin::parse(&self.card_number()?)?)
+    }
+
+    fn new_card_pin(&mut self) -> Result<Pin, AskError> {
+        Ok(Pin::parse(&self.card_number()?)?)
+    }
+
+    fn puk(&mut self) -> Result<Puk, AskError> {
+        Ok(Puk::parse(&self.card_number()?)?)
+    }
+
+    fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
+        Ok(DevicePin::parse(&typed(self.device_pin))?)
+    }
+
+    fn device_pin(&mut self) -> Result<DevicePin, AskError> {
+        Ok(DevicePin::parse(&typed(self.device_pin))?)
+    }
+
+    fn password(&mut self) -> Result<SecretText, AskError> {
+        self.password.take().map(|password| typed(&password)).ok_or(AskError::Cancelled)
+    }
+
+    fn old_password(&mut self) -> Result<SecretText, AskError> {
+        self.password()
+    }
+
+    fn new_password(&mut self, refused: Option<&ServiceError>) -> Result<SecretText, AskError> {
+        if let Some(ServiceError::Refused { detail, .. }) = refused {
+            self.refusals.push(detail.clone().unwrap_or_default());
+        }
+        self.new_passwords.pop_front().map(|new| typed(&new)).ok_or(AskError::NobodyThere)
+    }
+
+    fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
+        self.shown = Some(document.clone());
+        Ok(())
+    }
+
+    fn match_code(&mut self) -> Result<MatchCode, AskError> {
+        self.match_code.take().ok_or(AskError::Cancelled)
+    }
+}
