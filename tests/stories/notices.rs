@@ -474,8 +474,18 @@ fn without_protection_only_this_computer_is_spoken_with() {
 }
 
 #[test]
-fn a_letter_that_somebody_orders_for_an_account_in_use_is_told() {
+fn where_the_insurer_has_no_mail_server_letters_go_out_and_no_email_waits() {
     let world = World::new();
+    let computer = reachable(&world, EMAIL);
+    computer.register(&mut card(ERIKA)).unwrap();
+    assert!(letters(&world)[0].starts_with("Neues Gerät in Ihrem Konto {"), "{:?}", letters(&world));
+    assert!(notices(&world).is_empty());
+}
+
+#[test]
+fn a_letter_that_somebody_orders_for_an_account_in_use_is_told() {
+    let mail = MailServer::new();
+    let world = world(&mail);
     let _computer = reachable(&world, EMAIL);
     assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
     assert_eq!(world.count("SELECT COUNT(*) FROM notice WHERE kind = 'letter_ordered'"), 1);
