@@ -7,6 +7,7 @@ pub mod api;
 pub mod application;
 pub mod approval;
 pub mod card_login;
+pub mod client_assertion;
 pub mod dpop;
 pub mod evidence;
 pub mod ident;

@@ -9,6 +9,7 @@ mod application;
 mod approval;
 mod audit;
 mod card_login;
+mod client;
 mod config;
 mod device;
 mod dpop;

@@ -6,6 +6,10 @@ use std::path::Path;
 
 use kartenbund::server::{Config, ConfigError, Database, Encryption, Fault, Wrong};
 
+/// RFC 7515, A.3.1.
+const JWK: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+/// RFC 7517, A.1.
+const NEXT_JWK: &str = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
 const INSURER: &str = "[insurer]\nname = \"Musterkasse\"\n";
 
 /// A folder in which everything lies that the example names.
@@ -15,11 +19,10 @@ fn folder() -> tempfile::TempDir {
         ("secrets/url", "postgresql://kartenbund:geheim@db.example/kartenbund\n"),
         ("secrets/password", "die Post\n"),
         ("mail-ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
-        // RFC 7515, A.3.1.
-        (
-            "ident/2026.json",
-            r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#,
-        ),
+        ("ident/2026.json", JWK),
+        ("clients/website.json", JWK),
+        ("clients/next.json", NEXT_JWK),
+        ("clients/private.json", &JWK.replace('}', r#","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#)),
         ("operators/anna", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  -\n"),
     ] {
         let path = folder.path().join(name);
@@ -114,6 +117,9 @@ fn every_setting_of_the_example_can_be_used() {
         let provider = &config.settings.identity_providers[0];
         assert_eq!((provider.issuer.as_str(), provider.keys.len()), ("https://ident.example", 1));
         assert_eq!(provider.methods, ["selfie_ident"]);
+        let client = &config.settings.clients[0];
+        assert_eq!((client.id.as_str(), client.display_name()), ("website", "Website der Musterkasse"));
+        assert_eq!(client.keys.len(), 1);
         assert_eq!(config.settings.operators[0].token_sha256[..2], [0x9f, 0x86]);
     }
 }
@@ -294,4 +300,40 @@ fn identity_providers_are_told_apart_and_have_keys_that_are_some() {
     assert_eq!(config.settings.identity_providers.len(), 2);
     assert!(told(&format!("{INSURER}{one}{one}"))[0].contains("the same name"));
     assert!(told(&format!("{INSURER}{}", provider("https://a", "operators/anna")))[0].contains("no JWK on P-256"));
+}
+
+#[test]
+fn clients_are_told_apart_and_have_keys_of_their_own() {
+    let client = |id: &str, keys: &str| format!("[[client]]\nid = \"{id}\"\nkeys = [{keys}]\n");
+    let (now, next) = ("\"clients/website.json\"", "\"clients/next.json\"");
+    let (website, kiosk) = (client("website", now), client("kiosk", next));
+    let config = read(folder().path(), &format!("{INSURER}{website}{kiosk}")).unwrap();
+    assert_eq!(config.settings.clients[1].display_name(), "kiosk", "without a name the identifier");
+    let both = read(folder().path(), &format!("{INSURER}{}", client("website", &format!("{now}, {next}")))).unwrap();
+    assert_eq!(both.settings.clients[0].keys.len(), 2);
+
+    let twice = "line 3: client: two clients have the same identifier or key";
+    assert_eq!(told(&format!("{INSURER}{website}{}", client("website", next))), [twice]);
+    assert_eq!(told(&format!("{INSURER}{website}{}", client("kiosk", now))), [twice]);
+    let two = client("kiosk", &format!("{next}, {now}"));
+    assert_eq!(told(&format!("{INSURER}{website}{two}")), [twice]);
+    for (id, keys, wrong) in [
+        ("Website", now, "id: a name has at most 32 small letters, digits, dots and hyphens"),
+        ("web site", now, "id: a name has at most 32 small letters, digits, dots and hyphens"),
+        ("web/site", now, "id: a name has at most 32 small letters, digits, dots and hyphens"),
+        (&"w".repeat(33), now, "id: a name has at most 32 small letters, digits, dots and hyphens"),
+        ("website", "", "keys: at least one key is needed"),
+        ("website", "\"operators/anna\"", "keys: a file holds no JWK on P-256"),
+        ("website", "\"clients/private.json\"", "keys: a file holds no JWK on P-256"),
+        ("website", "\"clients/nowhere.json\"", "nowhere.json: "),
+    ] {
+        let told = told(&format!("{INSURER}{}", client(id, keys)));
+        assert!(told.len() == 1 && told[0].contains(wrong), "{id} {keys}: {told:#?}");
+    }
+    for name in ["a\\nb", "\u{202E}", &"n".repeat(101)] {
+        let told = told(&format!("{INSURER}{website}name = \"{name}\"\n"));
+        assert_eq!(told, ["line 6: client.name: a name is plain text of at most 100 characters"], "{name}");
+    }
+    let missing = told(&format!("{INSURER}[[client]]\n"));
+    assert_eq!(missing, ["line 3: client.id: this setting is missing", "line 3: client.keys: this setting is missing"]);
 }

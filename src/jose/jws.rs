@@ -198,6 +198,28 @@ pub fn verify<M: Message>(jws: &str, key: &<M::Algorithm as Algorithm>::Verifyin
     parts.verify::<M>(key)
 }
 
+/// Reads a JWS whose header carries no key hint, signed by one of `signers`, each of which has `keys`. The key says who has
+/// signed, and nothing in the message does.
+///
+/// # Errors
+/// [`JwsError`].
+pub fn verify_by_one_of<'a, M: Message<Algorithm = Es256>, S>(
+    jws: &str,
+    signers: &'a [S],
+    keys: impl Fn(&'a S) -> &'a [P256Jwk],
+) -> Result<(&'a S, M), JwsError> {
+    let mut refusal = JwsError::Signature;
+    let candidates = signers.iter().flat_map(|signer| keys(signer).iter().map(move |key| (signer, key)));
+    for (signer, key) in candidates {
+        match verify::<M>(jws, key.verifying_key()) {
+            Ok(message) => return Ok((signer, message)),
+            Err(JwsError::Signature) => {}
+            Err(error) => refusal = error,
+        }
+    }
+    Err(refusal)
+}
+
 /// Reads a JWS signed by `key`, whose `x5c` must be exactly `certificate` (DER).
 ///
 /// # Errors

@@ -131,6 +131,9 @@ bodies! {
         session_id: SessionId => String,
         /// What the client calls itself; `null` where it does not say.
         client_name: Option<String>,
+        /// The confidential client that it belongs to, such as the insurer's website, by the name the insurer gave it;
+        /// `null` for a program.
+        client: Option<String>,
         /// How it was opened.
         method: SessionMethod,
         /// When it was opened.
@@ -307,6 +310,17 @@ bodies! {
         client_name: Option<String>,
     }
 
+    /// What a confidential client adds to a request for a session or for tokens (RFC 7521, 4.2). People's programs add
+    /// nothing.
+    pub struct ClientAuthentication {
+        /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client_assertion_type: Option<String>,
+        /// [`super::client_assertion::ClientAssertion`] as a compact JWS.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client_assertion: Option<String>,
+    }
+
     /// An error (RFC 9457).
     #[derive(Debug)]
     pub struct Problem {
@@ -422,6 +436,19 @@ pub struct TokenRequest {
     pub refresh_token: SecretText,
 }
 
+/// A request that a confidential client may make for a person: what it adds stands beside the request's own members.
+#[derive(Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[allow(missing_debug_implementations, reason = "a request may hold a password")]
+pub struct ByClient<T> {
+    /// What is asked for.
+    #[serde(flatten)]
+    pub request: T,
+    /// Who asks.
+    #[serde(flatten)]
+    pub client: ClientAuthentication,
+}
+
 /// Sets a password, or changes it.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -467,5 +494,6 @@ masked!(
     NotificationSettings,
     CardLoginRequest,
     IdentRequest,
-    ResetRequest
+    ResetRequest,
+    ClientAuthentication
 );

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::registration::{Part, first_wrong};
+use super::registration::{Part, first_wrong, is_jti};
 use super::{CLOCK_TOLERANCE, NumericDate};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{Es256, Message, P256Jwk, jws};
@@ -11,8 +11,6 @@ use crate::secret::masked;
 
 /// Longest life of a statement, in seconds: it is handed in at once.
 pub const MAX_LIFE: i64 = 600;
-/// Longest `jti`, in characters.
-const MAX_JTI: usize = 128;
 
 /// What a provider says, `ident+jws`. One algorithm for each provider, and today that is ES256 for all.
 #[derive(Clone, Serialize, Deserialize)]
@@ -65,19 +63,8 @@ impl VerifiedStatement {
     /// # Errors
     /// The part that is wrong.
     pub fn check(compact: &str, providers: &[IdentityProvider], aud: &str, now: NumericDate) -> Result<Self, Part> {
-        let mut refusal = Part::Signature;
-        let signed = providers
-            .iter()
-            .flat_map(|provider| provider.keys.iter().map(move |key| (provider, key)))
-            .find_map(|(provider, key)| match jws::verify::<IdentStatement>(compact, key.verifying_key()) {
-                Ok(statement) => Some((provider, statement)),
-                Err(jws::JwsError::Signature) => None,
-                Err(error) => {
-                    refusal = error.into();
-                    None
-                }
-            });
-        let (provider, statement) = signed.ok_or(refusal)?;
+        let (provider, statement) =
+            jws::verify_by_one_of::<IdentStatement, IdentityProvider>(compact, providers, |provider| &provider.keys)?;
         let life = statement.exp.checked_sub(statement.iat);
         let claims = [
             ("iss", statement.iss == provider.issuer),
@@ -85,10 +72,7 @@ impl VerifiedStatement {
             ("iat", statement.iat <= now.saturating_add(CLOCK_TOLERANCE)),
             ("exp", life.is_some_and(|life| (1..=MAX_LIFE).contains(&life))),
             ("exp", now <= statement.exp.saturating_add(CLOCK_TOLERANCE)),
-            (
-                "jti",
-                (1..=MAX_JTI).contains(&statement.jti.len()) && statement.jti.bytes().all(|b| b.is_ascii_graphic()),
-            ),
+            ("jti", is_jti(&statement.jti)),
             ("method", provider.methods.contains(&statement.method)),
         ];
         first_wrong(&claims)?;

@@ -19,6 +19,9 @@ use crate::jose::{ByCard, Es256, Message, P256Jwk, Thumbprint, base64url};
 use crate::pki::VerifiedCertificate;
 use crate::secret::masked;
 
+/// Longest `jti` of a message that others make, in characters.
+const MAX_JTI: usize = 128;
+
 /// How a device is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -412,6 +415,11 @@ impl Evidence {
 /// Whether a message that was made at `iat` may be taken at `now`.
 pub(super) fn is_fresh(iat: NumericDate, now: NumericDate) -> bool {
     iat.abs_diff(now) <= CLOCK_TOLERANCE.unsigned_abs()
+}
+
+/// Whether this names a message: visible characters that can be kept.
+pub(super) fn is_jti(jti: &str) -> bool {
+    (1..=MAX_JTI).contains(&jti.len()) && jti.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The first claim that is wrong.

@@ -11,16 +11,17 @@ use axum::extract::State;
 
 use super::account::Account;
 use super::audit::STRANGER;
+use super::client::Asked;
 use super::dpop::Proof;
-use super::http::{Body, Code, Refusal};
+use super::http::{Code, Refusal};
 use super::registration::membership;
-use super::source::Source;
+use super::session::{self, Holder};
 use super::states::{Event, States as _};
 use super::store::Tx;
-use super::{Service, limits, random, session};
+use super::{Service, limits, random};
 use crate::identity::kvnr::Kvnr;
 use crate::pki;
-use crate::protocol::api::{CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
+use crate::protocol::api::{ByClient, CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
 use crate::protocol::card_login::{CardAuthentication, CardLoginChallenge, LiveChallenge};
 use crate::protocol::registration::Membership;
 use crate::protocol::session::SessionMethod;
@@ -53,15 +54,14 @@ pub(super) async fn challenge(
 }
 
 /// Opens a session for what the card signed. The challenge is used up in any case.
-#[utoipa::path(post, path = "/v1/login/card", request_body = CardLoginRequest, security(("dpop_proof" = [])), responses(
+#[utoipa::path(post, path = "/v1/login/card", request_body = ByClient<CardLoginRequest>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem),
     (status = 429, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
-    Source(source): Source,
     proof: Proof,
-    Body(request): Body<CardLoginRequest>,
+    Asked { request, client, source }: Asked<CardLoginRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
     let (aud, key) = (&service.settings.issuer, service.keys.public());
@@ -76,7 +76,8 @@ pub(super) async fn login(
     let opened = match checked {
         Ok(card) => {
             actor = service.keys.pseudonym(&card.kvnr);
-            open(&service, &mut tx, card, used, proof, client_name, now).await
+            let holder = Holder { proof, client, client_name };
+            open(&service, &mut tx, card, used, holder, now).await
         }
         Err(refusal) => {
             // No card has signed: whoever sends this could go on for ever, and each time is kept in the audit.
@@ -123,12 +124,11 @@ async fn open(
     tx: &mut Tx,
     card: Card,
     challenge: Challenge,
-    proof: Proof,
-    client_name: Option<String>,
+    holder: Holder,
     now: NumericDate,
 ) -> Result<TokenAnswer, Refusal> {
     let mut account = Account::by_kvnr(tx, &card.kvnr).await?.ok_or(Code::AccountUnknown)?;
-    if !card.authentication.belongs_together(&card.membership, &account.kvnr, proof.jkt()) {
+    if !card.authentication.belongs_together(&card.membership, &account.kvnr, holder.proof.jkt()) {
         return Err(Refusal::internal());
     }
     let today = "SELECT COUNT(*) FROM card_login WHERE account_id = $1 AND used > $2";
@@ -144,7 +144,7 @@ async fn open(
         let person = service.keys.pseudonym(&account.kvnr);
         account.move_by(service, tx, Event::AccountOpenedByCard, &person).await?;
     }
-    session::open(service, tx, &account, SessionMethod::Card, proof, client_name, now).await
+    session::open(service, tx, &account, SessionMethod::Card, holder, now).await
 }
 
 /// Forgets challenges that cannot be used any more, and logins that are not counted any more.

@@ -4,6 +4,7 @@
 
 mod read;
 mod rows;
+mod signers;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use toml::de::DeTable;
 use super::Settings;
 use super::notice::Mailer;
 use super::tls::TlsFiles;
+use crate::protocol::client_assertion::ConfidentialClient;
 use read::Reader;
 
 pub use read::{Fault, Wrong};
@@ -168,6 +170,14 @@ impl Config {
         let names: BTreeSet<_> = providers.iter().map(|provider| &provider.issuer).collect();
         if names.len() < providers.len() {
             reader.wrong("identity_provider", Wrong::Impossible("two identity providers have the same name"));
+        }
+        let clients = &self.settings.clients;
+        let names: BTreeSet<_> = clients.iter().map(|client| &client.id).collect();
+        let key_of = |client: &ConfidentialClient| client.keys.iter().map(|key| *key.thumbprint().as_bytes()).collect();
+        let keys: Vec<BTreeSet<[u8; 32]>> = clients.iter().map(key_of).collect();
+        let different: BTreeSet<_> = keys.iter().flatten().collect();
+        if names.len() < clients.len() || different.len() < keys.iter().map(BTreeSet::len).sum() {
+            reader.wrong("client", Wrong::Impossible("two clients have the same identifier or key"));
         }
         let Some(admin) = &self.admin else { return };
         if !admin.listen.ip().is_loopback() && admin.tls.is_none() {

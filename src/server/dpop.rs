@@ -68,10 +68,19 @@ pub(super) async fn take(service: &Service, proof: DpopProof, method: &Method) -
 
 /// The same within a transaction, with which it is remembered.
 pub(super) async fn take_in(connection: &mut AnyConnection, proof: DpopProof) -> Result<Proof, Refusal> {
-    let insert = "INSERT INTO used_jti (proof, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    let insert = sqlx::query(insert).bind(proof.fingerprint().to_string()).bind(proof.expires_at());
-    let is_new = insert.execute(connection).await?.rows_affected() == 1;
+    let is_new = remember(connection, proof.fingerprint(), proof.expires_at()).await?;
     if is_new { Ok(Proof(proof)) } else { Err(replayed()) }
+}
+
+/// Remembers what may come once only, for all processes and as long as it could be taken; whether it is new.
+pub(super) async fn remember(
+    connection: &mut AnyConnection,
+    fingerprint: Sha256Hash,
+    expires_at: NumericDate,
+) -> Result<bool, sqlx::Error> {
+    let insert = "INSERT INTO used_jti (proof, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+    let insert = sqlx::query(insert).bind(fingerprint.to_string()).bind(expires_at);
+    Ok(insert.execute(connection).await?.rows_affected() == 1)
 }
 
 /// Forgets the proofs whose time is over.

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::Json;
+use axum::body::Bytes;
 use axum::extract::{self, DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -65,6 +66,8 @@ codes! {
     InitialPasswordEnded = 403 "initial_password_ended", "The initial password was used, or has expired, as the detail says.";
     TokenInvalid = 401 "token_invalid", "The token is missing, wrong or too old.";
     ProofInvalid = 401 "proof_invalid", "The DPoP proof is missing, wrong, or not for this request; the detail is what is wrong.";
+    ClientInvalid = 401 "client_invalid", "The assertion of the client is wrong, or was sent before; the detail is what is wrong.";
+    ClientMismatch = 401 "client_mismatch", "The session belongs to another client, or its client is none any more.";
     SessionEnded = 401 "session_ended", "The session was ended; the detail is how.";
     PasswordFirst = 403 "password_first", "The session may do nothing but choose a password.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
@@ -195,15 +198,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
-        // Whoever sends a body slowly holds a connection, and what was looked at in the head gets old.
-        let bytes = tokio::time::timeout(BODY_TIME, axum::body::Bytes::from_request(request, state)).await;
-        let bytes = bytes.map_err(|_| Code::RequestTimeout)?;
-        let bytes = bytes.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
-            _ => Code::MalformedRequest,
-        })?;
-        json::read(&bytes).map(Self).map_err(|_| Code::MalformedRequest.into())
+        parse(&read_body(request, state).await?).map(Self)
     }
+}
+
+/// The bytes of a body.
+pub(super) async fn read_body(request: Request, state: &(impl Send + Sync)) -> Result<Bytes, Refusal> {
+    // Whoever sends a body slowly holds a connection, and what was looked at in the head gets old.
+    let bytes = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
+    let bytes = bytes.map_err(|_| Code::RequestTimeout)?;
+    bytes.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge.into(),
+        _ => Code::MalformedRequest.into(),
+    })
+}
+
+/// Reads the members of a body that make a `T`.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
+    json::read(body).map_err(|_| Code::MalformedRequest.into())
 }
 
 /// The variable part of a path. What is no text is refused like every other request that is not understood.
@@ -285,7 +297,9 @@ pub(super) fn finish(
 /// What standard clients are told beside the code (RFC 9449, 7.1).
 fn challenge(code: Code) -> Option<&'static str> {
     match code {
-        Code::TokenInvalid | Code::SessionEnded => Some(r#"DPoP error="invalid_token", algs="ES256""#),
+        Code::TokenInvalid | Code::SessionEnded | Code::ClientMismatch => {
+            Some(r#"DPoP error="invalid_token", algs="ES256""#)
+        }
         Code::ProofInvalid => Some(r#"DPoP error="invalid_dpop_proof", algs="ES256""#),
         _ => None,
     }

@@ -7,27 +7,28 @@ use axum::extract::State;
 
 use super::Service;
 use super::account::Account;
+use super::client::Asked;
 use super::dpop::Proof;
-use super::http::{Body, Code, Refusal};
-use super::session;
+use super::http::{Code, Refusal};
+use super::session::{self, Holder};
 use super::states::{Event, States as _};
 use super::store::Tx;
 use crate::protocol::NumericDate;
-use crate::protocol::api::{IdentRequest, Problem, TokenAnswer};
+use crate::protocol::api::{ByClient, IdentRequest, Problem, TokenAnswer};
 use crate::protocol::ident::VerifiedStatement;
 use crate::protocol::session::SessionMethod;
 
 /// Takes a statement and opens a setup session for it: the person chooses a password at once.
-#[utoipa::path(post, path = "/v1/ident", request_body = IdentRequest, security(("dpop_proof" = [])), responses(
+#[utoipa::path(post, path = "/v1/ident", request_body = ByClient<IdentRequest>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn take(
     State(service): State<Arc<Service>>,
     proof: Proof,
-    Body(request): Body<IdentRequest>,
+    Asked { request, client, .. }: Asked<IdentRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
-    let client_name = session::client_name(request.client_name)?;
+    let holder = Holder { proof, client, client_name: session::client_name(request.client_name)? };
     let providers = &service.settings.identity_providers;
     // Nothing is written for what no provider has signed.
     let statement = VerifiedStatement::check(&request.statement, providers, &service.settings.issuer, now)
@@ -35,7 +36,7 @@ pub(super) async fn take(
     let actor = service.keys.pseudonym(&statement.statement().kvnr);
     let mut tx = service.store.begin().await?;
     use_up(&mut tx, &statement).await?;
-    let opened = open(&service, &mut tx, &statement, proof, client_name, now).await;
+    let opened = open(&service, &mut tx, &statement, holder, now).await;
     session::conclude(&service, tx, SessionMethod::IdentityProvider, opened, &actor, now).await
 }
 
@@ -56,8 +57,7 @@ async fn open(
     service: &Service,
     tx: &mut Tx,
     statement: &VerifiedStatement,
-    proof: Proof,
-    client_name: Option<String>,
+    holder: Holder,
     now: NumericDate,
 ) -> Result<TokenAnswer, Refusal> {
     let statement = statement.statement();
@@ -70,7 +70,7 @@ async fn open(
     if !account.move_by(service, tx, Event::AccountIdentified, &actor).await? {
         return Err(Refusal::new(Code::AccountState).with_detail(account.state.as_str()));
     }
-    session::open(service, tx, &account, SessionMethod::IdentityProvider, proof, client_name, now).await
+    session::open(service, tx, &account, SessionMethod::IdentityProvider, holder, now).await
 }
 
 /// Forgets statements that have run out.

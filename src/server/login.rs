@@ -8,19 +8,19 @@ use axum::extract::State;
 use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
+use super::client::Asked;
 use super::dpop::Proof;
-use super::http::{Body, Code, Refusal};
+use super::http::{Code, Refusal};
 use super::limits::{self, CountedTry, Try};
 use super::password::initial::{self, Letter};
 use super::password::{self, Kept};
-use super::session;
-use super::source::Source;
+use super::session::{self, Holder};
 use super::states::{Event, States as _};
 use super::store::Tx;
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
-use crate::protocol::api::{LoginRequest, Problem, TokenAnswer};
+use crate::protocol::api::{ByClient, LoginRequest, Problem, TokenAnswer};
 use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
@@ -42,14 +42,13 @@ enum Credential {
 
 /// Opens a session with insurance number and password; with an initial password, a session in which nothing can be done
 /// but set one's own. An unknown account and a wrong password get the same answer after the same work.
-#[utoipa::path(post, path = "/v1/login", request_body = LoginRequest, security(("dpop_proof" = [])), responses(
+#[utoipa::path(post, path = "/v1/login", request_body = ByClient<LoginRequest>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
-    Source(source): Source,
     proof: Proof,
-    Body(request): Body<LoginRequest>,
+    Asked { request, client, source }: Asked<LoginRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
     let client_name = session::client_name(request.client_name)?;
@@ -84,7 +83,8 @@ pub(super) async fn login(
             if let Some(counted) = counted {
                 counted.forgive(&mut tx).await?;
             }
-            (method, session::open(&service, &mut tx, &account, method, proof, client_name, now).await)
+            let holder = Holder { proof, client, client_name };
+            (method, session::open(&service, &mut tx, &account, method, holder, now).await)
         }
         Err(refusal) => {
             if let Some(counted) = counted

@@ -14,17 +14,17 @@ use sqlx::AnyConnection;
 use super::account::Account;
 use super::application::{self, New};
 use super::audit::{self, Entry, STRANGER};
+use super::client::{Asked, ClientId};
 use super::dpop::Proof;
-use super::http::{Body, Code, Refusal};
+use super::http::{Code, Refusal};
 use super::letter::{self, Ordered, Requester};
-use super::session;
-use super::source::Source;
+use super::session::{self, Holder};
 use super::states::{AccountState, ApplicationState, DeviceState, Event, ResetState, States as _, transition};
 use super::store::Tx;
 use super::{Service, limits, random};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
-use crate::protocol::api::{Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
+use crate::protocol::api::{ByClient, Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
 use crate::protocol::application::{ApplicationType, Change, PasswordReset};
 use crate::protocol::approval::MatchCode;
 use crate::protocol::session::SessionMethod;
@@ -42,14 +42,13 @@ const DAY: i64 = 24 * 60 * 60;
 const ROUND: i64 = 100;
 
 /// Asks for a new password without the old one. Everybody gets this answer, after this work.
-#[utoipa::path(post, path = "/v1/password/reset", request_body = ResetRequest, security(("dpop_proof" = [])), responses(
+#[utoipa::path(post, path = "/v1/password/reset", request_body = ByClient<ResetRequest>, security(("dpop_proof" = [])), responses(
     (status = 202, body = ResetAnswer), (status = 401, body = Problem), (status = 422, body = Problem),
     (status = 429, body = Problem)))]
 pub(super) async fn request(
     State(service): State<Arc<Service>>,
-    Source(source): Source,
     proof: Proof,
-    Body(request): Body<ResetRequest>,
+    Asked { request, client, source }: Asked<ResetRequest>,
 ) -> Result<(StatusCode, Json<ResetAnswer>), Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
     let now = service.now_unix();
@@ -58,10 +57,11 @@ pub(super) async fn request(
     limits::count_source(&service, &mut tx, source, now).await?;
     let reset_id = ResetId::random(&mut random());
     let match_code = MatchCode::random(&mut random());
-    let insert = "INSERT INTO password_reset (reset_id, kvnr, way, jkt, state, match_code, created) \
-                  VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let insert = "INSERT INTO password_reset (reset_id, kvnr, way, jkt, client_id, state, match_code, created) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let insert = sqlx::query(insert).bind(reset_id.to_string()).bind(kvnr.as_str()).bind(request.way.as_str());
-    let insert = insert.bind(proof.jkt().to_string()).bind(ResetState::Requested.as_str());
+    let insert = insert.bind(proof.jkt().to_string()).bind(client.as_ref().map(ClientId::as_str));
+    let insert = insert.bind(ResetState::Requested.as_str());
     let insert = insert.bind(String::from(match_code.clone())).bind(now);
     insert.execute(&mut *tx).await?;
     tx.commit().await?;
@@ -196,6 +196,7 @@ async fn has_room(tx: &mut Tx, account: &Account, share: &str, now: NumericDate)
 #[derive(sqlx::FromRow)]
 struct Waiting {
     jkt: String,
+    client_id: Option<String>,
     state: String,
     created: i64,
     account_id: Option<i64>,
@@ -203,23 +204,26 @@ struct Waiting {
 }
 
 /// Opens the setup session of a request that was approved, for the session key that asked, once.
-#[utoipa::path(post, path = "/v1/password/reset/confirm", request_body = ResetConfirmation, security(("dpop_proof" = [])), responses(
+#[utoipa::path(post, path = "/v1/password/reset/confirm", request_body = ByClient<ResetConfirmation>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn confirm(
     State(service): State<Arc<Service>>,
     proof: Proof,
-    Body(request): Body<ResetConfirmation>,
+    Asked { request, client, .. }: Asked<ResetConfirmation>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let client_name = session::client_name(request.client_name)?;
     let now = service.now_unix();
     let id = request.reset_id.to_string();
     let mut tx = service.store.begin().await?;
-    let query = "SELECT r.jkt, r.state, r.created, r.account_id, a.state AS application_state FROM password_reset r \
+    let query = "SELECT r.jkt, r.client_id, r.state, r.created, r.account_id, a.state AS application_state FROM password_reset r \
                  LEFT JOIN application a ON a.application_id = r.application_id WHERE r.reset_id = $1";
     let row = sqlx::query_as::<_, Waiting>(query).bind(&id).fetch_optional(&mut *tx).await?;
-    let row =
-        row.filter(|row| row.jkt == proof.jkt().to_string() && now < row.created + LIFE).ok_or(Code::ResetEnded)?;
+    // Whoever asked, and nobody else: the key, and the confidential client where it was one.
+    let is_own = |row: &Waiting| {
+        row.jkt == proof.jkt().to_string() && row.client_id.as_deref() == client.as_ref().map(ClientId::as_str)
+    };
+    let row = row.filter(|row| is_own(row) && now < row.created + LIFE).ok_or(Code::ResetEnded)?;
     let state = ResetState::parse(&row.state)?;
     match state {
         ResetState::Taken => return Err(Code::ResetEnded.into()),
@@ -238,7 +242,8 @@ pub(super) async fn confirm(
     let event = Event::PasswordResetTaken;
     audit::append(&mut tx, Entry { actor: &actor, device: None, event, object: &id, result: "ok", detail: None }, now)
         .await?;
-    let answer = session::open(&service, &mut tx, &account, SessionMethod::Reset, proof, client_name, now).await?;
+    let holder = Holder { proof, client, client_name };
+    let answer = session::open(&service, &mut tx, &account, SessionMethod::Reset, holder, now).await?;
     tx.commit().await?;
     Ok(Json(answer))
 }

@@ -18,6 +18,7 @@ pub(super) use refresh::{__path_refresh, refresh};
 
 use super::account::Account;
 use super::audit::{self, Entry};
+use super::client::{self, ClientId};
 use super::dpop::{self, Proof};
 use super::http::{Code, Path, Refusal};
 use super::notice::{self, Kind};
@@ -42,8 +43,8 @@ macro_rules! columns {
     ($before:literal, $after:literal) => {
         concat!(
             $before,
-            " session_id, account_id, state, method, jkt, client_name, generation, created, refreshed, expires_at, \
-             refreshes ",
+            " session_id, account_id, state, method, jkt, client_name, client_id, generation, created, refreshed, \
+             expires_at, refreshes ",
             $after
         )
     };
@@ -58,6 +59,8 @@ struct Row {
     method: String,
     jkt: String,
     client_name: Option<String>,
+    /// The confidential client it belongs to; none for programs.
+    client_id: Option<String>,
     /// How often its tokens were renewed.
     generation: i64,
     created: i64,
@@ -92,6 +95,16 @@ pub(super) struct Session {
     pub(super) method: SessionMethod,
     /// Thumbprint of its key.
     pub(super) client: Thumbprint,
+}
+
+/// Who asks for a session, and will hold it.
+pub(super) struct Holder {
+    /// Of the key that the session is bound to.
+    pub(super) proof: Proof,
+    /// The confidential client that it belongs to; `None` for a person's own program.
+    pub(super) client: Option<ClientId>,
+    /// What the client calls itself.
+    pub(super) client_name: Option<String>,
 }
 
 /// Who sends the request: the holder of the key of any open session. An endpoint that takes this is one that is open to
@@ -137,6 +150,9 @@ impl FromRequestParts<Arc<Service>> for SetupSession {
         check_open(&row)?;
         if now >= row.ends_at(&service.settings.sessions) {
             return Err(Code::TokenInvalid.into());
+        }
+        if !client::may_hold_sessions(service, row.client_id.as_deref()) {
+            return Err(Code::ClientMismatch.into());
         }
         let client = dpop::take(service, proof, &parts.method).await?.jkt();
         Ok(Self(Session { account, id, method: row.method()?, client }))
@@ -227,25 +243,26 @@ pub(super) async fn forget_clients(connection: &mut AnyConnection, account_id: i
     delete.bind(account_id).execute(connection).await.map(drop)
 }
 
-/// Opens a session for whoever was found to be the account's person by `method`, bound to the key of the proof.
+/// Opens a session for whoever was found to be the account's person by `method`, bound to the holder's key.
 pub(super) async fn open(
     service: &Service,
     tx: &mut Tx,
     account: &Account,
     method: SessionMethod,
-    proof: Proof,
-    client_name: Option<String>,
+    holder: Holder,
     now: NumericDate,
 ) -> Result<TokenAnswer, Refusal> {
+    let Holder { proof, client: opened_by, client_name } = holder;
+    let client_id = opened_by.as_ref().map(ClientId::as_str);
     let policy = &service.settings.sessions;
     let id = SessionId::random(&mut random());
     let jkt = proof.jkt().to_string();
     let life = if method.is_setup() { policy.setup } else { policy.maximum };
     let insert =
-        columns!("INSERT INTO session (minute,", ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)");
+        columns!("INSERT INTO session (minute,", ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
     let insert = sqlx::query(insert).bind(0_i64);
     let insert = insert.bind(id.to_string()).bind(account.id).bind(SessionState::Open.as_str()).bind(method.as_str());
-    let insert = insert.bind(&jkt).bind(client_name).bind(0_i64).bind(now).bind(now);
+    let insert = insert.bind(&jkt).bind(client_name).bind(client_id).bind(0_i64).bind(now).bind(now);
     insert.bind(now.saturating_add(life)).bind(0_i64).execute(&mut **tx).await?;
 
     let is_known = is_known_client(tx, account.id, proof.jkt()).await?;
@@ -255,7 +272,8 @@ pub(super) async fn open(
     let client = if is_known { "known_client" } else { "new_client" };
     let actor = service.keys.pseudonym(&account.kvnr);
     let object = id.to_string();
-    let detail = Some(format!("{} {client}", method.as_str()));
+    let through = client_id.map_or(String::new(), |id| format!(" through {id}"));
+    let detail = Some(format!("{} {client}{through}", method.as_str()));
     let entry =
         Entry { actor: &actor, device: None, event: Event::SessionOpened, object: &object, result: "ok", detail };
     audit::append(tx, entry, now).await?;
@@ -407,6 +425,7 @@ pub(super) async fn list(
             ends_at: row.ends_at(policy),
             is_current: session_id == session.id,
             client_name: row.client_name,
+            client: row.client_id.map(|id| client::display_name(&service, id)),
         })
     });
     Ok(Json(SessionsAnswer { sessions: sessions.collect::<Result<_, Refusal>>()? }))

@@ -10,6 +10,7 @@ use super::password::PasswordRules;
 use super::source::Network;
 use crate::identity::kvnr::Ik;
 use crate::pki::{Anchors, ProductionAnchors};
+use crate::protocol::client_assertion::ConfidentialClient;
 use crate::protocol::ident::IdentityProvider;
 use crate::secret::SecretText;
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub operators: Vec<Operator>,
     /// Identity providers whose statements open accounts; none by default.
     pub identity_providers: Vec<IdentityProvider>,
+    /// Clients that ask for people with keys of their own, such as the insurer's web branch; none by default.
+    pub clients: Vec<ConfidentialClient>,
     /// How long sessions live.
     pub sessions: SessionPolicy,
     /// The mail server that takes notices; without one they wait.
@@ -68,6 +71,7 @@ impl Settings {
             proxy: None,
             operators: Vec::new(),
             identity_providers: Vec::new(),
+            clients: Vec::new(),
             sessions: SessionPolicy::default(),
             smtp: None,
         }

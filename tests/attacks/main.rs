@@ -28,6 +28,7 @@ mod rsa;
 mod service;
 mod sessions;
 mod texts;
+mod web_branch;
 
 pub(crate) use common::*;
 use kartenbund::client::approve::{ApproveError, decide, fetch};

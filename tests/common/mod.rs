@@ -12,6 +12,8 @@ mod person;
 pub mod postgresql;
 #[path = "provider.rs"]
 pub mod provider;
+#[path = "web_branch.rs"]
+pub mod web_branch;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -189,6 +191,11 @@ impl World {
 
     /// Another process of the same service: it has the keys, the database and the name of this one.
     pub fn second_process(&self) -> Self {
+        self.second_process_with(|_| {})
+    }
+
+    /// The same, with a configuration of its own.
+    pub fn second_process_with(&self, configure: impl FnOnce(&mut Settings)) -> Self {
         let database = match &self.database {
             TestDatabase::Sqlite => TestDatabase::Sqlite,
             TestDatabase::Postgresql(url) => TestDatabase::Postgresql(typed(url.expose())),
@@ -196,6 +203,7 @@ impl World {
         Self::configured(tempfile::tempdir().unwrap(), database, self.clock.clone(), |settings| {
             settings.data = self.folder.path().join("service");
             settings.issuer.clone_from(&self.address);
+            configure(settings);
         })
     }
 

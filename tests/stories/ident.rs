@@ -1,7 +1,5 @@
 //! Identified elsewhere: the account opens without any letter.
 
-use kartenbund::client::home::Profile;
-use kartenbund::client::session::{Session, Tokens};
 use kartenbund::protocol::api::{DevicesAnswer, TokenAnswer};
 
 use super::*;
@@ -12,20 +10,7 @@ fn hand_in(world: &World, statement: &str) -> Computer {
     let person = world.stranger();
     let tokens: TokenAnswer = person.ask("/v1/ident", &json!({"statement": statement})).unwrap();
     assert!(tokens.must_change_password);
-    let configuration = person.remote.configuration().unwrap();
-    let home = Home::at(world.folder.path().join("identified"));
-    home.keep_profile(&Profile {
-        service: world.address.clone(),
-        service_key: configuration.jwk,
-        insurer: configuration.insurer,
-        payer_iks: configuration.payer_iks,
-        kvnr: kvnr(ERIKA),
-    })
-    .unwrap();
-    home.prepare_session(&mut rng()).unwrap();
-    let tokens = Some(Tokens::new(tokens, world.clock.now(), 0));
-    home.keep_session(&Session { key: person.key, tokens }).unwrap();
-    Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() }
+    person.holding(world, tokens)
 }
 
 #[test]

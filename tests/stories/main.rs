@@ -29,6 +29,7 @@ mod scenario_files;
 mod scenarios;
 mod sessions;
 mod timing;
+mod web_branch;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};

@@ -139,15 +139,20 @@ fn end_others(service: &Service) -> Result<i64, Failure> {
 
 fn session_line(session: &SessionAnswer, output: &Output) -> String {
     let texts = &output.texts;
-    let name = session.client_name.as_deref().map_or_else(|| texts.get("session-unnamed"), shown);
+    let name = session.client_name.as_deref().or(session.client.as_deref());
+    let name = name.map_or_else(|| texts.get("session-unnamed"), shown);
+    // A program calls itself what it likes, in one line: this line is by the insurer alone.
+    let client =
+        session.client.as_deref().map(|client| format!("\n  {} {}", texts.get("session-through"), shown(client)));
     let own = if session.is_current { format!(" ({})", texts.get("this-session")) } else { String::new() };
     let method = texts.get(&format!("session-method-{}", session.method.as_str().replace('_', "-")));
     format!(
-        "{name}{own}: {method}, {} {}, {} {}\n  {}",
+        "{name}{own}: {method}, {} {}, {} {}{}\n  {}",
         texts.get("word-since"),
         texts.moment(session.created),
         texts.get("label-last-used"),
         texts.moment(session.last_used),
+        client.unwrap_or_default(),
         session.session_id,
     )
 }

@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, optional, secret, section, with_default};
+use super::signers::{CLIENT, IDENTITY_PROVIDER};
 use super::{AdminConfig, Config};
-use crate::jose::json;
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
-use crate::protocol::ident::IdentityProvider;
 use crate::server::admin::Operator;
 use crate::server::settings::{Database, Encryption, Proxy, Smtp};
 use crate::server::tls::TlsFiles;
@@ -29,6 +28,7 @@ macro_rules! keep {
         }
     };
 }
+pub(super) use keep;
 
 pub(super) const ROWS: &[Row<Config>] = &[
     with_default(
@@ -71,6 +71,12 @@ pub(super) const ROWS: &[Row<Config>] = &[
             rows: IDENTITY_PROVIDER,
             push: |config: &mut Config, provider| config.settings.identity_providers.push(provider),
         },
+    ),
+    list(
+        "client",
+        "A client of your own, such as your website: it shows with a key of its own who it is, says where people are, and\n\
+         the sessions it opens are its alone.",
+        &Items { rows: CLIENT, push: |config: &mut Config, client| config.settings.clients.push(client) },
     ),
     section("database", "The database, where it is not SQLite in the data folder.", DATABASE),
     section("mail", "The mail server that takes notices for people. Without it they wait.", MAIL),
@@ -258,33 +264,6 @@ fn add(files: &Value<'_>, mut add: impl FnMut(&[u8]) -> Result<(), AnchorError>)
     Ok(())
 }
 
-const IDENTITY_PROVIDER: &[Row<IdentityProvider>] = &[
-    needed(
-        "issuer",
-        "\"https://ident.example\"",
-        "Its name: `iss` of its statements.",
-        keep!(|provider, value| provider.issuer, value.text()),
-    ),
-    needed(
-        "keys",
-        "[\"ident/2026.json\"]",
-        "Files with its public keys, each a JWK on P-256 with kty, crv, x and y; two while one follows the other.",
-        |provider, value| {
-            for (_, content) in value.each(|file| file.file())? {
-                let key = json::read(&content);
-                provider.keys.push(key.map_err(|_| Wrong::Impossible("a file holds no JWK on P-256"))?);
-            }
-            Ok(())
-        },
-    ),
-    needed(
-        "methods",
-        "[\"selfie_ident\"]",
-        "Ways to identify a person that are taken from it: `method` of its statements.",
-        keep!(|provider, value| provider.methods, value.each(|method| method.text())),
-    ),
-];
-
 const DATABASE: &[Row<Config>] = &[secret(
     "url",
     "URL of a PostgreSQL database, such as postgresql://kartenbund:PASSWORD@db.example/kartenbund?sslmode=verify-full",
@@ -413,15 +392,12 @@ fn admin_tls(config: &mut Config) -> &mut TlsFiles {
 }
 
 const OPERATOR: &[Row<Operator>] = &[
-    needed("name", "\"anna\"", "The audit names them operator:NAME.", |operator, value| {
-        let name = value.text()?;
-        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
-        if name.len() > 32 || !name.bytes().all(is_plain) {
-            return Err(Wrong::Impossible("a name has at most 32 small letters, digits, dots and hyphens"));
-        }
-        operator.name = name;
-        Ok(())
-    }),
+    needed(
+        "name",
+        "\"anna\"",
+        "The audit names them operator:NAME.",
+        keep!(|operator, value| operator.name, plain_name(value)),
+    ),
     needed(
         "token_sha256_file",
         "\"operators/anna\"",
@@ -436,6 +412,16 @@ const OPERATOR: &[Row<Operator>] = &[
         },
     ),
 ];
+
+/// A name that can stand in the audit and in messages as it is.
+pub(super) fn plain_name(value: &Value<'_>) -> Result<String, Wrong> {
+    let name = value.text()?;
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    if name.len() > 32 || !name.bytes().all(is_plain) {
+        return Err(Wrong::Impossible("a name has at most 32 small letters, digits, dots and hyphens"));
+    }
+    Ok(name)
+}
 
 fn address(value: &Value<'_>) -> Result<SocketAddr, Wrong> {
     value.parsed("an address with its port is expected, such as 127.0.0.1:8470 or [::1]:8470")

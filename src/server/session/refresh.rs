@@ -10,10 +10,11 @@ use axum::http::request::Parts;
 use super::{Row, columns, end, tokens};
 use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
-use crate::protocol::api::{Problem, TokenAnswer, TokenRequest};
+use crate::protocol::api::{ByClient, Problem, TokenAnswer, TokenRequest};
 use crate::server::Service;
+use crate::server::client::{Asked, ClientId};
 use crate::server::dpop;
-use crate::server::http::{Body, Code, Refusal};
+use crate::server::http::{Code, Refusal};
 use crate::server::settings::SessionPolicy;
 use crate::server::states::{Event, SessionState};
 
@@ -56,12 +57,12 @@ fn judge(row: &Row, generation: i64, jkt: Thumbprint, policy: &SessionPolicy, no
 }
 
 /// Gives new tokens for the refresh token that came last.
-#[utoipa::path(post, path = "/v1/token", request_body = TokenRequest, security(("dpop_proof" = [])), responses(
+#[utoipa::path(post, path = "/v1/token", request_body = ByClient<TokenRequest>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 429, body = Problem)))]
 pub(in crate::server) async fn refresh(
     State(service): State<Arc<Service>>,
     parts: Parts,
-    Body(request): Body<TokenRequest>,
+    Asked { request, client, .. }: Asked<TokenRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
     let proof = dpop::check(&service, &parts, None)?;
@@ -76,6 +77,10 @@ pub(in crate::server) async fn refresh(
     );
     let count = sqlx::query_as::<_, Row>(count).bind(token.session.to_string()).bind(now.div_euclid(60));
     let row = count.fetch_optional(&mut *tx).await?.ok_or(Code::TokenInvalid)?;
+    // What is stolen without the client's own key is of no use: its sessions are renewed by itself, a program's by none.
+    if row.client_id.as_deref() != client.as_ref().map(ClientId::as_str) {
+        return Err(Code::ClientMismatch.into());
+    }
     let policy = &service.settings.sessions;
     let judgement = judge(&row, token.generation, proof.jkt(), policy, now);
     if let Judgement::Stolen(how) = judgement {

@@ -790,6 +790,7 @@ done-logout-everywhere = { $count ->
        *[other] Abgemeldet, hier und bei { $count } anderen Anmeldungen.
     }
 session-unnamed = Ein Programm ohne Namen
+session-through = über:
 this-session = diese Anmeldung
 session-method-password = mit Passwort
 session-method-initial-password = mit dem Passwort aus dem Brief

@@ -790,6 +790,7 @@ done-logout-everywhere = { $count ->
        *[other] Logged out, here and from { $count } other logins.
     }
 session-unnamed = A program without a name
+session-through = through:
 this-session = this login
 session-method-password = with password
 session-method-initial-password = with the password of the letter
