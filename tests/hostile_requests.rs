@@ -86,7 +86,8 @@ fn replaced(body: Value) -> impl Strategy<Value = Value> {
 
 #[test]
 fn a_body_of_anything_is_taken_or_refused_with_a_problem() {
-    let world = World::new();
+    let website = web_branch::WebBranch::new("website");
+    let world = World::with_clients(&[&website], |_| {});
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
     let hash = "A".repeat(43);
@@ -96,9 +97,15 @@ fn a_body_of_anything_is_taken_or_refused_with_a_problem() {
     let registration = json!({"method": "card", "jkt": hash, "commit": hash, "device_information": information});
     let offer: Value = computer.here.service.call(reqwest::Method::POST, "/v1/registrations", &registration).unwrap();
     let evidence = json!({"signed_pairing_data": "a.b.c", "auth_cert": "AAAA", "card_jws": "a.b.c"});
+    let signed = website.assert(&website.claims(&world, "198.51.100.7"));
     let requests = [
         // The check digit is wrong: no password is hashed.
         ("POST", "/v1/login".to_owned(), json!({"kvnr": "A123456789", "password": "x"})),
+        (
+            "POST",
+            "/v1/login".to_owned(),
+            web_branch::with_assertion(&json!({"kvnr": "A123456789", "password": "x"}), &signed),
+        ),
         ("POST", "/v1/token".to_owned(), json!({"refresh_token": "A".repeat(82)})),
         ("POST", "/v1/registrations".to_owned(), registration),
         (

@@ -1,7 +1,9 @@
 //! Logins here and elsewhere, as the person sees and ends them.
 
-use super::common::ERIKA;
+use super::common::web_branch::{WEBSITE, WEBSITE_NAME, WebBranch};
+use super::common::{ERIKA, TestDatabase, typed};
 use super::*;
+use kartenbund::protocol::api::LoginRequest;
 
 fn login(computer: &Computer, world: &World, password: &str) {
     let output = computer.run(&["login", "--service", &world.address, "--kvnr", ERIKA], &[password]);
@@ -55,4 +57,27 @@ fn logging_out_everywhere_ends_the_other_logins_too() {
     assert_eq!(here.refused(&["devices"], &[]), ("no_session".to_owned(), 56));
     login(&here, &world, &password);
     assert_eq!(list(&here).len(), 1);
+}
+
+#[test]
+fn the_insurers_website_is_told_from_a_program_that_takes_its_name() {
+    let website = WebBranch::new(WEBSITE);
+    let clock = ManualClock::at(OffsetDateTime::now_utc());
+    let world = World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), clock, |settings| {
+        settings.clients = vec![website.configured()];
+    });
+    let password = world.member(ERIKA);
+    let here = Computer::new();
+    login(&here, &world, &password);
+    website.browser(&world, "198.51.100.7").log_in(ERIKA, &password).unwrap();
+    let client_name = Some(WEBSITE_NAME.to_owned());
+    let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&password), client_name };
+    world.ask_to_log_in(&request).unwrap();
+
+    let sessions = list(&here);
+    assert_eq!(sessions.iter().filter(|session| session["client"] == WEBSITE_NAME).count(), 1, "{sessions:?}");
+    let told = text(&here.run(&["sessions"], &[]).stdout);
+    let through: Vec<_> = told.lines().filter(|line| line.starts_with("  through: ")).collect();
+    assert_eq!(through, [format!("  through: {WEBSITE_NAME}")], "{told}");
+    assert!(told.contains("Firefox: with password"), "{told}");
 }

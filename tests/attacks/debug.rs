@@ -3,11 +3,15 @@
 use std::fmt::Debug;
 
 use kartenbund::client::session::{Session, SessionKey, Tokens};
-use kartenbund::protocol::api::{LoginRequest, NoticeLanguage, NotificationSettings, TokenAnswer, TokenRequest};
+use kartenbund::protocol::api::{
+    ClientAuthentication, LoginRequest, NoticeLanguage, NotificationSettings, TokenAnswer, TokenRequest,
+};
 use kartenbund::protocol::application::{Application, Contact, OldNew};
+use kartenbund::protocol::client_assertion::AuthenticatedClient;
 use kartenbund::protocol::registration::Expected;
 
 use super::*;
+use crate::common::web_branch::{WEBSITE, WebBranch};
 
 #[test]
 fn no_message_prints_what_is_in_it() {
@@ -65,7 +69,14 @@ fn no_message_prints_what_is_in_it() {
     let signed = ChallengeAnswer { challenge: request.pop.clone() };
     let contact = || Contact { email: "raub@person.example".to_owned() };
     let told = NotificationSettings { email: Some(contact().email), language: NoticeLanguage::De, kinds: Vec::new() };
-    let all: [&dyn Debug; 29] = [
+    let website = WebBranch::new(WEBSITE);
+    let assertion = website.assert(&website.claims(&world, "198.51.100.7"));
+    let clients = [website.configured()];
+    let client = AuthenticatedClient::check(&assertion, &clients, &world.address, world.clock.now()).unwrap();
+    let asks = ClientAuthentication { client_assertion_type: None, client_assertion: Some(assertion.clone()) };
+    let all: [&dyn Debug; 31] = [
+        &client,
+        &asks,
         &told,
         &Application::Contact(contact()),
         &Change::Contact(OldNew { old: Some(contact()), new: contact() }),
@@ -114,13 +125,14 @@ fn no_message_prints_what_is_in_it() {
         "Mustermann",
         "Musterkasse",
         "raub",
+        "198.51",
         &serial,
     ];
     let applied = [&bank.iban, &bank.account_holder, &address.city, address.street.as_ref().unwrap()];
     for text in texts.into_iter().chain(applied.map(String::as_str)) {
         assert!(!shown.contains(text), "{text}");
     }
-    for jws in [&request.pop, &request.evidence.card_jws, &request.evidence.signed_pairing_data] {
+    for jws in [&assertion, &request.pop, &request.evidence.card_jws, &request.evidence.signed_pairing_data] {
         for part in jws.split('.').skip(1) {
             assert!(!shown.contains(part), "a part of a signed message");
         }

@@ -241,7 +241,7 @@ fn nobody_but_a_client_says_where_a_person_is() {
     let world = World::with_clients(&[&website], |settings| settings.login_limits.tries_in_an_hour = 2);
     let stranger = world.stranger();
     let tries = |n: u8| {
-        // An address of his own choice each time, in every place where one could stand.
+        // An address of his own choice each time.
         let mut body = serde_json::to_value(login_request("T022791232", "falsch")).unwrap();
         body["user_agent_address"] = json!(format!("198.51.{n}.7"));
         refusal(stranger.ask::<_, Value>(LOGIN, &body)).0

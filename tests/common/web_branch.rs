@@ -36,9 +36,13 @@ impl WebBranch {
 
     /// What it says for a browser at this address, with a name that was not used before.
     pub fn claims(&self, world: &World, address: &str) -> Value {
-        let now = world.clock.now();
+        self.claims_at(&world.address, world.clock.now(), address)
+    }
+
+    /// The same at a service of this name.
+    pub fn claims_at(&self, service: &str, now: NumericDate, address: &str) -> Value {
         json!({
-            "iss": self.id, "sub": self.id, "aud": world.address, "iat": now, "exp": now + 60,
+            "iss": self.id, "sub": self.id, "aud": service, "iat": now, "exp": now + 60,
             "jti": kartenbund::protocol::MessageId::random(&mut rng()), "user_agent_address": address,
         })
     }

@@ -6,6 +6,7 @@
 mod common;
 
 mod admin;
+mod clients;
 mod command_line;
 mod database;
 mod letters;
