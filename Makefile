@@ -29,6 +29,7 @@ demo: setup
 test: setup
 	cargo test
 	KARTENBUND_TEST_DATABASE=postgresql cargo test $(BOTH_DATABASES)
+	KARTENBUND_TEST_DATABASE=postgresql cargo test --test operating the_service_is_killed
 	cargo test $(IFD_HANDLER_BUILD)
 	set -e; for features in $(FEATURE_SETS); do cargo test --lib $$features; done
 
@@ -46,11 +47,13 @@ lint: setup $(DENY)
 	! ldd target/debug/kartenbund-server | grep pcsclite
 	cargo build --bins
 
-## What passes between reader and card, and CPU time (docs/performance.md). LATENCY_MS: what an APDU takes beside its
-## bytes; EGK_TOOL: OpenSC's program, where another one is meant than that of this computer.
+## What passes between reader and card, CPU time, and what the service carries (docs/performance.md). LATENCY_MS: what an
+## APDU takes beside its bytes; EGK_TOOL: OpenSC's program, where another one is meant than that of this computer; TMPDIR:
+## a folder on the disk that databases are measured on.
 bench: setup
 	cargo bench --bench apdus
 	cargo bench --bench cpu
+	cargo bench --bench service
 
 ## Whether the time of a refused login tells unknown accounts, wrong passwords and accounts before their day apart:
 ## a thousand of each (docs/threat-model.md).

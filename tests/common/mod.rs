@@ -72,6 +72,11 @@ pub fn kvnr(text: &str) -> Kvnr {
     Kvnr::typed(text).unwrap()
 }
 
+/// An insurance number with its right check digit.
+pub fn number(number: usize) -> String {
+    (0..10).map(|check| format!("A{number:08}{check}")).find(|text| Kvnr::typed(text).is_ok()).unwrap()
+}
+
 pub fn ca() -> TestCa {
     TestCa::built_in().unwrap()
 }

@@ -10,10 +10,17 @@ use std::time::{Duration, Instant};
 
 use kartenbund::secret::SecretText;
 
-/// The cluster of this program: started when the first test asks for it.
+/// The cluster of this program: started when the first test asks for it. Nothing of it outlives the program, so nothing
+/// needs to reach the disk.
 pub fn cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start)
+    CLUSTER.get_or_init(|| Cluster::start("fsync=off"))
+}
+
+/// One whose commits reach the disk, to be measured.
+pub fn durable_cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| Cluster::start("fsync=on"))
 }
 
 pub struct Cluster {
@@ -22,7 +29,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    fn start(durability: &str) -> Self {
         let folder = tempfile::Builder::new().prefix("kartenbund-pg-").tempdir().unwrap().keep();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
         let data = folder.join("data");
@@ -42,8 +49,7 @@ impl Cluster {
         // The signal of a parent's death comes when the thread that started the child ends: this one does not.
         let mut server = cluster.unprivileged("postgres", Some("SIGQUIT"));
         server.arg("-D").arg(&data).arg("-k").arg(&cluster.folder);
-        // Nothing of it outlives the program, so nothing needs to reach the disk.
-        for setting in ["listen_addresses=", "fsync=off", "max_connections=400", "shared_buffers=32MB"] {
+        for setting in ["listen_addresses=", durability, "max_connections=400", "shared_buffers=32MB"] {
             server.args(["-c", setting]);
         }
         let log = std::fs::File::create(cluster.folder.join("log")).unwrap();

@@ -11,18 +11,12 @@ use kartenbund::protocol::api::LoginRequest;
 use time::OffsetDateTime;
 
 use crate::command_line::{import, server, stderr};
-use crate::common::{rng, typed};
+use crate::common::{number, rng, typed};
 use crate::process::Process;
 
 /// Letters in twenty batches.
 const LETTERS: usize = 300;
 const CONFIGURATION: &str = "[insurer]\nname = \"Musterkasse\"\n[letters]\nbatch = 15\n";
-
-/// An insurance number with its right check digit.
-fn number(number: usize) -> String {
-    let is_right = |text: &String| kartenbund::identity::kvnr::Kvnr::typed(text).is_ok();
-    (0..10).map(|check| format!("A{number:08}{check}")).find(is_right).unwrap()
-}
 
 /// Rows of persons, told apart by their house number.
 fn rows(count: usize) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::common::mail::MailServer;
 use crate::common::{HEADER, TestDatabase, rng};
-use crate::process::{Process, TOKEN, Toggling, program};
+use crate::process::{Process, TOKEN, Toggling, on, program};
 
 const KVNR: &str = "A123456780";
 
@@ -27,14 +27,10 @@ fn kill_and_start_again(times: u32) {
     let mail = MailServer::new();
     let database = TestDatabase::new();
     let folder = tempfile::tempdir().unwrap();
-    let mut more = format!(
+    let more = format!(
         "[mail]\nhost = \"localhost\"\nport = {}\nencryption = \"none\"\nfrom = \"post@musterkasse.example\"\n",
         mail.port()
-    );
-    if let TestDatabase::Postgresql(url) = &database {
-        std::fs::write(folder.path().join("url"), url.expose()).unwrap();
-        more += "[database]\nurl_file = \"url\"\n";
-    }
+    ) + &on(&database, folder.path());
     let register = folder.path().join("register.csv");
     let hash = "$2y$05$abcdefghijklmnopqrstuuM6pOrzWcSdoZtZMhMo6qhJvu0mA5cLe";
     let row = format!("{KVNR},Erika,M,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,\"{hash}\",erika@person.example\n");

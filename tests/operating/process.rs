@@ -13,7 +13,7 @@ use kartenbund::client::session::SessionKey;
 use kartenbund::protocol::dpop::ProvenRequest;
 use time::OffsetDateTime;
 
-use super::common::rng;
+use super::common::{TestDatabase, rng};
 
 pub(crate) const TOKEN: &str = "8f2c0d3e5b7a91c64d20e8f7b3a5961c";
 /// What `printf %s TOKEN | sha256sum` writes.
@@ -42,6 +42,17 @@ pub(crate) fn program(folder: &Path, more: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
     command.env_remove("KARTENBUND_CONFIG").arg("--config").arg(file);
     command
+}
+
+/// The section of the configuration that names this database.
+pub(crate) fn on(database: &TestDatabase, folder: &Path) -> String {
+    match database {
+        TestDatabase::Sqlite => String::new(),
+        TestDatabase::Postgresql(url) => {
+            std::fs::write(folder.join("url"), url.expose()).unwrap();
+            "[database]\nurl_file = \"url\"\n".to_owned()
+        }
+    }
 }
 
 /// A proof for a login at `url`, by a key of its own.
@@ -75,13 +86,19 @@ pub(crate) fn import(folder: &Path, more: &str, kvnrs: &[&str]) {
 /// The audit, a line for each entry.
 pub(crate) fn audit(process: &Process) -> String {
     let mut all = String::new();
+    read_on(process, &mut all);
+    all
+}
+
+/// Reads what came to the audit since it was read last.
+pub(crate) fn read_on(process: &Process, audit: &mut String) {
     loop {
-        let url = format!("{}/admin/v1/audit?after={}", process.admin, all.lines().count());
+        let url = format!("{}/admin/v1/audit?after={}", process.admin, audit.lines().count());
         let page = reqwest::blocking::Client::new().get(url).bearer_auth(TOKEN).send().unwrap().text().unwrap();
         if page.is_empty() {
-            return all;
+            return;
         }
-        all += &page;
+        *audit += &page;
     }
 }
 
@@ -144,12 +161,16 @@ impl Process {
         Self { child, url, admin, log }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn address(&self) -> SocketAddr {
         self.url.rsplit_once("//").unwrap().1.parse().unwrap()
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
+        let pid = self.id().to_string();
         assert!(Command::new("sh").args(["-c", &format!("kill -s {name} $0"), &pid]).status().unwrap().success());
     }
 
