@@ -1,0 +1,163 @@
+//! The limits: hashing, verifying, committing, reading and writing alone, with nothing of the service around them.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use kartenbund::server::Database;
+use p256::ecdsa::signature::{Signer as _, Verifier as _};
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use p256::elliptic_curve::Generate as _;
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+
+use crate::common::rng;
+use crate::load::{Measured, drive, timed};
+
+/// Argon2id as the service has it (64 MiB, three passes), on so many threads.
+pub(crate) fn argon2id(threads: usize, limit: Duration) -> Measured {
+    let hash = || {
+        let hash = || {
+            let params = Params::new(64 * 1024, 3, 1, None).unwrap();
+            let mut out = [0; 32];
+            Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+                .hash_password_into(&[1; 32], &[2; 16], &mut out)
+                .unwrap();
+            std::hint::black_box(out);
+        };
+        Some(timed(hash).1)
+    };
+    drive(vec![hash; threads], limit)
+}
+
+/// ECDSA with SHA-256 on P-256: a signature over so many bytes, verified.
+pub(crate) fn p256(length: usize, limit: Duration) -> Measured {
+    let key = SigningKey::generate_from_rng(&mut rng());
+    let message = vec![7; length];
+    let signature: Signature = key.sign(&message);
+    let verifying = VerifyingKey::from(&key);
+    drive(vec![|| Some(timed(|| verifying.verify(&message, &signature).unwrap()).1)], limit)
+}
+
+/// New files of this length, down to the disk, on so many threads.
+pub(crate) fn files(folder: &Path, length: usize, threads: usize, limit: Duration) -> Measured {
+    let (next, content) = (AtomicUsize::new(0), vec![0x25; length]);
+    let write = || {
+        let path = folder.join(format!("file-{}", next.fetch_add(1, Ordering::Relaxed)));
+        let write = || {
+            let mut file = File::create(path).unwrap();
+            file.write_all(&content).unwrap();
+            file.sync_all().unwrap();
+        };
+        Some(timed(write).1)
+    };
+    drive(vec![write; threads], limit)
+}
+
+/// A database with one table, through the same kind of pool as the service's.
+pub(crate) struct Bare {
+    runtime: tokio::runtime::Runtime,
+    pool: AnyPool,
+    begin: &'static str,
+}
+
+/// Rows that are read and changed.
+const ROWS: usize = 1000;
+
+impl Bare {
+    pub(crate) fn open(database: &Database, folder: &Path) -> Self {
+        sqlx::any::install_default_drivers();
+        let (url, settings, begin) = match database {
+            Database::Sqlite => (
+                format!("sqlite://{}?mode=rwc", folder.join("bare.sqlite").display()),
+                "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
+                "BEGIN IMMEDIATE",
+            ),
+            Database::Postgresql(url) => {
+                (url.expose().to_owned(), "SET default_transaction_isolation = 'read committed'", "BEGIN")
+            }
+        };
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let pool = runtime.block_on(async {
+            let pool = AnyPoolOptions::new().max_connections(8).after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::Executor::execute(connection, settings).await.map(drop) })
+            });
+            let pool = pool.connect(&url).await.unwrap();
+            for table in ["bare (id BIGINT PRIMARY KEY, value BIGINT NOT NULL)", "line (value TEXT NOT NULL)"] {
+                let table = sqlx::AssertSqlSafe(format!("CREATE TABLE {table}"));
+                sqlx::query(table).execute(&pool).await.unwrap();
+            }
+            let mut tx = pool.begin().await.unwrap();
+            for id in 0..i64::try_from(ROWS).unwrap() {
+                sqlx::query("INSERT INTO bare VALUES ($1, 0)").bind(id).execute(&mut *tx).await.unwrap();
+            }
+            tx.commit().await.unwrap();
+            pool
+        });
+        Self { runtime, pool, begin }
+    }
+
+    /// Transactions that change one row.
+    pub(crate) fn commits(&self, clients: usize, limit: Duration) -> Measured {
+        let begin = self.begin;
+        self.drive(clients, limit, move |pool, id| async move {
+            let mut tx = pool.begin_with(begin).await.unwrap();
+            let update = sqlx::query("UPDATE bare SET value = value + 1 WHERE id = $1").bind(id);
+            update.execute(&mut *tx).await.unwrap();
+            tx.commit().await.unwrap();
+        })
+    }
+
+    /// Reads of one row.
+    pub(crate) fn reads(&self, clients: usize, limit: Duration) -> Measured {
+        self.drive(clients, limit, |pool, id| async move {
+            let query = sqlx::query_scalar::<_, i64>("SELECT value FROM bare WHERE id = $1").bind(id);
+            std::hint::black_box(query.fetch_one(&pool).await.unwrap());
+        })
+    }
+
+    /// Transactions of one client that each add 500 rows of this length; counted are rows.
+    pub(crate) fn rows(&self, length: usize, limit: Duration) -> Measured {
+        let row = format!("('{}')", "x".repeat(length));
+        let insert = Arc::<str>::from(format!("INSERT INTO line VALUES {}", vec![row; 500].join(", ")));
+        let adding = self.drive(1, limit, move |pool, _| {
+            let insert = Arc::clone(&insert);
+            async move { sqlx::query(sqlx::AssertSqlSafe(&*insert)).execute(&pool).await.map(drop).unwrap() }
+        });
+        Measured::whole(500 * adding.count, Duration::from_secs_f64(adding.seconds))
+    }
+
+    /// So many clients, each on rows of its own.
+    fn drive<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        clients: usize,
+        limit: Duration,
+        work: impl Fn(AnyPool, i64) -> F + Clone + Send + 'static,
+    ) -> Measured {
+        let began = Instant::now();
+        let latencies = self.runtime.block_on(async {
+            let mut tasks = tokio::task::JoinSet::new();
+            for client in 0..clients {
+                let (pool, work) = (self.pool.clone(), work.clone());
+                tasks.spawn(async move {
+                    let mut latencies = Vec::new();
+                    for id in (client..ROWS).step_by(clients).cycle() {
+                        if began.elapsed() >= limit {
+                            break;
+                        }
+                        let start = Instant::now();
+                        work(pool.clone(), i64::try_from(id).unwrap()).await;
+                        latencies.push(start.elapsed());
+                    }
+                    latencies
+                });
+            }
+            tasks.join_all().await.concat()
+        });
+        Measured::of(latencies, began.elapsed())
+    }
+}

@@ -1,0 +1,160 @@
+//! Requests of clients. Where many come in a short time, their proofs are signed before.
+
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use kartenbund::client::session::SessionKey;
+use kartenbund::protocol::api::TokenAnswer;
+use kartenbund::protocol::dpop::ProvenRequest;
+use kartenbund::secret::SecretText;
+use time::OffsetDateTime;
+
+use crate::common::{PASSWORD, rng};
+use crate::load::{Connection, Measured, drive, timed};
+
+/// How often a session may renew its tokens in a minute, with some to spare.
+const RENEWALS: usize = 55;
+/// What is read.
+const READ: &str = "/v1/devices";
+
+/// Clients of one service, and the sessions they have opened.
+pub(crate) struct Requests {
+    address: SocketAddr,
+    url: String,
+    sessions: Vec<Session>,
+}
+
+struct Session {
+    key: SessionKey,
+    tokens: TokenAnswer,
+    /// Header lines for the next requests.
+    signed: Vec<String>,
+}
+
+/// A header line with a proof, by a key, for a request at this moment.
+fn proof(key: &SessionKey, method: &str, address: &str, access_token: Option<&SecretText>) -> String {
+    let now = OffsetDateTime::now_utc().unix_timestamp();
+    let proof = key.prove(ProvenRequest { method, address, access_token }, now).unwrap();
+    format!("dpop: {}\r\n", proof.to_str().unwrap())
+}
+
+impl Requests {
+    pub(crate) fn to(address: SocketAddr, url: &str) -> Self {
+        Self { address, url: url.to_owned(), sessions: Vec::new() }
+    }
+
+    /// So many connections with one request each.
+    pub(crate) fn knock(&self, clients: usize) {
+        let mut connections: Vec<_> = (0..clients).map(|_| Connection::to(self.address)).collect();
+        connections.iter_mut().for_each(|connection| drop(connection.ask("GET /readyz", "", "")));
+    }
+
+    /// Everybody logs in with the password of a letter, once.
+    pub(crate) fn first_logins(&self, clients: usize, passwords: &[(String, String)]) -> Measured {
+        let each = |share: &[(String, String)]| {
+            let (mut share, mut connection) = (share.to_vec(), Connection::to(self.address));
+            move || {
+                let (kvnr, password) = share.pop()?;
+                Some(self.login(&mut connection, &kvnr, &password).1)
+            }
+        };
+        let shares = passwords.chunks(passwords.len().div_ceil(clients));
+        drive(shares.map(each).collect(), Duration::MAX)
+    }
+
+    /// Each of these accounts logs in so often, never twice at once: strangers wait for each other.
+    pub(crate) fn log_in(&mut self, clients: usize, kvnrs: &[String], times: usize) -> Measured {
+        let here = &*self;
+        let mut opened: Vec<_> = (0..clients).map(|_| Vec::new()).collect();
+        let workers = opened.iter_mut().enumerate().map(|(client, opened)| {
+            let own: Vec<_> = kvnrs.iter().skip(client).step_by(clients).collect();
+            let mut logins = vec![own; times].concat();
+            let mut connection = Connection::to(here.address);
+            move || {
+                let kvnr = logins.pop()?;
+                let (session, latency) = here.login(&mut connection, kvnr, PASSWORD);
+                opened.push(session);
+                Some(latency)
+            }
+        });
+        let measured = drive(workers.collect(), Duration::MAX);
+        self.sessions = opened.into_iter().flatten().collect();
+        measured
+    }
+
+    fn login(&self, connection: &mut Connection, kvnr: &str, password: &str) -> (Session, Duration) {
+        let key = SessionKey::new(&mut rng());
+        let proof = proof(&key, "POST", &format!("{}/v1/login", self.url), None);
+        let body = serde_json::json!({ "kvnr": kvnr, "password": password }).to_string();
+        let (answer, latency) = timed(|| connection.ask("POST /v1/login", &proof, &body));
+        (Session { key, tokens: serde_json::from_slice(&answer).unwrap(), signed: Vec::new() }, latency)
+    }
+
+    pub(crate) fn sign_for_renewals(&mut self) {
+        let address = format!("{}/v1/token", self.url);
+        self.sign(RENEWALS, |session| proof(&session.key, "POST", &address, None));
+    }
+
+    /// So many proofs, for all sessions together.
+    pub(crate) fn sign_for_reads(&mut self, count: usize) {
+        let (address, each) = (format!("{}{READ}", self.url), count.div_ceil(self.sessions.len()));
+        self.sign(each, |session| {
+            let token = &session.tokens.access_token;
+            let proof = proof(&session.key, "GET", &address, Some(token));
+            format!("authorization: DPoP {}\r\n{proof}", token.expose())
+        });
+    }
+
+    fn sign(&mut self, count: usize, sign: impl Fn(&Session) -> String + Sync) {
+        let (half, sign) = (self.sessions.len().div_ceil(2), &sign);
+        thread::scope(|scope| {
+            for share in self.sessions.chunks_mut(half) {
+                scope.spawn(move || {
+                    for session in share {
+                        session.signed = (0..count).map(|_| sign(session)).collect();
+                    }
+                });
+            }
+        });
+    }
+
+    /// Renews the tokens of all sessions, one after the other, again and again.
+    pub(crate) fn renew(&mut self, clients: usize, limit: Duration) -> Measured {
+        self.each_session(clients, limit, |connection, session| {
+            let proof = session.signed.pop()?;
+            let refresh_token = session.tokens.refresh_token.as_ref()?.expose();
+            let body = serde_json::json!({ "refresh_token": refresh_token }).to_string();
+            let (answer, latency) = timed(|| connection.ask("POST /v1/token", &proof, &body));
+            session.tokens = serde_json::from_slice(&answer).unwrap();
+            Some(latency)
+        })
+    }
+
+    /// Reads something with all sessions, one after the other, again and again.
+    pub(crate) fn read(&mut self, clients: usize, limit: Duration) -> Measured {
+        let line = format!("GET {READ}");
+        self.each_session(clients, limit, |connection, session| {
+            let headers = session.signed.pop()?;
+            Some(timed(|| connection.ask(&line, &headers, "")).1)
+        })
+    }
+
+    /// Clients with a share of the sessions each.
+    fn each_session(
+        &mut self,
+        clients: usize,
+        limit: Duration,
+        work: impl Fn(&mut Connection, &mut Session) -> Option<Duration> + Sync,
+    ) -> Measured {
+        let (address, work, share) = (self.address, &work, self.sessions.len().div_ceil(clients));
+        let workers = self.sessions.chunks_mut(share).map(|share| {
+            let (mut connection, mut next) = (Connection::to(address), 0);
+            move || {
+                next = (next + 1) % share.len();
+                work(&mut connection, &mut share[next])
+            }
+        });
+        drive(workers.collect(), limit)
+    }
+}
