@@ -186,9 +186,12 @@ fn a_website_that_was_taken_out_of_the_configuration_can_do_nothing_any_more() {
             reqwest::blocking::Client::new().request(method.parse().unwrap(), format!("{}{path}", without.address));
         let headers = session.headers(method, path);
         let answer = headers.into_iter().fold(http, |http, (name, value)| http.header(name, value)).send().unwrap();
+        assert_eq!(answer.headers()["www-authenticate"], r#"DPoP error="invalid_token", algs="ES256""#);
         (answer.status().as_u16(), answer.json::<serde_json::Value>().unwrap_or_default()["code"].clone())
     };
-    assert_eq!(asks("/v1/devices", "GET"), (401, json!("client_mismatch")), "its tokens open nothing");
+    for (path, method) in [("/v1/devices", "GET"), ("/v1/logout", "POST")] {
+        assert_eq!(asks(path, method), (401, json!("client_mismatch")), "its tokens open nothing: {path}");
+    }
     let at_other = |request: &serde_json::Value| {
         let remote = without.remote();
         let answer = remote.ask_with_proof::<_, TokenAnswer>(
