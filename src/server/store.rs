@@ -22,6 +22,9 @@ const FILE: &str = "kartenbund.sqlite";
 
 pub(super) struct Store {
     pool: AnyPool,
+    /// Connections that write. On SQLite there is one, since it has one writer at a time: whoever waits for it has a
+    /// place in the queue, where SQLite itself would look again at longer and longer intervals.
+    writers: AnyPool,
     dialect: Dialect,
 }
 
@@ -37,7 +40,7 @@ impl Store {
     pub(super) async fn connect(database: &Database, folder: &Path) -> Result<Self, ServerError> {
         install_default_drivers();
         let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY);
-        let (pool, dialect) = match database {
+        let (pool, writers, dialect) = match database {
             Database::Sqlite => {
                 let path = folder.join(FILE);
                 // SQLite would make it readable for everyone; its journals get the rights of the file they belong to.
@@ -51,7 +54,9 @@ impl Store {
                         connection.execute(pragmas).await.map(drop)
                     })
                 });
-                (pool.connect_with(url.parse::<AnyConnectOptions>()?).await?, Dialect::Sqlite)
+                let options = url.parse::<AnyConnectOptions>()?;
+                let writers = pool.clone().max_connections(1).connect_with(options.clone()).await?;
+                (pool.connect_with(options).await?, writers, Dialect::Sqlite)
             }
             Database::Postgresql(url) => {
                 let pool = pool.after_connect(|connection, _| {
@@ -64,10 +69,11 @@ impl Store {
                         connection.execute(settings).await.map(drop)
                     })
                 });
-                (pool.connect_with(url.expose().parse::<AnyConnectOptions>()?).await?, Dialect::Postgresql)
+                let pool = pool.connect_with(url.expose().parse::<AnyConnectOptions>()?).await?;
+                (pool.clone(), pool, Dialect::Postgresql)
             }
         };
-        Ok(Self { pool, dialect })
+        Ok(Self { pool, writers, dialect })
     }
 
     /// Whether a service has used this database before.
@@ -95,9 +101,9 @@ impl Store {
     /// never fails half way because somebody else wrote, and the entries of the audit follow one another.
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         match self.dialect {
-            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await,
             Dialect::Postgresql => {
-                let mut tx = self.pool.begin().await?;
+                let mut tx = self.writers.begin().await?;
                 // Held until the end of the transaction. The number is "KBND" in ASCII.
                 sqlx::query("SELECT pg_advisory_xact_lock(1262636612)::text").execute(&mut *tx).await?;
                 Ok(tx)
@@ -109,8 +115,8 @@ impl Store {
     /// those who change the same rows.
     pub(super) async fn begin_row(&self) -> Result<Tx, sqlx::Error> {
         match self.dialect {
-            Dialect::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgresql => self.pool.begin().await,
+            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await,
+            Dialect::Postgresql => self.writers.begin().await,
         }
     }
 
@@ -122,12 +128,18 @@ impl Store {
         Ok(())
     }
 
-    /// For reading, and for changes of one statement.
+    /// For reading.
     pub(super) fn pool(&self) -> &AnyPool {
         &self.pool
     }
 
+    /// For changes of one statement.
+    pub(super) fn writers(&self) -> &AnyPool {
+        &self.writers
+    }
+
     pub(super) async fn close(&self) {
+        self.writers.close().await;
         self.pool.close().await;
     }
 }

@@ -131,7 +131,7 @@ async fn note_sent(service: &Service, notice: &Claimed) -> Result<(), Refusal> {
     let update = "UPDATE notice SET state = 'sent', sent = $2, claimed_until = NULL, last_error = NULL \
                   WHERE notice_id = $1 AND state = 'sending'";
     let update = sqlx::query(update).bind(&notice.notice_id).bind(service.now_unix());
-    update.execute(service.store.pool()).await?;
+    update.execute(service.store.writers()).await?;
     Ok(())
 }
 
@@ -151,7 +151,7 @@ async fn note_failure(service: &Service, notice: &Claimed, error: SendError) -> 
     let update = "UPDATE notice SET state = 'queued', due = $2, claimed_until = NULL, last_error = $3 \
                   WHERE notice_id = $1 AND state = 'sending'";
     let update = sqlx::query(update).bind(&notice.notice_id).bind(now + wait_after(notice.attempts)).bind(code);
-    update.execute(service.store.pool()).await?;
+    update.execute(service.store.writers()).await?;
     Ok(())
 }
 
