@@ -58,10 +58,11 @@ pub(crate) fn files(folder: &Path, length: usize, threads: usize, limit: Duratio
     drive(vec![write; threads], limit)
 }
 
-/// A database with one table, through the same kind of pool as the service's.
+/// A database with two tables, through the same kinds of pools as the service's.
 pub(crate) struct Bare {
     runtime: tokio::runtime::Runtime,
     pool: AnyPool,
+    writers: AnyPool,
     begin: &'static str,
 }
 
@@ -71,40 +72,42 @@ const ROWS: usize = 1000;
 impl Bare {
     pub(crate) fn open(database: &Database, folder: &Path) -> Self {
         sqlx::any::install_default_drivers();
-        let (url, settings, begin) = match database {
+        let (url, settings, begin, writers) = match database {
             Database::Sqlite => (
                 format!("sqlite://{}?mode=rwc", folder.join("bare.sqlite").display()),
                 "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
                 "BEGIN IMMEDIATE",
+                1,
             ),
             Database::Postgresql(url) => {
-                (url.expose().to_owned(), "SET default_transaction_isolation = 'read committed'", "BEGIN")
+                (url.expose().to_owned(), "SET default_transaction_isolation = 'read committed'", "BEGIN", 8)
             }
         };
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let pool = runtime.block_on(async {
-            let pool = AnyPoolOptions::new().max_connections(8).after_connect(move |connection, _| {
+        let (pool, writers) = runtime.block_on(async {
+            let pools = AnyPoolOptions::new().after_connect(move |connection, _| {
                 Box::pin(async move { sqlx::Executor::execute(connection, settings).await.map(drop) })
             });
-            let pool = pool.connect(&url).await.unwrap();
+            let pool = pools.clone().max_connections(8).connect(&url).await.unwrap();
+            let writers = pools.max_connections(writers).connect(&url).await.unwrap();
             for table in ["bare (id BIGINT PRIMARY KEY, value BIGINT NOT NULL)", "line (value TEXT NOT NULL)"] {
                 let table = sqlx::AssertSqlSafe(format!("CREATE TABLE {table}"));
                 sqlx::query(table).execute(&pool).await.unwrap();
             }
-            let mut tx = pool.begin().await.unwrap();
+            let mut tx = writers.begin().await.unwrap();
             for id in 0..i64::try_from(ROWS).unwrap() {
                 sqlx::query("INSERT INTO bare VALUES ($1, 0)").bind(id).execute(&mut *tx).await.unwrap();
             }
             tx.commit().await.unwrap();
-            pool
+            (pool, writers)
         });
-        Self { runtime, pool, begin }
+        Self { runtime, pool, writers, begin }
     }
 
     /// Transactions that change one row.
     pub(crate) fn commits(&self, clients: usize, limit: Duration) -> Measured {
         let begin = self.begin;
-        self.drive(clients, limit, move |pool, id| async move {
+        self.drive(&self.writers, clients, limit, move |pool, id| async move {
             let mut tx = pool.begin_with(begin).await.unwrap();
             let update = sqlx::query("UPDATE bare SET value = value + 1 WHERE id = $1").bind(id);
             update.execute(&mut *tx).await.unwrap();
@@ -114,7 +117,7 @@ impl Bare {
 
     /// Reads of one row.
     pub(crate) fn reads(&self, clients: usize, limit: Duration) -> Measured {
-        self.drive(clients, limit, |pool, id| async move {
+        self.drive(&self.pool, clients, limit, |pool, id| async move {
             let query = sqlx::query_scalar::<_, i64>("SELECT value FROM bare WHERE id = $1").bind(id);
             std::hint::black_box(query.fetch_one(&pool).await.unwrap());
         })
@@ -124,7 +127,7 @@ impl Bare {
     pub(crate) fn rows(&self, length: usize, limit: Duration) -> Measured {
         let row = format!("('{}')", "x".repeat(length));
         let insert = Arc::<str>::from(format!("INSERT INTO line VALUES {}", vec![row; 500].join(", ")));
-        let adding = self.drive(1, limit, move |pool, _| {
+        let adding = self.drive(&self.writers, 1, limit, move |pool, _| {
             let insert = Arc::clone(&insert);
             async move { sqlx::query(sqlx::AssertSqlSafe(&*insert)).execute(&pool).await.map(drop).unwrap() }
         });
@@ -134,6 +137,7 @@ impl Bare {
     /// So many clients, each on rows of its own.
     fn drive<F: Future<Output = ()> + Send + 'static>(
         &self,
+        pool: &AnyPool,
         clients: usize,
         limit: Duration,
         work: impl Fn(AnyPool, i64) -> F + Clone + Send + 'static,
@@ -142,7 +146,7 @@ impl Bare {
         let latencies = self.runtime.block_on(async {
             let mut tasks = tokio::task::JoinSet::new();
             for client in 0..clients {
-                let (pool, work) = (self.pool.clone(), work.clone());
+                let (pool, work) = (pool.clone(), work.clone());
                 tasks.spawn(async move {
                     let mut latencies = Vec::new();
                     for id in (client..ROWS).step_by(clients).cycle() {
