@@ -6,6 +6,7 @@
 pub mod api;
 pub mod application;
 pub mod approval;
+pub mod audit;
 pub mod card_login;
 pub mod client_assertion;
 pub mod dpop;
@@ -145,6 +146,10 @@ bytes_type! {
 bytes_type! {
     /// The device's part of a short authentication string; only its hash is known before the challenge is.
     DeviceNonce, 16
+}
+bytes_type! {
+    /// Keeps whoever has the hash of something short from trying out what it says.
+    Salt, 16
 }
 bytes_type! {
     /// SHA-256 of something that was signed.

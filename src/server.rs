@@ -64,6 +64,7 @@ use store::Store;
 pub use account::AccountPolicy;
 pub use admin::Operator;
 pub use audit::AuditError;
+pub use audit::verify::{AuditFault, AuditReport, AuditVerifyError, Statements, verify_audit_lines};
 pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
 pub use http::Code;
 pub use keys::{KeysError, rotate_pepper, rotate_token_key};
@@ -187,6 +188,7 @@ async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
             ("old tries of passwords were not forgotten", limits::forget(&service).await),
             ("used challenges were not forgotten", card_login::forget(&service).await),
             ("statements of identity providers were not forgotten", ident::forget(&service).await),
+            ("the audit was not signed", audit::heads::make_due(&service).await),
             ("requests for passwords were not forgotten", reset::forget(&service).await),
         ] {
             if let Err(error) = done {
@@ -230,7 +232,11 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(approval::list))
         .routes(routes!(approval::show))
         .routes(routes!(approval::decide))
+        .routes(routes!(evidence::account))
         .routes(routes!(evidence::bundle))
+        .routes(routes!(audit::owner::list))
+        .routes(routes!(audit::heads::show))
+        .routes(routes!(audit::heads::list))
         .routes(routes!(notice::preferences::show, notice::preferences::set))
         .split_for_parts();
     http::finish(router, openapi::describe(openapi), &service).with_state(service)

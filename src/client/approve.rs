@@ -159,7 +159,8 @@ fn taken_before(
         Err(error) if error.is_refused_with("not_found") => return Err(ApproveError::NotPending),
         other => other?,
     };
-    let taken = bundle.approval.filter(|approval| approval.approval_id == approval_id);
+    let mut approvals = bundle.devices.into_iter().flat_map(|device| device.approvals);
+    let taken = approvals.find(|approval| approval.approval_id == approval_id);
     let taken = taken.ok_or(ApproveError::NotPending)?;
     let decision: Decision =
         jws::verify(&taken.decision, device.key.public_key.verifying_key()).map_err(|_| ApproveError::NotPending)?;

@@ -22,8 +22,8 @@ use crate::protocol::dpop::{ProvenRequest, SCHEME};
 use crate::protocol::service::{Configuration, Receipt, ReceiptSubject};
 use crate::protocol::{NumericDate, Sha256Hash, VERSION};
 
-/// Longest answer read.
-const MAX_ANSWER: u64 = 512 * 1024;
+/// Longest answer read: the evidence of a whole account.
+const MAX_ANSWER: u64 = crate::protocol::evidence::MAX_BUNDLE as u64;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the service could not be used.

@@ -6,6 +6,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::approval::{Document, ExpectedDecision, FrozenDocument, Verdict, VerifiedDecision};
+use super::audit::{Entry, Inclusion};
 use super::registration::{CardEvidence, CardPossession, DevicePossession, Expected};
 use super::service::{Receipt, ReceiptSubject};
 use super::{ApprovalId, BindingLevel, Challenge, DeviceId, RegistrationId, Sha256Hash, VERSION};
@@ -14,22 +15,35 @@ use crate::jose::{P256Jwk, base64url, json, jws};
 use crate::pki::{self, Anchors, VerifiedCertificate};
 use crate::secret::masked;
 
-/// Longest bundle read.
-pub const MAX_BUNDLE: usize = 256 * 1024;
+/// Version of the format.
+pub const FORMAT: u32 = 2;
+/// Longest bundle read: that of a whole account.
+pub const MAX_BUNDLE: usize = 16 * 1024 * 1024;
 
-/// An evidence bundle: one JSON file.
+/// An evidence bundle: one JSON file, for a binding, for a decision, or for a whole account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
-    /// [`VERSION`] of the format.
+    /// [`FORMAT`].
     pub v: u32,
     /// Who took the evidence.
     pub service: ServiceIdentity,
+    /// The devices, oldest first.
+    pub devices: Vec<DeviceEvidence>,
+    /// How many decisions of the account are left out, since there are too many for one file.
+    pub omitted: u32,
+}
+
+/// A device, and what was decided on it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DeviceEvidence {
     /// How the device was bound.
     pub binding: BindingEvidence,
-    /// What was decided on it, where the bundle is for an approval.
-    pub approval: Option<ApprovalEvidence>,
+    /// What was decided on it, oldest first.
+    pub approvals: Vec<ApprovalEvidence>,
 }
 
 /// The service's name and key.
@@ -70,6 +84,9 @@ pub struct BindingEvidence {
     pub pop: String,
     /// The service's receipt: a compact JWS.
     pub receipt: String,
+    /// Where the audit tells of it; none of bindings from before that could be shown.
+    #[serde(default)]
+    pub audit: Option<Inclusion>,
 }
 
 /// Everything a decision rests on, beside the binding.
@@ -90,6 +107,9 @@ pub struct ApprovalEvidence {
     pub decision: String,
     /// The service's receipt: a compact JWS.
     pub receipt: String,
+    /// Where the audit tells of it; none of decisions from before that could be shown.
+    #[serde(default)]
+    pub audit: Option<Inclusion>,
 }
 
 masked!(BindingEvidence, ApprovalEvidence);
@@ -122,12 +142,16 @@ pub enum LinkName {
     DevicePossession,
     /// The service took the binding at its time.
     BindingReceipt,
+    /// The service's audit tells of it at that place.
+    BindingAudit,
     /// The document is whole and of the person of the certificate.
     Document,
     /// The device key signed the decision over the document.
     Decision,
     /// The service took the decision at its time.
     DecisionReceipt,
+    /// The service's audit tells of it at that place.
+    DecisionAudit,
 }
 
 /// One link, checked or not.
@@ -135,6 +159,8 @@ pub enum LinkName {
 pub struct Link {
     /// Which one.
     pub name: LinkName,
+    /// The device or the approval it is about.
+    pub of: String,
     /// What it rests on.
     pub rests_on: RestsOn,
     /// How it was found.
@@ -153,24 +179,37 @@ pub enum LinkResult {
     Fails,
     /// A link before it fails.
     NotChecked,
+    /// The bundle does not have it, and stands without it.
+    Absent,
 }
 
 /// What a verified bundle says.
 #[derive(Debug)]
 pub struct Findings {
+    /// The devices of one person.
+    pub devices: Vec<DeviceFindings>,
+}
+
+/// What it says about a device.
+#[derive(Debug)]
+pub struct DeviceFindings {
+    /// The device.
+    pub device_id: DeviceId,
     /// Whose card it was.
     pub kvnr: Kvnr,
     /// Level of the binding, derived from the evidence.
     pub binding_level: BindingLevel,
     /// When the device was bound, by the service's word.
     pub bound_at: OffsetDateTime,
-    /// What was decided, where the bundle is for an approval.
-    pub decision: Option<DecisionFindings>,
+    /// What was decided on it.
+    pub decisions: Vec<DecisionFindings>,
 }
 
 /// The decision of a verified bundle.
 #[derive(Debug)]
 pub struct DecisionFindings {
+    /// The approval.
+    pub approval_id: ApprovalId,
     /// Approved or denied.
     pub verdict: Verdict,
     /// What was shown.
@@ -202,98 +241,157 @@ impl Bundle {
         if bytes.len() > MAX_BUNDLE {
             return Err(NotABundle);
         }
-        json::read::<Self>(bytes).ok().filter(|bundle| bundle.v == VERSION).ok_or(NotABundle)
+        json::read::<Self>(bytes).ok().filter(|bundle| bundle.v == FORMAT).ok_or(NotABundle)
     }
 
     /// Walks the chain with trusted CAs, and with the service's key where the verifier has it. Needs neither network nor
     /// clock: each signature is judged at the time of its receipt.
     pub fn verify(&self, anchors: &dyn Anchors, service_key: Option<&P256Jwk>) -> Report {
-        let mut chain = Chain { links: Vec::new(), failed: false };
-        let service = if service_key.is_some() { RestsOn::Service } else { RestsOn::ServiceUnpinned };
-        let findings = self.walk(&mut chain, anchors, service_key, service);
-        Report { findings: if chain.failed { None } else { findings }, links: chain.links }
+        let rests_on = if service_key.is_some() { RestsOn::Service } else { RestsOn::ServiceUnpinned };
+        let key = service_key.unwrap_or(&self.service.jwk);
+        let walk = Walk { service: &self.service, key, rests_on, anchors };
+        let mut report = Report { links: Vec::new(), findings: None };
+        let mut devices: Vec<DeviceFindings> = Vec::new();
+        for device in &self.devices {
+            let holder = devices.first().map(|first| &first.kvnr);
+            devices.extend(walk.device(device, holder, &mut report.links));
+        }
+        let holds = |link: &Link| matches!(link.result, LinkResult::Holds | LinkResult::Absent);
+        if !devices.is_empty() && report.links.iter().all(holds) {
+            report.findings = Some(Findings { devices });
+        }
+        report
     }
+}
 
-    /// Every link is named even when one before it fails, so that the report always has the same shape.
-    fn walk(
-        &self,
-        chain: &mut Chain,
-        anchors: &dyn Anchors,
-        service_key: Option<&P256Jwk>,
-        service: RestsOn,
-    ) -> Option<Findings> {
-        let binding = &self.binding;
+/// What everything in a bundle is verified with.
+struct Walk<'a> {
+    service: &'a ServiceIdentity,
+    key: &'a P256Jwk,
+    rests_on: RestsOn,
+    anchors: &'a dyn Anchors,
+}
+
+/// What a device's own links have shown, for the decisions on it.
+struct Bound {
+    kvnr: Kvnr,
+    device_id: DeviceId,
+    device_key: P256Jwk,
+    at: OffsetDateTime,
+}
+
+impl Walk<'_> {
+    /// Every link is named even when one before it fails, so that the report always has the same shape. All devices are of
+    /// one person.
+    fn device(&self, device: &DeviceEvidence, holder: Option<&Kvnr>, links: &mut Vec<Link>) -> Option<DeviceFindings> {
+        let binding = &device.binding;
+        let mut chain = Chain { of: binding.device_id.to_string(), links, failed: false };
         // The receipt is read first, since it says when; it is judged as a link of its own below.
-        let receipt = self.receipt(service_key, &binding.receipt);
+        let receipt = self.receipt(&binding.receipt);
         let bound_at = receipt.as_ref().map(|receipt| receipt.at).map_err(Clone::clone);
 
         let certificate = chain.link(LinkName::Certificate, RestsOn::CardIssuer, || {
             let at = date(bound_at.clone()?)?;
-            let certificate = pki::verify(&binding.card.auth_cert, anchors, at).map_err(text)?;
+            let certificate = pki::verify(&binding.card.auth_cert, self.anchors, at).map_err(text)?;
             is(certificate.issuer_der() == binding.issuer_cert, "issuer_cert")?;
+            is(holder.is_none_or(|holder| *holder == certificate.holder().kvnr), "kvnr")?;
             Ok(certificate)
         });
         let card = chain.link(LinkName::CardSignature, RestsOn::Card, || {
             let certificate = certificate.as_ref().ok_or("certificate")?;
-            let expected = self.expected(certificate)?;
+            let expected = self.expected(binding, certificate)?;
             CardPossession::check(certificate, &binding.card, &expected, bound_at.clone()?).map_err(text)
         });
-        let device = chain.link(LinkName::DevicePossession, RestsOn::Device, || {
-            let expected = self.expected(certificate.as_ref().ok_or("certificate")?)?;
+        chain.link(LinkName::DevicePossession, RestsOn::Device, || {
+            let expected = self.expected(binding, certificate.as_ref().ok_or("certificate")?)?;
             let evidence_sha256 = binding.card.sha256();
             let at = bound_at.clone()?;
             DevicePossession::check(&binding.pop, evidence_sha256, &expected, at).map_err(text)
         });
-        let bound_at = chain.link(LinkName::BindingReceipt, service, || {
-            let receipt = receipt?;
+        let bound_at = chain.link(LinkName::BindingReceipt, self.rests_on, || {
+            let receipt = receipt.as_ref().map_err(Clone::clone)?;
             is(receipt.subject == ReceiptSubject::Binding && receipt.id == binding.device_id.to_string(), "id")?;
             is(receipt.sha256 == Sha256Hash::of(binding.pop.as_bytes()), "sha256")?;
             is(binding.binding_level == BindingLevel::B3, "binding_level")?;
             date(receipt.at)
         });
+        chain.audit(LinkName::BindingAudit, self, binding.audit.as_ref(), receipt.as_ref().ok(), |entry| {
+            is(entry.event == "device.bound", "event")?;
+            is(entry.device_id == Some(binding.device_id), "device_id")?;
+            is(entry.object == binding.registration_id.to_string(), "object")
+        });
 
-        let decision = match &self.approval {
-            None => None,
-            Some(approval) => {
-                let document = chain.link(LinkName::Document, RestsOn::Device, || {
-                    let document = approval.document.read().map_err(text)?;
-                    let holder = certificate.as_ref().ok_or("certificate")?.holder();
-                    is(document.account == holder.kvnr, "account")?;
-                    is(document.approval_id == approval.approval_id, "approval_id")?;
-                    Ok(document)
-                });
-                let receipt = self.receipt(service_key, &approval.receipt);
-                let decided_at = receipt.as_ref().map(|receipt| receipt.at).map_err(Clone::clone);
-                let decision = chain.link(LinkName::Decision, RestsOn::Device, || {
-                    let key = card.as_ref().ok_or("card")?.device_key();
-                    is(device.as_ref().is_some_and(|device| device.device_key() == key), "device_key")?;
-                    let expected = ExpectedDecision {
-                        aud: &self.service.aud,
-                        approval_id: approval.approval_id,
-                        document: &approval.document,
-                        challenge: approval.challenge,
-                    };
-                    VerifiedDecision::check(&approval.decision, key, &expected, decided_at?).map_err(text)
-                });
-                let decided_at = chain.link(LinkName::DecisionReceipt, service, || {
-                    let receipt = receipt?;
-                    let decision = decision.as_ref().ok_or("decision")?;
-                    let is_for = receipt.subject == ReceiptSubject::Decision;
-                    is(is_for && receipt.id == approval.approval_id.to_string(), "id")?;
-                    is(receipt.sha256 == decision.sha256(), "sha256")?;
-                    let decided_at = date(receipt.at)?;
-                    is(bound_at.is_some_and(|bound| decided_at >= bound), "at")?;
-                    Ok(decided_at)
-                });
-                Some(DecisionFindings { verdict: decision?.verdict(), document: document?, decided_at: decided_at? })
-            }
+        // The card and the device have named the same key: the thumbprint in `expected` is of one.
+        let bound = match (certificate, card, bound_at, chain.failed) {
+            (Some(certificate), Some(card), Some(at), false) => Some(Bound {
+                kvnr: certificate.holder().kvnr.clone(),
+                device_id: binding.device_id,
+                device_key: card.device_key().clone(),
+                at,
+            }),
+            _ => None,
         };
-        let kvnr = certificate?.holder().kvnr.clone();
-        Some(Findings { kvnr, binding_level: binding.binding_level, bound_at: bound_at?, decision })
+        let decisions: Vec<_> =
+            device.approvals.iter().map(|approval| self.decision(approval, bound.as_ref(), chain.links)).collect();
+        let Bound { kvnr, device_id, at, .. } = bound?;
+        let decisions = decisions.into_iter().collect::<Option<_>>()?;
+        Some(DeviceFindings { device_id, kvnr, binding_level: binding.binding_level, bound_at: at, decisions })
     }
 
-    fn expected(&self, certificate: &VerifiedCertificate) -> Result<Expected, String> {
-        let binding = &self.binding;
+    fn decision(
+        &self,
+        approval: &ApprovalEvidence,
+        bound: Option<&Bound>,
+        links: &mut Vec<Link>,
+    ) -> Option<DecisionFindings> {
+        let mut chain = Chain { of: approval.approval_id.to_string(), links, failed: bound.is_none() };
+        let bound = || bound.ok_or_else(|| "binding".to_owned());
+        let document = chain.link(LinkName::Document, RestsOn::Device, || {
+            let document = approval.document.read().map_err(text)?;
+            is(document.account == bound()?.kvnr, "account")?;
+            is(document.approval_id == approval.approval_id, "approval_id")?;
+            Ok(document)
+        });
+        let receipt = self.receipt(&approval.receipt);
+        let decision = chain.link(LinkName::Decision, RestsOn::Device, || {
+            let expected = ExpectedDecision {
+                aud: &self.service.aud,
+                approval_id: approval.approval_id,
+                document: &approval.document,
+                challenge: approval.challenge,
+            };
+            let at = receipt.as_ref().map_err(Clone::clone)?.at;
+            VerifiedDecision::check(&approval.decision, &bound()?.device_key, &expected, at).map_err(text)
+        });
+        let decided_at = chain.link(LinkName::DecisionReceipt, self.rests_on, || {
+            let receipt = receipt.as_ref().map_err(Clone::clone)?;
+            let decision = decision.as_ref().ok_or("decision")?;
+            let is_for = receipt.subject == ReceiptSubject::Decision;
+            is(is_for && receipt.id == approval.approval_id.to_string(), "id")?;
+            is(receipt.sha256 == decision.sha256(), "sha256")?;
+            let decided_at = date(receipt.at)?;
+            is(decided_at >= bound()?.at, "at")?;
+            Ok(decided_at)
+        });
+        chain.audit(LinkName::DecisionAudit, self, approval.audit.as_ref(), receipt.as_ref().ok(), |entry| {
+            let verdict = decision.as_ref().ok_or("decision")?.verdict();
+            let event = match verdict {
+                Verdict::Approve => "application.approved",
+                Verdict::Deny => "application.denied",
+            };
+            is(entry.event == event, "event")?;
+            is(entry.device_id == Some(bound()?.device_id), "device_id")?;
+            let application_id = document.as_ref().ok_or("document")?.application_id;
+            is(entry.object == application_id.to_string(), "object")
+        });
+        if chain.failed {
+            return None;
+        }
+        let (verdict, document, decided_at) = (decision?.verdict(), document?, decided_at?);
+        Some(DecisionFindings { approval_id: approval.approval_id, verdict, document, decided_at })
+    }
+
+    fn expected(&self, binding: &BindingEvidence, certificate: &VerifiedCertificate) -> Result<Expected, String> {
         // The proof of possession carries its key; the card's signature says whether it is the right one.
         let (_, key) =
             jws::verify_with_jwk::<super::registration::ProofOfPossession>(&binding.pop, |_| true).map_err(text)?;
@@ -307,22 +405,22 @@ impl Bundle {
     }
 
     /// Reads a receipt signed by the service: by the verifier's key where there is one, else by the bundle's.
-    fn receipt(&self, service_key: Option<&P256Jwk>, compact: &str) -> Result<Receipt, String> {
-        let key = service_key.unwrap_or(&self.service.jwk);
-        is(key == &self.service.jwk, "jwk")?;
-        let receipt: Receipt = jws::verify(compact, key.verifying_key()).map_err(text)?;
+    fn receipt(&self, compact: &str) -> Result<Receipt, String> {
+        is(self.key == &self.service.jwk, "jwk")?;
+        let receipt: Receipt = jws::verify(compact, self.key.verifying_key()).map_err(text)?;
         is(receipt.v == VERSION, "v")?;
         is(receipt.aud == self.service.aud, "aud")?;
         Ok(receipt)
     }
 }
 
-struct Chain {
-    links: Vec<Link>,
+struct Chain<'a> {
+    of: String,
+    links: &'a mut Vec<Link>,
     failed: bool,
 }
 
-impl Chain {
+impl Chain<'_> {
     fn link<T>(&mut self, name: LinkName, rests_on: RestsOn, check: impl FnOnce() -> Result<T, String>) -> Option<T> {
         let (result, detail, value) = if self.failed {
             (LinkResult::NotChecked, None, None)
@@ -333,8 +431,34 @@ impl Chain {
             }
         };
         self.failed |= result == LinkResult::Fails;
-        self.links.push(Link { name, rests_on, result, detail });
+        self.links.push(Link { name, of: self.of.clone(), rests_on, result, detail });
         value
+    }
+
+    /// The entry right behind the place that the receipt names is about what the receipt was given for, and the path leads
+    /// to a signed head.
+    fn audit(
+        &mut self,
+        name: LinkName,
+        walk: &Walk<'_>,
+        inclusion: Option<&Inclusion>,
+        receipt: Option<&Receipt>,
+        is_about: impl FnOnce(&Entry) -> Result<(), String>,
+    ) {
+        let Some(inclusion) = inclusion else {
+            let result = if self.failed { LinkResult::NotChecked } else { LinkResult::Absent };
+            self.links.push(Link { name, of: self.of.clone(), rests_on: walk.rests_on, result, detail: None });
+            return;
+        };
+        self.link(name, walk.rests_on, || {
+            let receipt = receipt.ok_or("receipt")?;
+            let (entry, _) = inclusion.check(receipt.audit_head, &walk.service.aud, walk.key).map_err(text)?;
+            is(receipt.audit_seq.and_then(|before| before.checked_add(1)) == Some(entry.seq), "seq")?;
+            is(entry.detail == Some(receipt.sha256.to_string()), "detail")?;
+            is(entry.ts == receipt.at, "ts")?;
+            is(entry.result == "ok", "result")?;
+            is_about(&entry)
+        });
     }
 }
 

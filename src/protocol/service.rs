@@ -80,7 +80,10 @@ pub struct Receipt {
     pub at: NumericDate,
     /// How the person proved to be there, as far as the service saw it (RFC 8176): [`AMR_SOFTWARE_KEY`].
     pub amr: Vec<String>,
-    /// SHA-256 of the audit entry before.
+    /// Number of the audit entry before; none in receipts of before they had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_seq: Option<i64>,
+    /// The audit's chain behind that entry. The next entry is the one about this.
     pub audit_head: super::Sha256Hash,
 }
 

@@ -158,7 +158,7 @@ impl Service {
     async fn sessions_ended_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
         let mut tx = self.store.begin().await?;
         let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
-        session::end_all(&mut tx, &account, operator, self.now_unix()).await?;
+        session::end_all(self, &mut tx, &account, operator, self.now_unix()).await?;
         reset::void(&mut tx, &account).await?;
         let person = self.keys.pseudonym(&account.kvnr);
         let event = Event::SessionsEnded;
@@ -179,7 +179,7 @@ impl Service {
         }
         if event != Event::AccountResumed {
             reset::void(&mut tx, &account).await?;
-            session::end_all(&mut tx, &account, operator, self.now_unix()).await?;
+            session::end_all(self, &mut tx, &account, operator, self.now_unix()).await?;
         }
         Ok(tx.commit().await?)
     }

@@ -193,7 +193,7 @@ async fn take_decision(
     };
     let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
     moved.ok_or(Code::AlreadyDecided)?;
-    let (_, audit_head) = audit::head(tx).await?;
+    let before = audit::head(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
         aud: service.settings.issuer.clone(),
@@ -202,7 +202,8 @@ async fn take_decision(
         sha256: decision.sha256(),
         at: now,
         amr: vec![AMR_SOFTWARE_KEY.to_owned()],
-        audit_head,
+        audit_seq: Some(before.seq),
+        audit_head: before.sha256,
     })?;
     let evidence = ApprovalEvidence {
         approval_id: row.approval_id.parse().map_err(|_| Refusal::internal())?,
@@ -210,6 +211,7 @@ async fn take_decision(
         document: FrozenDocument::from_bytes(row.document.clone()),
         decision: request.decision.clone(),
         receipt: receipt.clone(),
+        audit: None,
     };
     let update = "UPDATE application SET device_id = $2, evidence = $3, execute_at = $4 WHERE application_id = $1";
     let update = sqlx::query(update).bind(&row.application_id).bind(request.device_id.to_string());

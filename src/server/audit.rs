@@ -1,15 +1,19 @@
-//! The audit: append-only, each entry holds the hash of the one before (`docs/protocol.md`, audit). An entry is written
-//! in the transaction of what it tells about.
+//! The audit: append-only and chained (`docs/protocol.md`, audit). An entry is written in the transaction of what it
+//! tells about.
 
-use serde::Serialize;
+pub(super) mod heads;
+pub(super) mod owner;
+pub(super) mod verify;
+
 use sqlx::{AnyConnection, AssertSqlSafe};
 use thiserror::Error;
 
 use super::http::Refusal;
 use super::states::Event;
-use super::store;
+use super::{random, store};
 use crate::jose::json;
-use crate::protocol::{DeviceId, NumericDate, Sha256Hash};
+use crate::protocol::audit::{ENTRY_VERSION, Entry as Written, Position};
+use crate::protocol::{DeviceId, NumericDate, Salt, Sha256Hash};
 
 /// Whoever has not shown who he is.
 pub(super) const STRANGER: &str = "stranger";
@@ -27,19 +31,6 @@ pub(super) struct Entry<'a> {
     pub(super) result: &'a str,
     /// More, such as the hash of a decision.
     pub(super) detail: Option<String>,
-}
-
-#[derive(Serialize)]
-struct Bytes<'a> {
-    seq: i64,
-    prev_sha256: Sha256Hash,
-    ts: NumericDate,
-    actor: &'a str,
-    device_id: Option<DeviceId>,
-    event: &'a str,
-    object: &'a str,
-    result: &'a str,
-    detail: Option<String>,
 }
 
 /// The audit cannot be read or written.
@@ -65,12 +56,12 @@ impl From<AuditError> for Refusal {
     }
 }
 
-/// The hash of the last entry; of nothing before the first.
-pub(super) async fn head(connection: &mut AnyConnection) -> Result<(i64, Sha256Hash), AuditError> {
+/// Where the chain ends now.
+pub(super) async fn head(connection: &mut AnyConnection) -> Result<Position, AuditError> {
     let last = sqlx::query_as::<_, (i64, String)>("SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1");
     match last.fetch_optional(connection).await? {
-        Some((seq, sha256)) => Ok((seq, sha256.parse().map_err(|_| AuditError::Damaged)?)),
-        None => Ok((0, Sha256Hash::of(&[]))),
+        Some((seq, sha256)) => Ok(Position { seq, sha256: sha256.parse().map_err(|_| AuditError::Damaged)? }),
+        None => Ok(Position::start()),
     }
 }
 
@@ -89,33 +80,44 @@ pub(super) async fn append_all<'a>(
     entries: impl IntoIterator<Item = Entry<'a>>,
     now: NumericDate,
 ) -> Result<(), AuditError> {
-    let (mut seq, mut prev_sha256) = head(&mut *connection).await?;
+    let mut place = head(&mut *connection).await?;
     let mut rows = Vec::new();
     for entry in entries {
-        seq += 1;
-        let bytes = json::canonical(&Bytes {
-            seq,
-            prev_sha256,
+        let person = entry.person().map(str::to_owned);
+        let bytes = json::canonical(&Written {
+            v: Some(ENTRY_VERSION),
+            salt: Some(Salt::random(&mut random())),
+            seq: place.seq.saturating_add(1),
+            prev_sha256: place.sha256,
             ts: now,
-            actor: entry.actor,
+            actor: entry.actor.to_owned(),
             device_id: entry.device,
-            event: entry.event.as_str(),
-            object: entry.object,
-            result: entry.result,
+            event: entry.event.as_str().to_owned(),
+            object: entry.object.to_owned(),
+            result: entry.result.to_owned(),
             detail: entry.detail,
         })
         .map_err(|_| AuditError::Damaged)?;
-        prev_sha256 = Sha256Hash::of(&bytes);
-        rows.push((seq, bytes, prev_sha256.to_string()));
+        place = place.after(Sha256Hash::of(&bytes));
+        rows.push((place.seq, bytes, place.sha256.to_string(), person));
     }
     if rows.is_empty() {
         return Ok(());
     }
-    let insert = format!("INSERT INTO audit (seq, entry, sha256) VALUES {}", store::rows(rows.len(), 3));
+    let insert = format!("INSERT INTO audit (seq, entry, sha256, person) VALUES {}", store::rows(rows.len(), 4));
     let mut insert = sqlx::query(AssertSqlSafe(insert));
-    for (seq, bytes, sha256) in rows {
-        insert = insert.bind(seq).bind(bytes).bind(sha256);
+    for (seq, bytes, sha256, person) in rows {
+        insert = insert.bind(seq).bind(bytes).bind(sha256).bind(person);
     }
     insert.execute(connection).await?;
     Ok(())
+}
+
+impl Entry<'_> {
+    /// The pseudonym it names, by which its owner finds it: who acts, else what it is about. Other hashes are as long as
+    /// a pseudonym, and nobody looks for them.
+    fn person(&self) -> Option<&str> {
+        let detail = self.detail.iter().flat_map(|detail| detail.split(' '));
+        [self.actor, self.object].into_iter().chain(detail).find(|text| text.parse::<Sha256Hash>().is_ok())
+    }
 }

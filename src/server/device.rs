@@ -87,7 +87,8 @@ pub(super) async fn revoke_all(
     for (id, state) in query.bind(account.id).fetch_all(&mut *connection).await? {
         let event = Event::DeviceRevoked;
         if transition(connection, &id, DeviceState::parse(&state)?, event).await?.is_some() {
-            let entry = Entry { actor: "service", device: None, event, object: &id, result: "ok", detail: None };
+            let detail = Some(service.keys.pseudonym(&account.kvnr));
+            let entry = Entry { actor: "service", device: None, event, object: &id, result: "ok", detail };
             audit::append(connection, entry, service.now_unix()).await?;
         }
     }

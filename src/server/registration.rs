@@ -309,7 +309,7 @@ async fn bind(
 
     let device_id = DeviceId::random(&mut random());
     let pop_sha256 = Sha256Hash::of(request.pop.as_bytes());
-    let (_, audit_head) = audit::head(tx).await?;
+    let before = audit::head(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
         aud: expected.aud,
@@ -318,7 +318,8 @@ async fn bind(
         sha256: pop_sha256,
         at: now,
         amr: vec![AMR_SOFTWARE_KEY.to_owned()],
-        audit_head,
+        audit_seq: Some(before.seq),
+        audit_head: before.sha256,
     })?;
     let evidence = BindingEvidence {
         device_id,
@@ -329,6 +330,7 @@ async fn bind(
         card: request.evidence,
         pop: request.pop,
         receipt: receipt.clone(),
+        audit: None,
     };
     let information: DeviceInformation = from_json(&row.device_information)?;
     let insert = sqlx::query(

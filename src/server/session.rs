@@ -363,27 +363,39 @@ pub(super) async fn end_all_but(
     session: Option<SessionId>,
     now: NumericDate,
 ) -> Result<(), Refusal> {
-    end_others(tx, account, session, &service.keys.pseudonym(&account.kvnr), now).await
+    end_others(service, tx, account, session, None, now).await
 }
 
 /// Ends all sessions of an account, as an operator does.
-pub(super) async fn end_all(tx: &mut Tx, account: &Account, operator: &str, now: NumericDate) -> Result<(), Refusal> {
-    end_others(tx, account, None, operator, now).await
+pub(super) async fn end_all(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    operator: &str,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    end_others(service, tx, account, None, Some(operator), now).await
 }
 
 async fn end_others(
+    service: &Service,
     tx: &mut Tx,
     account: &Account,
     but: Option<SessionId>,
-    actor: &str,
+    operator: Option<&str>,
     now: NumericDate,
 ) -> Result<(), Refusal> {
+    let person = service.keys.pseudonym(&account.kvnr);
+    let (actor, detail) = match operator {
+        Some(operator) => (operator, Some(person.clone())),
+        None => (person.as_str(), None),
+    };
     let query = sqlx::query_scalar::<_, String>("SELECT session_id FROM session WHERE account_id = $1 AND state = $2");
     let query = query.bind(account.id).bind(SessionState::Open.as_str());
     for id in query.fetch_all(&mut **tx).await? {
         let id: SessionId = id.parse().map_err(|_| Refusal::internal())?;
         if but != Some(id) {
-            end(tx, id, actor, Event::SessionEnded, None, now).await?;
+            end(tx, id, actor, Event::SessionEnded, detail.clone(), now).await?;
         }
     }
     Ok(())

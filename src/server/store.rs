@@ -120,6 +120,15 @@ impl Store {
         }
     }
 
+    /// Begins a transaction that reads everything as it is at one moment, and writes nothing.
+    pub(super) async fn begin_read(&self) -> Result<Tx, sqlx::Error> {
+        let mut tx = self.pool.begin().await?;
+        if let Dialect::Postgresql = self.dialect {
+            sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+        }
+        Ok(tx)
+    }
+
     /// Copies the database as it is at this moment into an empty file.
     pub(super) async fn copy_into(&self, file: &Path) -> Result<(), ServerError> {
         let Dialect::Sqlite = self.dialect else { return Err(ServerError::PgDump) };

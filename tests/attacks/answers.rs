@@ -314,7 +314,7 @@ fn an_answer_that_is_too_long_says_something_twice_or_contradicts_its_status_is_
     };
     assert!(asks(|truth| truth).is_ok());
     let malformed = |answer| matches!(answer, Err(ServiceError::Malformed));
-    assert!(malformed(asks(|(status, body)| (status, [body, vec![b' '; 512 * 1024]].concat()))));
+    assert!(malformed(asks(|(status, body)| (status, [body, vec![b' '; 16 * 1024 * 1024]].concat()))));
     assert!(malformed(asks(|(status, _)| (status, br#"{"devices":[],"devices":[]}"#.to_vec()))));
     const PROBLEM: &[u8] = br#"{"type":"t","title":"t","status":404,"code":"not_found","trace_id":"0"}"#;
     assert_eq!(refusal(asks(|_| (404, PROBLEM.to_vec()))), code("not_found"));

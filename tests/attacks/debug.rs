@@ -105,7 +105,7 @@ fn no_message_prints_what_is_in_it() {
         &decision,
         &decided,
         &bundle,
-        &bundle.binding,
+        &bundle.devices[0].binding,
     ];
     let shown = all.map(|value| format!("{value:?}\n{value:#?}")).join("\n");
 

@@ -16,6 +16,14 @@ fn bundle(world: &World) -> (Computer, Bundle) {
     (computer, bundle)
 }
 
+fn approval(bundle: &mut Bundle) -> &mut ApprovalEvidence {
+    &mut bundle.devices[0].approvals[0]
+}
+
+fn audit(bundle: &mut Bundle) -> &mut Inclusion {
+    approval(bundle).audit.as_mut().unwrap()
+}
+
 #[test]
 fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
     let world = World::new();
@@ -23,37 +31,48 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
     let key = &computer.here.profile.service_key;
     let anchors = anchors_of(&[&ca()]);
     type Forge = fn(&mut Bundle);
-    let forgeries: [(&str, Forge, LinkName); 17] = [
-        ("certificate", |b| b.binding.card.auth_cert[100] ^= 1, LinkName::Certificate),
-        ("issuer", |b| b.binding.issuer_cert[100] ^= 1, LinkName::Certificate),
+    let forgeries: [(&str, Forge, LinkName); 24] = [
+        ("certificate", |b| b.devices[0].binding.card.auth_cert[100] ^= 1, LinkName::Certificate),
+        ("issuer", |b| b.devices[0].binding.issuer_cert[100] ^= 1, LinkName::Certificate),
         (
             "pairing",
-            |b| b.binding.card.signed_pairing_data = flipped(&b.binding.card.signed_pairing_data, 1),
+            |b| {
+                b.devices[0].binding.card.signed_pairing_data =
+                    flipped(&b.devices[0].binding.card.signed_pairing_data, 1)
+            },
             LinkName::CardSignature,
         ),
-        ("statement", |b| b.binding.card.card_jws = flipped(&b.binding.card.card_jws, 2), LinkName::CardSignature),
-        ("registration", |b| b.binding.registration_id = [7; 16].into(), LinkName::CardSignature),
-        ("challenge", |b| b.binding.challenge = [7; 32].into(), LinkName::CardSignature),
-        ("proof", |b| b.binding.pop = flipped(&b.binding.pop, 2), LinkName::CardSignature),
-        ("device", |b| b.binding.device_id = [7; 16].into(), LinkName::BindingReceipt),
-        ("level", |b| b.binding.binding_level = BindingLevel::B1, LinkName::BindingReceipt),
-        ("receipt", |b| b.binding.receipt = flipped(&b.binding.receipt, 2), LinkName::Certificate),
-        ("approval", |b| b.approval.as_mut().unwrap().approval_id = [7; 16].into(), LinkName::Document),
+        (
+            "statement",
+            |b| b.devices[0].binding.card.card_jws = flipped(&b.devices[0].binding.card.card_jws, 2),
+            LinkName::CardSignature,
+        ),
+        ("registration", |b| b.devices[0].binding.registration_id = [7; 16].into(), LinkName::CardSignature),
+        ("challenge", |b| b.devices[0].binding.challenge = [7; 32].into(), LinkName::CardSignature),
+        ("proof", |b| b.devices[0].binding.pop = flipped(&b.devices[0].binding.pop, 2), LinkName::CardSignature),
+        ("device", |b| b.devices[0].binding.device_id = [7; 16].into(), LinkName::BindingReceipt),
+        ("level", |b| b.devices[0].binding.binding_level = BindingLevel::B1, LinkName::BindingReceipt),
+        (
+            "receipt",
+            |b| b.devices[0].binding.receipt = flipped(&b.devices[0].binding.receipt, 2),
+            LinkName::Certificate,
+        ),
+        ("approval", |b| approval(b).approval_id = [7; 16].into(), LinkName::Document),
         (
             "account",
             |b| {
-                let approval = b.approval.as_mut().unwrap();
+                let approval = approval(b);
                 let mut document = approval.document.read().unwrap();
                 document.account = kvnr(MAX);
                 approval.document = document.freeze().unwrap();
             },
             LinkName::Document,
         ),
-        ("challenge of the approval", |b| b.approval.as_mut().unwrap().challenge = [7; 32].into(), LinkName::Decision),
+        ("challenge of the approval", |b| approval(b).challenge = [7; 32].into(), LinkName::Decision),
         (
             "decision",
             |b| {
-                let approval = b.approval.as_mut().unwrap();
+                let approval = approval(b);
                 approval.decision = flipped(&approval.decision, 2);
             },
             LinkName::Decision,
@@ -61,11 +80,22 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         (
             "receipt of the decision",
             |b| {
-                let approval = b.approval.as_mut().unwrap();
-                approval.receipt = b.binding.receipt.clone();
+                let other = b.devices[0].binding.receipt.clone();
+                approval(b).receipt = other;
             },
             LinkName::DecisionReceipt,
         ),
+        (
+            "audit of the binding",
+            |b| b.devices[0].binding.audit.as_mut().unwrap().entry[30] ^= 1,
+            LinkName::BindingAudit,
+        ),
+        ("entry", |b| audit(b).entry[30] ^= 1, LinkName::DecisionAudit),
+        ("an entry more", |b| audit(b).path.extend([7; 32]), LinkName::DecisionAudit),
+        ("half an entry more", |b| audit(b).path.extend([7; 16]), LinkName::DecisionAudit),
+        ("an entry before", |b| audit(b).path[0] ^= 1, LinkName::DecisionAudit),
+        ("head", |b| audit(b).head = flipped(&audit(b).head, 1), LinkName::DecisionAudit),
+        ("entry of the binding", |b| *audit(b) = b.devices[0].binding.audit.clone().unwrap(), LinkName::DecisionAudit),
         ("key of the service", |b| b.service.jwk = jwk(&new_key()), LinkName::Certificate),
         ("service", |b| b.service.aud = "https://stranger.example".to_owned(), LinkName::Certificate),
     ];
@@ -75,7 +105,7 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         forge(&mut forged);
         let report = forged.verify(&anchors, Some(key));
         assert!(report.findings.is_none(), "{what}");
-        assert_eq!(report.links.len(), 7, "{what}: every link is named");
+        assert_eq!(report.links.len(), 9, "{what}: every link is named");
         let at = report.links.iter().position(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!(report.links[at].name, link, "{what}: {:?}", report.links[at].detail);
         let after = report.links[at + 1..].iter().all(|link| link.result == LinkResult::NotChecked);
@@ -103,7 +133,8 @@ fn evidence_of_one_device_does_not_carry_the_decision_of_another() {
     computer.register_as(&mut card(ERIKA), &mut Script::default(), &replace).unwrap();
     let device = computer.devices().remove(0);
     let second: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
-    let mixed = Bundle { binding: second.binding, ..first };
+    let mut mixed = first;
+    mixed.devices[0].binding = second.devices[0].binding.clone();
     let report = mixed.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!(broken.name, LinkName::Decision);
@@ -119,8 +150,10 @@ fn a_bundle_with_changed_bytes_never_says_something_else() {
     let text = serde_json::to_vec(&honest).unwrap();
     let says = |bundle: &Bundle| {
         let findings = bundle.verify(&anchors, Some(key)).findings?;
-        let decision = findings.decision.map(|it| (it.verdict, it.document.freeze().unwrap().sha256(), it.decided_at));
-        Some((findings.kvnr, findings.binding_level, findings.bound_at, decision))
+        let it = findings.devices.into_iter().next().unwrap();
+        let decisions = it.decisions.iter();
+        let decisions = decisions.map(|it| (it.verdict, it.document.freeze().unwrap().sha256(), it.decided_at));
+        Some((it.kvnr.clone(), it.binding_level, it.bound_at, decisions.collect::<Vec<_>>()))
     };
     let said = says(&honest);
     assert!(said.is_some());
@@ -141,29 +174,56 @@ fn a_bundle_with_changed_bytes_never_says_something_else() {
     }
 }
 
-/// A service that signs receipts for something else: it has the key, and the verifier knows it.
+/// A service that signs receipts and heads for something else: it has the key, and the verifier knows it.
 struct LyingService {
     bundle: Bundle,
     key: SigningKey,
     binding: Receipt,
     decision: Receipt,
+    /// The audit's entry about the decision.
+    entry: Entry,
+    /// What becomes of the head over it.
+    head: fn(&mut AuditHead),
 }
 
 impl LyingService {
     fn with(honest: &Bundle) -> Self {
-        let read = |receipt| jws::verify::<Receipt>(receipt, honest.service.jwk.verifying_key()).unwrap();
+        let key = honest.service.jwk.verifying_key();
+        let read = |receipt| jws::verify::<Receipt>(receipt, key).unwrap();
+        let approval = &honest.devices[0].approvals[0];
         Self {
             bundle: honest.clone(),
             key: new_key(),
-            binding: read(&honest.binding.receipt),
-            decision: read(&honest.approval.as_ref().unwrap().receipt),
+            binding: read(&honest.devices[0].binding.receipt),
+            decision: read(&approval.receipt),
+            entry: serde_json::from_slice(&approval.audit.as_ref().unwrap().entry).unwrap(),
+            head: |_| (),
         }
     }
 
+    fn sign_head(&self, inclusion: &mut Inclusion, before: Sha256Hash, lie: fn(&mut AuditHead)) {
+        let mut head: AuditHead =
+            serde_json::from_slice(&base64url::decode(inclusion.head.split('.').nth(1).unwrap()).unwrap()).unwrap();
+        let entry: Entry = serde_json::from_slice(&inclusion.entry).unwrap();
+        let mut place = Position { seq: entry.seq - 1, sha256: before }.after(Sha256Hash::of(&inclusion.entry));
+        for hash in inclusion.path.chunks_exact(32) {
+            place = place.after(<[u8; 32]>::try_from(hash).unwrap().into());
+        }
+        (head.seq, head.sha256) = (place.seq, place.sha256);
+        lie(&mut head);
+        inclusion.head = sign(&head, &self.key).unwrap();
+    }
+
     fn report(mut self) -> Report {
-        self.bundle.service.jwk = jwk(&self.key);
-        self.bundle.binding.receipt = sign(&self.binding, &self.key).unwrap();
-        self.bundle.approval.as_mut().unwrap().receipt = sign(&self.decision, &self.key).unwrap();
+        let mut bundle = self.bundle.clone();
+        bundle.service.jwk = jwk(&self.key);
+        let binding = &mut bundle.devices[0].binding;
+        binding.receipt = sign(&self.binding, &self.key).unwrap();
+        self.sign_head(binding.audit.as_mut().unwrap(), self.binding.audit_head, |_| ());
+        approval(&mut bundle).receipt = sign(&self.decision, &self.key).unwrap();
+        audit(&mut bundle).entry = kartenbund::jose::json::canonical(&self.entry).unwrap();
+        self.sign_head(audit(&mut bundle), self.decision.audit_head, self.head);
+        self.bundle = bundle;
         self.bundle.verify(&anchors_of(&[&ca()]), Some(&jwk(&self.key)))
     }
 }
@@ -174,7 +234,7 @@ fn a_receipt_for_something_else_proves_nothing_here() {
     let (_, honest) = bundle(&world);
     assert!(LyingService::with(&honest).report().findings.is_some(), "as long as it does not lie");
     type Lie = fn(&mut LyingService);
-    let lies: [(&str, Lie, LinkName); 11] = [
+    let lies: [(&str, Lie, LinkName); 25] = [
         // Nothing can be judged without the time of the binding.
         ("another version", |s| s.binding.v = 2, LinkName::Certificate),
         ("another service", |s| s.binding.aud = "https://stranger.example".to_owned(), LinkName::Certificate),
@@ -187,6 +247,24 @@ fn a_receipt_for_something_else_proves_nothing_here() {
         ("another approval", |s| s.decision.id = s.binding.id.clone(), LinkName::DecisionReceipt),
         ("another decision", |s| s.decision.sha256 = s.binding.sha256, LinkName::DecisionReceipt),
         ("a decision before the device was bound", |s| s.decision.at = s.binding.at - 1, LinkName::DecisionReceipt),
+        ("another place", |s| s.decision.audit_head = s.binding.audit_head, LinkName::DecisionAudit),
+        ("another number", |s| s.decision.audit_seq = Some(1), LinkName::DecisionAudit),
+        ("another number of the entry", |s| s.entry.seq += 1, LinkName::DecisionAudit),
+        ("an entry of before", |s| (s.entry.v, s.entry.salt) = (None, None), LinkName::DecisionAudit),
+        ("an entry about a denial", |s| s.entry.event = "application.denied".to_owned(), LinkName::DecisionAudit),
+        ("an entry about another device", |s| s.entry.device_id = Some([7; 16].into()), LinkName::DecisionAudit),
+        ("an entry about another application", |s| s.entry.object = s.decision.id.clone(), LinkName::DecisionAudit),
+        ("an entry about another decision", |s| s.entry.detail = None, LinkName::DecisionAudit),
+        ("an entry about a refusal", |s| s.entry.result = "internal".to_owned(), LinkName::DecisionAudit),
+        ("an entry of another time", |s| s.entry.ts -= 1, LinkName::DecisionAudit),
+        ("a head of another version", |s| s.head = |head| head.v = 2, LinkName::DecisionAudit),
+        (
+            "a head of another service",
+            |s| s.head = |head| head.aud = "https://stranger.example".to_owned(),
+            LinkName::DecisionAudit,
+        ),
+        ("a head over fewer entries", |s| s.head = |head| head.seq -= 1, LinkName::DecisionAudit),
+        ("a head of before", |s| s.head = |head| head.at -= 1, LinkName::DecisionAudit),
     ];
     for (what, lie, link) in lies {
         let mut service = LyingService::with(&honest);
@@ -204,9 +282,50 @@ fn a_bundle_of_another_version_or_blown_up_is_not_read() {
     let (_, honest) = bundle(&world);
     let bytes = serde_json::to_vec(&honest).unwrap();
     assert!(Bundle::parse(&bytes).is_ok());
-    assert!(Bundle::parse(&serde_json::to_vec(&Bundle { v: 2, ..honest }).unwrap()).is_err());
+    for v in [1, 3] {
+        assert!(Bundle::parse(&serde_json::to_vec(&Bundle { v, ..honest.clone() }).unwrap()).is_err());
+    }
     assert!(
-        Bundle::parse(&[bytes, vec![b' '; 256 * 1024]].concat()).is_err(),
+        Bundle::parse(&[bytes, vec![b' '; 16 * 1024 * 1024]].concat()).is_err(),
         "blanks behind it are JSON, and too many"
     );
+}
+
+#[test]
+fn evidence_of_two_persons_is_not_one_account() {
+    let world = World::new();
+    let (computer, mut first) = bundle(&world);
+    let other = world.registered(MAX);
+    let second: Bundle = other.here.service.get("/v1/evidence").unwrap();
+    let key = &computer.here.profile.service_key;
+    assert!(second.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_some(), "alone it stands");
+    first.devices.extend(second.devices);
+    let report = first.verify(&anchors_of(&[&ca()]), Some(key));
+    let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
+    assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::Certificate, Some("kvnr")));
+    first.devices.clear();
+    assert!(first.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_none(), "nothing proves nothing");
+}
+
+/// What is shown of other people's entries are hashes, which nobody can try out.
+#[test]
+fn evidence_tells_nothing_about_others() {
+    let world = World::new();
+    let (computer, _) = bundle(&world);
+    let max = world.registered(MAX);
+    let accepted = max.apply(&new_address());
+    let bundle: serde_json::Value = computer.here.service.get("/v1/evidence").unwrap();
+    let audit = &bundle["devices"][0]["approvals"][0]["audit"];
+    let others: Vec<_> = world.audit_entries().into_iter().filter(|entry| entry.contains("application.")).collect();
+    let entry = String::from_utf8(base64url::decode(audit["entry"].as_str().unwrap()).unwrap()).unwrap();
+    assert!(entry.contains("application.approved"));
+    let text = bundle.to_string();
+    assert!(!text.contains(MAX) && !text.contains(&accepted.application_id.to_string()));
+    let salts: std::collections::BTreeSet<_> = world
+        .audit_entries()
+        .iter()
+        .map(|entry| serde_json::from_str::<serde_json::Value>(entry).unwrap()["salt"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(salts.len(), world.audit_entries().len(), "each has its own salt");
+    assert!(others.len() > 3);
 }

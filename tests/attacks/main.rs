@@ -46,7 +46,8 @@ use kartenbund::protocol::api::{
 };
 use kartenbund::protocol::application::{ApplicationError, Change};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
-use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult, Report};
+use kartenbund::protocol::audit::{AuditHead, Entry, Inclusion, Position};
+use kartenbund::protocol::evidence::{ApprovalEvidence, Bundle, LinkName, LinkResult, Report};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
 use kartenbund::protocol::service::{Configuration, Receipt, ReceiptSubject, RegistrationChallenge};

@@ -102,16 +102,15 @@ pub(crate) fn read_on(process: &Process, audit: &mut String) {
     }
 }
 
-/// Whether each entry of the audit names the hash of the one before.
+/// Whether each entry of the audit names the chain's value before it, as OpenSSL reckons it.
 pub(crate) fn is_chain(audit: &str) -> bool {
     use base64::Engine as _;
-    let hash =
-        |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(openssl::sha::sha256(text.as_bytes()));
-    let mut before = String::new();
+    use openssl::sha::sha256;
+    let mut value = sha256(b"");
     audit.lines().all(|line| {
         let entry: serde_json::Value = serde_json::from_str(line).unwrap();
-        let fits = entry["prev_sha256"] == hash(&before);
-        before = line.to_owned();
+        let fits = entry["prev_sha256"] == base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value);
+        value = sha256(&[value, sha256(line.as_bytes())].concat());
         fits
     })
 }

@@ -107,12 +107,11 @@ fn every_change_of_state_has_its_audit_entry_and_the_chain_holds() {
     approve(&computer, &accepted);
     let entries = world.audit_entries();
     let mut events = Vec::new();
-    let mut head = kartenbund::protocol::Sha256Hash::of(&[]).to_string();
+    let mut place = kartenbund::protocol::audit::Position::start();
     for entry in &entries {
         assert!(!entry.contains(ERIKA) && !entry.contains("Müstermann"), "persons are pseudonyms");
         let value: serde_json::Value = serde_json::from_str(entry).unwrap();
-        assert_eq!(value["prev_sha256"], head.as_str());
-        head = kartenbund::protocol::Sha256Hash::of(entry.as_bytes()).to_string();
+        place = place.next(entry.as_bytes()).unwrap().0;
         events.push(value["event"].as_str().unwrap().to_owned());
     }
     assert_eq!(
@@ -131,6 +130,8 @@ fn every_change_of_state_has_its_audit_entry_and_the_chain_holds() {
     );
     assert!(world.sql("UPDATE audit SET sha256 = 'x'").is_err(), "append-only");
     assert!(world.sql("DELETE FROM audit").is_err(), "append-only");
+    assert!(world.sql("UPDATE audit_head SET at = 1").is_err(), "append-only");
+    assert!(world.sql("DELETE FROM audit_head").is_err(), "append-only");
 }
 
 #[test]
@@ -203,6 +204,7 @@ fn the_openapi_document_names_every_endpoint() {
     assert_eq!(
         paths,
         [
+            "/.well-known/kartenbund-audit",
             "/.well-known/kartenbund-configuration",
             "/healthz",
             "/readyz",
@@ -211,8 +213,11 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/approvals",
             "/v1/approvals/{id}",
             "/v1/approvals/{id}/decision",
+            "/v1/audit",
+            "/v1/audit/head",
             "/v1/devices",
             "/v1/devices/{id}",
+            "/v1/evidence",
             "/v1/evidence/{id}",
             "/v1/ident",
             "/v1/login",

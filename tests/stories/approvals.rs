@@ -15,12 +15,12 @@ fn evidence_of_an_approval_is_verified_without_the_service() {
     assert!(report.links.iter().all(|link| link.result == LinkResult::Holds), "{:#?}", report.links);
     let rests_on: Vec<_> = report.links.iter().map(|link| link.rests_on).collect();
     use RestsOn::{Card, CardIssuer, Device, Service};
-    assert_eq!(rests_on, [CardIssuer, Card, Device, Service, Device, Device, Service]);
-    let findings = report.findings.unwrap();
+    assert_eq!(rests_on, [CardIssuer, Card, Device, Service, Service, Device, Device, Service, Service]);
+    let findings = report.findings.unwrap().devices.remove(0);
     assert_eq!(findings.kvnr, kvnr(ERIKA));
     assert_eq!(findings.binding_level, BindingLevel::B3);
     assert_eq!(findings.bound_at, NOW);
-    let decision = findings.decision.unwrap();
+    let decision = &findings.decisions[0];
     assert_eq!(decision.verdict, Verdict::Approve);
     assert_eq!(decision.document.change.rows()[0].new, Some("DE89370400440532013000"));
 
@@ -35,8 +35,8 @@ fn the_binding_of_a_device_has_evidence_of_its_own() {
     let device = computer.devices().remove(0);
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
     let report = bundle.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
-    assert_eq!(report.links.len(), 4);
-    assert!(report.findings.unwrap().decision.is_none());
+    assert_eq!(report.links.len(), 5);
+    assert!(report.findings.unwrap().devices[0].decisions.is_empty());
 }
 
 #[test]
@@ -55,9 +55,10 @@ fn each_device_and_each_decision_has_evidence_of_its_own() {
     }
     for (computer, device, approval) in decided {
         let binding: Bundle = computer.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
-        assert_eq!(binding.binding.device_id, device);
+        assert_eq!(binding.devices[0].binding.device_id, device);
         let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{approval}")).unwrap();
-        assert_eq!((bundle.binding.device_id, bundle.approval.unwrap().approval_id), (device, approval));
+        let [of] = &bundle.devices[..] else { panic!("one device") };
+        assert_eq!((of.binding.device_id, of.approvals[0].approval_id), (device, approval));
     }
 }
 

@@ -10,7 +10,8 @@ fn pending(world: &World, computer: &Computer) -> Device {
     let mut file = computer.here.home.device().unwrap();
     let device_id = file.device_id().unwrap();
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{device_id}")).unwrap();
-    file.binding = Binding::Pending { registration_id, pop: bundle.binding.pop, sent_at: world.clock.now() };
+    file.binding =
+        Binding::Pending { registration_id, pop: bundle.devices[0].binding.pop.clone(), sent_at: world.clock.now() };
     file
 }
 

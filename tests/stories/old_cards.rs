@@ -76,7 +76,7 @@ fn a_person_with_an_old_card_registers_approves_and_the_evidence_verifies() {
         let accepted = computer.apply(&new_address());
         approve(&computer, &accepted);
         let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
-        let evidence = serde_json::to_value(&bundle).unwrap()["binding"]["card"].clone();
+        let evidence = serde_json::to_value(&bundle).unwrap()["devices"][0]["binding"]["card"].clone();
         let certificate = Egk::open(&mut card, ApduLength::Extended).unwrap().read_certificate().unwrap();
         for member in ["signed_pairing_data", "card_jws"] {
             let jws = evidence[member].as_str().unwrap();
@@ -84,7 +84,7 @@ fn a_person_with_an_old_card_registers_approves_and_the_evidence_verifies() {
             assert!(openssl_takes(certificate.der(), jws), "{member}");
         }
         let report = bundle.verify(&anchors_of(&[&rsa_ca()]), Some(&computer.here.profile.service_key));
-        assert_eq!(report.findings.unwrap().kvnr.as_str(), OTTO);
+        assert_eq!(report.findings.unwrap().devices[0].kvnr.as_str(), OTTO);
         let report = bundle.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
         assert!(report.findings.is_none(), "the other CA vouches for no old card");
     }
@@ -117,7 +117,7 @@ fn a_card_with_both_keys_signs_on_the_curve() {
     computer.register(&mut card).unwrap();
     let device_id = computer.here.home.device().unwrap().device_id().unwrap();
     let bundle: serde_json::Value = computer.here.service.get(&format!("/v1/evidence/{device_id}")).unwrap();
-    assert_eq!(header_of(bundle["binding"]["card"]["card_jws"].as_str().unwrap())["alg"], "BP256R1");
+    assert_eq!(header_of(bundle["devices"][0]["binding"]["card"]["card_jws"].as_str().unwrap())["alg"], "BP256R1");
     let mut egk = Egk::open(&mut card, ApduLength::Extended).unwrap();
     assert!(matches!(egk.read_certificate().unwrap(), EfCChAut::E256(_)));
 }
@@ -133,7 +133,7 @@ fn a_card_whose_better_certificate_is_missing_registers_with_the_other() {
         computer.register(&mut card).unwrap_or_else(|error| panic!("{scenario}: {error:?}"));
         let device_id = computer.here.home.device().unwrap().device_id().unwrap();
         let bundle: serde_json::Value = computer.here.service.get(&format!("/v1/evidence/{device_id}")).unwrap();
-        assert_eq!(header_of(bundle["binding"]["card"]["card_jws"].as_str().unwrap())["alg"], "PS256");
+        assert_eq!(header_of(bundle["devices"][0]["binding"]["card"]["card_jws"].as_str().unwrap())["alg"], "PS256");
     }
 }
 

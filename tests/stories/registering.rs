@@ -264,7 +264,8 @@ fn a_lost_answer_is_fetched_at_the_next_call_without_the_card() {
     let mut file = home.device().unwrap();
     let Binding::Active { device_id, .. } = file.binding else { panic!("it is bound") };
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{device_id}")).unwrap();
-    file.binding = Binding::Pending { registration_id, pop: bundle.binding.pop, sent_at: world.clock.now() };
+    file.binding =
+        Binding::Pending { registration_id, pop: bundle.devices[0].binding.pop.clone(), sent_at: world.clock.now() };
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
 

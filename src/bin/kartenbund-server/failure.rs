@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use kartenbund::pki::AnchorError;
-use kartenbund::server::{Code, ConfigError, ImportError, LettersError, ServerError, Wrong};
+use kartenbund::server::{AuditVerifyError, Code, ConfigError, ImportError, LettersError, ServerError, Wrong};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -29,6 +29,12 @@ pub(crate) enum Failure {
     NotPrinted(u64),
     #[error("no letter was ordered: {}", .0.title())]
     NotOrdered(Code),
+    #[error("the audit does not verify")]
+    Audit(#[source] AuditVerifyError),
+    #[error("{0} cannot be used")]
+    AuditFile(PathBuf, #[source] AuditVerifyError),
+    #[error("--against needs --service-key, since the file has no key")]
+    NoServiceKey,
     #[error("the operating system refuses")]
     System(#[from] std::io::Error),
 }
@@ -88,6 +94,21 @@ impl Failure {
                 ("not_printed", 26, "mend name or address in the register, import it, and order these letters again")
             }
             Self::NotOrdered(_) => ("not_ordered", 27, "check the number, and the state of the account"),
+            Self::Audit(AuditVerifyError::Fault(fault)) if fault.is_broken_chain() => (
+                "audit_broken",
+                29,
+                "keep the database and its backups as they are, and find out who had it: from this entry on nothing is sure",
+            ),
+            Self::Audit(_) => (
+                "audit_contradicted",
+                30,
+                "keep the database and its backups as they are: entries were cut off or rewritten after they were signed",
+            ),
+            Self::AuditFile(..) | Self::NoServiceKey => (
+                "audit_file",
+                31,
+                "name lines of the audit, the service's key as JWK, and files with heads or receipts in them",
+            ),
             Self::System(_) => ("system", 19, "see the cause above"),
             Self::NoConfig => {
                 ("config", 20, "name it with --config FILE or KARTENBUND_CONFIG; `config example` prints one")

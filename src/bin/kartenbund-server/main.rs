@@ -1,6 +1,7 @@
 //! `kartenbund-server`: the account service an insurer runs.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program speaks to operators and scripts")]
 
+mod audit;
 mod failure;
 mod jobs;
 mod run;
@@ -47,6 +48,9 @@ enum Command {
     /// Letters to members
     #[command(subcommand)]
     Letters(LettersCommand),
+    /// The audit
+    #[command(subcommand)]
+    Audit(AuditCommand),
 }
 
 #[derive(Subcommand)]
@@ -105,6 +109,26 @@ enum LettersCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Checks that the audit is whole: every entry follows the one before, and nothing the service has signed says
+    /// otherwise. The service may run meanwhile
+    Verify(VerifyArgs),
+}
+
+#[derive(clap::Args)]
+struct VerifyArgs {
+    /// Heads and receipts that were handed out: a saved /.well-known/kartenbund-audit, evidence, or any text they stand in
+    #[arg(long, value_name = "FILE")]
+    against: Vec<PathBuf>,
+    /// Lines of the operators' endpoint for the audit, in place of the database
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The service's public key (JWK), which what stands in --against is to be signed with; needed with --file
+    #[arg(long, value_name = "JWK", requires = "file")]
+    service_key: Option<PathBuf>,
+}
+
 fn main() -> ExitCode {
     match carry_out(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -138,6 +162,12 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         }
         Command::Keys(KeysCommand::Rotate { kind }) => rotate(&config()?.settings, kind),
         Command::Register(RegisterCommand::Import { file }) => runtime.block_on(jobs::import(config()?, &file)),
+        Command::Audit(AuditCommand::Verify(VerifyArgs { against, file: Some(file), service_key })) => {
+            audit::verify_file(&file, &against, service_key.as_deref())
+        }
+        Command::Audit(AuditCommand::Verify(VerifyArgs { against, file: None, .. })) => {
+            runtime.block_on(audit::verify_database(&config()?.settings, &against))
+        }
         Command::Letters(LettersCommand::Create) => runtime.block_on(jobs::create_letters(config()?)),
         Command::Letters(LettersCommand::Order { kvnr }) => runtime.block_on(jobs::order_letter(config()?, &kvnr)),
     }

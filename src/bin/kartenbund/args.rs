@@ -88,6 +88,10 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Option<NoticesCommand>,
     },
+    Events {
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
     #[command(subcommand)]
     Evidence(EvidenceCommand),
     #[command(subcommand)]
@@ -367,6 +371,8 @@ pub(crate) enum EvidenceCommand {
     Export {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: Option<String>,
+        #[arg(long = "whole-account", conflicts_with = "id")]
+        whole_account: bool,
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },

@@ -223,7 +223,8 @@ fn evidence(here: &LoggedIn, folder: &Path, accepted: &ApplicationAccepted) -> R
 
 /// A copy in which somebody has changed the house number that was approved.
 fn forge(mut bundle: Bundle) -> Result<Bundle, Failure> {
-    let approval = bundle.approval.as_mut().ok_or_else(|| failed("the evidence holds no decision"))?;
+    let approval = bundle.devices.iter_mut().flat_map(|device| &mut device.approvals).next();
+    let approval = approval.ok_or_else(|| failed("the evidence holds no decision"))?;
     let mut document = approval.document.read()?;
     if let Change::Address(change) = &mut document.change {
         change.new.house_number = Some("77".to_owned());

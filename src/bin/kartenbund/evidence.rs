@@ -7,8 +7,11 @@ use kartenbund::client::login;
 use kartenbund::disk;
 use kartenbund::jose::{P256Jwk, json as strict_json};
 use kartenbund::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
+use kartenbund::protocol::ApprovalId;
 use kartenbund::protocol::approval::Verdict;
-use kartenbund::protocol::evidence::{Bundle, Findings, Link, MAX_BUNDLE, Report};
+use kartenbund::protocol::evidence::{
+    Bundle, DecisionFindings, DeviceFindings, Findings, Link, LinkName, MAX_BUNDLE, Report,
+};
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::Terminal;
 use serde::Serialize;
@@ -27,25 +30,32 @@ pub(crate) fn run(
     output: &Output,
 ) -> Result<(), Failure> {
     match command {
-        EvidenceCommand::Export { id, out } => export(home()?, id, &out, output),
+        EvidenceCommand::Export { id, whole_account, out } => export(home()?, id, whole_account, &out, output),
         EvidenceCommand::Verify { file, anchor, service_key } => verify(&file, &anchor, service_key.as_deref(), output),
     }
 }
 
-/// Fetches the evidence for an approval or a device; without one, for this computer's binding.
-fn export(home: Home, id: Option<String>, out: &Path, output: &Output) -> Result<(), Failure> {
+/// Fetches the evidence for an approval, an application or a device, or for the whole account; without any of them, for
+/// this computer's binding.
+fn export(home: Home, id: Option<String>, whole_account: bool, out: &Path, output: &Output) -> Result<(), Failure> {
     let here = login::resume(home, clock())?;
-    let id = match id {
-        Some(id) => id,
-        None => here.home.device()?.device_id().ok_or(HomeError::NoDevice)?.to_string(),
+    let path = match id {
+        _ if whole_account => "/v1/evidence".to_owned(),
+        Some(text) => format!("/v1/evidence/{}", crate::account::id::<ApprovalId>(&text)?),
+        None => format!("/v1/evidence/{}", here.home.device()?.device_id().ok_or(HomeError::NoDevice)?),
     };
-    let is_id = id.parse::<kartenbund::protocol::ApprovalId>().is_ok();
-    is_id.then_some(()).ok_or_else(|| Kind::InputInvalid.failure().text("input", "identifier"))?;
-    let bundle: Bundle = here.service.get(&format!("/v1/evidence/{id}"))?;
+    let bundle: Bundle = here.service.get(&path)?;
     let bytes = serde_json::to_vec_pretty(&bundle).map_err(|error| Kind::Internal.failure().because(&error))?;
     disk::write(out, &bytes).map_err(file_failure(out))?;
     let path = out.display().to_string();
-    output.result(&json!({ "path": path }), [output.say("done-evidence-export", "path", path.clone())])
+    let decisions: usize = bundle.devices.iter().map(|device| device.approvals.len()).sum();
+    let mut lines = vec![output.say("done-evidence-export", "path", path.clone())];
+    if bundle.omitted > 0 {
+        lines.push(output.texts.with("evidence-omitted", &[("count", Value::Number(bundle.omitted.into()))]));
+    }
+    let (devices, omitted) = (bundle.devices.len(), bundle.omitted);
+    let value = json!({ "path": path, "devices": devices, "decisions": decisions, "omitted": omitted });
+    output.result(&value, lines)
 }
 
 /// Verifies a bundle without network and service.
@@ -85,19 +95,32 @@ fn read_anchors(files: &[PathBuf]) -> Result<Box<dyn Anchors>, Failure> {
 /// A link does not hold.
 pub(crate) fn print_report(report: &Report, output: &Output) -> Result<(), Failure> {
     let findings = report.findings.as_ref();
-    let decision = findings.and_then(|findings| findings.decision.as_ref());
+    let devices = findings.map_or(&[][..], |findings| &findings.devices);
+    let bindings: Vec<_> = devices.iter().map(binding_value).collect();
+    let decisions: Vec<_> = devices.iter().flat_map(|device| &device.decisions).map(decision_value).collect();
+    let only = |values: &[serde_json::Value]| match values {
+        [value] => value.clone(),
+        _ => serde_json::Value::Null,
+    };
     let value = json!({
         "valid": findings.is_some(),
         "links": report.links,
-        "binding": findings.map(|findings| json!({
-            "kvnr": findings.kvnr, "level": findings.binding_level, "at": findings.bound_at.unix_timestamp(),
-        })),
-        "decision": decision.map(|decision| json!({
-            "verdict": decision.verdict, "at": decision.decided_at.unix_timestamp(),
-            "type": decision.document.change.kind(),
-        })),
+        "binding": only(&bindings),
+        "decision": only(&decisions),
+        "bindings": bindings,
+        "decisions": decisions,
     });
-    let mut lines: Vec<_> = report.links.iter().map(|link| link_line(link, output)).collect();
+    let mut lines = Vec::new();
+    for (number, link) in report.links.iter().enumerate() {
+        // Where the evidence is about several things, each is named once.
+        let is_first =
+            number.checked_sub(1).and_then(|before| report.links.get(before)).is_none_or(|it| it.of != link.of);
+        if is_first {
+            let id = if link.name == LinkName::Certificate { "evidence-of-device" } else { "evidence-of-approval" };
+            lines.push(output.say(id, "id", link.of.clone()));
+        }
+        lines.push(link_line(link, output));
+    }
     match findings {
         Some(findings) => {
             lines.extend(finding_lines(findings, output));
@@ -129,22 +152,40 @@ pub(crate) fn text_of(prefix: &str, value: &impl Serialize, output: &Output) -> 
     output.texts.get(&format!("{prefix}-{name}"))
 }
 
+fn binding_value(device: &DeviceFindings) -> serde_json::Value {
+    json!({
+        "device_id": device.device_id, "kvnr": device.kvnr, "level": device.binding_level,
+        "at": device.bound_at.unix_timestamp(),
+    })
+}
+
+fn decision_value(decision: &DecisionFindings) -> serde_json::Value {
+    json!({
+        "approval_id": decision.approval_id, "verdict": decision.verdict, "at": decision.decided_at.unix_timestamp(),
+        "type": decision.document.change.kind(),
+    })
+}
+
 fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
     let texts = &output.texts;
-    let values = [
-        ("kvnr", Value::Text(findings.kvnr.as_str().to_owned())),
-        ("at", Value::Text(texts.moment(findings.bound_at.unix_timestamp()))),
-        ("level", Value::Text(findings.binding_level.to_string())),
-    ];
-    let mut lines = vec![texts.with("evidence-person", &values)];
-    if let Some(decision) = &findings.decision {
-        let id = match decision.verdict {
-            Verdict::Approve => "evidence-approved",
-            Verdict::Deny => "evidence-denied",
-        };
-        lines.push(output.say(id, "at", texts.moment(decision.decided_at.unix_timestamp())));
-        lines.extend(Terminal::document(texts, &decision.document));
+    let mut lines = Vec::new();
+    for device in &findings.devices {
+        let values = [
+            ("kvnr", Value::Text(device.kvnr.as_str().to_owned())),
+            ("at", Value::Text(texts.moment(device.bound_at.unix_timestamp()))),
+            ("level", Value::Text(device.binding_level.to_string())),
+        ];
+        lines.push(texts.with("evidence-person", &values));
+        for decision in &device.decisions {
+            let id = match decision.verdict {
+                Verdict::Approve => "evidence-approved",
+                Verdict::Deny => "evidence-denied",
+            };
+            lines.push(output.say(id, "at", texts.moment(decision.decided_at.unix_timestamp())));
+            lines.extend(Terminal::document(texts, &decision.document));
+        }
     }
+    lines.push(texts.get("evidence-stands"));
     lines.push(texts.get("evidence-honest"));
     lines
 }

@@ -9,6 +9,7 @@ mod computer;
 #[cfg(feature = "server")]
 mod demo;
 mod doctor;
+mod events;
 mod evidence;
 mod login;
 mod notices;
@@ -61,6 +62,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Apply(application) => account::apply(home()?, application, output),
         Command::Approvals { command } => account::approvals(home()?, command, output),
         Command::Notices { command } => notices::notices(home()?, command, output),
+        Command::Events { limit } => events::events(home()?, limit, output),
         Command::Evidence(command) => evidence::run(home, command, output),
         Command::Help(HelpCommand::Numbers) => help_numbers(output),
         #[cfg(feature = "server")]

@@ -14,6 +14,7 @@ use super::smtp::{Line, Mailer, PATIENCE, SendError};
 use super::{Kind, Post, order_letter};
 use crate::protocol::NumericDate;
 use crate::server::Service;
+use crate::server::account::Account;
 use crate::server::audit::{self, Entry};
 use crate::server::http::Refusal;
 use crate::server::states::Event;
@@ -175,7 +176,8 @@ async fn fail(service: &Service, notice: &Claimed, code: String, now: NumericDat
     }
     let object = &notice.notice_id;
     let event = Event::NoticeFailed;
-    let entry = Entry { actor: "service", device: None, event, object, result: &code, detail: None };
+    let detail = Some(service.keys.pseudonym(&Account::by_id(&mut tx, notice.account_id).await?.kvnr));
+    let entry = Entry { actor: "service", device: None, event, object, result: &code, detail };
     audit::append(&mut tx, entry, now).await?;
     Ok(tx.commit().await?)
 }

@@ -12,6 +12,7 @@ use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
 use crate::protocol::api::{ByClient, Problem, TokenAnswer, TokenRequest};
 use crate::server::Service;
+use crate::server::account::Account;
 use crate::server::client::{Asked, ClientId};
 use crate::server::dpop;
 use crate::server::http::{Code, Refusal};
@@ -111,7 +112,8 @@ pub(in crate::server) async fn refresh(
 /// Ends a session whose refresh token two people have; what whoever sent it is told.
 async fn end_stolen(service: &Service, row: &Row, how: &str, now: NumericDate) -> Result<Refusal, Refusal> {
     let mut tx = service.store.begin().await?;
-    end(&mut tx, row.id()?, "service", Event::SessionReused, Some(how.to_owned()), now).await?;
+    let person = service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr);
+    end(&mut tx, row.id()?, "service", Event::SessionReused, Some(format!("{how} {person}")), now).await?;
     tx.commit().await?;
     // Whoever holds the key may be the owner, and learns why she is out.
     let is_holder = how == USED_BEFORE;

@@ -396,7 +396,7 @@ error-notice-not-optional = Diese Nachrichten gibt es nicht, oder sie lassen sic
 error-evidence-invalid = Der Nachweis hält der Prüfung nicht stand.
     .remedy = Verlassen Sie sich nicht darauf; lassen Sie sich den Nachweis neu geben und prüfen Sie, ob der Vertrauensanker (--anchor) passt.
 error-not-evidence = Die Datei ist kein Nachweis dieser Version.
-    .remedy = Geben Sie eine Datei an, die „kartenbund evidence export“ geschrieben hat.
+    .remedy = Geben Sie eine Datei an, die „kartenbund evidence export“ geschrieben hat; eine ältere lassen Sie damit neu ausgeben.
 error-anchor = Der Vertrauensanker ist kein Zertifikat einer Karten-CA.
     .remedy = Geben Sie mit --anchor eine PEM-Datei mit dem Zertifikat der CA an, die die Karte ausgestellt hat.
 error-password-set-only = Ihr neues Passwort gilt; die Anmeldung damit hat aber nicht geklappt.
@@ -900,6 +900,10 @@ done-doctor = { $seen ->
     }
 done-doctor-report = Bericht geschrieben: { $path }. Lesen Sie ihn, bevor Sie ihn weitergeben.
 done-evidence-export = Nachweis geschrieben: { $path }
+evidence-omitted = { $count ->
+        [one] Eine ältere Entscheidung passt nicht in die Datei; lassen Sie ihren Nachweis einzeln ausgeben.
+       *[other] { $count } ältere Entscheidungen passen nicht in die Datei; lassen Sie deren Nachweise einzeln ausgeben.
+    }
 done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beenden mit Strg+C.
 
@@ -907,9 +911,11 @@ link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausge
 link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben
 link-device-possession = Das Gerät hat bewiesen, dass es den Schlüssel hat
 link-binding-receipt = Der Dienst hat die Bindung angenommen
+link-binding-audit = Das Protokoll des Dienstes hält die Bindung an ihrer Stelle fest
 link-document = Das Dokument ist unverändert und gehört zur selben Person
 link-decision = Das Gerät hat die Entscheidung unterschrieben
 link-decision-receipt = Der Dienst hat die Entscheidung angenommen
+link-decision-audit = Das Protokoll des Dienstes hält die Entscheidung an ihrer Stelle fest
 rests-on-card-issuer = beruht auf der Unterschrift des Kartenausstellers; wann, sagt der Dienst
 rests-on-card = beruht auf der Unterschrift der Gesundheitskarte
 rests-on-device = beruht auf der Unterschrift des Geräts
@@ -918,10 +924,63 @@ rests-on-service-unpinned = beruht auf dem Wort des Dienstes, dessen Schlüssel 
 result-holds = gilt
 result-fails = GILT NICHT
 result-not-checked = nicht geprüft
+result-absent = nicht enthalten
+evidence-of-device = Gerät { $id }:
+evidence-of-approval = Freigabe { $id }:
 evidence-person = Die Karte von { $kvnr } hat das Gerät am { $at } gebunden (Stufe { $level }).
 evidence-approved = Das Gerät hat am { $at } freigegeben:
 evidence-denied = Das Gerät hat am { $at } abgelehnt:
+evidence-stands = Bindung und Entscheidungen stehen auf den Unterschriften von Karte und Gerät; dem Dienst muss man sie nicht glauben.
 evidence-honest = Nicht geprüft: ob die Karte gesperrt war (Sperrliste), und ob der Schlüssel des Geräts in falsche Hände kam. Zeiten nennt der Dienst.
+
+## Ereignisse des Kontos (kartenbund events)
+
+events-none = Es ist noch nichts geschehen.
+by-owner = in Ihrem Namen
+by-stranger = von jemandem, der sich nicht ausgewiesen hat
+by-operator = von Ihrer Versicherung
+by-service = vom Dienst selbst
+event-account-imported = Konto angelegt
+event-account-updated = Daten aus dem Mitgliederverzeichnis geändert
+event-account-letter-ordered = Brief mit einem Anfangspasswort bestellt
+event-account-initial-password-used = Anfangspasswort benutzt
+event-account-identified = Person durch einen Identitätsdienst festgestellt
+event-account-opened-by-card = Konto mit Karte und Karten-PIN eröffnet
+event-account-password-set = Passwort gesetzt
+event-account-password-not-set = Neues Passwort abgelehnt
+event-account-password-rehashed = Passwort sicherer gespeichert, ohne Änderung für Sie
+event-account-reset-ordered = Neues Passwort auf dem Weg
+event-account-password-stolen = Passwort als gestohlen gemeldet; es gilt nicht mehr
+event-account-suspended = Konto gesperrt
+event-account-resumed = Konto wieder geöffnet
+event-account-closed = Konto geschlossen, die Mitgliedschaft ist zu Ende
+event-account-sessions-ended = Alle Anmeldungen beendet
+event-session-opened = Angemeldet
+event-session-refused = Anmeldung abgelehnt
+event-session-closed = Abgemeldet
+event-session-ended = Eine Anmeldung von anderswo beendet
+event-session-reused = Anmeldung beendet, weil zwei sie benutzt haben
+event-registration-opened = Registrierung eines Geräts begonnen
+event-registration-challenged = Karte und Gerät um ihre Unterschrift gebeten
+event-registration-refused = Registrierung eines Geräts abgelehnt
+event-device-bound = Gerät registriert
+event-device-revoked = Gerät entfernt
+event-application-submitted = Antrag gestellt
+event-application-approved = Antrag freigegeben
+event-application-denied = Antrag abgelehnt
+event-application-match-code-wrong = Falscher Vergleichscode
+event-application-expired = Antrag abgelaufen
+event-application-cancelled = Antrag zurückgezogen
+event-application-executed = Antrag ausgeführt
+event-application-failed = Antrag fehlgeschlagen
+event-letter-created = Brief erstellt
+event-letter-cancelled = Brief zurückgezogen
+event-letter-failed = Brief nicht druckbar
+event-notifications-set = Einstellungen der Nachrichten geändert
+event-notice-failed = Nachricht nicht zustellbar
+event-password-reset-asked = Neues Passwort ohne das alte verlangt
+event-password-reset-voided = Verlangtes neues Passwort verfallen
+event-password-reset-taken = Neues Passwort ohne das alte gewählt
 
 ## Vorführung
 
@@ -999,6 +1058,8 @@ arg-keep-pin = Die bisherige PIN behalten und ihr nur alle Versuche zurückgeben
 arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist
 arg-allow-last-try = Auch den letzten Versuch der Karten-PIN benutzen
 arg-id = Nummer, wie die Liste sie zeigt
+arg-whole-account = Alles zu diesem Konto: jedes Gerät und jede Entscheidung
+arg-limit = So viele der neuesten Ereignisse zeigen
 arg-street = Straße
 arg-house-number = Hausnummer
 arg-postal-code = Postleitzahl
@@ -1059,6 +1120,7 @@ cmd-help-numbers = CAN, Karten-PIN, PUK, Geräte-PIN und Kennnummern auseinander
 cmd-notices = Nachrichten über Ihr Konto
 cmd-notices-show = Zeigen, welche Nachrichten wohin gehen
 cmd-notices-settings = Sprache wählen, Nachrichten an- und abschalten
+cmd-events = Was in Ihrem Konto geschehen ist
 cmd-evidence = Nachweise
 cmd-evidence-export = Einen Nachweis als Datei ausgeben
 cmd-evidence-verify = Einen Nachweis prüfen, ohne Netz und ohne Dienst

@@ -396,7 +396,7 @@ error-notice-not-optional = There are no such notices, or they cannot be switche
 error-evidence-invalid = The evidence does not stand up.
     .remedy = Do not rely on it; ask for the evidence anew, and check whether the trust anchor (--anchor) fits.
 error-not-evidence = The file is no evidence of this version.
-    .remedy = Name a file that "kartenbund evidence export" wrote.
+    .remedy = Name a file that "kartenbund evidence export" wrote; export an older one anew with it.
 error-anchor = The trust anchor is no certificate of a card CA.
     .remedy = Name with --anchor a PEM file with the certificate of the CA that issued the card.
 error-password-set-only = Your new password holds; but the login with it did not work.
@@ -900,6 +900,10 @@ done-doctor = { $seen ->
     }
 done-doctor-report = Report written: { $path }. Read it before you pass it on.
 done-evidence-export = Evidence written: { $path }
+evidence-omitted = { $count ->
+        [one] One older decision does not fit into the file; export its evidence by itself.
+       *[other] { $count } older decisions do not fit into the file; export their evidence one by one.
+    }
 done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = The card is in the virtual reader { $address }. Stop with Ctrl+C.
 
@@ -907,9 +911,11 @@ link-certificate = The card's certificate is by a known issuer and was valid
 link-card-signature = The card signed the key of the device
 link-device-possession = The device proved that it has the key
 link-binding-receipt = The service took the binding
+link-binding-audit = The service's audit tells of the binding at its place
 link-document = The document is unchanged and of the same person
 link-decision = The device signed the decision
 link-decision-receipt = The service took the decision
+link-decision-audit = The service's audit tells of the decision at its place
 rests-on-card-issuer = rests on the signature of the card's issuer; when, is the service's word
 rests-on-card = rests on the signature of the health card
 rests-on-device = rests on the signature of the device
@@ -918,10 +924,63 @@ rests-on-service-unpinned = rests on the word of the service, whose key stands i
 result-holds = holds
 result-fails = DOES NOT HOLD
 result-not-checked = not checked
+result-absent = not included
+evidence-of-device = Device { $id }:
+evidence-of-approval = Approval { $id }:
 evidence-person = The card of { $kvnr } bound the device on { $at } (level { $level }).
 evidence-approved = The device approved on { $at }:
 evidence-denied = The device denied on { $at }:
+evidence-stands = Binding and decisions stand on the signatures of card and device; the service need not be believed for them.
 evidence-honest = Not checked: whether the card was revoked, and whether the device key fell into wrong hands. Times are the service's word.
+
+## Events of the account (kartenbund events)
+
+events-none = Nothing has happened yet.
+by-owner = in your name
+by-stranger = by somebody who has not shown who they are
+by-operator = by your insurer
+by-service = by the service itself
+event-account-imported = Account made
+event-account-updated = Data changed by the register of members
+event-account-letter-ordered = Letter with an initial password ordered
+event-account-initial-password-used = Initial password used
+event-account-identified = Person identified by an identity provider
+event-account-opened-by-card = Account opened with card and card PIN
+event-account-password-set = Password set
+event-account-password-not-set = New password refused
+event-account-password-rehashed = Password kept more safely, without a change for you
+event-account-reset-ordered = New password on its way
+event-account-password-stolen = Password reported stolen; it does not hold any more
+event-account-suspended = Account suspended
+event-account-resumed = Account opened again
+event-account-closed = Account closed, the membership has ended
+event-account-sessions-ended = All logins ended
+event-session-opened = Logged in
+event-session-refused = Login refused
+event-session-closed = Logged out
+event-session-ended = A login ended from elsewhere
+event-session-reused = Login ended because two have used it
+event-registration-opened = Registration of a device begun
+event-registration-challenged = Card and device asked for their signatures
+event-registration-refused = Registration of a device refused
+event-device-bound = Device registered
+event-device-revoked = Device removed
+event-application-submitted = Application submitted
+event-application-approved = Application approved
+event-application-denied = Application denied
+event-application-match-code-wrong = Wrong match code
+event-application-expired = Application expired
+event-application-cancelled = Application cancelled
+event-application-executed = Application executed
+event-application-failed = Application failed
+event-letter-created = Letter made
+event-letter-cancelled = Letter cancelled
+event-letter-failed = Letter cannot be printed
+event-notifications-set = Settings of notices changed
+event-notice-failed = Notice cannot be delivered
+event-password-reset-asked = New password asked for without the old one
+event-password-reset-voided = New password that was asked for is void
+event-password-reset-taken = New password chosen without the old one
 
 ## Demonstration
 
@@ -999,6 +1058,8 @@ arg-keep-pin = Keep the PIN there is, and only give it all its tries again
 arg-replace = Register anew although this computer is registered
 arg-allow-last-try = Use the last try of the card PIN, too
 arg-id = Identifier as the list shows it
+arg-whole-account = Everything about this account: each device and each decision
+arg-limit = Show so many of the newest events
 arg-street = Street
 arg-house-number = House number
 arg-postal-code = Postal code
@@ -1059,6 +1120,7 @@ cmd-help-numbers = Tell CAN, card PIN, PUK, device PIN and other numbers apart, 
 cmd-notices = Notices about your account
 cmd-notices-show = Show which notices go where
 cmd-notices-settings = Choose the language, switch notices on and off
+cmd-events = What happened in your account
 cmd-evidence = Evidence
 cmd-evidence-export = Export evidence as a file
 cmd-evidence-verify = Verify evidence, without network and without service
