@@ -384,7 +384,8 @@ fn a_setup_session_may_do_nothing_but_choose_a_password_and_log_out() {
 
 #[test]
 fn an_endpoint_without_session_is_one_that_is_named_here() {
-    const OPEN: [&str; 10] = [
+    const OPEN: [&str; 11] = [
+        "/.well-known/kartenbund-audit",
         "/.well-known/kartenbund-configuration",
         "/healthz",
         "/readyz",
