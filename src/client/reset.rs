@@ -17,6 +17,8 @@ use crate::protocol::{NumericDate, ResetId};
 const ASK_EVERY: Duration = Duration::from_secs(3);
 /// How often at most: the approval lives for a quarter of an hour, whatever the clocks say.
 const MAX_QUESTIONS: u32 = 15 * 60 / 3;
+/// How many answers may get lost before the person is told. What was approved is given again.
+const MAX_LOST: u32 = 3;
 
 /// A request that waits for its approval on a registered device.
 #[derive(Debug)]
@@ -104,12 +106,16 @@ pub fn wait_for_approval(
     let Questioner { profile, key, placed, skew } = asked.questioner;
     let request = ResetConfirmation { reset_id: asked.reset_id, client_name: Some(login::client_name()) };
     around.ui.step(Step::WaitForApproval);
-    let mut left = MAX_QUESTIONS;
+    let (mut left, mut may_be_lost) = (MAX_QUESTIONS, MAX_LOST);
     loop {
         let iat = (around.clock)().saturating_add(skew);
         match service.ask_for_tokens("/v1/password/reset/confirm", &profile.service, &request, &key, iat) {
             Err(error) if error.is_refused_with("reset_not_approved") && left > 0 => {
                 left -= 1;
+                sleep(ASK_EVERY);
+            }
+            Err(ServiceError::Unreachable(_) | ServiceError::Malformed) if may_be_lost > 0 => {
+                may_be_lost -= 1;
                 sleep(ASK_EVERY);
             }
             answer => return login::keep(home, &profile, key, answer?, skew, placed, around),

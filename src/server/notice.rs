@@ -80,6 +80,8 @@ kinds! {
     ContactChanged = "contact_changed", Instead;
     /// Somebody has logged in with a program that never did before.
     LoginFromNewClient = "login_from_new_client", Never;
+    /// Two had the tokens of a session: it was ended.
+    SessionReused = "session_reused", Instead;
     /// There is another password.
     PasswordChanged = "password_changed", Never;
     /// The password was reported stolen: it does not hold any more.

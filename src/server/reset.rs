@@ -203,7 +203,8 @@ struct Waiting {
     application_state: Option<String>,
 }
 
-/// Opens the setup session of a request that was approved, for the session key that asked, once.
+/// Opens the setup session of a request that was approved, for the session key that asked, once. Whoever lost the answer
+/// gets the same again as long as that session is open and no password was set.
 #[utoipa::path(post, path = "/v1/password/reset/confirm", request_body = ByClient<ResetConfirmation>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
@@ -225,12 +226,14 @@ pub(super) async fn confirm(
     };
     let row = row.filter(|row| is_own(row) && now < row.created + LIFE).ok_or(Code::ResetEnded)?;
     let state = ResetState::parse(&row.state)?;
-    match state {
-        ResetState::Taken => return Err(Code::ResetEnded.into()),
-        ResetState::Void => return Err(Code::ResetNotApproved.into()), // as for an account that is none
-        ResetState::Requested | ResetState::Answered => {}
+    if state == ResetState::Void {
+        return Err(Code::ResetNotApproved.into()); // as for an account that is none
     }
     let account_id = row.account_id.ok_or(Code::ResetNotApproved)?;
+    if state == ResetState::Taken {
+        let answer = session::again(&service, &mut tx, account_id, SessionMethod::Reset, proof.jkt(), now).await?;
+        return Ok(Json(answer.ok_or(Code::ResetEnded)?));
+    }
     if row.application_state.as_deref() != Some(ApplicationState::Executed.as_str()) {
         return Err(Code::ResetNotApproved.into());
     }
@@ -248,12 +251,13 @@ pub(super) async fn confirm(
     Ok(Json(answer))
 }
 
-/// What was asked for this account before, and whatever was approved of it, opens nothing any more: there is another
-/// password, or the owner has called.
+/// What was asked for this account before, and whatever was approved or taken of it, opens nothing any more: there is
+/// another password, or the owner has called.
 pub(super) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
-    let update = "UPDATE password_reset SET state = $2 WHERE kvnr = $1 AND state IN ($3, $4)";
+    let update = "UPDATE password_reset SET state = $2 WHERE kvnr = $1 AND state IN ($3, $4, $5)";
     let update = sqlx::query(update).bind(account.kvnr.as_str()).bind(ResetState::Void.as_str());
     let update = update.bind(ResetState::Requested.as_str()).bind(ResetState::Answered.as_str());
+    let update = update.bind(ResetState::Taken.as_str());
     update.execute(connection).await.map(drop)
 }
 

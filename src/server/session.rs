@@ -265,6 +265,7 @@ pub(super) async fn open(
     let insert = insert.bind(&jkt).bind(client_name).bind(client_id).bind(0_i64).bind(now).bind(now);
     insert.bind(now.saturating_add(life)).bind(0_i64).execute(&mut **tx).await?;
 
+    let is_news = is_news(tx, account.id, id, proof.jkt(), now).await?;
     let is_known = is_known_client(tx, account.id, proof.jkt()).await?;
     if !method.is_setup() {
         know_client(tx, account.id, proof.jkt(), now).await?; // others become known with the password they set
@@ -277,16 +278,53 @@ pub(super) async fn open(
     let entry =
         Entry { actor: &actor, device: None, event: Event::SessionOpened, object: &object, result: "ok", detail };
     audit::append(tx, entry, now).await?;
-    if client == "new_client" {
-        // The first one of all is no news.
-        let others = "SELECT COUNT(*) FROM known_client WHERE account_id = $1 AND jkt <> $2";
-        let others = sqlx::query_scalar::<_, i64>(others).bind(account.id).bind(&jkt);
-        if others.fetch_one(&mut **tx).await? > 0 {
-            notice::queue(service, tx, account.id, Kind::LoginFromNewClient, now).await?;
-        }
+    if is_news {
+        notice::queue(service, tx, account.id, Kind::LoginFromNewClient, now).await?;
     }
     let row = find(tx, id).await?.ok_or_else(Refusal::internal)?;
     tokens(service, &row, now)
+}
+
+/// Whether the owner is told of session `id`, which was just opened: nobody has logged in with this key before, or none
+/// of that holds any more, and somebody else has logged in to this account, whenever that was.
+async fn is_news(
+    tx: &mut Tx,
+    account_id: i64,
+    id: SessionId,
+    jkt: Thumbprint,
+    now: NumericDate,
+) -> Result<bool, Refusal> {
+    let first = sqlx::query("UPDATE account SET first_login = $2 WHERE account_id = $1 AND first_login IS NULL");
+    let is_first = first.bind(account_id).bind(now).execute(&mut **tx).await?.rows_affected() == 1;
+    if is_first || is_known_client(tx, account_id, jkt).await? {
+        return Ok(false);
+    }
+    // Whoever lost the answer with a setup session asks once more, and is no other client.
+    let others = "SELECT COUNT(*) FROM session WHERE account_id = $1 AND jkt = $2 AND state = $3 AND session_id <> $4";
+    let others = sqlx::query_scalar::<_, i64>(others).bind(account_id).bind(jkt.to_string());
+    let others = others.bind(SessionState::Open.as_str()).bind(id.to_string());
+    Ok(others.fetch_one(&mut **tx).await? == 0)
+}
+
+/// The tokens of the newest session that `method` has opened for this key, once more, for whoever lost the answer; `None`
+/// where it has ended.
+pub(super) async fn again(
+    service: &Service,
+    tx: &mut Tx,
+    account_id: i64,
+    method: SessionMethod,
+    jkt: Thumbprint,
+    now: NumericDate,
+) -> Result<Option<TokenAnswer>, Refusal> {
+    let query = columns!(
+        "SELECT",
+        "FROM session WHERE account_id = $1 AND state = $2 AND method = $3 AND jkt = $4 ORDER BY created DESC, \
+         session_id LIMIT 1"
+    );
+    let query = sqlx::query_as::<_, Row>(query).bind(account_id).bind(SessionState::Open.as_str());
+    let row = query.bind(method.as_str()).bind(jkt.to_string()).fetch_optional(&mut **tx).await?;
+    let row = row.filter(|row| now < row.ends_at(&service.settings.sessions));
+    row.map(|row| tokens(service, &row, now)).transpose()
 }
 
 /// Ends the transaction of a login. What is granted is committed; so is a refusal, with its audit entry. A failure of the

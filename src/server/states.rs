@@ -339,6 +339,7 @@ impl States for ResetState {
         row(Self::Answered, Event::PasswordResetTaken, Self::Taken),
         row(Self::Requested, Event::PasswordResetVoided, Self::Void),
         row(Self::Answered, Event::PasswordResetVoided, Self::Void),
+        row(Self::Taken, Event::PasswordResetVoided, Self::Void),
     ];
     const UPDATE: &'static str = "UPDATE password_reset SET state = $3 WHERE reset_id = $1 AND state = $2";
 

@@ -40,11 +40,16 @@ impl Liar {
         Self { address }
     }
 
+    /// What it says it is.
+    pub(crate) fn service(&self) -> Remote {
+        Remote::at(&self.address).unwrap()
+    }
+
     /// The same computer with the same session, on the line the liar sits in.
     pub(crate) fn deceives(&self, computer: &Computer) -> Computer {
         let LoggedIn { home, profile, .. } = &computer.here;
         let session = OpenSession::resume(home.clone(), profile.clone(), computer.clock.of_client()).unwrap();
-        let service = Remote::at(&self.address).unwrap().with_session(session);
+        let service = self.service().with_session(session);
         let here = LoggedIn { home: home.clone(), profile: profile.clone(), service };
         Computer { here, clock: computer.clock.clone() }
     }

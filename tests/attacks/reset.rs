@@ -1,8 +1,12 @@
 //! Whoever asks for another person's new password.
 
+use std::sync::atomic::Ordering;
+
+use kartenbund::client::{Surroundings, reset};
 use kartenbund::protocol::api::{ResetAnswer, TokenAnswer};
 use serde_json::Value;
 
+use super::answers::Liar;
 use super::*;
 
 fn ask(stranger: &Stranger, person: &str, way: &str) -> Result<ResetAnswer, ServiceError> {
@@ -69,13 +73,68 @@ fn what_was_approved_is_for_the_session_key_that_asked_once_and_for_a_while() {
     assert_eq!(refusal(confirm(&owner, &asked)), code("reset_not_approved"), "nobody has approved it");
     approve(&device, asked.match_code.as_ref().unwrap()).unwrap();
     assert_eq!(refusal(confirm(&thief, &asked)), code("reset_ended"), "with another key");
-    confirm(&owner, &asked).unwrap();
-    assert_eq!(refusal(confirm(&owner, &asked)), code("reset_ended"), "a second time");
+    let opened = confirm(&owner, &asked).unwrap();
+    assert_eq!(refusal(confirm(&thief, &asked)), code("reset_ended"), "with another key, once it was taken");
+    assert_eq!(confirm(&owner, &asked).unwrap().access_token.expose(), opened.access_token.expose(), "no second one");
+    assert_eq!(world.count("SELECT COUNT(*) FROM session WHERE method = 'reset'"), 1);
 
     let late = ask_device(&world, &owner);
     approve(&device, late.match_code.as_ref().unwrap()).unwrap();
-    world.clock.advance(30 * 60);
+    world.clock.advance(15 * 60);
+    assert_eq!(refusal(confirm(&owner, &asked)), code("reset_ended"), "the session it has opened is over");
+    world.clock.advance(15 * 60);
     assert_eq!(refusal(confirm(&owner, &late)), code("reset_ended"), "too late");
+}
+
+#[test]
+fn what_was_taken_is_not_given_again_once_it_has_done_its_work_or_the_owner_has_called() {
+    let world = World::new();
+    let device = world.registered(ERIKA);
+    let owner = world.stranger();
+    let log_out = || {
+        world.sql("UPDATE session SET state = 'closed' WHERE method = 'reset'").unwrap();
+    };
+    let choose = || {
+        let own = json!({"old": PASSWORD, "new": "regen bogen und drei Äpfel"});
+        device.here.service.submit(Method::PUT, "/v1/password", &own).unwrap();
+        // Were its session still open, it would open nothing all the same.
+        world.sql("UPDATE session SET state = 'open'").unwrap();
+    };
+    let report = || {
+        world.report_stolen(ERIKA).unwrap();
+        world.sql("UPDATE session SET state = 'open'").unwrap();
+    };
+    let ends: [(&str, &dyn Fn()); 3] =
+        [("reset_ended", &log_out), ("reset_not_approved", &choose), ("reset_not_approved", &report)];
+    for (refused, ends) in ends {
+        let asked = ask_device(&world, &owner);
+        approve(&device, asked.match_code.as_ref().unwrap()).unwrap();
+        confirm(&owner, &asked).unwrap();
+        ends();
+        assert_eq!(refusal(confirm(&owner, &asked)), code(refused));
+        world.sql("DELETE FROM session WHERE method = 'reset'").unwrap();
+    }
+}
+
+#[test]
+fn an_answer_that_gets_lost_costs_nobody_the_approval() {
+    let world = World::new();
+    let device = world.registered(ERIKA);
+    let home = kartenbund::client::home::Home::at(world.folder.path().join("elsewhere"));
+    let lost = std::sync::atomic::AtomicU32::new(0);
+    let liar = Liar::before(&world, move |path, (status, body)| {
+        let is_lost = path.ends_with("/confirm") && status == 200 && lost.fetch_add(1, Ordering::SeqCst) == 0;
+        (status, if is_lost { Vec::new() } else { body })
+    });
+    let clock = world.clock.clone();
+    let now = move || clock.now();
+    let mut around = Surroundings { ui: &mut Script::default(), rng: &mut rng(), clock: &now };
+    let asked = reset::ask_device(&home, &world.remote(), kvnr(ERIKA), &mut around).unwrap();
+    let requested = "SELECT COUNT(*) FROM password_reset WHERE state = 'requested'";
+    world.wait_until("the request is answered", || world.count(requested) == 0);
+    approve(&device, &asked.match_code).unwrap();
+    reset::wait_for_approval(&home, &liar.service(), asked, &mut |_| (), &mut around).unwrap();
+    assert_eq!(world.count("SELECT COUNT(*) FROM session WHERE method = 'reset'"), 1);
 }
 
 #[test]

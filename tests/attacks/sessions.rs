@@ -254,6 +254,32 @@ fn a_refresh_token_that_comes_with_another_key_was_stolen() {
 }
 
 #[test]
+fn a_theft_is_noticed_and_ended_as_a_whole_or_not_at_all() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let (key, tokens) = stolen(&computer);
+    world.clock.advance(300);
+    computer.devices();
+    world.clock.advance(60);
+    let proofs = || world.count("SELECT COUNT(*) FROM used_jti");
+    let (before, entries) = (proofs(), world.audit_entries().len());
+    for table in ["audit", "letter"] {
+        world.fault(table, "INSERT");
+        assert_eq!(refusal(renew(&world, &key, tokens.refresh_token().unwrap())), code("internal"));
+        world.mend(table);
+        assert_eq!(world.column("SELECT state FROM session"), ["open"], "{table}");
+        assert_eq!((proofs(), world.audit_entries().len()), (before, entries), "nothing of it has happened: {table}");
+    }
+    assert_eq!(refusal(renew(&world, &key, tokens.refresh_token().unwrap())), part("session_ended", "reused"));
+    assert_eq!(world.column("SELECT state FROM session"), ["reused"]);
+    assert_eq!(world.audited("session.reused"), 1);
+    // She has no e-mail address: what matters comes by post.
+    assert_eq!(world.column("SELECT title FROM letter"), ["Anmeldung beendet"]);
+    assert_eq!(refusal(renew(&world, &key, tokens.refresh_token().unwrap())), part("session_ended", "reused"));
+    assert_eq!(world.count("SELECT COUNT(*) FROM letter"), 1, "she is told once");
+}
+
+#[test]
 fn an_answer_with_tokens_that_got_lost_is_given_again() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));

@@ -169,6 +169,25 @@ fn what_becomes_of_the_account_itself_is_told() {
 }
 
 #[test]
+fn whoever_logs_in_after_the_password_was_stolen_is_told_however_few_computers_are_known() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    reachable(&world, EMAIL);
+    world.report_stolen(ERIKA).unwrap();
+    assert_eq!(world.count("SELECT COUNT(*) FROM known_client"), 0);
+    assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
+    let (_, passwords) = world.create_letters();
+    // Somebody has taken the letter out of her letter box.
+    let thief = world.try_log_in(&world.folder.path().join("thief"), ERIKA, &passwords[0].1).unwrap();
+    let new_clients = || world.count("SELECT COUNT(*) FROM notice WHERE kind = 'login_from_new_client'");
+    assert_eq!(new_clients(), 1);
+    // The same once more, as if the answer had got lost, is no other client.
+    world.try_log_in(thief.here.home.folder(), ERIKA, &passwords[0].1).unwrap();
+    assert_eq!(new_clients(), 1);
+    mail.wait_for(3);
+}
+
+#[test]
 fn an_address_that_the_register_changes_is_told_to_both() {
     let mail = MailServer::new();
     let world = world(&mail);

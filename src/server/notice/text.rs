@@ -122,6 +122,13 @@ fn german(kind: Kind) -> (&'static str, &'static str, &'static str) {
              benutzt wurde.",
             NOT_YOU,
         ),
+        Kind::SessionReused => (
+            "Anmeldung beendet",
+            "Eine Anmeldung in Ihrem Konto wurde beendet, weil ihre Zugangsdaten an zwei Stellen benutzt wurden. Vielleicht \
+             hat jemand sie von Ihrem Computer kopiert. Melden Sie sich neu an, und lassen Sie den Computer auf \
+             Schadprogramme prüfen.",
+            "Haben Sie den Computer selbst aus einer Sicherung wiederhergestellt? Dann ist alles in Ordnung. Sonst:",
+        ),
         Kind::PasswordChanged => (
             "Neues Passwort",
             "Für Ihr Konto wurde ein neues Passwort gewählt. Alle anderen Anmeldungen wurden beendet.",
@@ -216,6 +223,12 @@ fn english(kind: Kind) -> (&'static str, &'static str, &'static str) {
             "Login with a new program",
             "Somebody has logged in to your account on a computer or with a program that was not used before.",
             NOT_YOU,
+        ),
+        Kind::SessionReused => (
+            "Login ended",
+            "A login to your account was ended because its credentials were used in two places. Perhaps somebody has copied \
+             them from your computer. Log in again, and have the computer checked for malicious programs.",
+            "Have you restored the computer from a backup yourself? Then all is well. Otherwise:",
         ),
         Kind::PasswordChanged => {
             ("New password", "A new password was chosen for your account. All other sessions were ended.", NOT_YOU)

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::request::Parts;
+use sqlx::AnyConnection;
 
 use super::{Row, columns, end, tokens};
 use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
 use crate::protocol::api::{ByClient, Problem, TokenAnswer, TokenRequest};
+use crate::protocol::dpop::DpopProof;
 use crate::server::Service;
 use crate::server::account::Account;
 use crate::server::client::{Asked, ClientId};
 use crate::server::dpop;
 use crate::server::http::{Code, Refusal};
+use crate::server::notice::{self, Kind};
 use crate::server::settings::SessionPolicy;
 use crate::server::states::{Event, SessionState};
+use crate::server::token::RefreshToken;
 
 /// Seconds in which an answer that got lost is given again.
 const LOST_ANSWER: i64 = 60;
@@ -66,27 +70,14 @@ pub(in crate::server) async fn refresh(
     Asked { request, client, .. }: Asked<TokenRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
-    let proof = dpop::check(&service, &parts, None)?;
     let token = service.keys.tokens().open_refresh(&request.refresh_token).ok_or(Code::TokenInvalid)?;
+    let asked = Renewal { token, client, now };
     let mut tx = service.store.begin_row().await?;
-    let proof = dpop::take_in(&mut tx, proof).await?;
-    // Counts, and keeps every other request for this session waiting until this one is through.
-    let count = columns!(
-        "UPDATE session SET refreshes = CASE WHEN minute = $2 THEN refreshes + 1 ELSE 1 END, minute = $2 \
-         WHERE session_id = $1 RETURNING",
-        ""
-    );
-    let count = sqlx::query_as::<_, Row>(count).bind(token.session.to_string()).bind(now.div_euclid(60));
-    let row = count.fetch_optional(&mut *tx).await?.ok_or(Code::TokenInvalid)?;
-    // What is stolen without the client's own key is of no use: its sessions are renewed by itself, a program's by none.
-    if row.client_id.as_deref() != client.as_ref().map(ClientId::as_str) {
-        return Err(Code::ClientMismatch.into());
-    }
-    let policy = &service.settings.sessions;
-    let judgement = judge(&row, token.generation, proof.jkt(), policy, now);
-    if let Judgement::Stolen(how) = judgement {
-        tx.commit().await?;
-        return Err(end_stolen(&service, &row, how, now).await?);
+    let (row, judgement) = asked.judge(&service, &mut tx, dpop::check(&service, &parts, None)?).await?;
+    if let Judgement::Stolen(_) = judgement {
+        // None of it has happened: it happens together with the end of the session and its audit entry, or not at all.
+        tx.rollback().await?;
+        return Err(asked.end_stolen(&service, dpop::check(&service, &parts, None)?).await?);
     }
     super::check_open(&row)?;
     if row.refreshes > MAX_A_MINUTE {
@@ -109,13 +100,55 @@ pub(in crate::server) async fn refresh(
     Ok(Json(answer))
 }
 
-/// Ends a session whose refresh token two people have; what whoever sent it is told.
-async fn end_stolen(service: &Service, row: &Row, how: &str, now: NumericDate) -> Result<Refusal, Refusal> {
-    let mut tx = service.store.begin().await?;
-    let person = service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr);
-    end(&mut tx, row.id()?, "service", Event::SessionReused, Some(format!("{how} {person}")), now).await?;
-    tx.commit().await?;
-    // Whoever holds the key may be the owner, and learns why she is out.
-    let is_holder = how == USED_BEFORE;
-    Ok(if is_holder { super::ended(SessionState::Reused) } else { Code::TokenInvalid.into() })
+/// A request for new tokens.
+struct Renewal {
+    token: RefreshToken,
+    /// The confidential client that asks; `None` for a program.
+    client: Option<ClientId>,
+    now: NumericDate,
+}
+
+impl Renewal {
+    /// Takes the proof, counts the request, and says what is to be done with its token.
+    async fn judge(
+        &self,
+        service: &Service,
+        connection: &mut AnyConnection,
+        proof: DpopProof,
+    ) -> Result<(Row, Judgement), Refusal> {
+        let proof = dpop::take_in(&mut *connection, proof).await?;
+        // Counts, and keeps every other request for this session waiting until this one is through.
+        let count = columns!(
+            "UPDATE session SET refreshes = CASE WHEN minute = $2 THEN refreshes + 1 ELSE 1 END, minute = $2 \
+             WHERE session_id = $1 RETURNING",
+            ""
+        );
+        let count = sqlx::query_as::<_, Row>(count).bind(self.token.session.to_string()).bind(self.now.div_euclid(60));
+        let row = count.fetch_optional(connection).await?.ok_or(Code::TokenInvalid)?;
+        // What is stolen without the client's own key is of no use: its sessions are renewed by itself, a program's by
+        // none.
+        if row.client_id.as_deref() != self.client.as_ref().map(ClientId::as_str) {
+            return Err(Code::ClientMismatch.into());
+        }
+        let judgement = judge(&row, self.token.generation, proof.jkt(), &service.settings.sessions, self.now);
+        Ok((row, judgement))
+    }
+
+    /// Ends the session whose refresh token two people have, and tells the owner; what whoever sent it is told. All of it
+    /// is one transaction, in the place of a writer.
+    async fn end_stolen(&self, service: &Service, proof: DpopProof) -> Result<Refusal, Refusal> {
+        let mut tx = service.store.begin().await?;
+        let (row, Judgement::Stolen(how)) = self.judge(service, &mut tx, proof).await? else {
+            return Ok(Code::TokenInvalid.into());
+        };
+        let person = service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr);
+        let detail = Some(format!("{how} {person}"));
+        if end(&mut tx, row.id()?, "service", Event::SessionReused, detail, self.now).await? {
+            notice::queue(service, &mut tx, row.account_id, Kind::SessionReused, self.now).await?;
+        }
+        tx.commit().await?;
+        // Whoever holds the key may be the owner, and learns why she is out.
+        let is_holder = how == USED_BEFORE;
+        Ok(if is_holder { super::ended(SessionState::Reused) } else { Code::TokenInvalid.into() })
+    }
 }

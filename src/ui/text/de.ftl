@@ -843,6 +843,7 @@ notices-kind = { $kind ->
         [bank_changed] Bankverbindung geändert
         [contact_changed] E-Mail-Adresse geändert
         [login_from_new_client] Anmeldung mit einem neuen Programm
+        [session_reused] Anmeldung beendet, weil zwei sie benutzt haben
         [password_changed] Neues Passwort
         [password_voided] Passwort als gestohlen gemeldet
         [letter_ordered] Brief mit Initialpasswort bestellt

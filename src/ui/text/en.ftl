@@ -843,6 +843,7 @@ notices-kind = { $kind ->
         [bank_changed] Bank account changed
         [contact_changed] E-mail address changed
         [login_from_new_client] Login with a new program
+        [session_reused] Login ended because two have used it
         [password_changed] New password
         [password_voided] Password reported stolen
         [letter_ordered] Letter with an initial password ordered
