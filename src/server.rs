@@ -34,13 +34,14 @@ mod settings;
 mod source;
 mod states;
 mod store;
+mod texts;
 mod tls;
 mod token;
 mod upkeep;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -59,6 +60,7 @@ use keys::ServiceKeys;
 use metrics::Metrics;
 use notice::Mailer;
 use password::Hashing;
+use settings::Current;
 use store::Store;
 
 pub use account::AccountPolicy;
@@ -77,6 +79,7 @@ pub use progress::Progress;
 pub use register::{ImportError, ImportEvent, ImportReport, Rejected};
 pub use settings::{Database, Encryption, Insurer, Proxy, SessionPolicy, Settings, Smtp, SmtpLogin};
 pub use source::Network;
+pub use texts::{TextError, TextFault, Texts};
 pub use tls::{TlsError, TlsFiles};
 
 /// What time it is. A test can hand in its own.
@@ -135,6 +138,7 @@ pub struct Service {
     store: Store,
     keys: ServiceKeys,
     settings: Settings,
+    current: RwLock<Arc<Current>>,
     clock: Clock,
     hashing: Hashing,
     metrics: Metrics,
@@ -149,7 +153,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServerError`].
-    pub async fn open(settings: Settings, clock: Clock) -> Result<Arc<Self>, ServerError> {
+    pub async fn open(mut settings: Settings, clock: Clock) -> Result<Arc<Self>, ServerError> {
         let mailer = settings.smtp.as_ref().map(Mailer::new).transpose()?;
         disk::make_private_folder(&settings.data)?;
         let store = Store::connect(&settings.database, &settings.data).await?;
@@ -159,7 +163,20 @@ impl Service {
         let hashing = Hashing::new(settings.parallel_hashes);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
         let seen_proofs = SeenProofs::default();
-        Ok(Arc::new(Self { store, keys, settings, clock, hashing, metrics, stopping, seen_proofs, mailer }))
+        let current = RwLock::new(Arc::new(Current::out_of(&mut settings)));
+        Ok(Arc::new(Self { store, keys, settings, current, clock, hashing, metrics, stopping, seen_proofs, mailer }))
+    }
+
+    /// Takes up operators, identity providers, clients, limits of logins, and texts from settings that were read anew.
+    /// Everything else stays as it was at the start.
+    pub fn take_up(&self, mut settings: Settings) {
+        let current = Arc::new(Current::out_of(&mut settings));
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = current;
+    }
+
+    /// What may change while the service runs. Whoever needs two things of it that belong together asks once.
+    fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Lets go of the database.
@@ -190,6 +207,8 @@ async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
             ("statements of identity providers were not forgotten", ident::forget(&service).await),
             ("the audit was not signed", audit::heads::make_due(&service).await),
             ("requests for passwords were not forgotten", reset::forget(&service).await),
+            ("old notices were not forgotten", notice::sender::forget(&service).await),
+            ("old letters were not forgotten", letter::forget(&service).await),
         ] {
             if let Err(error) = done {
                 tracing::error!(code = error.code.as_str(), "{what}");

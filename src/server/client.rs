@@ -62,8 +62,8 @@ async fn authenticate(
         (Some(kind), None) if kind == ASSERTION_TYPE => return Err(invalid("client_assertion")),
         _ => return Err(invalid("client_assertion_type")),
     };
-    let (clients, aud) = (&service.settings.clients, &service.settings.issuer);
-    let client = AuthenticatedClient::check(&assertion, clients, aud, service.now_unix())
+    let (current, aud) = (service.current(), &service.settings.issuer);
+    let client = AuthenticatedClient::check(&assertion, &current.clients, aud, service.now_unix())
         .map_err(|part| invalid(part.to_string()))?;
     let mut tx = service.store.begin_row().await?;
     if !dpop::remember(&mut tx, client.fingerprint(), client.expires_at()).await? {
@@ -79,11 +79,12 @@ fn invalid(detail: impl Into<String>) -> Refusal {
 
 /// The name that people know a client by; that of one that is not in the configuration any more is its identifier.
 pub(super) fn display_name(service: &Service, id: String) -> String {
-    let client = service.settings.clients.iter().find(|client| client.id == id);
+    let current = service.current();
+    let client = current.clients.iter().find(|client| client.id == id);
     client.map_or(id, |client| client.display_name().to_owned())
 }
 
 /// Whether the client that has opened a session is one still. A program's session has none.
 pub(super) fn may_hold_sessions(service: &Service, id: Option<&str>) -> bool {
-    id.is_none_or(|id| service.settings.clients.iter().any(|client| client.id == id))
+    id.is_none_or(|id| service.current().clients.iter().any(|client| client.id == id))
 }

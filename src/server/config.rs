@@ -21,6 +21,7 @@ use crate::protocol::client_assertion::ConfidentialClient;
 use read::Reader;
 
 pub use read::{Fault, Wrong};
+pub(super) use read::{line_of, most_like};
 
 /// Longest configuration file, in bytes.
 const MAX_FILE: usize = 1024 * 1024;
@@ -89,7 +90,7 @@ impl Config {
         let text = text.map_err(|error| ConfigError::File(path.to_owned(), error))?;
         let table = DeTable::parse(&text).map_err(|error| ConfigError::Toml {
             file: path.to_owned(),
-            line: read::line_of(&text, error.span().map_or(0, |span| span.start)),
+            line: line_of(&text, error.span().map_or(0, |span| span.start)),
             message: error.message().to_owned(),
         })?;
         // A mere name lies in the folder we are in.
@@ -103,6 +104,27 @@ impl Config {
         let mut faults = reader.faults;
         faults.sort_by_key(|fault| fault.line);
         if faults.is_empty() { Ok(config) } else { Err(ConfigError::Settings { file: path.to_owned(), faults }) }
+    }
+
+    /// What is good as it is written, and perhaps not as it is meant. The service runs with it.
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let settings = &self.settings;
+        let by_proxy = settings.issuer.starts_with("https://") && self.listen.ip().is_loopback() && self.tls.is_none();
+        let all = [
+            (
+                settings.issuer.is_empty(),
+                "no issuer: the service takes the address it listens on for its name, which is good for a try only",
+            ),
+            (
+                by_proxy && settings.proxy.is_none(),
+                "no [proxy], though people reach the service by https and itself it speaks plain HTTP with this computer: \
+                 all of them count as one network, and are made to wait for one another's wrong passwords",
+            ),
+            (settings.anchors.issuers().is_empty(), "no anchors and no test_anchors: no health card will be accepted"),
+            (settings.payer_iks.is_empty(), "no payer_iks: the cards of no insurer will be accepted"),
+            (settings.anchors.accept_test_cards(), "test cards are accepted: this service is not for real people"),
+        ];
+        all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, warning)| warning).collect()
     }
 
     /// A file with every setting: its default, or an example of what could stand there, and what it is for.
@@ -148,6 +170,9 @@ impl Config {
         }
         if !is_here && self.settings.issuer.is_empty() {
             reader.wrong("issuer", Wrong::Missing);
+        }
+        if self.settings.insurer.hotline.is_empty() && !self.settings.texts.name_hotline().is_empty() {
+            reader.wrong("texts", Wrong::Impossible("a text names {hotline}, and insurer.hotline is not set"));
         }
         let sessions = &self.settings.sessions;
         if sessions.access_token > sessions.idle {

@@ -29,7 +29,7 @@ pub(super) async fn take(
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
     let holder = Holder { proof, client, client_name: session::client_name(request.client_name)? };
-    let providers = &service.settings.identity_providers;
+    let providers = &service.current().identity_providers;
     // Nothing is written for what no provider has signed.
     let statement = VerifiedStatement::check(&request.statement, providers, &service.settings.issuer, now)
         .map_err(|part| invalid(part.to_string()))?;

@@ -18,6 +18,7 @@ use super::states::{AccountState, Event, LetterState, States as _, transition};
 use super::{Service, notice, random};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
+use crate::protocol::api::NoticeLanguage;
 
 pub use create::{LetterEvent, LetterReport, LettersError};
 pub use settings::LetterSettings;
@@ -29,6 +30,8 @@ const STRANGERS_WINDOW: i64 = 30 * DAY;
 /// How long letters go to the former address after a change, in seconds: whoever has changed it does not get what is
 /// sent next.
 pub(super) const FORMER_ADDRESS: i64 = 14 * DAY;
+/// How long it is known, in seconds, that a letter went out: long enough to look into a complaint.
+const KEPT: i64 = 90 * DAY;
 /// Accounts that are invited in one transaction.
 const INVITED_AT_ONCE: i64 = 500;
 
@@ -163,37 +166,58 @@ pub(super) async fn order(
     Ok(Ordered::Yes)
 }
 
-/// Orders a letter that tells something: a title without personal data, and paragraphs with blank lines between them.
+/// What a letter tells that is no password.
+pub(super) struct Told {
+    /// The subject, without personal data.
+    pub(super) title: String,
+    /// Paragraphs with blank lines between them.
+    pub(super) text: String,
+    /// The language of both, and so of all that stands around them.
+    pub(super) language: NoticeLanguage,
+}
+
+/// Orders a letter that tells something.
 pub(super) async fn order_notice(
     connection: &mut AnyConnection,
     account_id: i64,
-    title: &str,
-    text: &str,
+    told: Told,
     now: NumericDate,
 ) -> Result<(), sqlx::Error> {
-    insert(connection, account_id, Kind::Notice, "service", Some((title, text)), now).await
+    insert(connection, account_id, Kind::Notice, "service", Some(told), now).await
 }
 
-/// The address is the one letters go to at this moment.
+/// The address is the one letters go to at this moment, and the language the person's, where nothing is written yet.
 async fn insert(
     connection: &mut AnyConnection,
     account_id: i64,
     kind: Kind,
     requested_by: &'static str,
-    words: Option<(&str, &str)>,
+    told: Option<Told>,
     now: NumericDate,
 ) -> Result<(), sqlx::Error> {
     let mut id = [0; 16];
     rand_core::Rng::fill_bytes(&mut random(), &mut id);
     let insert = sqlx::query(
-        "INSERT INTO letter (letter_id, account_id, kind, requested_by, state, title, text, created, address) \
+        "INSERT INTO letter (letter_id, account_id, kind, requested_by, state, title, text, created, address, language) \
          SELECT $1, account_id, $3, $4, $5, $6, $7, $8, \
-         CASE WHEN address_changed > $9 THEN former_address ELSE address END FROM account WHERE account_id = $2",
+         CASE WHEN address_changed > $9 THEN former_address ELSE address END, COALESCE($10, language) \
+         FROM account WHERE account_id = $2",
     );
     let insert = insert.bind(hex::encode(id)).bind(account_id).bind(kind.as_str()).bind(requested_by);
     let insert = insert.bind(LetterState::Ordered.as_str());
-    let insert = insert.bind(words.map(|(title, _)| title.to_owned())).bind(words.map(|(_, text)| text.to_owned()));
-    insert.bind(now).bind(now - FORMER_ADDRESS).execute(connection).await.map(drop)
+    let language = told.as_ref().map(|told| told.language.as_str());
+    let (title, text) = told.map(|told| (told.title, told.text)).unzip();
+    let insert = insert.bind(title).bind(text).bind(now).bind(now - FORMER_ADDRESS).bind(language);
+    insert.execute(connection).await.map(drop)
+}
+
+/// Forgets letters that told something and went out long ago. Those with an initial password stay known: nobody is
+/// invited twice.
+pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
+    let delete = sqlx::query("DELETE FROM letter WHERE kind = $1 AND state <> $2 AND created <= $3 AND done <= $3");
+    let delete = delete.bind(Kind::Notice.as_str()).bind(LetterState::Ordered.as_str());
+    delete.bind(service.now_unix().saturating_sub(KEPT)).execute(service.store.pool()).await?;
+    Ok(())
 }
 
 /// Gives an account another address. What is sent in the next two weeks goes to the one before, and a second change in

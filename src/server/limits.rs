@@ -145,7 +145,7 @@ async fn check_source(
     source: &str,
     now: NumericDate,
 ) -> Result<(), Refusal> {
-    let limits = &service.settings.login_limits;
+    let limits = service.current().login_limits;
     for (tries, window) in [(limits.tries_in_an_hour, HOUR), (limits.tries_in_a_day, DAY)] {
         // The oldest of as many tries as may be in the window: it leaves the window first.
         let query = "SELECT at FROM login_try WHERE source = $1 AND at > $2 ORDER BY at DESC LIMIT 1 OFFSET $3";

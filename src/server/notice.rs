@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use sqlx::AnyConnection;
 
+use super::letter::Told;
 use super::states::Event;
 use super::{Service, letter, random};
 use crate::protocol::api::NoticeLanguage;
@@ -153,7 +154,8 @@ pub(super) async fn queue(
         Post::Always => true,
     };
     if by_letter {
-        order_letter(service, connection, account_id, kind, &person.language, now).await?;
+        let language = person.language.parse().unwrap_or(NoticeLanguage::De);
+        order_letter(service, connection, account_id, kind, language, now).await?;
     }
     let Some(email) = person.email else { return Ok(()) };
     let insert = sqlx::query(
@@ -171,10 +173,10 @@ async fn order_letter(
     connection: &mut AnyConnection,
     account_id: i64,
     kind: Kind,
-    language: &str,
+    language: NoticeLanguage,
     happened: NumericDate,
 ) -> Result<(), sqlx::Error> {
-    let language = language.parse().unwrap_or(NoticeLanguage::De);
-    let words = text::words(kind, language, happened, &service.settings.insurer);
-    letter::order_notice(connection, account_id, words.title, &words.text, service.now_unix()).await
+    let words = text::words(kind, language, happened, &service.current().texts, &service.settings.insurer);
+    let told = Told { title: words.title, text: words.text, language };
+    letter::order_notice(connection, account_id, told, service.now_unix()).await
 }

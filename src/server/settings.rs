@@ -1,5 +1,6 @@
 //! What the operator decides.
 
+use std::mem::take;
 use std::path::PathBuf;
 
 use super::account::AccountPolicy;
@@ -8,6 +9,7 @@ use super::letter::LetterSettings;
 use super::limits::LoginLimits;
 use super::password::PasswordRules;
 use super::source::Network;
+use super::texts::Texts;
 use crate::identity::kvnr::Ik;
 use crate::pki::{Anchors, ProductionAnchors};
 use crate::protocol::client_assertion::ConfidentialClient;
@@ -35,6 +37,8 @@ pub struct Settings {
     pub parallel_hashes: usize,
     /// Letters, and where the print service takes them from.
     pub letters: LetterSettings,
+    /// What letters and notices say.
+    pub texts: Texts,
     /// Insurers whose cards are accepted.
     pub payer_iks: Vec<Ik>,
     /// CAs whose cards are accepted: production ones or test ones, never both.
@@ -66,6 +70,7 @@ impl Settings {
             login_limits: LoginLimits::default(),
             parallel_hashes: 2,
             letters: LetterSettings::default(),
+            texts: Texts::default(),
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
             proxy: None,
@@ -74,6 +79,29 @@ impl Settings {
             clients: Vec::new(),
             sessions: SessionPolicy::default(),
             smtp: None,
+        }
+    }
+}
+
+/// What a running service takes up anew from its configuration. Of [`Settings`] it holds what may change meanwhile, and
+/// nothing there is left of it.
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) operators: Vec<Operator>,
+    pub(super) identity_providers: Vec<IdentityProvider>,
+    pub(super) clients: Vec<ConfidentialClient>,
+    pub(super) login_limits: LoginLimits,
+    pub(super) texts: Texts,
+}
+
+impl Current {
+    pub(super) fn out_of(settings: &mut Settings) -> Self {
+        Self {
+            operators: take(&mut settings.operators),
+            identity_providers: take(&mut settings.identity_providers),
+            clients: take(&mut settings.clients),
+            login_limits: take(&mut settings.login_limits),
+            texts: take(&mut settings.texts),
         }
     }
 }

@@ -86,9 +86,11 @@ impl Failure {
             Self::Import(_) => ("import", 17, "mend it and import the same file again: it goes on where it stopped"),
             Self::Rejected(_) => ("rejected_rows", 18, "mend the rows above and import the same file again"),
             Self::Letters(LettersError::Busy) => ("outbox_busy", 23, "let the other one come to its end"),
-            Self::Letters(LettersError::Texts) => {
-                ("letter_texts", 24, "mend the insurer's name and [letters]: a character in them cannot be printed")
-            }
+            Self::Letters(LettersError::Texts) => (
+                "letter_texts",
+                24,
+                "mend the insurer's name, [letters] and the files of [texts]: a character in them cannot be printed",
+            ),
             Self::Letters(_) => ("letters", 25, "mend it and run the same command again: it goes on where it stopped"),
             Self::NotPrinted(_) => {
                 ("not_printed", 26, "mend name or address in the register, import it, and order these letters again")

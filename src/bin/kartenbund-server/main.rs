@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use kartenbund::identity::kvnr::Kvnr;
-use kartenbund::server::{Config, ServerError, Service, Settings, rotate_pepper, rotate_token_key};
+use kartenbund::protocol::api::NoticeLanguage;
+use kartenbund::server::{Config, ServerError, Service, Settings, Texts, rotate_pepper, rotate_token_key};
 use time::OffsetDateTime;
 
 use failure::Failure;
@@ -59,6 +60,11 @@ enum ConfigCommand {
     Example,
     /// Checks the configuration, with the files and variables it names, and changes nothing
     Check,
+    /// Prints what letters and notices say: a file to begin with for [texts]
+    Texts {
+        /// de or en
+        language: NoticeLanguage,
+    },
 }
 
 #[derive(Subcommand)]
@@ -150,9 +156,15 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
     let config = || Config::read(cli.config.as_deref().ok_or(Failure::NoConfig)?, &variable).map_err(Failure::from);
     let runtime = tokio::runtime::Runtime::new()?;
     match cli.command {
-        Command::Run => runtime.block_on(run::run(config()?)),
+        Command::Run => runtime.block_on(run::run(config()?, config)),
         Command::Config(ConfigCommand::Example) => Ok(std::io::stdout().write_all(Config::example().as_bytes())?),
-        Command::Config(ConfigCommand::Check) => config().map(|_| println!("the configuration is good")),
+        Command::Config(ConfigCommand::Check) => config().map(|config| {
+            config.warnings().iter().for_each(|warning| eprintln!("warning: {warning}"));
+            println!("the configuration is good");
+        }),
+        Command::Config(ConfigCommand::Texts { language }) => {
+            Ok(std::io::stdout().write_all(Texts::example(language).as_bytes())?)
+        }
         Command::Database(DatabaseCommand::Migrate) => runtime.block_on(migrate(config()?)),
         Command::Database(DatabaseCommand::Backup { file }) => {
             runtime.block_on(Service::back_up(&config()?.settings, &file)).map_err(|error| match error {

@@ -11,9 +11,11 @@ use tracing_subscriber::EnvFilter;
 
 use crate::failure::Failure;
 
-pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
+/// Runs the service with `config`; `read_again` reads the configuration anew.
+pub(crate) async fn run(mut config: Config, read_again: impl Fn() -> Result<Config, Failure>) -> Result<(), Failure> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
     // The sockets come first: where an address is in use, no folder and no key is made.
     let (public, url) = listen(config.listen, config.tls).await?;
     let admin = match config.admin {
@@ -21,24 +23,28 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
         None => None,
     };
     if config.settings.issuer.is_empty() {
-        tracing::warn!(
-            issuer = url,
-            "no issuer: the service takes the address for its name, which is good for a try only"
-        );
         config.settings.issuer.clone_from(&url);
-    }
-    if config.settings.anchors.issuers().is_empty() {
-        tracing::warn!("no anchors and no test_anchors: no health card will be accepted");
-    }
-    if config.settings.payer_iks.is_empty() {
-        tracing::warn!("no payer_iks: the cards of no insurer will be accepted");
-    }
-    if config.settings.anchors.accept_test_cards() {
-        tracing::warn!("test cards are accepted: this service is not for real people");
     }
     let behind_proxy = config.settings.proxy.is_some();
     let service = Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await?;
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let reloaded = Arc::clone(&service);
+    let reload = async {
+        while hang_up.recv().await.is_some() {
+            match read_again() {
+                Ok(config) => {
+                    config.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+                    reloaded.take_up(config.settings);
+                    tracing::info!(
+                        "the configuration was read anew: operators, identity providers, clients, limits of logins and \
+                         texts are taken up, all other settings at the next start"
+                    );
+                }
+                Err(error) => tracing::error!(%error, "the configuration is not taken up; the one before stays in use"),
+            }
+        }
+    };
     let stop = async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         tracing::info!("stopping: requests that run come to their end");
@@ -49,7 +55,11 @@ pub(crate) async fn run(mut config: Config) -> Result<(), Failure> {
         listener
     });
     println!("listening on {url}");
-    Ok(service.serve_on(Listeners { public, admin, behind_proxy, stop_delay: config.stop_delay }, stop).await?)
+    let listeners = Listeners { public, admin, behind_proxy, stop_delay: config.stop_delay };
+    tokio::select! {
+        served = service.serve_on(listeners, stop) => Ok(served?),
+        () = reload => Ok(()), // never: the signal does not end
+    }
 }
 
 /// The socket, and its URL.

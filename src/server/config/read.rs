@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 use crate::pki::AnchorError;
 use crate::secret::SecretText;
 use crate::server::SmtpError;
+use crate::server::texts::TextFault;
 
 /// Longest file that holds a secret, or that a setting names, in bytes.
 const MAX_FILE: usize = 256 * 1024;
@@ -64,6 +65,9 @@ pub enum Wrong {
     /// The mail server.
     #[error("{0}")]
     Mail(SmtpError),
+    /// Texts for people.
+    #[error("{path}{told}", path = .0.display(), told = .1.iter().map(|fault| format!("\n    {fault}")).collect::<String>())]
+    Texts(PathBuf, Vec<TextFault>),
 }
 
 /// A setting that is wrong, and where.
@@ -294,7 +298,7 @@ impl Reader<'_> {
 }
 
 /// The line, from 1 on, in which byte `start` of `text` stands.
-pub(super) fn line_of(text: &str, start: usize) -> usize {
+pub(in crate::server) fn line_of(text: &str, start: usize) -> usize {
     text.bytes().take(start).filter(|byte| *byte == b'\n').count() + 1
 }
 
@@ -396,6 +400,11 @@ impl<T> Row<T> {
 fn nearest<T>(rows: &'static [Row<T>], unknown: &str) -> Option<String> {
     let secret = |name: &String| rows.iter().any(|row| matches!(row.kind, Kind::Secret { .. }) && row.key == name);
     let known = rows.iter().flat_map(Row::names).filter(|name| !secret(name));
+    most_like(known, unknown)
+}
+
+/// The name that is most like an unknown one, where one is like it.
+pub(in crate::server) fn most_like(known: impl Iterator<Item = String>, unknown: &str) -> Option<String> {
     let likeness = known.map(|name| (jaro_winkler(&name, unknown), name));
     likeness
         .filter(|(likeness, _)| *likeness >= NEAR)

@@ -7,6 +7,7 @@ use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, option
 use super::signers::{CLIENT, IDENTITY_PROVIDER};
 use super::{AdminConfig, Config};
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
+use crate::protocol::api::NoticeLanguage;
 use crate::server::admin::Operator;
 use crate::server::settings::{Database, Encryption, Proxy, Smtp};
 use crate::server::tls::TlsFiles;
@@ -60,7 +61,13 @@ pub(super) const ROWS: &[Row<Config>] = &[
     needed_section("insurer", "The insurer, as people know it.", INSURER),
     section("accounts", "What holds for all accounts.", ACCOUNTS),
     section("passwords", "What people may choose as a password.", PASSWORDS),
-    section("letters", "Letters, and what they say.", LETTERS),
+    section("letters", "Letters.", LETTERS),
+    section(
+        "texts",
+        "What letters and notices say, where it is not what `kartenbund-server config texts de` and `… en` print: files of\n\
+         that shape, with nothing but what is to be different.",
+        TEXTS,
+    ),
     section("logins", "How often passwords may be tried.", LOGINS),
     section("sessions", "How long sessions live, in seconds.", SESSIONS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
@@ -161,26 +168,18 @@ const LETTERS: &[Row<Config>] = &[
         "How many letters a folder in the outbox holds at most.",
         keep!(|config, value| config.settings.letters.batch, value.number(1, 5000)),
     ),
-    optional(
-        "password_subject",
-        "\"Ihr Initialpasswort\"",
-        "Subject of the letter with the initial password. In the texts {insurer} and {hotline} stand for the insurer's name\n\
-         and telephone number, and {date} for the last day on which the password is valid; blank lines part paragraphs.",
-        keep!(|config, value| config.settings.letters.password_subject, value.text()),
-    ),
-    optional(
-        "password_text",
-        "\"mit diesem Initialpasswort melden Sie sich das erste Mal an.\"",
-        "What stands before the password.",
-        keep!(|config, value| config.settings.letters.password_text, value.text()),
-    ),
-    optional(
-        "password_rules",
-        "\"Das Initialpasswort gilt einmal und bis zum {date}.\"",
-        "What stands after it.",
-        keep!(|config, value| config.settings.letters.password_rules, value.text()),
-    ),
 ];
+
+const TEXTS: &[Row<Config>] = &[
+    optional("de", "\"texts/de.toml\"", "German texts.", |config, value| texts(config, value, NoticeLanguage::De)),
+    optional("en", "\"texts/en.toml\"", "English texts.", |config, value| texts(config, value, NoticeLanguage::En)),
+];
+
+fn texts(config: &mut Config, value: &Value<'_>, language: NoticeLanguage) -> Result<(), Wrong> {
+    let (path, content) = value.file()?;
+    let content = String::from_utf8(content).map_err(|_| Wrong::Impossible("the file is not UTF-8"))?;
+    config.settings.texts.replace(language, &content).map_err(|faults| Wrong::Texts(path, faults))
+}
 
 const LOGINS: &[Row<Config>] = &[
     with_default(

@@ -17,15 +17,15 @@ use time::{Date, Duration};
 use super::layout::{LayoutError, Printed, Printer};
 use super::outbox::{self, Batch, Outbox};
 use super::sheet::{Contents, Recipient};
-use super::{Kind, LetterSettings, invite};
+use super::{Kind, invite};
 use crate::identity::kvnr::Kvnr;
 use crate::identity::vsd::Address;
 use crate::protocol::Sha256Hash;
+use crate::protocol::api::NoticeLanguage;
 use crate::secret::SecretText;
 use crate::server::account::Account;
 use crate::server::audit::{self, AuditError, Entry};
 use crate::server::password::initial;
-use crate::server::settings::Insurer;
 use crate::server::states::{AccountState, Event, LetterState, States as _, transition};
 use crate::server::{Service, random, store};
 
@@ -101,6 +101,7 @@ struct Row {
     address: Option<String>,
     title: Option<String>,
     text: Option<String>,
+    language: String,
     created: i64,
     kvnr: String,
     given_name: String,
@@ -127,6 +128,7 @@ struct Work {
     account: Account,
     to: Recipient,
     contents: Contents,
+    language: NoticeLanguage,
 }
 
 /// A letter that cannot be printed.
@@ -143,7 +145,8 @@ impl Service {
     /// [`LettersError`]; what was made is made, and calling this again goes on.
     pub async fn create_letters(&self, mut tell: impl FnMut(LetterEvent<'_>)) -> Result<LetterReport, LettersError> {
         let settings = &self.settings.letters;
-        let printer = Printer::new(&self.settings.insurer, settings);
+        let current = self.current();
+        let printer = Printer::new(&self.settings.insurer, settings, &current.texts);
         printer.and_then(|printer| printer.try_out()).map_err(|_| LettersError::Texts)?;
         let folder = settings.outbox.clone().unwrap_or_else(|| self.settings.data.join("outbox"));
         let outbox = Outbox::open(&folder)?;
@@ -234,6 +237,7 @@ impl Service {
     ) -> Result<(Vec<Made>, Vec<Failure>), LettersError> {
         let works = rows.into_iter().map(|row| Work::of(row, batch, today)).collect::<Result<Vec<_>, _>>()?;
         let (insurer, settings) = (self.settings.insurer.clone(), self.settings.letters.clone());
+        let current = self.current();
         let written = tokio::task::spawn_blocking(move || {
             let mut works = works.into_iter();
             let share = works.len().div_ceil(thread::available_parallelism().map_or(1, NonZero::get));
@@ -242,8 +246,9 @@ impl Service {
                 let mut threads = Vec::new();
                 while works.len() > 0 {
                     let share: Vec<Work> = works.by_ref().take(share).collect();
-                    let (insurer, settings) = (&insurer, &settings);
-                    threads.push(scope.spawn(move || write_all(insurer, settings, share, today)));
+                    let (insurer, settings, texts) = (&insurer, &settings, &current.texts);
+                    let printer = move || Printer::new(insurer, settings, texts).map_err(io::Error::other);
+                    threads.push(scope.spawn(move || write_all(&printer()?, share, today)));
                 }
                 for thread in threads {
                     let written = thread.join().map_err(|_| io::Error::other("a thread has failed"))?;
@@ -375,21 +380,16 @@ impl Work {
             family_name: row.family_name,
             address: address.ok_or(LettersError::Damaged)?,
         };
-        Ok(Self { path: batch.path(&row.letter_id), letter_id: row.letter_id, kind, account, to, contents })
+        let language = row.language.parse().map_err(|_| LettersError::Damaged)?;
+        Ok(Self { path: batch.path(&row.letter_id), letter_id: row.letter_id, kind, account, to, contents, language })
     }
 }
 
 /// What one thread does.
-fn write_all(
-    insurer: &Insurer,
-    settings: &LetterSettings,
-    works: Vec<Work>,
-    today: Date,
-) -> io::Result<Vec<Result<Made, Failure>>> {
-    let printer = Printer::new(insurer, settings).map_err(io::Error::other)?;
+fn write_all(printer: &Printer<'_>, works: Vec<Work>, today: Date) -> io::Result<Vec<Result<Made, Failure>>> {
     let mut results = Vec::new();
-    for Work { letter_id, path, kind, account, to, contents } in works {
-        results.push(match printer.print(&to, today, &contents) {
+    for Work { letter_id, path, kind, account, to, contents, language } in works {
+        results.push(match printer.print(&to, today, &contents, language) {
             Ok(Printed { pdf, pages }) => {
                 outbox::write(&path, &pdf)?;
                 let password = match contents {
@@ -407,7 +407,7 @@ fn write_all(
 /// Letters with their accounts.
 fn select(rest: &str) -> String {
     format!(
-        "SELECT l.letter_id, l.account_id, l.kind, l.address, l.title, l.text, l.created, a.kvnr, a.given_name, \
+        "SELECT l.letter_id, l.account_id, l.kind, l.address, l.title, l.text, l.language, l.created, a.kvnr, a.given_name, \
          a.family_name, a.state AS account_state, p.changed AS password_changed FROM letter l \
          JOIN account a ON a.account_id = l.account_id LEFT JOIN password p ON p.account_id = l.account_id {rest}"
     )

@@ -7,11 +7,13 @@ use zeroize::Zeroizing;
 
 use super::pdf::{Block, Draw, Role, mm, render};
 use super::settings::LetterSettings;
-use super::sheet::{Contents, Recipient, character_name, german_date};
+use super::sheet::{Contents, Recipient, character_name, date_in};
 use super::typeset::{Face, Fonts, Line, MissingCharacter};
 use crate::identity::vsd::Address;
+use crate::protocol::api::NoticeLanguage;
 use crate::secret::SecretText;
 use crate::server::settings::Insurer;
+use crate::server::texts::Texts;
 
 const LEFT: f32 = 25.0;
 const TEXT_WIDTH: f32 = 165.0;
@@ -80,6 +82,7 @@ pub(super) struct Printer<'a> {
     fonts: Fonts,
     insurer: &'a Insurer,
     settings: &'a LetterSettings,
+    texts: &'a Texts,
 }
 
 /// A finished letter.
@@ -90,12 +93,19 @@ pub(super) struct Printed {
 
 impl<'a> Printer<'a> {
     /// Reads the fonts.
-    pub(super) fn new(insurer: &'a Insurer, settings: &'a LetterSettings) -> Result<Self, LayoutError> {
-        Ok(Self { fonts: Fonts::built_in().ok_or(LayoutError::Document)?, insurer, settings })
+    pub(super) fn new(
+        insurer: &'a Insurer,
+        settings: &'a LetterSettings,
+        texts: &'a Texts,
+    ) -> Result<Self, LayoutError> {
+        Ok(Self { fonts: Fonts::built_in().ok_or(LayoutError::Document)?, insurer, settings, texts })
     }
 
     /// Whether a letter can be made at all: otherwise it is the settings that have to be mended, and no person's data.
     pub(super) fn try_out(&self) -> Result<(), LayoutError> {
+        for text in self.texts.printed() {
+            self.fonts.sans.lines(text, SIZE, mm(TEXT_WIDTH))?;
+        }
         let address = Address {
             street: None,
             house_number: None,
@@ -106,36 +116,48 @@ impl<'a> Printer<'a> {
         };
         let to = Recipient { given_name: "X".to_owned(), family_name: "X".to_owned(), address };
         let contents = Contents::InitialPassword { password: SecretText::new("X".to_owned()), valid_until: Date::MIN };
-        self.print(&to, Date::MIN, &contents).map(drop)
+        self.print(&to, Date::MIN, &contents, NoticeLanguage::De).map(drop)
     }
 
     /// Makes a letter.
-    pub(super) fn print(&self, to: &Recipient, date: Date, contents: &Contents) -> Result<Printed, LayoutError> {
+    pub(super) fn print(
+        &self,
+        to: &Recipient,
+        date: Date,
+        contents: &Contents,
+        language: NoticeLanguage,
+    ) -> Result<Printed, LayoutError> {
+        let fill = |name: &str, facts: &[(&str, &str)]| self.texts.fill(language, name, self.insurer, facts);
+        let of_password = |part: &str, until: &Date| {
+            fill(&format!("password_letter.{part}"), &[("date", &date_in(language, *until))])
+        };
         let title = match contents {
-            Contents::InitialPassword { .. } => self.fill(&self.settings.password_subject, date),
+            Contents::InitialPassword { valid_until, .. } => of_password("subject", valid_until),
             Contents::Notice { title, .. } => title.clone(),
         };
-        let mut sheet = Sheet { fonts: &self.fonts, blocks: Vec::new(), page: 0, y: mm(SUBJECT) };
+        let mut sheet = Sheet { fonts: &self.fonts, language, blocks: Vec::new(), page: 0, y: mm(SUBJECT) };
         self.head(&mut sheet, to, date)?;
         sheet.text(Role::Heading, &title, SUBJECT_SIZE)?;
         sheet.y = sheet.y.max(mm(BODY));
-        sheet.text(Role::Paragraph, &format!("Guten Tag {},", to.name()), SIZE)?;
+        sheet.text(Role::Paragraph, &fill("letter.salutation", &[("name", &to.name())]), SIZE)?;
         match contents {
             Contents::InitialPassword { password, valid_until } => {
-                sheet.paragraphs(&self.fill(&self.settings.password_text, *valid_until))?;
+                sheet.paragraphs(&of_password("before", valid_until))?;
                 sheet.password(password)?;
-                sheet.paragraphs(&self.fill(&self.settings.password_rules, *valid_until))?;
+                sheet.paragraphs(&of_password("after", valid_until))?;
             }
             Contents::Notice { text, .. } => sheet.paragraphs(text)?,
         }
-        sheet.text(Role::Paragraph, &format!("Freundliche Grüße\n{}", self.insurer.name), SIZE)?;
+        sheet.text(Role::Paragraph, &fill("letter.closing", &[]), SIZE)?;
         let pages = sheet.page + 1;
         for page in 0..pages {
-            let number = if pages > 1 { format!(" · Seite {} von {pages}", page + 1) } else { String::new() };
+            let numbers = [("page", (page + 1).to_string()), ("pages", pages.to_string())];
+            let numbers = numbers.each_ref().map(|(name, number)| (*name, number.as_str()));
+            let number = if pages > 1 { format!(" · {}", fill("letter.page", &numbers)) } else { String::new() };
             let line = self.fonts.sans.line(&format!("{}{number}", self.sender()))?;
             sheet.put(Role::Artifact, page, LEFT, FOOTER, SMALL, line);
         }
-        let pdf = render(&sheet.blocks, pages, &title).ok_or(LayoutError::Document)?;
+        let pdf = render(&sheet.blocks, pages, &title, language).ok_or(LayoutError::Document)?;
         Ok(Printed { pdf, pages })
     }
 
@@ -154,9 +176,10 @@ impl<'a> Printer<'a> {
             return Err(LayoutError::Address);
         }
         sheet.stack(LEFT, ADDRESS, lines);
-        let mut information = german_date(date);
+        let mut information = date_in(sheet.language, date);
         if !self.insurer.hotline.is_empty() {
-            information.push_str(&format!("\nService-Telefon\n{}", self.insurer.hotline));
+            let telephone = self.texts.fill(sheet.language, "letter.telephone", self.insurer, &[]);
+            information.push_str(&format!("\n{telephone}\n{}", self.insurer.hotline));
         }
         let lines = sans.lines(&information, SIZE, mm(INFORMATION_WIDTH))?;
         sheet.stack(INFORMATION.0, INFORMATION.1, lines);
@@ -166,17 +189,12 @@ impl<'a> Printer<'a> {
     fn sender(&self) -> &str {
         if self.settings.sender.is_empty() { &self.insurer.name } else { &self.settings.sender }
     }
-
-    /// Puts facts into a text of the settings.
-    fn fill(&self, text: &str, date: Date) -> String {
-        let text = text.replace("{insurer}", &self.insurer.name).replace("{hotline}", &self.insurer.hotline);
-        text.replace("{date}", &german_date(date))
-    }
 }
 
 /// A letter while it is laid out.
 struct Sheet<'a> {
     fonts: &'a Fonts,
+    language: NoticeLanguage,
     blocks: Vec<Block<'a>>,
     /// Where the next line of the text goes.
     page: usize,
@@ -237,7 +255,7 @@ impl<'a> Sheet<'a> {
                 let letter = self.fonts.mono.line(character.encode_utf8(&mut [0; 4]))?;
                 centred(&self.fonts.mono, PASSWORD_SIZE * 0.6, PASSWORD_SIZE, letter, &mut letters);
                 let mut below = PASSWORD_SIZE * 0.6 + NAME_LEADING * 2.0;
-                for line in self.fonts.sans.lines(character_name(*character), NAME_SIZE, step)? {
+                for line in self.fonts.sans.lines(character_name(self.language, *character), NAME_SIZE, step)? {
                     centred(&self.fonts.sans, below, NAME_SIZE, line, &mut names);
                     below += NAME_LEADING;
                 }
@@ -248,7 +266,9 @@ impl<'a> Sheet<'a> {
         self.y += PARAGRAPH;
         let says = Some(Zeroizing::new(password.expose().to_owned()));
         self.blocks.push(Block { role: Role::Paragraph, says, draws: letters });
-        let spelt = characters.iter().map(|character| character_name(*character).replace("-\n", "").replace('\n', " "));
+        let spelt = characters
+            .iter()
+            .map(|character| character_name(self.language, *character).replace("-\n", "").replace('\n', " "));
         let spelt = spelt.collect::<Vec<_>>().join(", ");
         self.blocks.push(Block { role: Role::Paragraph, says: Some(Zeroizing::new(spelt)), draws: names });
         Ok(())

@@ -15,8 +15,8 @@ use krilla::{Document, SerializeSettings};
 use zeroize::Zeroizing;
 
 use super::typeset::{Face, Line};
+use crate::protocol::api::NoticeLanguage;
 
-const LANGUAGE: &str = "de-DE";
 /// Width and height of A4, in millimetres.
 const PAGE: (f32, f32) = (210.0, 297.0);
 /// Where the sheet is folded (DIN 5008, form B), and its middle, for the hole punch: from the top, in millimetres.
@@ -55,10 +55,16 @@ pub(super) fn mm(millimetres: f32) -> f32 {
 }
 
 /// The document; `None` where the program has a defect, for whatever may be wrong with a text was found before.
-pub(super) fn render(blocks: &[Block<'_>], pages: usize, title: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn render(
+    blocks: &[Block<'_>],
+    pages: usize,
+    title: &str,
+    language: NoticeLanguage,
+) -> Option<Zeroizing<Vec<u8>>> {
+    let language = language.as_str().to_owned(); // BCP 47
     let configuration = ConfigurationBuilder::new().with_accessibility_validator(Accessibility::UA1).finish().ok()?;
     let mut document = Document::new_with(SerializeSettings { configuration, ..SerializeSettings::default() });
-    let metadata = Metadata::new().title(title.to_owned()).language(LANGUAGE.to_owned());
+    let metadata = Metadata::new().title(title.to_owned()).language(language.clone());
     document.set_metadata(metadata.producer(concat!("Kartenbund ", env!("CARGO_PKG_VERSION")).to_owned()));
     let mut identifiers: Vec<Vec<Identifier>> = blocks.iter().map(|_| Vec::new()).collect();
     for number in 0..pages {
@@ -69,7 +75,7 @@ pub(super) fn render(blocks: &[Block<'_>], pages: usize, title: &str) -> Option<
             identifiers.extend(draw(&mut surface, block, number));
         }
     }
-    let mut tree = TagTree::new().with_lang(Some(LANGUAGE.to_owned()));
+    let mut tree = TagTree::new().with_lang(Some(language));
     for (block, identifiers) in blocks.iter().zip(identifiers) {
         let mut group = match block.role {
             Role::Artifact => continue,

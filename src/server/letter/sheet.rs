@@ -3,6 +3,7 @@
 use time::{Date, Month};
 
 use crate::identity::vsd::Address;
+use crate::protocol::api::NoticeLanguage;
 use crate::secret::{SecretText, masked};
 
 /// What stands in a letter: one of these, never two. That is what keeps a password and the QR code of a registration,
@@ -56,8 +57,11 @@ impl Recipient {
     }
 }
 
-/// `25. November 2026`
-pub(super) fn german_date(date: Date) -> String {
+/// `25. November 2026`, `25 November 2026`
+pub(super) fn date_in(language: NoticeLanguage, date: Date) -> String {
+    if language == NoticeLanguage::En {
+        return format!("{} {} {}", date.day(), date.month(), date.year());
+    }
     let month = match date.month() {
         Month::January => "Januar",
         Month::February => "Februar",
@@ -76,33 +80,34 @@ pub(super) fn german_date(date: Date) -> String {
 }
 
 /// How a character of a password is called, in lines: a comma is no point, and a capital letter no small one.
-pub(super) fn character_name(character: char) -> &'static str {
-    match character {
-        'A'..='Z' => "groß",
-        'a'..='z' => "klein",
-        '0'..='9' => "Ziffer",
-        ',' => "Komma",
-        '.' => "Punkt",
-        ':' => "Doppel-\npunkt",
-        '=' => "Gleich",
-        '(' => "Klammer\nauf",
-        ')' => "Klammer\nzu",
-        '+' => "Plus",
-        '-' => "Minus",
-        '_' => "Unter-\nstrich",
-        '[' => "eckige\nKlammer\nauf",
-        ']' => "eckige\nKlammer\nzu",
-        '#' => "Raute",
-        '!' => "Ausrufe-\nzeichen",
-        '?' => "Frage-\nzeichen",
-        '%' => "Prozent",
-        '&' => "Und",
-        _ => "",
-    }
+pub(super) fn character_name(language: NoticeLanguage, character: char) -> &'static str {
+    let (german, english) = match character {
+        'A'..='Z' => ("groß", "capital"),
+        'a'..='z' => ("klein", "small"),
+        '0'..='9' => ("Ziffer", "digit"),
+        ',' => ("Komma", "comma"),
+        '.' => ("Punkt", "full\nstop"),
+        ':' => ("Doppel-\npunkt", "colon"),
+        '=' => ("Gleich", "equals"),
+        '(' => ("Klammer\nauf", "opening\nbracket"),
+        ')' => ("Klammer\nzu", "closing\nbracket"),
+        '+' => ("Plus", "plus"),
+        '-' => ("Minus", "minus"),
+        '_' => ("Unter-\nstrich", "under-\nscore"),
+        '[' => ("eckige\nKlammer\nauf", "opening\nsquare\nbracket"),
+        ']' => ("eckige\nKlammer\nzu", "closing\nsquare\nbracket"),
+        '#' => ("Raute", "hash"),
+        '!' => ("Ausrufe-\nzeichen", "exclama-\ntion mark"),
+        '?' => ("Frage-\nzeichen", "question\nmark"),
+        '%' => ("Prozent", "per cent"),
+        '&' => ("Und", "ampersand"),
+        _ => ("", ""),
+    };
+    if language == NoticeLanguage::En { english } else { german }
 }
 
-/// The German name of a country by its code on number plates (cards and register name countries so); a code that is not
-/// in this list stays as it is.
+/// The German name of a country by its code on number plates (cards and register name countries so), whatever language
+/// the letter is in: it is for the post in Germany. A code that is not in this list stays as it is.
 fn country_name(code: &str) -> &str {
     match code {
         "A" => "Österreich",

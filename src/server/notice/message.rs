@@ -11,6 +11,7 @@ use super::text::{email, words};
 use crate::protocol::NumericDate;
 use crate::protocol::api::NoticeLanguage;
 use crate::server::settings::Insurer;
+use crate::server::texts::Texts;
 
 /// What a notice needs to become an e-mail.
 pub(super) struct Content<'a> {
@@ -23,9 +24,9 @@ pub(super) struct Content<'a> {
 }
 
 /// The e-mail; `None` where an address is none.
-pub(super) fn compose(content: &Content<'_>, from: &Mailbox, insurer: &Insurer) -> Option<Message> {
-    let words = words(content.kind, content.language, content.created, insurer);
-    let (subject, body) = email(&words, content.language, insurer);
+pub(super) fn compose(content: &Content<'_>, from: &Mailbox, texts: &Texts, insurer: &Insurer) -> Option<Message> {
+    let words = words(content.kind, content.language, content.created, texts, insurer);
+    let (subject, body) = email(&words, content.language, texts, insurer);
     let to = Mailbox::new(None, content.recipient.parse().ok()?);
     let message_id = format!("<{}@{}>", content.notice_id, from.email.domain());
     let created = UNIX_EPOCH + Duration::from_secs(u64::try_from(content.created).ok()?);

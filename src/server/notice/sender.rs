@@ -13,6 +13,7 @@ use super::message::{Content, compose};
 use super::smtp::{Line, Mailer, PATIENCE, SendError};
 use super::{Kind, Post, order_letter};
 use crate::protocol::NumericDate;
+use crate::protocol::api::NoticeLanguage;
 use crate::server::Service;
 use crate::server::account::Account;
 use crate::server::audit::{self, Entry};
@@ -28,6 +29,9 @@ const FIRST_WAIT: i64 = 15;
 const LONGEST_WAIT: i64 = 15 * 60;
 /// When a server that keeps saying "not now" is taken to mean "never", in seconds: as long as mail servers try.
 const GIVE_UP: i64 = 5 * 24 * 60 * 60;
+
+/// How long it is known, in seconds, that a notice was sent or has failed: long enough to look into a complaint.
+const KEPT: i64 = 90 * 24 * 60 * 60;
 
 /// A notice that is being sent by this process and no other.
 #[derive(sqlx::FromRow)]
@@ -125,11 +129,11 @@ fn message(service: &Service, mailer: &Mailer, notice: &Claimed) -> Option<Messa
         created: notice.created,
         recipient: &notice.recipient,
     };
-    compose(&content, &mailer.from, &service.settings.insurer)
+    compose(&content, &mailer.from, &service.current().texts, &service.settings.insurer)
 }
 
 async fn note_sent(service: &Service, notice: &Claimed) -> Result<(), Refusal> {
-    let update = "UPDATE notice SET state = 'sent', sent = $2, claimed_until = NULL, last_error = NULL \
+    let update = "UPDATE notice SET state = 'sent', sent = $2, claimed_until = NULL, last_error = NULL, recipient = '' \
                   WHERE notice_id = $1 AND state = 'sending'";
     let update = sqlx::query(update).bind(&notice.notice_id).bind(service.now_unix());
     update.execute(service.store.writers()).await?;
@@ -161,9 +165,18 @@ fn wait_after(attempts: i64) -> i64 {
     (FIRST_WAIT << (attempts - 1).clamp(0, 10)).min(LONGEST_WAIT)
 }
 
+/// Forgets notices that arrived or failed long ago.
+pub(in crate::server) async fn forget(service: &Service) -> Result<(), Refusal> {
+    let long_ago = service.now_unix().saturating_sub(KEPT);
+    // What is sent is not due any more: `due` says when it was last.
+    let delete = sqlx::query("DELETE FROM notice WHERE state IN ('sent', 'failed') AND due <= $1").bind(long_ago);
+    delete.execute(service.store.pool()).await?;
+    Ok(())
+}
+
 async fn fail(service: &Service, notice: &Claimed, code: String, now: NumericDate) -> Result<(), Refusal> {
     let mut tx = service.store.begin().await?;
-    let update = "UPDATE notice SET state = 'failed', claimed_until = NULL, last_error = $2 \
+    let update = "UPDATE notice SET state = 'failed', claimed_until = NULL, last_error = $2, recipient = '' \
                   WHERE notice_id = $1 AND state = 'sending'";
     let update = sqlx::query(update).bind(&notice.notice_id).bind(&code).execute(&mut *tx).await?;
     if update.rows_affected() == 0 {
@@ -172,7 +185,8 @@ async fn fail(service: &Service, notice: &Claimed, code: String, now: NumericDat
     if let Ok(kind) = notice.kind.parse::<Kind>()
         && kind.post() == Post::Instead
     {
-        order_letter(service, &mut tx, notice.account_id, kind, &notice.language, notice.created).await?;
+        let language = notice.language.parse().unwrap_or(NoticeLanguage::De);
+        order_letter(service, &mut tx, notice.account_id, kind, language, notice.created).await?;
     }
     let object = &notice.notice_id;
     let event = Event::NoticeFailed;
