@@ -220,6 +220,9 @@ async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
         if let Err(error) = account::close_ended(&service).await {
             tracing::error!(code = error.code.as_str(), "accounts whose membership has ended were not closed");
         }
+        if let Err(error) = account::reopen_renewed(&service).await {
+            tracing::error!(code = error.code.as_str(), "accounts whose membership goes on were not opened again");
+        }
     }
 }
 

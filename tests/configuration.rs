@@ -19,6 +19,8 @@ fn folder() -> tempfile::TempDir {
         ("secrets/url", "postgresql://kartenbund:geheim@db.example/kartenbund\n"),
         ("secrets/password", "die Post\n"),
         ("mail-ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
+        ("texts/de.toml", "[letter]\ntelephone = \"Telefon\"\n"),
+        ("texts/en.toml", "[letter]\ntelephone = \"Phone\"\n"),
         ("ident/2026.json", JWK),
         ("clients/website.json", JWK),
         ("clients/next.json", NEXT_JWK),
@@ -336,4 +338,44 @@ fn clients_are_told_apart_and_have_keys_of_their_own() {
     }
     let missing = told(&format!("{INSURER}[[client]]\n"));
     assert_eq!(missing, ["line 3: client.id: this setting is missing", "line 3: client.keys: this setting is missing"]);
+}
+
+#[test]
+fn texts_that_are_wrong_are_named_with_their_file_and_line() {
+    let folder = folder();
+    let read = |texts: &str, more: &str| {
+        std::fs::write(folder.path().join("texts/de.toml"), texts).unwrap();
+        let text = format!("[insurer]\nname = \"Musterkasse\"\n{more}[texts]\nde = \"texts/de.toml\"\n");
+        read(folder.path(), &text)
+    };
+    let told = |texts: &str| match read(texts, "") {
+        Err(ConfigError::Settings { faults, .. }) => faults.iter().map(ToString::to_string).collect::<String>(),
+        other => panic!("{other:?}"),
+    };
+    let wrong = told("[letter]\ntelefone = \"Telefon\"\n[notice.device_added]\ntext = \"{dat}\"\n");
+    let lines: Vec<_> = wrong.lines().collect();
+    assert!(lines[0].starts_with("line 4: texts.de: ") && lines[0].ends_with("texts/de.toml"), "{wrong}");
+    let expected = [
+        "    line 2: letter.telefone: there is no such text; did you mean letter.telephone?",
+        "    line 4: notice.device_added.text: nothing can stand for {dat} here; did you mean {date}?",
+    ];
+    assert_eq!(lines[1..], expected);
+    let naming = "[notice.device_added]\ntext = \"Rufen Sie an: {hotline}\"\n";
+    assert!(told(naming).ends_with("texts: a text names {hotline}, and insurer.hotline is not set"));
+    assert!(read(naming, "hotline = \"0800 000000\"\n").is_ok());
+}
+
+#[test]
+fn a_service_behind_a_proxy_that_nobody_named_is_warned_of() {
+    let folder = folder();
+    let warned = |text: &str| {
+        let warnings = read(folder.path(), &format!("{text}{INSURER}")).unwrap().warnings();
+        warnings.iter().any(|warning| warning.starts_with("no [proxy]"))
+    };
+    let public = "issuer = \"https://konto.example\"\n";
+    assert!(warned(public));
+    assert!(!warned(&format!("{public}[proxy]\naddresses = [\"127.0.0.1\"]\n")));
+    assert!(!warned(&format!("{public}[tls]\ncertificate = \"c\"\nkey = \"k\"\n")));
+    assert!(!warned(&format!("{public}listen = \"10.0.0.1:80\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n")));
+    assert!(!warned("issuer = \"http://127.0.0.1:8470\"\n") && !warned(""), "a try on one computer");
 }

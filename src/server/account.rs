@@ -207,6 +207,24 @@ pub(super) async fn close_ended(service: &Service) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Opens closed accounts again whose membership goes on or has begun anew, which the register says. The password with
+/// which the person could read meanwhile holds on; without one she is in the register as at the beginning. Her devices
+/// stay revoked.
+pub(super) async fn reopen_renewed(service: &Service) -> Result<(), Refusal> {
+    let renewed = "SELECT account_id FROM account WHERE state = 'closed' \
+                   AND (membership_end IS NULL OR membership_end >= $1) LIMIT 100";
+    let renewed = sqlx::query_scalar::<_, i64>(renewed).bind(service.now().date().to_string());
+    for id in renewed.fetch_all(service.store.pool()).await? {
+        let mut tx = service.store.begin().await?;
+        let mut account = Account::by_id(&mut tx, id).await?;
+        let has_password = password::Kept::of(&mut tx, id).await?.is_some();
+        let event = if has_password { Event::AccountReopened } else { Event::AccountReadmitted };
+        account.move_by(service, &mut tx, event, "service").await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
 /// `YYYY-MM-DD`.
 pub(super) fn parse_date(text: &str) -> Option<Date> {
     Date::parse(text, format_description!("[year]-[month]-[day]")).ok()

@@ -23,6 +23,7 @@ use crate::identity::kvnr::Kvnr;
 use crate::pki;
 use crate::protocol::api::{ByClient, CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
 use crate::protocol::card_login::{CardAuthentication, CardLoginChallenge, LiveChallenge};
+use crate::protocol::dpop::DpopProof;
 use crate::protocol::registration::Membership;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{Challenge, NumericDate, VERSION};
@@ -33,13 +34,13 @@ const CHALLENGE_LIFE: i64 = 180;
 const MAX_A_DAY: i64 = 10;
 const DAY: i64 = 24 * 60 * 60;
 
-/// Hands out a challenge for the session key of the proof. It is signed and nothing of it is kept: whoever asks for
-/// many of them fills nothing.
+/// Hands out a challenge for the session key of the proof. It is signed and nothing is kept, not even the proof, which
+/// gives nobody anything a second time: whoever asks for many of them fills nothing.
 #[utoipa::path(post, path = "/v1/login/card/challenge", security(("dpop_proof" = [])), responses(
     (status = 200, body = ChallengeAnswer), (status = 401, body = Problem)))]
 pub(super) async fn challenge(
     State(service): State<Arc<Service>>,
-    proof: Proof,
+    proof: DpopProof,
 ) -> Result<Json<ChallengeAnswer>, Refusal> {
     let now = service.now_unix();
     let challenge = service.keys.sign(&CardLoginChallenge {

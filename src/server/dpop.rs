@@ -36,8 +36,18 @@ impl FromRequestParts<Arc<Service>> for Proof {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let proof = check(service, parts, None)?;
+        let proof = DpopProof::from_request_parts(parts, service).await?;
         take(service, proof, &parts.method).await
+    }
+}
+
+/// The same for an endpoint that remembers the proof itself, with what it counts ([`take_in`]), so that whoever has to
+/// wait makes the service write nothing; or that gives nothing to whoever sends one again.
+impl FromRequestParts<Arc<Service>> for DpopProof {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        check(service, parts, None)
     }
 }
 

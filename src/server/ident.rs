@@ -8,7 +8,7 @@ use axum::extract::State;
 use super::Service;
 use super::account::Account;
 use super::client::Asked;
-use super::dpop::Proof;
+use super::dpop;
 use super::http::{Code, Refusal};
 use super::session::{self, Holder};
 use super::states::{Event, States as _};
@@ -24,18 +24,20 @@ use crate::protocol::session::SessionMethod;
     (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn take(
     State(service): State<Arc<Service>>,
-    proof: Proof,
+    proof: DpopProof,
     Asked { request, client, .. }: Asked<IdentRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
-    let holder = Holder { proof, client, client_name: session::client_name(request.client_name)? };
+    let client_name = session::client_name(request.client_name)?;
     let providers = &service.current().identity_providers;
     // Nothing is written for what no provider has signed.
     let statement = VerifiedStatement::check(&request.statement, providers, &service.settings.issuer, now)
         .map_err(|part| invalid(part.to_string()))?;
     let actor = service.keys.pseudonym(&statement.statement().kvnr);
     let mut tx = service.store.begin().await?;
+    let proof = dpop::take_in(&mut tx, proof).await?;
     use_up(&mut tx, &statement).await?;
+    let holder = Holder { proof, client, client_name };
     let opened = open(&service, &mut tx, &statement, holder, now).await;
     session::conclude(&service, tx, SessionMethod::IdentityProvider, opened, &actor, now).await
 }

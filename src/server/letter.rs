@@ -244,10 +244,12 @@ async fn invite(service: &Service, after: i64) -> Result<Option<(i64, u64)>, Let
     let members = sqlx::query_as::<_, (i64, String)>(
         "SELECT account_id, kvnr FROM account a WHERE account_id > $1 AND state = $2 \
          AND (membership_end IS NULL OR membership_end >= $3) \
-         AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = a.account_id) ORDER BY account_id LIMIT $4",
+         AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = a.account_id AND l.kind = $5) \
+         ORDER BY account_id LIMIT $4",
     );
     let members = members.bind(after).bind(AccountState::Registered.as_str()).bind(service.now().date().to_string());
-    let members = members.bind(INVITED_AT_ONCE).fetch_all(service.store.pool()).await?;
+    let members = members.bind(INVITED_AT_ONCE).bind(Kind::InitialPassword.as_str());
+    let members = members.fetch_all(service.store.pool()).await?;
     let Some((last, _)) = members.last() else { return Ok(None) };
     let last = *last;
     let mut tx = service.store.begin().await?;

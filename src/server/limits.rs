@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use sqlx::AnyConnection;
 
 use super::http::{Code, Refusal};
+use super::store::Tx;
 use super::{Service, random, session};
 use crate::jose::{Thumbprint, base64url};
 use crate::protocol::NumericDate;
@@ -65,20 +66,30 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Counts a try.
+/// Counts a try, in a transaction of its own.
 ///
 /// # Errors
 /// [`Code::LoginDelayed`] and [`Code::TooManyLogins`] with the time to wait; such a try is not counted.
 pub(super) async fn count(service: &Service, tried: &Try<'_>) -> Result<CountedTry, Refusal> {
+    let mut tx = service.store.begin().await?;
+    let counted = count_in(service, &mut tx, tried).await?;
+    tx.commit().await?;
+    Ok(counted)
+}
+
+/// Counts a try in this transaction, in which nobody else counts: two at the same moment come one after the other. Only
+/// once it is committed may the try be made.
+///
+/// # Errors
+/// As for [`count`].
+pub(super) async fn count_in(service: &Service, tx: &mut Tx, tried: &Try<'_>) -> Result<CountedTry, Refusal> {
     let now = service.now_unix();
     let client = tried.client.to_string();
-    // Two tries at the same moment are counted one after the other.
-    let mut tx = service.store.begin().await?;
-    let is_known = session::is_known_client(&mut tx, tried.account_id, tried.client).await?;
+    let is_known = session::is_known_client(tx, tried.account_id, tried.client).await?;
     let mut counted = CountedTry { person: tried.person.to_owned(), client, is_known, id: new_id(), next_try: 0 };
     let query = "SELECT failures, next_try FROM login_bucket WHERE account = $1 AND client = $2";
     let query = sqlx::query_as::<_, (i64, i64)>(query).bind(&counted.person).bind(counted.bucket());
-    let (failures, next_try) = query.fetch_optional(&mut *tx).await?.unwrap_or((0, 0));
+    let (failures, next_try) = query.fetch_optional(&mut **tx).await?.unwrap_or((0, 0));
     counted.next_try = next_try;
     if next_try > now {
         return Err(Refusal::new(Code::LoginDelayed).with_retry_after(next_try - now));
@@ -86,9 +97,9 @@ pub(super) async fn count(service: &Service, tried: &Try<'_>) -> Result<CountedT
     // A client that logged in before is no stranger: neighbours of its network do not shut it out.
     if !is_known {
         let source = service.keys.pseudonym_of(&network(tried.source).to_string());
-        check_source(service, &mut tx, &source, now).await?;
+        check_source(service, tx, &source, now).await?;
         let insert = sqlx::query("INSERT INTO login_try (try_id, source, at) VALUES ($1, $2, $3)");
-        insert.bind(&counted.id).bind(&source).bind(now).execute(&mut *tx).await?;
+        insert.bind(&counted.id).bind(&source).bind(now).execute(&mut **tx).await?;
     }
     let upsert = sqlx::query(
         "INSERT INTO login_bucket (account, client, failures, last_try, next_try) VALUES ($1, $2, $3, $4, $5) \
@@ -97,8 +108,7 @@ pub(super) async fn count(service: &Service, tried: &Try<'_>) -> Result<CountedT
     );
     let failures = failures.saturating_add(1);
     let upsert = upsert.bind(&counted.person).bind(counted.bucket()).bind(failures).bind(now);
-    upsert.bind(now.saturating_add(delay(failures))).execute(&mut *tx).await?;
-    tx.commit().await?;
+    upsert.bind(now.saturating_add(delay(failures))).execute(&mut **tx).await?;
     Ok(counted)
 }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::Method;
 
 use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::client::Asked;
-use super::dpop::Proof;
+use super::dpop;
 use super::http::{Code, Refusal};
 use super::limits::{self, CountedTry, Try};
 use super::password::initial::{self, Letter};
@@ -21,6 +22,7 @@ use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
 use crate::protocol::api::{ByClient, LoginRequest, Problem, TokenAnswer};
+use crate::protocol::dpop::DpopProof;
 use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
@@ -47,7 +49,7 @@ enum Credential {
     (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
-    proof: Proof,
+    proof: DpopProof,
     Asked { request, client, source }: Asked<LoginRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
@@ -66,14 +68,19 @@ pub(super) async fn login(
         let mut connection = service.store.pool().acquire().await?;
         initial::find(&service, &mut connection, account_id, &kvnr, &request.password).await?
     };
-    let (right, counted) = match (account, letter) {
+    let (right, proof, counted) = match (account, letter) {
         (Some(account), Some(letter)) => {
-            (Some(RightPassword { account, credential: Credential::Initial(letter) }), None)
+            let proof = dpop::take(&service, proof, &Method::POST).await?;
+            (Some(RightPassword { account, credential: Credential::Initial(letter) }), proof, None)
         }
         (account, _) => {
             let tried = Try { person: &person, account_id, client: proof.jkt(), source };
-            let counted = limits::count(&service, &tried).await?;
-            (compare(&service, account, Arc::new(request.password), &counted).await?, Some(counted))
+            // Whoever has to wait makes nothing be written, not even the number of his proof.
+            let mut tx = service.store.begin().await?;
+            let counted = limits::count_in(&service, &mut tx, &tried).await?;
+            let proof = dpop::take_in(&mut tx, proof).await?;
+            tx.commit().await?;
+            (compare(&service, account, Arc::new(request.password), &counted).await?, proof, Some(counted))
         }
     };
     let now = service.now_unix();

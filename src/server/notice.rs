@@ -95,6 +95,8 @@ kinds! {
     AccountResumed = "account_resumed", Never;
     /// Membership has ended.
     AccountClosed = "account_closed", Never;
+    /// Membership goes on after the account was closed.
+    AccountReopened = "account_reopened", Never;
 }
 
 impl Kind {
@@ -107,6 +109,7 @@ impl Kind {
             Event::AccountSuspended => Self::AccountSuspended,
             Event::AccountResumed => Self::AccountResumed,
             Event::AccountClosed => Self::AccountClosed,
+            Event::AccountReopened => Self::AccountReopened,
             _ => return None,
         })
     }

@@ -15,7 +15,7 @@ use super::account::Account;
 use super::application::{self, New};
 use super::audit::{self, Entry, STRANGER};
 use super::client::{Asked, ClientId};
-use super::dpop::Proof;
+use super::dpop::{self, Proof};
 use super::http::{Code, Refusal};
 use super::letter::{self, Ordered, Requester};
 use super::session::{self, Holder};
@@ -27,6 +27,7 @@ use crate::jose::Thumbprint;
 use crate::protocol::api::{ByClient, Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
 use crate::protocol::application::{ApplicationType, Change, PasswordReset};
 use crate::protocol::approval::MatchCode;
+use crate::protocol::dpop::DpopProof;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{BindingLevel, NumericDate, ResetId};
 
@@ -47,7 +48,7 @@ const ROUND: i64 = 100;
     (status = 429, body = Problem)))]
 pub(super) async fn request(
     State(service): State<Arc<Service>>,
-    proof: Proof,
+    proof: DpopProof,
     Asked { request, client, source }: Asked<ResetRequest>,
 ) -> Result<(StatusCode, Json<ResetAnswer>), Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;
@@ -55,6 +56,7 @@ pub(super) async fn request(
     let mut tx = service.store.begin().await?;
     // Whose account it is plays no part in it.
     limits::count_source(&service, &mut tx, source, now).await?;
+    let proof = dpop::take_in(&mut tx, proof).await?;
     let reset_id = ResetId::random(&mut random());
     let match_code = MatchCode::random(&mut random());
     let insert = "INSERT INTO password_reset (reset_id, kvnr, way, jkt, client_id, state, match_code, created) \

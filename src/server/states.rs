@@ -78,6 +78,8 @@ names! {
         AccountSuspended = "account.suspended",
         AccountResumed = "account.resumed",
         AccountClosed = "account.closed",
+        AccountReopened = "account.reopened",
+        AccountReadmitted = "account.readmitted",
         SessionsEnded = "account.sessions_ended",
         SessionOpened = "session.opened",
         SessionRefused = "session.refused",
@@ -259,6 +261,9 @@ impl States for AccountState {
         row(Self::Active, Event::AccountClosed, Self::Closed),
         row(Self::Suspended, Event::AccountClosed, Self::Closed),
         row(Self::ResetPending, Event::AccountClosed, Self::Closed),
+        // Membership goes on, or begins again: with the password that let her read meanwhile, or without one.
+        row(Self::Closed, Event::AccountReopened, Self::Active),
+        row(Self::Closed, Event::AccountReadmitted, Self::Registered),
     ];
     const UPDATE: &'static str = "UPDATE account SET state = $3 WHERE account_id = CAST($1 AS BIGINT) AND state = $2";
 
@@ -384,8 +389,9 @@ mod tests {
         assert!(DeviceState::TABLE.iter().all(|row| row.from != DeviceState::Revoked));
         assert!(RegistrationState::TABLE.iter().all(|row| row.from != RegistrationState::Bound));
         let leads_on =
-            |row: &Transition<AccountState>| row.from == AccountState::Closed && row.to != AccountState::Closed;
-        assert!(!AccountState::TABLE.iter().any(leads_on));
+            |row: &&Transition<AccountState>| row.from == AccountState::Closed && row.to != AccountState::Closed;
+        let events: Vec<_> = AccountState::TABLE.iter().filter(leads_on).map(|row| row.event).collect();
+        assert_eq!(events, [Event::AccountReopened, Event::AccountReadmitted], "membership alone opens it again");
         assert!(LetterState::TABLE.iter().all(|row| row.from == LetterState::Ordered));
     }
 }

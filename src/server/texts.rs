@@ -153,7 +153,7 @@ impl Texts {
     /// Texts that name the telephone number: not to be used where there is none. Ours know a way around.
     pub(super) fn name_hotline(&self) -> Vec<&str> {
         let all = self.de.iter().chain(&self.en);
-        let named = all.filter(|(name, text)| *name != WITH_HOTLINE && text.contains("{hotline}"));
+        let named = all.filter(|(name, text)| !name.ends_with(WITH_HOTLINE) && text.contains("{hotline}"));
         named.map(|(name, _)| name.as_str()).collect()
     }
 
@@ -176,13 +176,15 @@ impl Texts {
             NoticeLanguage::En => &self.en,
         };
         let text = words.get(name).map_or("", String::as_str);
-        let contact = if insurer.hotline.is_empty() { "contact.without_hotline" } else { WITH_HOTLINE };
+        let reached = if insurer.hotline.is_empty() { "without_hotline" } else { "with_hotline" };
         pieces(text)
             .map(|piece| match piece {
                 Piece::Text(text) => text.to_owned(),
                 Piece::Placeholder("insurer") => insurer.name.clone(),
                 Piece::Placeholder("hotline") => insurer.hotline.clone(),
-                Piece::Placeholder("contact") => self.fill(language, contact, insurer, &[]),
+                Piece::Placeholder(how @ ("contact" | "call")) => {
+                    self.fill(language, &format!("{how}.{reached}"), insurer, &[])
+                }
                 Piece::Placeholder(name) => {
                     let fact = facts.iter().find(|(fact, _)| *fact == name);
                     fact.map_or_else(String::new, |(_, value)| (*value).to_owned())
@@ -193,18 +195,18 @@ impl Texts {
     }
 }
 
-const WITH_HOTLINE: &str = "contact.with_hotline";
+const WITH_HOTLINE: &str = ".with_hotline";
 
 /// What can stand in a text, and what must.
 fn placeholders(name: &str) -> (&'static [&'static str], Option<&'static str>) {
     match name {
-        WITH_HOTLINE => (&["insurer", "hotline"], Some("hotline")),
+        _ if name.ends_with(WITH_HOTLINE) => (&["insurer", "hotline"], Some("hotline")),
         "email.subject" => (&["insurer", "subject"], Some("subject")),
         "email.body" => (&["insurer", "hotline", "text"], Some("text")),
         "letter.salutation" => (&["name"], None),
         "letter.page" => (&["page", "pages"], None),
         _ if name.starts_with("notice.") && name.ends_with(".text") => {
-            (&["insurer", "hotline", "date", "contact"], None)
+            (&["insurer", "hotline", "date", "contact", "call"], None)
         }
         _ if name.starts_with("password_letter.") => (&["insurer", "hotline", "date"], None),
         _ => (&["insurer"], None),
@@ -228,7 +230,8 @@ fn check(name: &str, text: &str) -> Result<(), TextError> {
             Piece::Text(_) => {}
             Piece::Placeholder(placeholder) if allowed.contains(&placeholder) => {}
             Piece::Placeholder(unknown) => {
-                let near = most_like(allowed.iter().map(|name| format!("{{{name}}}")), &format!("{{{unknown}}}"));
+                let near = most_like(allowed.iter().map(|name| (*name).to_owned()), unknown);
+                let near = near.map(|near| format!("{{{near}}}"));
                 return Err(TextError::Placeholder(unknown.to_owned(), near));
             }
             Piece::Brace => return Err(TextError::Brace),

@@ -177,3 +177,58 @@ fn an_account_without_password_can_be_suspended_and_opened_again() {
     change_password(&computer, None, "regen bogen und drei Äpfel").unwrap();
     assert_eq!(world.state_of(ERIKA), "active");
 }
+
+/// A register that says when membership ends.
+fn renew(world: &World, person: &str, last: &str) {
+    let header = HEADER.trim_end().to_owned() + ",membership_end\n";
+    let row = format!("{person},Max,Mustermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,{last}\n");
+    assert_eq!(world.import_report(&(header + &row)).changed, 1);
+}
+
+#[test]
+fn an_account_opens_again_with_its_password_when_membership_goes_on() {
+    for last in ["", "2026-12-26"] {
+        let world = World::new();
+        member(&world, ERIKA, "1964-08-12", "2020-01-01", &day_of(&world));
+        world.log_in(ERIKA, PASSWORD);
+        world.sql("INSERT INTO device SELECT 'd', account_id, 'active', 'n', 'm', 'B3', 'j', 'k', 't', 'i', 0, 'e' FROM account").unwrap();
+        world.clock.advance(33 * DAY);
+        world.wait_until("it is closed", || world.state_of(ERIKA) == "closed");
+        // The last day itself is a day of membership: 26 December. Yesterday would not be.
+        renew(&world, ERIKA, "2026-12-25");
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        assert_eq!((day_of(&world).as_str(), world.state_of(ERIKA).as_str()), ("2026-12-26", "closed"));
+        renew(&world, ERIKA, last);
+        world.wait_until("it is open again", || world.state_of(ERIKA) == "active");
+        let computer = world.log_in(ERIKA, PASSWORD);
+        change_password(&computer, Some(PASSWORD), "regen bogen und drei Äpfel").unwrap();
+        assert_eq!(world.column("SELECT state FROM device"), ["revoked"], "devices do not come back");
+        assert_eq!(world.audited("account.reopened"), 1);
+        assert!(!world.audit_entries().iter().any(|entry| entry.contains("account.readmitted")));
+    }
+}
+
+#[test]
+fn who_had_no_password_is_invited_again_when_membership_goes_on() {
+    let world = World::new();
+    let header = HEADER.trim_end().to_owned() + ",membership_end\n";
+    let row = format!("{ERIKA},Max,Mustermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,{}\n", day_of(&world));
+    assert_eq!(world.import_report(&(header + &row)).imported, 1);
+    // The other one was kept out: the end of membership has voided his password.
+    member(&world, MAX, "1964-08-12", "2020-01-01", &day_of(&world));
+    world.suspend(MAX).unwrap();
+    world.clock.advance(33 * DAY);
+    for person in [ERIKA, MAX] {
+        world.wait_until("it is closed", || world.state_of(person) == "closed");
+        assert_eq!(world.resume(person), Err(Code::AccountState), "no operator opens it");
+        renew(&world, person, "");
+        world.wait_until("it is there again", || world.state_of(person) == "registered");
+    }
+    assert_eq!(world.audited("account.readmitted"), 2);
+    assert_eq!(refused_login(&world, MAX, PASSWORD), code("login_failed"));
+    let (report, passwords) = world.create_letters();
+    assert_eq!((report.invited, passwords.len()), (2, 2));
+    let computer = world.log_in(MAX, &passwords.iter().find(|(person, _)| person == MAX).unwrap().1);
+    change_password(&computer, None, "regen bogen und drei Äpfel").unwrap();
+    assert_eq!(world.state_of(MAX), "active");
+}

@@ -259,3 +259,63 @@ fn a_letter_that_cannot_be_printed_stands_in_nobodys_way() {
     assert_eq!(why, ["address", "character"]);
     assert_eq!(world.create_letters().0, LetterReport::default(), "they are not tried again");
 }
+
+/// The words that a letter in the other language would have.
+const GERMAN: [&str; 6] = ["Guten Tag", "Freundliche", "Service-Telefon", "Ziffer", "klein", "23. "];
+const ENGLISH: [&str; 6] = ["Dear", "Kind regards", "Telephone", "digit", "small", "23 November"];
+
+#[test]
+fn letters_are_wholly_german_or_wholly_english() {
+    let world = World::new().restarted(|settings| settings.insurer.hotline = "0800 1234567".to_owned());
+    for (person, language) in [(ERIKA, "de"), (MAX, "en")] {
+        newcomer(&world, person, "Erika,Müstermann", "Weg,1,12345,Ort,D");
+        world.sql(format!("UPDATE account SET language = '{language}' WHERE kvnr = '{person}'")).unwrap();
+    }
+    // A letter with the password, and one that tells something: the account is suspended.
+    world.create_letters();
+    for person in [ERIKA, MAX] {
+        world.suspend(person).unwrap();
+    }
+    // What was said in one language stays so, whatever is set until it is printed.
+    world.sql("UPDATE account SET language = CASE language WHEN 'de' THEN 'en' ELSE 'de' END").unwrap();
+    assert_eq!(world.create_letters().0.created, 2);
+    let mut seen = Vec::new();
+    for letter in letters(&world) {
+        let text = said("pdftotext", &[], &letter);
+        let is_english = text.contains("Dear Erika Müstermann,");
+        let others: &[&str] = if is_english { &GERMAN } else { &ENGLISH };
+        for word in others {
+            assert!(!text.contains(word), "{word}: {text}");
+        }
+        let [date, closing, language] = match is_english {
+            true => ["23 November 2026", "Kind regards", "/Lang (en)"],
+            false => ["23. November 2026", "Freundliche Grüße", "/Lang (de)"],
+        };
+        assert!(text.contains(date) && text.contains(closing), "{text}");
+        let bytes = String::from_utf8_lossy(&std::fs::read(&letter).unwrap()).replace("/Lang(", "/Lang (");
+        assert!(bytes.contains(language), "for screen readers");
+        let subject = ["Your initial password", "Account suspended", "Ihr Initialpasswort", "Konto gesperrt"];
+        seen.extend(subject.into_iter().filter(|subject| text.contains(subject)));
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, ["Account suspended", "Ihr Initialpasswort", "Konto gesperrt", "Your initial password"]);
+}
+
+#[test]
+fn an_insurer_writes_letters_and_notices_in_words_of_its_own() {
+    let world = World::new().restarted(|settings| {
+        let file = "[password_letter]\nsubject = \"Post von der {insurer}\"\nbefore = \"Gehen Sie auf www.kasse.example.\"\n\
+                    [letter]\nclosing = \"Alles Gute, Ihre {insurer}\"\n\
+                    [notice.account_suspended]\nsubject = \"Zugang zu\"\ntext = \"Seit {date} ist zu. {contact}\"\n";
+        settings.texts.replace(kartenbund::protocol::api::NoticeLanguage::De, file).unwrap();
+    });
+    newcomer(&world, ERIKA, "Erika,Müstermann", "Weg,1,12345,Ort,D");
+    world.create_letters();
+    world.suspend(ERIKA).unwrap();
+    world.create_letters();
+    let texts: Vec<_> = letters(&world).iter().map(|letter| said("pdftotext", &[], letter)).collect();
+    let of = |subject: &str| texts.iter().find(|text| text.contains(subject)).unwrap_or_else(|| panic!("{texts:?}"));
+    assert!(of("Post von der Musterkasse").contains("Gehen Sie auf www.kasse.example."));
+    assert!(of("Zugang zu").contains("Seit 23.11.2026, 16:00 Uhr ist zu. Öffnen Sie das Programm Kartenbund"));
+    assert!(texts.iter().all(|text| text.contains("Alles Gute, Ihre Musterkasse")));
+}

@@ -509,3 +509,31 @@ fn a_letter_that_somebody_orders_for_an_account_in_use_is_told() {
     assert!(matches!(world.order_letter(ERIKA), Ok(kartenbund::server::Ordered::Yes)));
     assert_eq!(world.count("SELECT COUNT(*) FROM notice WHERE kind = 'letter_ordered'"), 1);
 }
+
+#[test]
+fn where_a_notice_went_is_forgotten_when_it_is_there_and_the_notice_after_ninety_days() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, UNKNOWN);
+    computer.register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'failed' AND recipient = ''");
+    assert_eq!(world.create_letters().0.created, 1, "it came by post");
+    world.sql(format!("UPDATE account SET email = '{EMAIL}'")).unwrap();
+    let device = computer.devices().remove(0);
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    wait_until(&world, "state = 'sent' AND recipient = ''");
+    assert_eq!(mail.wait_for(1)[0].recipient, EMAIL);
+    let kept = || {
+        let kept = |table: &str| world.count(format!("SELECT COUNT(*) FROM {table}"));
+        (kept("notice"), kept("letter"))
+    };
+    world.order_letter(ERIKA).unwrap();
+    world.wait_until("that is told, too", || world.count("SELECT COUNT(*) FROM notice WHERE state = 'sent'") == 2);
+    assert_eq!(kept(), (3, 2));
+    world.clock.advance(90 * 24 * 60 * 60 - 60);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(kept(), (3, 2));
+    world.clock.advance(60);
+    // An initial password that waits is no notice, and what it says is forgotten when it is made.
+    world.wait_until("they are forgotten", || kept() == (0, 1));
+}

@@ -850,6 +850,7 @@ notices-kind = { $kind ->
         [account_suspended] Konto gesperrt
         [account_resumed] Konto wieder geöffnet
         [account_closed] Konto geschlossen
+        [account_reopened] Konto nach dem Ende der Versicherung wieder geöffnet
        *[other] { $kind }
     }
 done-apply = Der Antrag liegt zur Freigabe bereit.

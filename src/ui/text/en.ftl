@@ -850,6 +850,7 @@ notices-kind = { $kind ->
         [account_suspended] Account suspended
         [account_resumed] Account open again
         [account_closed] Account closed
+        [account_reopened] Account open again after the insurance had ended
        *[other] { $kind }
     }
 done-apply = The application waits for approval.
