@@ -12,7 +12,7 @@ use axum::extract::State;
 use super::account::Account;
 use super::audit::STRANGER;
 use super::client::Asked;
-use super::dpop::Proof;
+use super::dpop::{Proof, Unremembered};
 use super::http::{Code, Refusal};
 use super::registration::membership;
 use super::session::{self, Holder};
@@ -23,7 +23,6 @@ use crate::identity::kvnr::Kvnr;
 use crate::pki;
 use crate::protocol::api::{ByClient, CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
 use crate::protocol::card_login::{CardAuthentication, CardLoginChallenge, LiveChallenge};
-use crate::protocol::dpop::DpopProof;
 use crate::protocol::registration::Membership;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{Challenge, NumericDate, VERSION};
@@ -40,7 +39,7 @@ const DAY: i64 = 24 * 60 * 60;
     (status = 200, body = ChallengeAnswer), (status = 401, body = Problem)))]
 pub(super) async fn challenge(
     State(service): State<Arc<Service>>,
-    proof: DpopProof,
+    Unremembered(proof): Unremembered,
 ) -> Result<Json<ChallengeAnswer>, Refusal> {
     let now = service.now_unix();
     let challenge = service.keys.sign(&CardLoginChallenge {

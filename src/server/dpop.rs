@@ -36,18 +36,20 @@ impl FromRequestParts<Arc<Service>> for Proof {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let proof = DpopProof::from_request_parts(parts, service).await?;
+        let proof = check(service, parts, None)?;
         take(service, proof, &parts.method).await
     }
 }
 
 /// The same for an endpoint that remembers the proof itself, with what it counts ([`take_in`]), so that whoever has to
 /// wait makes the service write nothing; or that gives nothing to whoever sends one again.
-impl FromRequestParts<Arc<Service>> for DpopProof {
+pub(super) struct Unremembered(pub(super) DpopProof);
+
+impl FromRequestParts<Arc<Service>> for Unremembered {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        check(service, parts, None)
+        check(service, parts, None).map(Self)
     }
 }
 

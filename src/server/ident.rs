@@ -8,7 +8,7 @@ use axum::extract::State;
 use super::Service;
 use super::account::Account;
 use super::client::Asked;
-use super::dpop;
+use super::dpop::{self, Unremembered};
 use super::http::{Code, Refusal};
 use super::session::{self, Holder};
 use super::states::{Event, States as _};
@@ -24,7 +24,7 @@ use crate::protocol::session::SessionMethod;
     (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn take(
     State(service): State<Arc<Service>>,
-    proof: DpopProof,
+    Unremembered(proof): Unremembered,
     Asked { request, client, .. }: Asked<IdentRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();

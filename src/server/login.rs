@@ -10,7 +10,7 @@ use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::client::Asked;
-use super::dpop;
+use super::dpop::{self, Unremembered};
 use super::http::{Code, Refusal};
 use super::limits::{self, CountedTry, Try};
 use super::password::initial::{self, Letter};
@@ -22,7 +22,6 @@ use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
 use crate::protocol::api::{ByClient, LoginRequest, Problem, TokenAnswer};
-use crate::protocol::dpop::DpopProof;
 use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
@@ -49,7 +48,7 @@ enum Credential {
     (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
-    proof: DpopProof,
+    Unremembered(proof): Unremembered,
     Asked { request, client, source }: Asked<LoginRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;

@@ -15,7 +15,7 @@ use super::account::Account;
 use super::application::{self, New};
 use super::audit::{self, Entry, STRANGER};
 use super::client::{Asked, ClientId};
-use super::dpop::{self, Proof};
+use super::dpop::{self, Proof, Unremembered};
 use super::http::{Code, Refusal};
 use super::letter::{self, Ordered, Requester};
 use super::session::{self, Holder};
@@ -27,7 +27,6 @@ use crate::jose::Thumbprint;
 use crate::protocol::api::{ByClient, Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
 use crate::protocol::application::{ApplicationType, Change, PasswordReset};
 use crate::protocol::approval::MatchCode;
-use crate::protocol::dpop::DpopProof;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{BindingLevel, NumericDate, ResetId};
 
@@ -48,7 +47,7 @@ const ROUND: i64 = 100;
     (status = 429, body = Problem)))]
 pub(super) async fn request(
     State(service): State<Arc<Service>>,
-    proof: DpopProof,
+    Unremembered(proof): Unremembered,
     Asked { request, client, source }: Asked<ResetRequest>,
 ) -> Result<(StatusCode, Json<ResetAnswer>), Refusal> {
     let kvnr = Kvnr::typed(&request.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))?;

@@ -18,6 +18,7 @@ mod faults;
 mod folder;
 mod http;
 mod ident;
+mod meanwhile;
 mod pace;
 mod parallel;
 mod profiles;

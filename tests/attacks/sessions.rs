@@ -12,7 +12,7 @@ use super::*;
 const DEVICES: &str = "/v1/devices";
 
 /// What is on the disk of a computer.
-fn stolen(computer: &Computer) -> (SessionKey, Tokens) {
+pub(crate) fn stolen(computer: &Computer) -> (SessionKey, Tokens) {
     let Session { key, tokens } = computer.here.home.session().unwrap().unwrap();
     (key, tokens.unwrap())
 }
@@ -21,18 +21,18 @@ fn stranger() -> SessionKey {
     SessionKey::new(&mut rng())
 }
 
-fn own_request(token: &SecretText) -> ProvenRequest<'_> {
+pub(crate) fn own_request(token: &SecretText) -> ProvenRequest<'_> {
     ProvenRequest { method: "GET", address: "", access_token: Some(token) }
 }
 
 /// The proof of a key for one request to this world at this time.
-fn proof(world: &World, key: &SessionKey, request: ProvenRequest<'_>, path: &str, skew: i64) -> String {
+pub(crate) fn proof(world: &World, key: &SessionKey, request: ProvenRequest<'_>, path: &str, skew: i64) -> String {
     let address = format!("{}{path}", world.address);
     let request = ProvenRequest { address: &address, ..request };
     key.prove(request, world.clock.now() + skew).unwrap().to_str().unwrap().to_owned()
 }
 
-fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+pub(crate) fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Client::new().request(method.parse().unwrap(), format!("{}{path}", world.address));
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -41,14 +41,14 @@ fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> Re
 }
 
 /// What the service says: the status, the code and what is wrong; an answer without body has neither.
-fn said(answer: Response) -> (u16, String, String) {
+pub(crate) fn said(answer: Response) -> (u16, String, String) {
     let status = answer.status().as_u16();
     let body: serde_json::Value = serde_json::from_slice(&answer.bytes().unwrap()).unwrap_or_default();
     let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
     (status, text("code"), text("detail"))
 }
 
-fn says(status: u16, code: &str, detail: &str) -> (u16, String, String) {
+pub(crate) fn says(status: u16, code: &str, detail: &str) -> (u16, String, String) {
     (status, code.to_owned(), detail.to_owned())
 }
 

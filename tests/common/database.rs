@@ -17,6 +17,14 @@ impl TestDatabase {
         }
     }
 
+    /// The same one, for another process.
+    pub fn again(&self) -> Self {
+        match self {
+            Self::Sqlite => Self::Sqlite,
+            Self::Postgresql(url) => Self::Postgresql(typed(url.expose())),
+        }
+    }
+
     pub fn setting(&self) -> Database {
         match self {
             Self::Sqlite => Database::Sqlite,
@@ -80,6 +88,26 @@ impl World {
         self.sql(match &self.database {
             TestDatabase::Sqlite => sqlite,
             TestDatabase::Postgresql(_) => postgresql,
+        })
+    }
+
+    /// Sends a request while somebody else has the place of the writer, who does `statement` and leaves once the request
+    /// has come as far as it can.
+    pub fn meanwhile<T: Send>(&self, statement: &str, request: impl FnOnce() -> T + Send) -> T {
+        use sqlx::{AssertSqlSafe, raw_sql};
+        let begin = match &self.database {
+            TestDatabase::Sqlite => "BEGIN IMMEDIATE",
+            TestDatabase::Postgresql(_) => "BEGIN; SELECT pg_advisory_xact_lock(1262636612)::text",
+        };
+        let pool = self.runtime.block_on(self.pool());
+        let mut writer = self.runtime.block_on(pool.acquire()).unwrap();
+        self.runtime.block_on(raw_sql(begin).execute(&mut *writer)).unwrap();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(request);
+            std::thread::sleep(std::time::Duration::from_secs(1));
+            let done = AssertSqlSafe(format!("{statement}; COMMIT"));
+            self.runtime.block_on(raw_sql(done).execute(&mut *writer)).unwrap();
+            waiting.join().unwrap()
         })
     }
 

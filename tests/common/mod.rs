@@ -201,11 +201,12 @@ impl World {
 
     /// The same, with a configuration of its own.
     pub fn second_process_with(&self, configure: impl FnOnce(&mut Settings)) -> Self {
-        let database = match &self.database {
-            TestDatabase::Sqlite => TestDatabase::Sqlite,
-            TestDatabase::Postgresql(url) => TestDatabase::Postgresql(typed(url.expose())),
-        };
-        Self::configured(tempfile::tempdir().unwrap(), database, self.clock.clone(), |settings| {
+        self.process_beside(self.clock.clone(), configure)
+    }
+
+    /// The same, with a clock of its own.
+    pub fn process_beside(&self, clock: ManualClock, configure: impl FnOnce(&mut Settings)) -> Self {
+        Self::configured(tempfile::tempdir().unwrap(), self.database.again(), clock, |settings| {
             settings.data = self.folder.path().join("service");
             settings.issuer.clone_from(&self.address);
             configure(settings);

@@ -16,5 +16,6 @@ mod notices;
 mod people;
 mod process;
 mod processes;
+mod reload;
 mod stopping;
 mod tls;

@@ -10,7 +10,7 @@ use crate::common::postgresql::cluster;
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
 const SYSTEMCTL: &str = r#"#!/bin/bash
-# enable --now, start, stop, restart: one process, which must be ready, and end with 0.
+# enable --now, start, stop, restart, reload: one process, which must be ready, and end with 0.
 set -eu
 cd "$FOLDER"
 stop() { kill -s TERM "$(cat pid)"; while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.05; done; rm pid; grep -q "^0$" ended; }
@@ -26,6 +26,13 @@ case $1 in
     enable | start) start ;;
     stop) stop ;;
     restart) stop; start ;;
+    reload)
+        grep -q "^ExecReload=/bin/kill -HUP .MAINPID$" unit
+        taken() { grep -c "configuration was read anew" log || true; }
+        before=$(taken)
+        kill -s HUP "$(cat pid)"
+        for _ in $(seq 200); do [ "$(taken)" -gt "$before" ] && exit 0; sleep 0.05; done
+        cat log >&2; exit 1 ;;
     *) echo "systemctl does not know $1" >&2; exit 1 ;;
 esac
 "#;
