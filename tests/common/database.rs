@@ -102,13 +102,18 @@ impl World {
         let pool = self.runtime.block_on(self.pool());
         let mut writer = self.runtime.block_on(pool.acquire()).unwrap();
         self.runtime.block_on(raw_sql(begin).execute(&mut *writer)).unwrap();
-        std::thread::scope(|scope| {
+        let answer = std::thread::scope(|scope| {
             let waiting = scope.spawn(request);
             std::thread::sleep(std::time::Duration::from_secs(1));
             let done = AssertSqlSafe(format!("{statement}; COMMIT"));
             self.runtime.block_on(raw_sql(done).execute(&mut *writer)).unwrap();
             waiting.join().unwrap()
-        })
+        });
+        self.runtime.block_on(async {
+            drop(writer);
+            pool.close().await;
+        });
+        answer
     }
 
     /// From now on `operation` on a table fails, until it is mended.
