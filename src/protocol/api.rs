@@ -310,17 +310,6 @@ bodies! {
         client_name: Option<String>,
     }
 
-    /// What a confidential client adds to a request for a session or for tokens (RFC 7521, 4.2). People's programs add
-    /// nothing.
-    pub struct ClientAuthentication {
-        /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        client_assertion_type: Option<String>,
-        /// [`super::client_assertion::ClientAssertion`] as a compact JWS.
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        client_assertion: Option<String>,
-    }
-
     /// An error (RFC 9457).
     #[derive(Debug)]
     pub struct Problem {
@@ -436,19 +425,6 @@ pub struct TokenRequest {
     pub refresh_token: SecretText,
 }
 
-/// A request that a confidential client may make for a person: what it adds stands beside the request's own members.
-#[derive(Serialize)]
-#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[allow(missing_debug_implementations, reason = "a request may hold a password")]
-pub struct ByClient<T> {
-    /// What is asked for.
-    #[serde(flatten)]
-    pub request: T,
-    /// Who asks.
-    #[serde(flatten)]
-    pub client: ClientAuthentication,
-}
-
 /// Sets a password, or changes it.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -494,6 +470,5 @@ masked!(
     NotificationSettings,
     CardLoginRequest,
     IdentRequest,
-    ResetRequest,
-    ClientAuthentication
+    ResetRequest
 );

@@ -15,6 +15,32 @@ pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jw
 /// Longest life of an assertion, in seconds.
 pub const MAX_LIFE: i64 = 300;
 
+/// What a confidential client adds to a request for a session or for tokens (RFC 7521, 4.2). People's programs add
+/// nothing.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct ClientAuthentication {
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_assertion_type: Option<String>,
+    /// [`ClientAssertion`] as a compact JWS.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_assertion: Option<String>,
+}
+
+/// A request that a confidential client may make for a person: what it adds stands beside the request's own members.
+#[derive(Serialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[allow(missing_debug_implementations, reason = "a request may hold a password")]
+pub struct ByClient<T> {
+    /// What is asked for.
+    #[serde(flatten)]
+    pub request: T,
+    /// Who asks.
+    #[serde(flatten)]
+    pub client: ClientAuthentication,
+}
+
 /// What a client says (RFC 7523, 3), `client-authentication+jwt` (draft-ietf-oauth-rfc7523bis). Claims that are not named
 /// here are ignored, as the standard has it: libraries add some.
 #[derive(Clone, Serialize, Deserialize)]
@@ -39,7 +65,7 @@ pub struct ClientAssertion {
     pub user_agent_address: Option<String>,
 }
 
-masked!(ClientAssertion, AuthenticatedClient);
+masked!(ClientAssertion, ClientAuthentication, AuthenticatedClient);
 
 impl Message for ClientAssertion {
     const TYP: &'static str = "client-authentication+jwt";

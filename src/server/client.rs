@@ -10,8 +10,7 @@ use serde::de::DeserializeOwned;
 use super::http::{self, Code, Refusal};
 use super::source::Source;
 use super::{Service, dpop};
-use crate::protocol::api::ClientAuthentication;
-use crate::protocol::client_assertion::{ASSERTION_TYPE, AuthenticatedClient};
+use crate::protocol::client_assertion::{ASSERTION_TYPE, AuthenticatedClient, ClientAuthentication};
 
 /// A confidential client that has signed for this request, with an assertion that was never sent before. Only
 /// [`Asked`] makes one.

@@ -14,7 +14,8 @@ use super::session::{self, Holder};
 use super::states::{Event, States as _};
 use super::store::Tx;
 use crate::protocol::NumericDate;
-use crate::protocol::api::{ByClient, IdentRequest, Problem, TokenAnswer};
+use crate::protocol::api::{IdentRequest, Problem, TokenAnswer};
+use crate::protocol::client_assertion::ByClient;
 use crate::protocol::ident::VerifiedStatement;
 use crate::protocol::session::SessionMethod;
 

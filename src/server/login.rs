@@ -21,7 +21,8 @@ use super::store::Tx;
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
-use crate::protocol::api::{ByClient, LoginRequest, Problem, TokenAnswer};
+use crate::protocol::api::{LoginRequest, Problem, TokenAnswer};
+use crate::protocol::client_assertion::ByClient;
 use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 

@@ -24,9 +24,10 @@ use super::store::Tx;
 use super::{Service, limits, random};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
-use crate::protocol::api::{ByClient, Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
+use crate::protocol::api::{Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
 use crate::protocol::application::{ApplicationType, Change, PasswordReset};
 use crate::protocol::approval::MatchCode;
+use crate::protocol::client_assertion::ByClient;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{BindingLevel, NumericDate, ResetId};
 

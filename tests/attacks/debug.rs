@@ -3,11 +3,9 @@
 use std::fmt::Debug;
 
 use kartenbund::client::session::{Session, SessionKey, Tokens};
-use kartenbund::protocol::api::{
-    ClientAuthentication, LoginRequest, NoticeLanguage, NotificationSettings, TokenAnswer, TokenRequest,
-};
+use kartenbund::protocol::api::{LoginRequest, NoticeLanguage, NotificationSettings, TokenAnswer, TokenRequest};
 use kartenbund::protocol::application::{Application, Contact, OldNew};
-use kartenbund::protocol::client_assertion::AuthenticatedClient;
+use kartenbund::protocol::client_assertion::{AuthenticatedClient, ClientAuthentication};
 use kartenbund::protocol::registration::Expected;
 
 use super::*;

@@ -194,25 +194,6 @@ impl World {
         Self { database, address, clock, folder, service, runtime, stop: Some(stop), served: Some(served) }
     }
 
-    /// Another process of the same service: it has the keys, the database and the name of this one.
-    pub fn second_process(&self) -> Self {
-        self.second_process_with(|_| {})
-    }
-
-    /// The same, with a configuration of its own.
-    pub fn second_process_with(&self, configure: impl FnOnce(&mut Settings)) -> Self {
-        self.process_beside(self.clock.clone(), configure)
-    }
-
-    /// The same, with a clock of its own.
-    pub fn process_beside(&self, clock: ManualClock, configure: impl FnOnce(&mut Settings)) -> Self {
-        Self::configured(tempfile::tempdir().unwrap(), self.database.again(), clock, |settings| {
-            settings.data = self.folder.path().join("service");
-            settings.issuer.clone_from(&self.address);
-            configure(settings);
-        })
-    }
-
     /// Stops answering; everything that was said stays on the disk.
     pub fn stop(&mut self) {
         if let (Some(stop), Some(served)) = (self.stop.take(), self.served.take()) {
