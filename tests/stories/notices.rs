@@ -296,11 +296,15 @@ fn whose_mailbox_is_full_is_tried_for_five_days() {
     let world = world(&mail);
     reachable(&world, FULL).register(&mut card(ERIKA)).unwrap();
     wait_until(&world, "state = 'queued' AND attempts = 1 AND last_error = 'smtp_452'");
+    // Whatever she chooses meanwhile, what was said in one language is not put into a frame of another.
+    world.sql("UPDATE account SET language = 'en'").unwrap();
     world.clock.advance(5 * 24 * 60 * 60);
     wait_until(&world, "state = 'queued' AND attempts = 2");
     world.clock.advance(60 * 60);
     wait_until(&world, "state = 'failed' AND attempts = 3");
     assert_eq!(letters(&world).len(), 1);
+    assert!(letters(&world)[0].starts_with("Neues Gerät"), "{:?}", letters(&world));
+    assert_eq!(world.column("SELECT language FROM letter"), ["de"]);
 }
 
 #[test]
