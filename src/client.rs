@@ -11,6 +11,7 @@ mod keypad;
 pub mod keyring;
 pub mod login;
 pub mod password;
+pub mod qr;
 pub mod register;
 pub mod reset;
 pub mod service;
@@ -22,6 +23,7 @@ use thiserror::Error;
 use self::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::protocol::approval::{Document, MatchCode, Verdict};
+use crate::protocol::qr::CodeError;
 use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
 use crate::reader::pace::PaceError;
 use crate::reader::{CardChannel, ChannelError};
@@ -62,6 +64,8 @@ pub enum Step {
     FetchChallenge,
     /// The card signs.
     CardSigns,
+    /// The key of a letter's code signs.
+    CodeSigns,
     /// The evidence is sent.
     SendEvidence,
     /// An approval is fetched and its document checked.
@@ -227,6 +231,13 @@ pub trait Ui {
     /// # Errors
     /// [`AskError`].
     fn may_spend_last_try(&mut self, certain: bool) -> Result<bool, AskError>;
+
+    /// Asks for groups of a letter's code, from the group `next` on: one or several. `wrong` is what was wrong with those
+    /// before.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn letter_code(&mut self, next: usize, wrong: Option<&CodeError>) -> Result<SecretText, AskError>;
 
     /// Asks for a new device PIN, twice.
     ///

@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod ident;
 pub mod pairing;
 pub mod presence;
+pub mod qr;
 pub mod registration;
 pub mod service;
 pub mod session;
@@ -207,8 +208,10 @@ mod tests {
             assert_eq!(level.to_string().parse(), Ok(level));
             assert_eq!(serde_json::to_value(level).unwrap(), level.to_string());
         }
-        assert_eq!(Method::Card.as_str().parse(), Ok(Method::Card));
-        assert_eq!(serde_json::to_value(Method::Card).unwrap(), Method::Card.as_str());
-        assert_eq!(("b3".parse::<BindingLevel>(), "qr".parse::<Method>()), (Err(UnknownName), Err(UnknownName)));
+        for method in [Method::Card, Method::Qr] {
+            assert_eq!(method.as_str().parse(), Ok(method));
+            assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
+        }
+        assert_eq!(("b3".parse::<BindingLevel>(), "QR".parse::<Method>()), (Err(UnknownName), Err(UnknownName)));
     }
 }

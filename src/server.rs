@@ -12,6 +12,7 @@ mod card_login;
 mod client;
 mod config;
 mod device;
+mod device_code;
 mod dpop;
 mod evidence;
 mod http;
@@ -240,6 +241,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(reset::confirm))
         .routes(routes!(session::logout))
         .routes(routes!(password::change::set))
+        .routes(routes!(device_code::order))
         .routes(routes!(session::refresh))
         .routes(routes!(session::list))
         .routes(routes!(session::end_one))

@@ -1,4 +1,4 @@
-//! Registering this computer with the health card (`docs/protocol.md`, registration).
+//! Registering this computer with the health card, or with the code of a letter (`docs/protocol.md`, registration).
 
 use reqwest::Method;
 use thiserror::Error;
@@ -9,7 +9,7 @@ use super::card_signing::{CardFlow, Wanted, under_one_pin};
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::login::LoggedIn;
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
-use super::{AskError, FromCard, Notice, Step, Surroundings, skew};
+use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
 use crate::device_key::{DeviceKeyError, NewKey};
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::identity::certificate::Certificate;
@@ -19,7 +19,10 @@ use crate::protocol::api::{
     RegistrationRequest,
 };
 use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, PairingData};
-use crate::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
+use crate::protocol::qr::LetterCode;
+use crate::protocol::registration::{
+    CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,
+};
 use crate::protocol::service::{ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{
     CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION,
@@ -29,8 +32,8 @@ use crate::reader::pinpad::NoEntry;
 
 /// Product name in gematik's pairing data.
 const PRODUCT: &str = "Kartenbund";
-/// State of a device that may approve.
-const ACTIVE: &str = "active";
+/// States of a device that is there: it may approve, or it will when it has waited.
+const THERE: [&str; 2] = ["active", "pending_wait"];
 
 /// Why this computer is not registered.
 #[derive(Debug, Error)]
@@ -120,7 +123,7 @@ pub fn register(
     wish: &Wish,
     around: &mut Surroundings<'_>,
 ) -> Result<DeviceAnswer, RegisterError> {
-    let LoggedIn { home, profile, service } = here;
+    let profile = &here.profile;
     if let Some(device) = resume(here, wish, around)? {
         return Ok(device);
     }
@@ -130,9 +133,43 @@ pub fn register(
     let (evidence, challenge) = under_one_pin(&mut registration, channel, wish.length, wanted, around)?;
     // Nothing was signed without them.
     let (device, offer) = registration.made.ok_or(RegisterError::Message)?;
+    hand_in(here, &device, &offer, HandedIn::Card(evidence), challenge, around)
+}
 
+/// Registers this computer with the code of a letter. Whatever breaks off, nothing is half done, as with the card.
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn register_with_code(
+    here: &LoggedIn,
+    code: &LetterCode,
+    wish: &Wish,
+    around: &mut Surroundings<'_>,
+) -> Result<DeviceAnswer, RegisterError> {
+    if let Some(device) = resume(here, wish, around)? {
+        return Ok(device);
+    }
+    let (device, offer) = open_registration(here, wish, BindingMethod::Qr, around)?;
+    let (challenge, now) = fetch_challenge(here, &device, &offer, around)?;
+    around.ui.step(Step::CodeSigns);
+    let jkt = device.key.public().thumbprint();
+    let evidence = qr::sign(code, &here.profile, offer.registration_id, challenge, jkt, now);
+    let evidence = HandedIn::Qr(evidence.ok_or(RegisterError::Message)?);
+    hand_in(here, &device, &offer, evidence, challenge, around)
+}
+
+/// Hands in the evidence, and keeps what the service has bound. The device key is on the disk before.
+fn hand_in(
+    here: &LoggedIn,
+    device: &NewKey,
+    offer: &Offer,
+    evidence: HandedIn,
+    challenge: Challenge,
+    around: &mut Surroundings<'_>,
+) -> Result<DeviceAnswer, RegisterError> {
+    let LoggedIn { home, profile, service } = here;
     let now = (around.clock)().saturating_add(offer.skew);
-    let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
+    let pop = prove_possession(device, &evidence, challenge, offer, profile, now)?;
     let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };
     let mut file = Device { binding: pending, key: device.to_file(&profile.service)? };
     home.keep_pending_device(&file)?;
@@ -169,7 +206,7 @@ impl CardFlow for Registration<'_> {
 
     fn prepare(&mut self, around: &mut Surroundings<'_>) -> Result<(), RegisterError> {
         if self.made.is_none() {
-            self.made = Some(open_registration(self.here, self.wish, around)?);
+            self.made = Some(open_registration(self.here, self.wish, BindingMethod::Card, around)?);
         }
         Ok(())
     }
@@ -189,6 +226,7 @@ impl CardFlow for Registration<'_> {
 fn open_registration(
     here: &LoggedIn,
     wish: &Wish,
+    method: BindingMethod,
     around: &mut Surroundings<'_>,
 ) -> Result<(NewKey, Offer), RegisterError> {
     let LoggedIn { profile, service, .. } = here;
@@ -199,7 +237,7 @@ fn open_registration(
     around.ui.step(Step::OpenRegistration);
     let nonce = DeviceNonce::random(around.rng);
     let request = RegistrationRequest {
-        method: BindingMethod::Card,
+        method,
         jkt: device.key.public().thumbprint(),
         commit: nonce.commitment(),
         device_information: device_information(&wish.name),
@@ -211,8 +249,8 @@ fn open_registration(
     Ok((device, Offer { registration_id: offer.registration_id, skew, nonce }))
 }
 
-/// Everything that needs no card: completes a registration whose answer was lost, and refuses where this computer is
-/// registered. `None` when the card is needed now; [`register`] begins with the same.
+/// Everything that needs neither card nor code: completes a registration whose answer was lost, and refuses where this computer is
+/// registered. `None` when they are needed now; [`register`] and [`register_with_code`] begin with the same.
 ///
 /// # Errors
 /// [`RegisterError`].
@@ -230,7 +268,7 @@ pub fn resume(
     }
     match device_before(&here.home)? {
         // One that was removed elsewhere is none any more.
-        Some(device_id) if is_active(here, device_id)? => Err(RegisterError::AlreadyRegistered),
+        Some(device_id) if is_there(here, device_id)? => Err(RegisterError::AlreadyRegistered),
         _ => Ok(None),
     }
 }
@@ -245,9 +283,9 @@ fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
 }
 
 /// Whether the service counts on this device.
-fn is_active(here: &LoggedIn, device_id: DeviceId) -> Result<bool, ServiceError> {
+fn is_there(here: &LoggedIn, device_id: DeviceId) -> Result<bool, ServiceError> {
     let answer: DevicesAnswer = here.service.get("/v1/devices")?;
-    Ok(answer.devices.iter().any(|device| device.device_id == device_id && device.state == ACTIVE))
+    Ok(answer.devices.iter().any(|device| device.device_id == device_id && THERE.contains(&device.state.as_str())))
 }
 
 /// Completes a registration whose answer was lost; `None` when there is none, or nothing came of it.
@@ -300,7 +338,7 @@ fn activate(
         time: sent_at.saturating_sub(CLOCK_TOLERANCE)..=latest,
     };
     check_receipt(&receipt, profile, &expected)?;
-    if device.state != ACTIVE {
+    if !THERE.contains(&device.state.as_str()) {
         return Ok(None);
     }
     let before = match device_before(home) {
@@ -319,7 +357,22 @@ fn activate(
     Ok(Some(device))
 }
 
-/// Fetches the challenge and lets the card sign, once everything that is signed was checked.
+/// Fetches the challenge, and checks it before anything signs it. Gives the time that what signs it may carry, too.
+fn fetch_challenge(
+    here: &LoggedIn,
+    device: &NewKey,
+    offer: &Offer,
+    around: &mut Surroundings<'_>,
+) -> Result<(Challenge, NumericDate), RegisterError> {
+    let LoggedIn { profile, service, .. } = here;
+    around.ui.step(Step::FetchChallenge);
+    let path = format!("/v1/registrations/{}/challenge", offer.registration_id);
+    let answer: ChallengeAnswer = service.call(Method::POST, &path, &serde_json::json!({}))?;
+    let now = (around.clock)().saturating_add(offer.skew);
+    Ok((checked_challenge(&answer.challenge, device, offer, profile, now)?, now))
+}
+
+/// Lets the card sign, once everything that is signed was checked.
 fn sign_evidence<C: CardChannel>(
     here: &LoggedIn,
     egk: &mut Egk<C>,
@@ -328,12 +381,8 @@ fn sign_evidence<C: CardChannel>(
     offer: &Offer,
     around: &mut Surroundings<'_>,
 ) -> Result<(CardEvidence, Challenge), RegisterError> {
-    let LoggedIn { profile, service, .. } = here;
-    around.ui.step(Step::FetchChallenge);
-    let path = format!("/v1/registrations/{}/challenge", offer.registration_id);
-    let answer: ChallengeAnswer = service.call(Method::POST, &path, &serde_json::json!({}))?;
-    let now = (around.clock)().saturating_add(offer.skew);
-    let challenge = checked_challenge(&answer.challenge, device, offer, profile, now)?;
+    let profile = &here.profile;
+    let (challenge, now) = fetch_challenge(here, device, offer, around)?;
 
     around.ui.step(Step::CardSigns);
     let jkt = device.key.public().thumbprint();
@@ -354,7 +403,7 @@ fn sign_evidence<C: CardChannel>(
     Ok((CardEvidence { signed_pairing_data, auth_cert: certificate.der.clone(), card_jws }, challenge))
 }
 
-/// Before the card signs: the challenge is by the pinned service, for this registration, this key and this account, and
+/// Before the card or the code signs: the challenge is by the pinned service, for this registration, this key and this account, and
 /// alive. A stranger's challenge is never signed.
 fn checked_challenge(
     compact: &str,
@@ -375,7 +424,7 @@ fn checked_challenge(
 
 fn prove_possession(
     device: &NewKey,
-    evidence: &CardEvidence,
+    evidence: &HandedIn,
     challenge: Challenge,
     offer: &Offer,
     profile: &Profile,
@@ -388,7 +437,7 @@ fn prove_possession(
         registration_id: offer.registration_id,
         challenge,
         iat,
-        method: BindingMethod::Card,
+        method: evidence.method(),
         kvnr: profile.kvnr.clone(),
         jkt: jwk.thumbprint(),
         evidence_sha256: evidence.sha256(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::application::ApplicationType;
 use super::approval::{FrozenDocument, MatchCode, Verdict};
 use super::pairing::DeviceInformation;
-use super::registration::{CardEvidence, Method};
+use super::registration::{HandedIn, Method};
 use super::session::SessionMethod;
 use super::{
     ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, ResetId,
@@ -78,14 +78,14 @@ bodies! {
         pop: String,
         /// The device's nonce.
         nonce_d: DeviceNonce => String,
-        /// What the card signed.
-        evidence: CardEvidence,
+        /// What the card signed, or the key of a letter's code.
+        evidence: HandedIn,
     }
 
     /// How far a registration is.
     #[derive(Debug)]
     pub struct RegistrationAnswer {
-        /// State of the device once there is one (`active`), of the registration before (`open`).
+        /// State of the device once there is one (`active`, `pending_wait`), of the registration before (`open`).
         state: String,
         /// The device's name in requests, once it is bound.
         device_id: Option<DeviceId> => Option<String>,
@@ -105,7 +105,7 @@ bodies! {
         device_id: DeviceId => String,
         /// What the person calls it.
         name: String,
-        /// `active` or `revoked`.
+        /// `pending_wait`, `active` or `revoked`.
         state: String,
         /// How it was bound.
         method: Method,
@@ -113,8 +113,15 @@ bodies! {
         binding_level: BindingLevel,
         /// Thumbprint of its key.
         jkt: Thumbprint => String,
-        /// Since when it may approve.
+        /// Since when it may approve; as long as it waits, from when on at the earliest.
         active_from: NumericDate,
+    }
+
+    /// A letter was ordered.
+    #[derive(Debug)]
+    pub struct LetterOrdered {
+        /// Whether it was ordered before and is not made yet.
+        already: bool,
     }
 
     /// All devices of the account.

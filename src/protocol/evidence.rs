@@ -1,19 +1,24 @@
 //! Evidence that anyone can verify offline (`docs/evidence.md`): from the card's certificate to the decision, each link
 //! with what it rests on.
 
+mod grounds;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::approval::{Document, ExpectedDecision, FrozenDocument, Verdict, VerifiedDecision};
 use super::audit::{Entry, Inclusion};
-use super::registration::{CardEvidence, CardPossession, DevicePossession, Expected};
+use super::qr::QrProof;
+use super::registration::{CardPossession, DevicePossession, Expected, ProofOfPossession};
 use super::service::{Receipt, ReceiptSubject};
 use super::{ApprovalId, BindingLevel, Challenge, DeviceId, RegistrationId, Sha256Hash, VERSION};
 use crate::identity::kvnr::Kvnr;
-use crate::jose::{P256Jwk, base64url, json, jws};
-use crate::pki::{self, Anchors, VerifiedCertificate};
+use crate::jose::{P256Jwk, json, jws};
+use crate::pki::{self, Anchors};
 use crate::secret::masked;
+
+pub use grounds::{CardGrounds, Grounds, QrGrounds};
 
 /// Version of the format.
 pub const FORMAT: u32 = 2;
@@ -61,7 +66,6 @@ pub struct ServiceIdentity {
 /// Everything a binding rests on.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
 pub struct BindingEvidence {
     /// The device.
     #[cfg_attr(feature = "server", schema(value_type = String))]
@@ -74,12 +78,9 @@ pub struct BindingEvidence {
     /// Its challenge.
     #[cfg_attr(feature = "server", schema(value_type = String))]
     pub challenge: Challenge,
-    /// The certificate of the card's issuer (DER).
-    #[serde(with = "base64url")]
-    #[cfg_attr(feature = "server", schema(value_type = String))]
-    pub issuer_cert: Vec<u8>,
-    /// What the card signed.
-    pub card: CardEvidence,
+    /// What the level follows from.
+    #[serde(flatten)]
+    pub grounds: Grounds,
     /// The device key's proof of possession: a compact JWS.
     pub pop: String,
     /// The service's receipt: a compact JWS.
@@ -138,13 +139,15 @@ pub enum LinkName {
     Certificate,
     /// The card signed the device key.
     CardSignature,
+    /// The key of a letter's code signed the device key.
+    CodeSignature,
     /// The device key signed that.
     DevicePossession,
     /// The service took the binding at its time.
     BindingReceipt,
     /// The service's audit tells of it at that place.
     BindingAudit,
-    /// The document is whole and of the person of the certificate.
+    /// The document is whole and of the person of the binding.
     Document,
     /// The device key signed the decision over the document.
     Decision,
@@ -195,7 +198,7 @@ pub struct Findings {
 pub struct DeviceFindings {
     /// The device.
     pub device_id: DeviceId,
-    /// Whose card it was.
+    /// Whose card it was; at B1 whose account, by the service's word.
     pub kvnr: Kvnr,
     /// Level of the binding, derived from the evidence.
     pub binding_level: BindingLevel,
@@ -290,29 +293,26 @@ impl Walk<'_> {
         let receipt = self.receipt(&binding.receipt);
         let bound_at = receipt.as_ref().map(|receipt| receipt.at).map_err(Clone::clone);
 
-        let certificate = chain.link(LinkName::Certificate, RestsOn::CardIssuer, || {
-            let at = date(bound_at.clone()?)?;
-            let certificate = pki::verify(&binding.card.auth_cert, self.anchors, at).map_err(text)?;
-            is(certificate.issuer_der() == binding.issuer_cert, "issuer_cert")?;
-            is(holder.is_none_or(|holder| *holder == certificate.holder().kvnr), "kvnr")?;
-            Ok(certificate)
-        });
-        let card = chain.link(LinkName::CardSignature, RestsOn::Card, || {
-            let certificate = certificate.as_ref().ok_or("certificate")?;
-            let expected = self.expected(binding, certificate)?;
-            CardPossession::check(certificate, &binding.card, &expected, bound_at.clone()?).map_err(text)
-        });
-        chain.link(LinkName::DevicePossession, RestsOn::Device, || {
-            let expected = self.expected(binding, certificate.as_ref().ok_or("certificate")?)?;
-            let evidence_sha256 = binding.card.sha256();
-            let at = bound_at.clone()?;
-            DevicePossession::check(&binding.pop, evidence_sha256, &expected, at).map_err(text)
+        let expected = match &binding.grounds {
+            Grounds::Card(grounds) => self.card(binding, grounds, &bound_at, holder, &mut chain),
+            // Whose the code was only the service knows; what is left is that the right key was shown to it.
+            Grounds::Qr(grounds) => chain.link(LinkName::CodeSignature, self.rests_on, || {
+                let expected = self.expected(binding, None)?;
+                is(holder.is_none_or(|holder| *holder == expected.kvnr), "kvnr")?;
+                QrProof::check(&grounds.qr, &grounds.qr_jwk, &expected, bound_at.clone()?).map_err(text)?;
+                Ok(expected)
+            }),
+        };
+        let possession = chain.link(LinkName::DevicePossession, RestsOn::Device, || {
+            let handed_in = (binding.grounds.method(), binding.grounds.sha256());
+            let expected = expected.as_ref().ok_or("grounds")?;
+            DevicePossession::check(&binding.pop, handed_in, expected, bound_at.clone()?).map_err(text)
         });
         let bound_at = chain.link(LinkName::BindingReceipt, self.rests_on, || {
             let receipt = receipt.as_ref().map_err(Clone::clone)?;
             is(receipt.subject == ReceiptSubject::Binding && receipt.id == binding.device_id.to_string(), "id")?;
             is(receipt.sha256 == Sha256Hash::of(binding.pop.as_bytes()), "sha256")?;
-            is(binding.binding_level == BindingLevel::B3, "binding_level")?;
+            is(binding.binding_level == binding.grounds.level(), "binding_level")?;
             date(receipt.at)
         });
         chain.audit(LinkName::BindingAudit, self, binding.audit.as_ref(), receipt.as_ref().ok(), |entry| {
@@ -321,12 +321,12 @@ impl Walk<'_> {
             is(entry.object == binding.registration_id.to_string(), "object")
         });
 
-        // The card and the device have named the same key: the thumbprint in `expected` is of one.
-        let bound = match (certificate, card, bound_at, chain.failed) {
-            (Some(certificate), Some(card), Some(at), false) => Some(Bound {
-                kvnr: certificate.holder().kvnr.clone(),
+        // Card or code and the device have named the same key: the thumbprint in `expected` is of one.
+        let bound = match (expected, possession, bound_at, chain.failed) {
+            (Some(expected), Some(possession), Some(at), false) => Some(Bound {
+                kvnr: expected.kvnr,
                 device_id: binding.device_id,
-                device_key: card.device_key().clone(),
+                device_key: possession.device_key().clone(),
                 at,
             }),
             _ => None,
@@ -391,16 +391,40 @@ impl Walk<'_> {
         Some(DecisionFindings { approval_id: approval.approval_id, verdict, document, decided_at })
     }
 
-    fn expected(&self, binding: &BindingEvidence, certificate: &VerifiedCertificate) -> Result<Expected, String> {
-        // The proof of possession carries its key; the card's signature says whether it is the right one.
-        let (_, key) =
-            jws::verify_with_jwk::<super::registration::ProofOfPossession>(&binding.pop, |_| true).map_err(text)?;
+    /// The links of a card; what is expected of the device then.
+    fn card(
+        &self,
+        binding: &BindingEvidence,
+        grounds: &CardGrounds,
+        bound_at: &Result<i64, String>,
+        holder: Option<&Kvnr>,
+        chain: &mut Chain<'_>,
+    ) -> Option<Expected> {
+        let certificate = chain.link(LinkName::Certificate, RestsOn::CardIssuer, || {
+            let at = date(bound_at.clone()?)?;
+            let certificate = pki::verify(&grounds.card.auth_cert, self.anchors, at).map_err(text)?;
+            is(certificate.issuer_der() == grounds.issuer_cert, "issuer_cert")?;
+            is(holder.is_none_or(|holder| *holder == certificate.holder().kvnr), "kvnr")?;
+            Ok(certificate)
+        });
+        chain.link(LinkName::CardSignature, RestsOn::Card, || {
+            let certificate = certificate.as_ref().ok_or("certificate")?;
+            let expected = self.expected(binding, Some(&certificate.holder().kvnr))?;
+            CardPossession::check(certificate, &grounds.card, &expected, bound_at.clone()?).map_err(text)?;
+            Ok(expected)
+        })
+    }
+
+    /// What the links of a binding must be about; of the person of the card, or whom the device names.
+    fn expected(&self, binding: &BindingEvidence, kvnr: Option<&Kvnr>) -> Result<Expected, String> {
+        // The proof of possession carries its key; the signature of card or code says whether it is the right one.
+        let (proof, key) = jws::verify_with_jwk::<ProofOfPossession>(&binding.pop, |_| true).map_err(text)?;
         Ok(Expected {
             aud: self.service.aud.clone(),
             registration_id: binding.registration_id,
             challenge: binding.challenge,
             jkt: key.thumbprint(),
-            kvnr: certificate.holder().kvnr.clone(),
+            kvnr: kvnr.cloned().unwrap_or(proof.kvnr),
         })
     }
 

@@ -1,5 +1,6 @@
-//! Binding a device by the card (`docs/protocol.md`, registration): under one entry of the card PIN the card signs
-//! gematik's pairing data and a fresh statement for this service; the device key proves that it is there.
+//! Binding a device (`docs/protocol.md`, registration). By the card: under one entry of the card PIN it signs gematik's
+//! pairing data and a fresh statement for this service. By the code of a letter ([`super::qr`]). In any case the device
+//! key proves that it is there.
 //!
 //! Each check makes a proof value that nothing else can make; the store binds a device only for those values.
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::pairing::PairingData;
+use super::qr::{QrEvidence, QrProof};
 use super::{
     BindingLevel, CLOCK_TOLERANCE, Challenge, DeviceNonce, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash,
     UnknownName, VERSION,
@@ -29,15 +31,18 @@ const MAX_JTI: usize = 128;
 pub enum Method {
     /// Card and card PIN.
     Card,
+    /// The code of a letter.
+    Qr,
 }
 
 impl Method {
-    const ALL: [Self; 1] = [Self::Card];
+    const ALL: [Self; 2] = [Self::Card, Self::Qr];
 
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Card => "card",
+            Self::Qr => "qr",
         }
     }
 }
@@ -103,7 +108,38 @@ impl CardEvidence {
     }
 }
 
-/// The device key's proof of possession, `pop+jws`, over everything the device and the card say.
+/// What is handed in to bind a device; which of them it is follows from the members.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum HandedIn {
+    /// Of the card.
+    Card(CardEvidence),
+    /// Of the code of a letter.
+    Qr(QrEvidence),
+}
+
+masked!(HandedIn);
+
+impl HandedIn {
+    /// How a device is bound with it.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Card(_) => Method::Card,
+            Self::Qr(_) => Method::Qr,
+        }
+    }
+
+    /// The hash that the proof of possession carries.
+    pub fn sha256(&self) -> Sha256Hash {
+        match self {
+            Self::Card(evidence) => evidence.sha256(),
+            Self::Qr(evidence) => evidence.sha256(),
+        }
+    }
+}
+
+/// The device key's proof of possession, `pop+jws`, over everything the device and the card or the code say.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProofOfPossession {
@@ -123,7 +159,7 @@ pub struct ProofOfPossession {
     pub kvnr: Kvnr,
     /// This key.
     pub jkt: Thumbprint,
-    /// [`CardEvidence::sha256`].
+    /// [`HandedIn::sha256`].
     pub evidence_sha256: Sha256Hash,
     /// Public key of the service's share in the device PIN; `null` as long as the PIN is checked on the device alone.
     pub voprf_pk: Option<String>,
@@ -167,6 +203,9 @@ pub enum RegistrationError {
     /// The card's fresh statement is not signed by this card, or a claim in it is wrong.
     #[error("the card's statement is wrong: {0}")]
     Statement(Part),
+    /// The statement is not signed by the key of this code, or a claim in it is wrong.
+    #[error("the statement of the code is wrong: {0}")]
+    Code(Part),
     /// The proof of possession is not signed by the device key, or a claim in it is wrong.
     #[error("the proof of possession is wrong: {0}")]
     Possession(Part),
@@ -327,10 +366,11 @@ impl CardPossession {
     }
 }
 
-/// The device key was there, and it signed the card's evidence for this registration.
+/// The device key was there, and it signed the evidence for this registration.
 #[derive(Debug)]
 pub struct DevicePossession {
     kvnr: Kvnr,
+    method: Method,
     registration_id: RegistrationId,
     device_key: P256Jwk,
     transport_key: P256Jwk,
@@ -343,7 +383,7 @@ impl DevicePossession {
     /// [`RegistrationError::Possession`] with the part that is wrong.
     pub fn check(
         pop: &str,
-        evidence_sha256: Sha256Hash,
+        (method, evidence_sha256): (Method, Sha256Hash),
         expected: &Expected,
         now: NumericDate,
     ) -> Result<Self, RegistrationError> {
@@ -357,7 +397,7 @@ impl DevicePossession {
             ("registration_id", proof.registration_id == expected.registration_id),
             ("challenge", proof.challenge == expected.challenge),
             ("iat", is_fresh(proof.iat, now)),
-            ("method", proof.method == Method::Card),
+            ("method", proof.method == method),
             ("kvnr", proof.kvnr == expected.kvnr),
             ("jkt", proof.jkt == expected.jkt),
             ("evidence_sha256", proof.evidence_sha256 == evidence_sha256),
@@ -367,6 +407,7 @@ impl DevicePossession {
         first_wrong(&claims).map_err(RegistrationError::Possession)?;
         Ok(Self {
             kvnr: expected.kvnr.clone(),
+            method,
             registration_id: expected.registration_id,
             device_key,
             transport_key: proof.transport_jwk,
@@ -386,9 +427,12 @@ impl DevicePossession {
 
 /// What a binding rests on. The level follows from it and from nothing else.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one in a request, and it is used up where it was made")]
 pub enum Evidence {
     /// Card and card PIN.
     Card(VerifiedCertificate, Membership, CardPossession),
+    /// The code of a letter, beside a session of the account.
+    Qr(QrProof),
 }
 
 impl Evidence {
@@ -396,19 +440,35 @@ impl Evidence {
     pub fn level(&self) -> BindingLevel {
         match self {
             Self::Card(..) => BindingLevel::B3,
+            Self::Qr(_) => BindingLevel::B1,
         }
     }
 
-    /// Whether all proofs are about one card, one account, one registration and one device key: each is right by
+    /// How a device is bound with it.
+    pub fn method(&self) -> Method {
+        match self {
+            Self::Card(..) => Method::Card,
+            Self::Qr(_) => Method::Qr,
+        }
+    }
+
+    /// Whether all proofs are about one card or code, one account, one registration and one device key: each is right by
     /// itself, and a binding needs them to be right together.
     pub fn belongs_together(&self, device: &DevicePossession, expected: &Expected) -> bool {
-        let Self::Card(certificate, membership, card) = self;
-        let one_card = CardOfAccount::new(certificate, &expected.kvnr);
-        membership.0 == one_card
-            && card.card == one_card
+        let about_one_key = match self {
+            Self::Card(certificate, membership, card) => {
+                let one_card = CardOfAccount::new(certificate, &expected.kvnr);
+                membership.0 == one_card
+                    && card.card == one_card
+                    && card.registration_id == expected.registration_id
+                    && card.device_key == device.device_key
+            }
+            Self::Qr(proof) => proof.is_about(expected, device.device_key.thumbprint()),
+        };
+        about_one_key
+            && device.method == self.method()
             && device.kvnr == expected.kvnr
-            && [card.registration_id, device.registration_id] == [expected.registration_id; 2]
-            && card.device_key == device.device_key
+            && device.registration_id == expected.registration_id
     }
 }
 

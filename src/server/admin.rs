@@ -86,8 +86,34 @@ struct AccountRequest {
 
 impl AccountRequest {
     fn kvnr(&self) -> Result<Kvnr, Refusal> {
-        Kvnr::typed(&self.kvnr).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))
+        kvnr(&self.kvnr)
     }
+}
+
+fn kvnr(text: &str) -> Result<Kvnr, Refusal> {
+    Kvnr::typed(text).map_err(|error| Refusal::new(Code::KvnrInvalid).with_detail(error.code()))
+}
+
+/// Which letter, and to whom.
+#[derive(Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LetterRequest {
+    /// Insurance number.
+    kvnr: String,
+    /// What the letter brings; an initial password without it.
+    #[serde(default)]
+    kind: OrderedKind,
+}
+
+/// What can be ordered.
+#[derive(Clone, Copy, Default, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OrderedKind {
+    /// An initial password.
+    #[default]
+    InitialPassword,
+    /// A code for a device.
+    DeviceCode,
 }
 
 /// Suspends an account: all sessions end, and nobody logs in until it is resumed.
@@ -139,15 +165,20 @@ async fn end_sessions(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Orders a letter with an initial password. One that waits to be made already is enough.
-#[utoipa::path(post, path = "/admin/v1/accounts/order-letter", request_body = AccountRequest, responses((status = 204),
+/// Orders a letter with an initial password, or with a code for a device. One that waits to be made already is enough.
+#[utoipa::path(post, path = "/admin/v1/accounts/order-letter", request_body = LetterRequest, responses((status = 204),
     (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 async fn order_letter(
     State(service): State<Arc<Service>>,
     caller: Caller,
-    Body(request): Body<AccountRequest>,
+    Body(request): Body<LetterRequest>,
 ) -> Result<StatusCode, Refusal> {
-    match service.order_letter(&request.kvnr()?, &caller.actor).await? {
+    let (kvnr, actor) = (kvnr(&request.kvnr)?, &caller.actor);
+    let ordered = match request.kind {
+        OrderedKind::InitialPassword => service.order_letter(&kvnr, actor).await?,
+        OrderedKind::DeviceCode => service.order_device_code(&kvnr, actor).await?,
+    };
+    match ordered {
         Ordered::Yes | Ordered::Already => Ok(StatusCode::NO_CONTENT),
         // Operators are not counted; what is left is the state of the account.
         Ordered::TooMany | Ordered::NotNow => Err(Code::AccountState.into()),

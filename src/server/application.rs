@@ -14,7 +14,7 @@ use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::{Service, letter, random};
+use super::{Service, device, letter, random};
 use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
 use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, Contact, OldNew};
 use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
@@ -93,7 +93,9 @@ pub(super) async fn submit(
 
     let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
     let device = device.bind(account.id).bind(DeviceState::Active.as_str()).fetch_optional(&mut *tx).await?;
-    device.ok_or(Code::NoDevice)?;
+    if device.is_none() {
+        return Err(device::none_active(&mut tx, &account).await?);
+    }
     // Forgotten passwords are counted apart (`reset`): no stranger uses up what the owner may submit.
     let pending =
         "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind <> $2 AND state = $3 AND expires_at > $4";
@@ -235,6 +237,7 @@ pub(super) async fn find(
 /// Ends what has ended and executes what is due. Requests call it too, so that nobody is shown yesterday's state. Each
 /// row has a transaction of its own: one that fails is logged, tried again at the next round, and stands in nobody's way.
 pub(super) async fn do_what_is_due(service: &Service) {
+    device::end_waits(service).await;
     let now = service.now_unix();
     let due = "SELECT application_id FROM application WHERE (state = $1 AND expires_at <= $3) \
                OR (state = $2 AND execute_at <= $3) ORDER BY execute_at, application_id";

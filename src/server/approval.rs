@@ -13,7 +13,7 @@ use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::{Service, random};
+use super::{Service, device, random};
 use crate::protocol::api::{
     ApplicationAnswer, ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
@@ -122,11 +122,16 @@ async fn check_decision(
     request: &DecisionRequest,
     now: NumericDate,
 ) -> Result<VerifiedDecision, Refusal> {
-    let query = sqlx::query_as::<_, (String, String)>(
-        "SELECT jwk, binding_level FROM device WHERE device_id = $1 AND account_id = $2 AND state = $3",
+    let query = sqlx::query_as::<_, (String, String, String, i64)>(
+        "SELECT jwk, binding_level, state, active_from FROM device WHERE device_id = $1 AND account_id = $2",
     );
-    let query = query.bind(request.device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
-    let (jwk, level) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
+    let query = query.bind(request.device_id.to_string()).bind(account.id);
+    let (jwk, level, state, active_from) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
+    match DeviceState::parse(&state)? {
+        DeviceState::Active => {}
+        DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
+        DeviceState::Revoked => return Err(Code::NoDevice.into()),
+    }
     let level: BindingLevel = level.parse().map_err(|_| Refusal::internal())?;
     if level < row.kind()?.least_level() {
         return Err(Code::LevelTooLow.into());

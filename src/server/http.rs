@@ -71,6 +71,7 @@ codes! {
     SessionEnded = 401 "session_ended", "The session was ended; the detail is how.";
     PasswordFirst = 403 "password_first", "The session may do nothing but choose a password.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
+    DeviceWaiting = 403 "device_waiting", "The device may approve nothing yet; the detail is when it may at the earliest.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
     AccountUnknown = 404 "account_unknown", "The person on the card is not in the register.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
@@ -88,6 +89,7 @@ codes! {
     ChallengeEnded = 410 "challenge_ended", "The challenge is unknown, used or expired.";
     ApprovalExpired = 410 "approval_expired", "The approval has expired.";
     ResetEnded = 410 "reset_ended", "The request for a new password is unknown, used or expired.";
+    QrCodeEnded = 410 "qr_code_ended", "The code of a letter binds no device of this account; the detail is why.";
     BodyTooLarge = 413 "body_too_large", "The body is longer than 128 KiB.";
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
     PasswordRefused = 422 "password_refused", "The password breaks a rule, which is the detail.";
@@ -107,6 +109,7 @@ codes! {
     OtherInsurer = 422 "other_insurer", "The card is of an insurer that is not this service's.";
     PairingInvalid = 422 "pairing_invalid", "The pairing data are wrong.";
     CardStatementInvalid = 422 "card_statement_invalid", "The card's statement is wrong.";
+    QrStatementInvalid = 422 "qr_statement_invalid", "The statement of the code is wrong.";
     IdentStatementInvalid = 422 "ident_statement_invalid", "The statement of the identity provider is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
     NonceMismatch = 422 "nonce_mismatch", "The nonce is not the one announced.";
@@ -121,6 +124,7 @@ codes! {
     TooManyRefreshes = 429 "too_many_refreshes", "Tokens were asked for as often as may be in a minute.";
     TooManyCardLogins = 429 "too_many_card_logins", "The card was used to log in as often as it may be in a day.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
+    TooManyLetters = 429 "too_many_letters", "As many letters of this kind were ordered as may be in 30 days.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
     NotReady = 503 "not_ready", "The service cannot answer requests now: it stops, or its database does not answer.";
     Internal = 500 "internal", "The service failed; nothing was changed.";

@@ -24,9 +24,12 @@ pub use create::{LetterEvent, LetterReport, LettersError};
 pub use settings::LetterSettings;
 
 const DAY: i64 = 24 * 60 * 60;
-/// How many initial passwords all strangers together may order for one account in how many seconds.
+/// How many letters of a kind may be ordered for one account in how many seconds: by all strangers together, by whoever
+/// knows the password, and with card and card PIN.
 const MAX_OF_STRANGERS: i64 = 2;
-const STRANGERS_WINDOW: i64 = 30 * DAY;
+const MAX_WITH_PASSWORD: i64 = 2;
+const MAX_WITH_CARD: i64 = 5;
+const WINDOW: i64 = 30 * DAY;
 /// How long letters go to the former address after a change, in seconds: whoever has changed it does not get what is
 /// sent next.
 pub(super) const FORMER_ADDRESS: i64 = 14 * DAY;
@@ -37,29 +40,38 @@ const INVITED_AT_ONCE: i64 = 500;
 
 /// What a letter brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     InitialPassword,
+    DeviceCode,
     Notice,
 }
 
 impl Kind {
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::InitialPassword => "initial_password",
+            Self::DeviceCode => "device_code",
             Self::Notice => "notice",
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
-        [Self::InitialPassword, Self::Notice].into_iter().find(|kind| kind.as_str() == text)
+        [Self::InitialPassword, Self::DeviceCode, Self::Notice].into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// Who asks for an initial password.
+/// Who asks for a letter.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Requester<'a> {
     /// Anybody who knows an insurance number.
     Stranger,
+    /// The person, with a session.
+    Owner {
+        /// Whom the audit names.
+        actor: &'a str,
+        /// Whether the session was opened with card and card PIN.
+        with_card: bool,
+    },
     /// The operator; whom the audit names.
     Operator(&'a str),
 }
@@ -68,13 +80,26 @@ impl Requester<'_> {
     fn as_str(self) -> &'static str {
         match self {
             Self::Stranger => "stranger",
+            Self::Owner { with_card: false, .. } => "owner",
+            Self::Owner { with_card: true, .. } => "owner_with_card",
             Self::Operator(_) => "operator",
+        }
+    }
+
+    /// How many letters of a kind in the window.
+    fn limit(self) -> Option<i64> {
+        match self {
+            Self::Stranger => Some(MAX_OF_STRANGERS),
+            Self::Owner { with_card: false, .. } => Some(MAX_WITH_PASSWORD),
+            Self::Owner { with_card: true, .. } => Some(MAX_WITH_CARD),
+            Self::Operator(_) => None,
         }
     }
 
     fn actor(self) -> String {
         match self {
             Self::Stranger => "stranger".to_owned(),
+            Self::Owner { actor, .. } => actor.to_owned(),
             Self::Operator(name) => name.to_owned(),
         }
     }
@@ -88,9 +113,9 @@ pub enum Ordered {
     Yes,
     /// It was ordered before and is not made yet.
     Already,
-    /// Strangers have ordered as many as they may.
+    /// As many were ordered as may be.
     TooMany,
-    /// The account's state allows none: it is suspended or closed.
+    /// The account's state allows none: it is suspended or closed, or for a code not open yet.
     NotNow,
 }
 
@@ -112,14 +137,26 @@ impl Service {
     /// # Errors
     /// [`Code::NotFound`] where there is no such account.
     pub async fn order_letter(&self, kvnr: &Kvnr, operator: &str) -> Result<Ordered, Code> {
-        self.order_by_operator(kvnr, operator).await.map_err(|refusal| refusal.code)
+        self.order_by_operator(kvnr, Kind::InitialPassword, operator).await.map_err(|refusal| refusal.code)
     }
 
-    async fn order_by_operator(&self, kvnr: &Kvnr, operator: &str) -> Result<Ordered, Refusal> {
+    /// Orders a letter with a code for a device, likewise.
+    ///
+    /// # Errors
+    /// As for [`Self::order_letter`].
+    pub async fn order_device_code(&self, kvnr: &Kvnr, operator: &str) -> Result<Ordered, Code> {
+        self.order_by_operator(kvnr, Kind::DeviceCode, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    async fn order_by_operator(&self, kvnr: &Kvnr, kind: Kind, operator: &str) -> Result<Ordered, Refusal> {
         let now = self.now_unix();
         let mut tx = self.store.begin().await?;
         let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
-        let ordered = order(self, &mut tx, &mut account, Requester::Operator(operator), now).await?;
+        let by = Requester::Operator(operator);
+        let ordered = match kind {
+            Kind::DeviceCode => order_device_code(self, &mut tx, &account, by, now).await?,
+            _ => order(self, &mut tx, &mut account, by, now).await?,
+        };
         tx.commit().await?;
         Ok(ordered)
     }
@@ -140,21 +177,13 @@ pub(super) async fn order(
     if account.state.after(event).is_none() {
         return Ok(Ordered::NotNow);
     }
-    let waiting = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND state = $3";
-    let waiting = sqlx::query_scalar::<_, i64>(waiting).bind(account.id).bind(Kind::InitialPassword.as_str());
-    let is_waiting = waiting.bind(LetterState::Ordered.as_str()).fetch_one(&mut *connection).await? > 0;
+    let is_waiting = is_waiting(connection, account, Kind::InitialPassword).await?;
     // Where a password was reported stolen in between, the letter that waits is wanted again.
     if is_waiting && account.state.after(Event::InitialPasswordUsed).is_some() {
         return Ok(Ordered::Already);
     }
-    if matches!(by, Requester::Stranger) {
-        let recent = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by = $3 \
-                      AND created > $4";
-        let recent = sqlx::query_scalar::<_, i64>(recent).bind(account.id).bind(Kind::InitialPassword.as_str());
-        let recent = recent.bind(by.as_str()).bind(now - STRANGERS_WINDOW);
-        if recent.fetch_one(&mut *connection).await? >= MAX_OF_STRANGERS {
-            return Ok(Ordered::TooMany);
-        }
+    if were_enough(connection, account, Kind::InitialPassword, by, now).await? {
+        return Ok(Ordered::TooMany);
     }
     if !account.move_by(service, connection, event, &by.actor()).await? {
         return Ok(Ordered::NotNow);
@@ -166,7 +195,61 @@ pub(super) async fn order(
     Ok(Ordered::Yes)
 }
 
-/// What a letter tells that is no password.
+/// Orders a letter with a code for a device. It needs an account that is open: whoever has no password yet gets no second
+/// letter beside the one with the first.
+pub(super) async fn order_device_code(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account: &Account,
+    by: Requester<'_>,
+    now: NumericDate,
+) -> Result<Ordered, Refusal> {
+    if !may_have_device_code(account.state) {
+        return Ok(Ordered::NotNow);
+    }
+    if is_waiting(connection, account, Kind::DeviceCode).await? {
+        return Ok(Ordered::Already);
+    }
+    if were_enough(connection, account, Kind::DeviceCode, by, now).await? {
+        return Ok(Ordered::TooMany);
+    }
+    insert(connection, account.id, Kind::DeviceCode, by.as_str(), None, now).await?;
+    let person = service.keys.pseudonym(&account.kvnr);
+    let (actor, event) = (by.actor(), Event::DeviceCodeOrdered);
+    let entry = Entry { actor: &actor, device: None, event, object: &person, result: "ok", detail: None };
+    audit::append(connection, entry, now).await?;
+    notice::queue(service, connection, account.id, notice::Kind::DeviceCodeOrdered, now).await?;
+    Ok(Ordered::Yes)
+}
+
+/// Whether somebody can log in to an account with a password of her own.
+fn may_have_device_code(state: AccountState) -> bool {
+    matches!(state, AccountState::Active | AccountState::ResetPending)
+}
+
+/// Whether a letter of this kind is ordered and not made yet.
+async fn is_waiting(connection: &mut AnyConnection, account: &Account, kind: Kind) -> Result<bool, sqlx::Error> {
+    let waiting = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND state = $3";
+    let waiting = sqlx::query_scalar::<_, i64>(waiting).bind(account.id).bind(kind.as_str());
+    Ok(waiting.bind(LetterState::Ordered.as_str()).fetch_one(connection).await? > 0)
+}
+
+/// Whether as many letters of this kind were ordered by such requesters as may be.
+async fn were_enough(
+    connection: &mut AnyConnection,
+    account: &Account,
+    kind: Kind,
+    by: Requester<'_>,
+    now: NumericDate,
+) -> Result<bool, sqlx::Error> {
+    let Some(limit) = by.limit() else { return Ok(false) };
+    let recent =
+        "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by = $3 AND created > $4";
+    let recent = sqlx::query_scalar::<_, i64>(recent).bind(account.id).bind(kind.as_str());
+    Ok(recent.bind(by.as_str()).bind(now - WINDOW).fetch_one(connection).await? >= limit)
+}
+
+/// What a letter tells that is neither password nor code.
 pub(super) struct Told {
     /// The subject, without personal data.
     pub(super) title: String,

@@ -89,6 +89,10 @@ kinds! {
     PasswordVoided = "password_voided", Instead;
     /// A letter with an initial password was ordered.
     LetterOrdered = "letter_ordered", Never;
+    /// A letter with a code for a device was ordered.
+    DeviceCodeOrdered = "device_code_ordered", Never;
+    /// A code for a device was tried with a wrong secret too often, and is void.
+    DeviceCodeVoided = "device_code_voided", Instead;
     /// Nobody can log in any more, until it is opened again.
     AccountSuspended = "account_suspended", Instead;
     /// A suspended account is open again.

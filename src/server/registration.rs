@@ -10,6 +10,7 @@ use sqlx::AnyConnection;
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::device;
+use super::device_code::{self, ValidCode};
 use super::http::{Body, Code, Path, Refusal};
 use super::notice::{self, Kind};
 use super::session::Session;
@@ -21,13 +22,16 @@ use crate::pki::{self, PkiError, VerifiedCertificate};
 use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
 };
-use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::evidence::{BindingEvidence, CardGrounds, Grounds, QrGrounds};
 use crate::protocol::pairing::DeviceInformation;
+use crate::protocol::qr::QrProof;
 use crate::protocol::registration::{
-    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, Membership, Method, RegistrationError,
+    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, HandedIn, Membership, RegistrationError,
 };
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
-use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, RegistrationId, Sha256Hash, VERSION};
+use crate::protocol::{
+    BindingLevel, Challenge, DeviceId, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash, VERSION,
+};
 
 /// Life of a registration and of its challenge, in seconds.
 const REGISTRATION_LIFE: i64 = 30 * 60;
@@ -41,6 +45,7 @@ const DAY: i64 = 24 * 60 * 60;
 struct Row {
     account_id: i64,
     state: String,
+    method: String,
     jkt: String,
     commitment: String,
     device_information: String,
@@ -151,11 +156,11 @@ pub(super) async fn evidence(
         return Err(Code::RegistrationEnded.into());
     }
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
-        Some(challenge) => check(&service, &account, &row, challenge, &request, now),
+        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, request, now).await,
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
-        Ok(proofs) => bind(&service, &mut tx, &account, &row, proofs, request, now).await,
+        Ok(proofs) => bind(&service, &mut tx, &account, &row, proofs, now).await,
         Err(refusal) => Err(refusal),
     };
     match bound {
@@ -238,15 +243,21 @@ struct Proofs {
     evidence: Evidence,
     device: DevicePossession,
     expected: Expected,
+    /// The code that was used, where one was.
+    code: Option<ValidCode>,
+    /// What is kept of the evidence.
+    grounds: Grounds,
+    pop: String,
 }
 
 /// Makes every check of the registration, in the order of `docs/protocol.md`; each gives its proof.
-fn check(
+async fn check(
     service: &Service,
+    tx: &mut Tx,
     account: &Account,
     row: &Row,
     challenge: FreshChallenge,
-    request: &EvidenceRequest,
+    request: EvidenceRequest,
     now: NumericDate,
 ) -> Result<Proofs, Refusal> {
     let expected = Expected {
@@ -256,13 +267,34 @@ fn check(
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
         kvnr: account.kvnr.clone(),
     };
-    let certificate = pki::verify(&request.evidence.auth_cert, &*service.settings.anchors, service.now())?;
-    let membership = membership(service, &certificate, &account.kvnr)?;
-    let card = CardPossession::check(&certificate, &request.evidence, &expected, now)?;
-    let device = DevicePossession::check(&request.pop, request.evidence.sha256(), &expected, now)?;
+    let EvidenceRequest { pop, nonce_d, evidence: handed_in } = request;
+    // The evidence is of the kind that was announced.
+    if handed_in.method().as_str() != row.method {
+        return Err(Refusal::new(Code::PossessionInvalid).with_detail("method"));
+    }
+    let announced = (handed_in.method(), handed_in.sha256());
+    let (evidence, grounds, code) = match handed_in {
+        HandedIn::Card(card) => {
+            let certificate = pki::verify(&card.auth_cert, &*service.settings.anchors, service.now())?;
+            let membership = membership(service, &certificate, &account.kvnr)?;
+            let possession = CardPossession::check(&certificate, &card, &expected, now)?;
+            let issuer_cert = certificate.issuer_der().to_vec();
+            let grounds = Grounds::Card(CardGrounds { issuer_cert, card });
+            (Evidence::Card(certificate, membership, possession), grounds, None)
+        }
+        HandedIn::Qr(qr) => {
+            let code = device_code::find(tx, account, qr.qr_id, now).await?;
+            let proof = match QrProof::check(&qr, &code.key, &expected, now) {
+                Ok(proof) => proof,
+                Err(error) => return Err(code.count_failure(service, tx, account, error, now).await?),
+            };
+            (Evidence::Qr(proof), Grounds::Qr(QrGrounds { qr_jwk: code.key.clone(), qr }), Some(code))
+        }
+    };
+    let device = DevicePossession::check(&pop, announced, &expected, now)?;
     let commit = row.commitment.parse().map_err(|_| Refusal::internal())?;
-    let nonce = AnnouncedNonce::check(&request.nonce_d, commit)?;
-    Ok(Proofs { challenge, nonce, evidence: Evidence::Card(certificate, membership, card), device, expected })
+    let nonce = AnnouncedNonce::check(&nonce_d, commit)?;
+    Ok(Proofs { challenge, nonce, evidence, device, expected, code, grounds, pop })
 }
 
 /// The card is of the account and of an insurer of this service, whose name is told otherwise.
@@ -288,27 +320,33 @@ async fn bind(
     account: &Account,
     row: &Row,
     proofs: Proofs,
-    request: EvidenceRequest,
     now: NumericDate,
 ) -> Result<RegistrationAnswer, Refusal> {
-    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, expected } = proofs;
-    // The proofs belong together: one card, one account, one registration, one key.
+    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, expected, code, grounds, pop } = proofs;
+    // The proofs belong together: one card or code, one account, one registration, one key.
     let is_of_this = challenge.registration_id == expected.registration_id && expected.kvnr == account.kvnr;
     if !is_of_this || !evidence.belongs_together(&device, &expected) {
         return Err(Refusal::internal());
     }
-    let level = evidence.level();
-    let Evidence::Card(certificate, Membership { .. }, card) = evidence;
+    let (level, method) = (evidence.level(), evidence.method());
+    let key_identifier = match evidence {
+        Evidence::Card(_, Membership { .. }, card) => card.key_identifier(),
+        // No card has named this key: its thumbprint does.
+        Evidence::Qr(_) => KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()),
+    };
+    if let Some(code) = code {
+        code.use_up(tx).await?;
+    }
     // The key and its identifier were never used before; revoked devices count.
     let used = "SELECT 1 FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)";
-    let used = sqlx::query(used).bind(&row.jkt).bind(account.id).bind(card.key_identifier().to_string());
+    let used = sqlx::query(used).bind(&row.jkt).bind(account.id).bind(key_identifier.to_string());
     if used.fetch_optional(&mut **tx).await?.is_some() {
         return Err(Code::KeyInUse.into());
     }
     check_device_limit(tx, account).await?;
 
     let device_id = DeviceId::random(&mut random());
-    let pop_sha256 = Sha256Hash::of(request.pop.as_bytes());
+    let pop_sha256 = Sha256Hash::of(pop.as_bytes());
     let before = audit::head(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
@@ -326,9 +364,8 @@ async fn bind(
         binding_level: level,
         registration_id: expected.registration_id,
         challenge: expected.challenge,
-        issuer_cert: certificate.issuer_der().to_vec(),
-        card: request.evidence,
-        pop: request.pop,
+        grounds,
+        pop,
         receipt: receipt.clone(),
         audit: None,
     };
@@ -337,10 +374,15 @@ async fn bind(
         "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
          key_identifier, active_from, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     );
-    let insert = insert.bind(device_id.to_string()).bind(account.id).bind(DeviceState::Active.as_str());
-    let insert = insert.bind(information.name).bind(Method::Card.as_str()).bind(level.to_string()).bind(&row.jkt);
+    // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice.
+    let (state, active_from) = match level {
+        BindingLevel::B3 => (DeviceState::Active, now),
+        BindingLevel::B1 | BindingLevel::B2 => (DeviceState::PendingWait, now.saturating_add(device::WAIT)),
+    };
+    let insert = insert.bind(device_id.to_string()).bind(account.id).bind(state.as_str());
+    let insert = insert.bind(information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
-    let insert = insert.bind(card.key_identifier().to_string()).bind(now).bind(to_json(&evidence)?);
+    let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?);
     insert.execute(&mut **tx).await?;
 
     let id = expected.registration_id.to_string();
@@ -364,10 +406,10 @@ async fn bind(
     Ok(bound(device, receipt))
 }
 
-/// The account has room for one more active device.
+/// The account has room for one more device.
 async fn check_device_limit(connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
-    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state = $2");
-    let active = active.bind(account.id).bind(DeviceState::Active.as_str()).fetch_one(connection).await?;
+    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $2");
+    let active = active.bind(account.id).bind(DeviceState::Revoked.as_str()).fetch_one(connection).await?;
     if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
@@ -378,8 +420,8 @@ async fn find(
 ) -> Result<(RegistrationId, Row, RegistrationState), Refusal> {
     let registration_id = id.parse().map_err(|_| Code::NotFound)?;
     let query = sqlx::query_as::<_, Row>(
-        "SELECT account_id, state, jkt, commitment, device_information, expires_at, challenge, challenge_expires_at, \
-         device_id FROM registration WHERE registration_id = $1",
+        "SELECT account_id, state, method, jkt, commitment, device_information, expires_at, challenge, \
+         challenge_expires_at, device_id FROM registration WHERE registration_id = $1",
     );
     let row = query.bind(id).fetch_optional(connection).await?;
     let row = row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?;
@@ -432,6 +474,7 @@ impl From<RegistrationError> for Refusal {
             RegistrationError::OtherInsurer => Code::OtherInsurer.into(),
             RegistrationError::Pairing(part) => Self::new(Code::PairingInvalid).with_detail(part.to_string()),
             RegistrationError::Statement(part) => Self::new(Code::CardStatementInvalid).with_detail(part.to_string()),
+            RegistrationError::Code(part) => Self::new(Code::QrStatementInvalid).with_detail(part.to_string()),
             RegistrationError::Possession(part) => Self::new(Code::PossessionInvalid).with_detail(part.to_string()),
             RegistrationError::Nonce => Code::NonceMismatch.into(),
         }

@@ -90,6 +90,7 @@ names! {
         RegistrationChallenged = "registration.challenged",
         RegistrationRefused = "registration.refused",
         DeviceBound = "device.bound",
+        DeviceActivated = "device.activated",
         DeviceRevoked = "device.revoked",
         ApplicationSubmitted = "application.submitted",
         ApplicationApproved = "application.approved",
@@ -99,6 +100,9 @@ names! {
         ApplicationCancelled = "application.cancelled",
         ApplicationExecuted = "application.executed",
         ApplicationFailed = "application.failed",
+        DeviceCodeOrdered = "device_code.ordered",
+        DeviceCodeFailed = "device_code.failed",
+        DeviceCodeVoided = "device_code.voided",
         LetterCreated = "letter.created",
         LetterCancelled = "letter.cancelled",
         LetterFailed = "letter.failed",
@@ -159,8 +163,21 @@ names! {
 names! {
     /// A device.
     DeviceState {
+        /// Bound by weaker evidence than card and card PIN: it may approve nothing until its owner had time to notice.
+        PendingWait = "pending_wait",
         Active = "active",
         Revoked = "revoked",
+    }
+}
+
+names! {
+    /// A code of a letter.
+    DeviceCodeState {
+        Valid = "valid",
+        /// It has bound a device.
+        Used = "used",
+        /// It was tried with a wrong secret too often.
+        Void = "void",
     }
 }
 
@@ -299,8 +316,25 @@ impl States for RegistrationState {
 }
 
 impl States for DeviceState {
-    const TABLE: &'static [Transition<Self>] = &[row(Self::Active, Event::DeviceRevoked, Self::Revoked)];
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::PendingWait, Event::DeviceActivated, Self::Active),
+        row(Self::PendingWait, Event::DeviceRevoked, Self::Revoked),
+        row(Self::Active, Event::DeviceRevoked, Self::Revoked),
+    ];
     const UPDATE: &'static str = "UPDATE device SET state = $3 WHERE device_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl States for DeviceCodeState {
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::Valid, Event::DeviceBound, Self::Used),
+        row(Self::Valid, Event::DeviceCodeFailed, Self::Valid),
+        row(Self::Valid, Event::DeviceCodeVoided, Self::Void),
+    ];
+    const UPDATE: &'static str = "UPDATE device_code SET state = $3 WHERE letter_id = $1 AND state = $2";
 
     fn as_str(self) -> &'static str {
         self.name()
@@ -388,6 +422,7 @@ mod tests {
         assert_eq!(Queued.after(Event::ApplicationDenied), None);
         assert!(DeviceState::TABLE.iter().all(|row| row.from != DeviceState::Revoked));
         assert!(RegistrationState::TABLE.iter().all(|row| row.from != RegistrationState::Bound));
+        assert!(DeviceCodeState::TABLE.iter().all(|row| row.from == DeviceCodeState::Valid));
         let leads_on =
             |row: &&Transition<AccountState>| row.from == AccountState::Closed && row.to != AccountState::Closed;
         let events: Vec<_> = AccountState::TABLE.iter().filter(leads_on).map(|row| row.event).collect();

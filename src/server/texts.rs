@@ -208,7 +208,7 @@ fn placeholders(name: &str) -> (&'static [&'static str], Option<&'static str>) {
         _ if name.starts_with("notice.") && name.ends_with(".text") => {
             (&["insurer", "hotline", "date", "contact", "call"], None)
         }
-        _ if name.starts_with("password_letter.") => (&["insurer", "hotline", "date"], None),
+        _ if is_of_letter(name) => (&["insurer", "hotline", "date"], None),
         _ => (&["insurer"], None),
     }
 }
@@ -241,14 +241,20 @@ fn check(name: &str, text: &str) -> Result<(), TextError> {
         return Err(TextError::Missing(needed));
     }
     // On paper, in a letter that people wait for, an address has to be typed.
-    match text.split_whitespace().find(|word| is_link(word)).filter(|_| !name.starts_with("password_letter.")) {
+    match text.split_whitespace().find(|word| is_link(word)).filter(|_| !is_of_letter(name)) {
         Some(link) => Err(TextError::Link(link.to_owned())),
         None => Ok(()),
     }
 }
 
 fn is_one_line(name: &str) -> bool {
-    name.ends_with(".subject") || ["letter.salutation", "letter.telephone", "letter.page"].contains(&name)
+    let others = ["letter.salutation", "letter.telephone", "letter.page", "code_letter.symbol"];
+    name.ends_with(".subject") || others.contains(&name)
+}
+
+/// Whether it stands in a letter that brings a password or a code.
+fn is_of_letter(name: &str) -> bool {
+    name.starts_with("password_letter.") || name.starts_with("code_letter.")
 }
 
 /// Whether programs, or people, take a word for something to click on: a scheme, an address, or a host with its domain.

@@ -12,11 +12,13 @@ use crate::client::home::HomeError;
 use crate::client::keyring::KeyRingError;
 use crate::client::login::LoginError;
 use crate::client::password::PasswordError;
+use crate::client::qr::ReadError;
 use crate::client::register::{CardRefusal, RegisterError};
 use crate::device_key::DeviceKeyError;
 use crate::identity::kvnr::KvnrError;
 use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
+use crate::protocol::qr::CodeError;
 use crate::secret::DigitsError;
 
 macro_rules! kinds {
@@ -135,6 +137,11 @@ kinds! {
     PasswordSetOnly = 89 "password_set_only";
     AccountUnknown = 91 "account_unknown";
     ResetNotApproved = 92 "reset_not_approved";
+    LetterCodePicture = 105 "letter_code_picture";
+    LetterCodeWrong = 106 "letter_code_wrong";
+    LetterCodeOfOtherService = 107 "letter_code_of_other_service";
+    LetterCodeEnded = 108 "letter_code_ended";
+    DeviceWaiting = 109 "device_waiting";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -331,6 +338,39 @@ impl From<RegisterError> for Failure {
             RegisterError::Message => Kind::Internal,
         };
         kind.failure().because(&error)
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Self {
+        let picture = |why| Kind::LetterCodePicture.failure().text("why", why);
+        match error {
+            ReadError::File(_) => picture("file").because(&error),
+            ReadError::Picture(_) => picture("picture").because(&error),
+            ReadError::NoSymbol => picture("no_symbol"),
+            ReadError::Code(error) => error.into(),
+            ReadError::Ask(error) => error.into(),
+        }
+    }
+}
+
+impl From<CodeError> for Failure {
+    fn from(error: CodeError) -> Self {
+        Self::from(&error)
+    }
+}
+
+impl From<&CodeError> for Failure {
+    fn from(error: &CodeError) -> Self {
+        let wrong =
+            |number: usize| Kind::LetterCodeWrong.failure().number("group", i64::try_from(number).unwrap_or(i64::MAX));
+        match error {
+            CodeError::Group { number } => wrong(*number),
+            CodeError::NotACode => wrong(0),
+            CodeError::OtherService(host) => {
+                Kind::LetterCodeOfOtherService.failure().text("host", host.as_deref().unwrap_or(NONE))
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
 use crate::protocol::application::Change;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
+use crate::protocol::qr::{CodeError, GROUPS};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
 
 /// Longest line read from a file descriptor.
@@ -34,6 +35,8 @@ pub struct Answers {
     pub can: Option<SecretText>,
     /// The match code, where it was given on the command line.
     pub match_code: Option<String>,
+    /// Where the code of a letter comes from instead of the terminal, in one line.
+    pub letter_code: Option<Lines>,
     /// Whether the last try of the card PIN may be spent without asking.
     pub allow_last_try: bool,
     /// Whether PINs of the card are typed here although the reader has a keypad.
@@ -314,6 +317,21 @@ impl Ui for Terminal<'_> {
         self.pin("ask-puk-what", &question, |_, typed| Ok(Puk::parse(typed)?))
     }
 
+    fn letter_code(&mut self, next: usize, wrong: Option<&CodeError>) -> Result<SecretText, AskError> {
+        if let Some(lines) = &mut self.answers.letter_code {
+            // A script gives one line: what is wrong in it is told, and not asked for again.
+            return if wrong.is_some() { Err(AskError::NobodyThere) } else { lines.next() };
+        }
+        is_terminal()?;
+        self.explain("ask-letter-code-what");
+        if let Some(wrong) = wrong {
+            tell(&format!("! {}", self.texts.cause(&wrong.into())));
+        }
+        let number = |number: usize| Value::Number(i64::try_from(number).unwrap_or(i64::MAX));
+        let question = self.texts.with("ask-letter-code", &[("next", number(next)), ("of", number(GROUPS))]);
+        Ok(SecretText::new(self.visible(&question)?))
+    }
+
     fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
         let question = self.texts.get("ask-new-device-pin");
         self.pin("ask-new-device-pin-what", &question, |ui, typed| {
@@ -504,6 +522,7 @@ pub fn step_text(step: Step) -> &'static str {
         Step::VerifyPin => "step-verify-pin",
         Step::FetchChallenge => "step-fetch-challenge",
         Step::CardSigns => "step-card-signs",
+        Step::CodeSigns => "step-code-signs",
         Step::SendEvidence => "step-send-evidence",
         Step::FetchApproval => "step-fetch-approval",
         Step::OpenDeviceKey => "step-open-device-key",

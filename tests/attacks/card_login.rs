@@ -162,12 +162,12 @@ fn what_is_signed_for_a_login_registers_nothing_and_the_other_way_round() {
     let mut login = Login::with(&world, card(ERIKA));
     let mut request = login.signed();
     let mut evidence = attempt.signed();
-    request.card_jws = evidence.evidence.card_jws.clone();
+    request.card_jws = by_card(&mut evidence).card_jws.clone();
     assert_eq!(refusal(login.submit(&request)), invalid("message"));
 
     // And a login's in the place of a registration's.
     attempt.challenge = challenge(&attempt.computer, &attempt.challenge.registration_id.to_string());
-    evidence.evidence.card_jws = Login::with(&world, card(ERIKA)).signed().card_jws;
+    by_card(&mut evidence).card_jws = Login::with(&world, card(ERIKA)).signed().card_jws;
     assert_eq!(attempt.refused_with(&evidence), invalid("message"));
 }
 

@@ -24,8 +24,8 @@ fn a_flipped_byte_in_each_signed_part_is_refused() {
             attempt.proof.challenge = attempt.challenge.challenge;
             let mut request = attempt.signed();
             let (target, expected) = match which {
-                "pairing" => (&mut request.evidence.signed_pairing_data, "pairing_invalid"),
-                "statement" => (&mut request.evidence.card_jws, "card_statement_invalid"),
+                "pairing" => (&mut by_card(&mut request).signed_pairing_data, "pairing_invalid"),
+                "statement" => (&mut by_card(&mut request).card_jws, "card_statement_invalid"),
                 _ => (&mut request.pop, "possession_invalid"),
             };
             *target = flipped(target, n);
@@ -126,9 +126,9 @@ fn a_message_of_one_kind_is_not_taken_for_another() {
     let honest = attempt.signed();
     type Swap = fn(&mut EvidenceRequest);
     let swaps: [(Swap, &str); 3] = [
-        (|r| r.evidence.signed_pairing_data = r.evidence.card_jws.clone(), "pairing_invalid"),
-        (|r| r.evidence.card_jws = r.evidence.signed_pairing_data.clone(), "card_statement_invalid"),
-        (|r| r.pop = r.evidence.card_jws.clone(), "possession_invalid"),
+        (|r| by_card(r).signed_pairing_data = by_card(r).card_jws.clone(), "pairing_invalid"),
+        (|r| by_card(r).card_jws = by_card(r).signed_pairing_data.clone(), "card_statement_invalid"),
+        (|r| r.pop = by_card(r).card_jws.clone(), "possession_invalid"),
     ];
     for (swap, expected) in swaps {
         attempt.challenge = challenge(&attempt.computer, &id);
@@ -182,7 +182,7 @@ fn the_certificate_in_the_statement_must_be_the_one_handed_in() {
     attempt.statement.pairing_sha256 = Sha256Hash::of(signed_pairing_data.as_bytes());
     attempt.certificate = other;
     let mut request = attempt.signed_over(signed_pairing_data);
-    request.evidence.auth_cert = honest.der;
+    by_card(&mut request).auth_cert = honest.der;
     assert_eq!(attempt.refused_with(&request), part("card_statement_invalid", "message"));
 }
 

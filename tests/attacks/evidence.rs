@@ -1,5 +1,6 @@
 //! Tampering with evidence.
 
+use kartenbund::protocol::evidence::{CardGrounds, Grounds};
 use rand_core::Rng as _;
 
 use super::*;
@@ -20,6 +21,14 @@ fn approval(bundle: &mut Bundle) -> &mut ApprovalEvidence {
     &mut bundle.devices[0].approvals[0]
 }
 
+/// What stands behind the card of a bundle.
+fn grounds(bundle: &mut Bundle) -> &mut CardGrounds {
+    match &mut bundle.devices[0].binding.grounds {
+        Grounds::Card(grounds) => grounds,
+        Grounds::Qr(_) => panic!("a bundle with a code"),
+    }
+}
+
 fn audit(bundle: &mut Bundle) -> &mut Inclusion {
     approval(bundle).audit.as_mut().unwrap()
 }
@@ -32,21 +41,14 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
     let anchors = anchors_of(&[&ca()]);
     type Forge = fn(&mut Bundle);
     let forgeries: [(&str, Forge, LinkName); 24] = [
-        ("certificate", |b| b.devices[0].binding.card.auth_cert[100] ^= 1, LinkName::Certificate),
-        ("issuer", |b| b.devices[0].binding.issuer_cert[100] ^= 1, LinkName::Certificate),
+        ("certificate", |b| grounds(b).card.auth_cert[100] ^= 1, LinkName::Certificate),
+        ("issuer", |b| grounds(b).issuer_cert[100] ^= 1, LinkName::Certificate),
         (
             "pairing",
-            |b| {
-                b.devices[0].binding.card.signed_pairing_data =
-                    flipped(&b.devices[0].binding.card.signed_pairing_data, 1)
-            },
+            |b| grounds(b).card.signed_pairing_data = flipped(&grounds(b).card.signed_pairing_data.clone(), 1),
             LinkName::CardSignature,
         ),
-        (
-            "statement",
-            |b| b.devices[0].binding.card.card_jws = flipped(&b.devices[0].binding.card.card_jws, 2),
-            LinkName::CardSignature,
-        ),
+        ("statement", |b| grounds(b).card.card_jws = flipped(&grounds(b).card.card_jws, 2), LinkName::CardSignature),
         ("registration", |b| b.devices[0].binding.registration_id = [7; 16].into(), LinkName::CardSignature),
         ("challenge", |b| b.devices[0].binding.challenge = [7; 32].into(), LinkName::CardSignature),
         ("proof", |b| b.devices[0].binding.pop = flipped(&b.devices[0].binding.pop, 2), LinkName::CardSignature),

@@ -13,6 +13,7 @@ mod cards;
 mod certificates;
 mod claims;
 mod debug;
+mod device_codes;
 mod evidence;
 mod faults;
 mod folder;
@@ -50,7 +51,9 @@ use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdic
 use kartenbund::protocol::audit::{AuditHead, Entry, Inclusion, Position};
 use kartenbund::protocol::evidence::{ApprovalEvidence, Bundle, LinkName, LinkResult, Report};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
-use kartenbund::protocol::registration::{CardEvidence, CardStatement, Method as BindingMethod, ProofOfPossession};
+use kartenbund::protocol::registration::{
+    CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,
+};
 use kartenbund::protocol::service::{Configuration, Receipt, ReceiptSubject, RegistrationChallenge};
 use kartenbund::protocol::{BindingLevel, DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
@@ -177,6 +180,7 @@ impl Attempt {
         let card_jws = sign_with_x5c(&self.statement, &self.certificate.der, egk.auth_key()).unwrap();
         let evidence = CardEvidence { signed_pairing_data, auth_cert: self.certificate.der.clone(), card_jws };
         self.proof.evidence_sha256 = evidence.sha256();
+        let evidence = HandedIn::Card(evidence);
         EvidenceRequest { pop: self.prove(), nonce_d: self.nonce, evidence }
     }
 
@@ -199,6 +203,14 @@ impl Attempt {
         let answer = refusal(self.submit(request));
         assert!(self.computer.devices().is_empty(), "nothing is bound");
         answer
+    }
+}
+
+/// What the card signed, in a request.
+pub(crate) fn by_card(request: &mut EvidenceRequest) -> &mut CardEvidence {
+    match &mut request.evidence {
+        HandedIn::Card(evidence) => evidence,
+        HandedIn::Qr(_) => panic!("a request with a code"),
     }
 }
 

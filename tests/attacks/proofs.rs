@@ -12,12 +12,14 @@ use super::*;
 struct Proven {
     expected: Expected,
     request: EvidenceRequest,
+    card: CardEvidence,
     now: i64,
 }
 
 impl Proven {
     fn by(attempt: &mut Attempt) -> Self {
-        let request = attempt.signed();
+        let mut request = attempt.signed();
+        let card = by_card(&mut request).clone();
         let challenge = &attempt.challenge;
         let expected = Expected {
             aud: challenge.aud.clone(),
@@ -26,11 +28,11 @@ impl Proven {
             jkt: challenge.jkt,
             kvnr: challenge.kvnr.clone(),
         };
-        Self { expected, request, now: attempt.computer.clock.now() }
+        Self { expected, request, card, now: attempt.computer.clock.now() }
     }
 
     fn certificate(&self) -> VerifiedCertificate {
-        pki::verify(&self.request.evidence.auth_cert, &anchors_of(&[&ca()]), NOW).unwrap()
+        pki::verify(&self.card.auth_cert, &anchors_of(&[&ca()]), NOW).unwrap()
     }
 
     fn membership(&self) -> Membership {
@@ -39,12 +41,12 @@ impl Proven {
     }
 
     fn card(&self) -> CardPossession {
-        CardPossession::check(&self.certificate(), &self.request.evidence, &self.expected, self.now).unwrap()
+        CardPossession::check(&self.certificate(), &self.card, &self.expected, self.now).unwrap()
     }
 
     fn device(&self) -> DevicePossession {
-        let sha256 = self.request.evidence.sha256();
-        DevicePossession::check(&self.request.pop, sha256, &self.expected, self.now).unwrap()
+        let handed_in = (BindingMethod::Card, self.card.sha256());
+        DevicePossession::check(&self.request.pop, handed_in, &self.expected, self.now).unwrap()
     }
 }
 

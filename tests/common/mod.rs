@@ -4,6 +4,8 @@
 
 #[path = "database.rs"]
 mod database;
+#[path = "letter_code.rs"]
+pub mod letter_code;
 #[path = "mail.rs"]
 pub mod mail;
 #[path = "person.rs"]
@@ -290,6 +292,11 @@ impl World {
 
     pub fn order_letter(&self, person: &str) -> Result<Ordered, Code> {
         self.runtime.block_on(self.service.order_letter(&kvnr(person), "operator"))
+    }
+
+    /// An operator orders a letter with a code for a device.
+    pub fn order_device_code(&self, person: &str) -> Result<Ordered, Code> {
+        self.runtime.block_on(self.service.order_device_code(&kvnr(person), "operator"))
     }
 
     pub fn import_report(&self, csv: &str) -> Imported {

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use kartenbund::protocol::qr::CodeError;
+
 use super::*;
 
 /// A person who knows what to answer, and what she was asked and told.
@@ -21,6 +23,10 @@ pub struct Script {
     pub card_numbers: VecDeque<&'static str>,
     pub may_spend_last_try: bool,
     pub match_code: Option<MatchCode>,
+    /// What is typed of a letter's code, line by line.
+    pub letter_code: VecDeque<String>,
+    /// What she was told was wrong with it.
+    pub wrong_codes: Vec<CodeError>,
     pub steps: Vec<Step>,
     pub notices: Vec<Notice>,
     /// What she was told of the tries left, each time she was asked for the card PIN.
@@ -43,6 +49,8 @@ impl Default for Script {
             card_numbers: VecDeque::new(),
             may_spend_last_try: false,
             match_code: None,
+            letter_code: VecDeque::new(),
+            wrong_codes: Vec::new(),
             steps: Vec::new(),
             notices: Vec::new(),
             tries_told: Vec::new(),
@@ -116,6 +124,11 @@ impl Ui for Script {
 
     fn puk(&mut self) -> Result<Puk, AskError> {
         Ok(Puk::parse(&self.card_number()?)?)
+    }
+
+    fn letter_code(&mut self, _: usize, wrong: Option<&CodeError>) -> Result<SecretText, AskError> {
+        self.wrong_codes.extend(wrong.cloned());
+        self.letter_code.pop_front().map(|line| typed(&line)).ok_or(AskError::NobodyThere)
     }
 
     fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {

@@ -220,6 +220,7 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/evidence",
             "/v1/evidence/{id}",
             "/v1/ident",
+            "/v1/letters/device-code",
             "/v1/login",
             "/v1/login/card",
             "/v1/login/card/challenge",

@@ -12,6 +12,7 @@ mod broken;
 mod card_login;
 mod card_pin;
 mod contactless;
+mod device_codes;
 mod hostile_reader;
 mod ident;
 mod keypad;

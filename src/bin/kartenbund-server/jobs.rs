@@ -62,9 +62,12 @@ pub(crate) async fn create_letters(config: Config) -> Result<(), Failure> {
     if report.failed == 0 { Ok(()) } else { Err(Failure::NotPrinted(report.failed)) }
 }
 
-pub(crate) async fn order_letter(config: Config, kvnr: &Kvnr) -> Result<(), Failure> {
+pub(crate) async fn order_letter(config: Config, kvnr: &Kvnr, device_code: bool) -> Result<(), Failure> {
     let service = open(config).await?;
-    let ordered = service.order_letter(kvnr, "operator").await;
+    let ordered = match device_code {
+        true => service.order_device_code(kvnr, "operator").await,
+        false => service.order_letter(kvnr, "operator").await,
+    };
     service.close().await;
     match ordered.map_err(Failure::NotOrdered)? {
         Ordered::Yes => println!("ordered"),

@@ -112,6 +112,9 @@ enum LettersCommand {
     Order {
         /// Insurance number
         kvnr: Kvnr,
+        /// A letter with a code to register a device with, instead
+        #[arg(long)]
+        device_code: bool,
     },
 }
 
@@ -181,7 +184,9 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
             runtime.block_on(audit::verify_database(&config()?.settings, &against))
         }
         Command::Letters(LettersCommand::Create) => runtime.block_on(jobs::create_letters(config()?)),
-        Command::Letters(LettersCommand::Order { kvnr }) => runtime.block_on(jobs::order_letter(config()?, &kvnr)),
+        Command::Letters(LettersCommand::Order { kvnr, device_code }) => {
+            runtime.block_on(jobs::order_letter(config()?, &kvnr, device_code))
+        }
     }
 }
 

@@ -6,11 +6,13 @@ use kartenbund::client::Surroundings;
 use kartenbund::client::approve::{self, decide};
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
+use kartenbund::client::qr;
 use kartenbund::client::register::{self, Wish};
 use kartenbund::client::session::Clock;
 use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DevicesAnswer,
+    LetterOrdered,
 };
 use kartenbund::protocol::application::{Application, BankAccount, Contact, is_plain_text};
 use kartenbund::protocol::approval::Verdict;
@@ -24,7 +26,7 @@ use reqwest::Method;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::args::{ApplyCommand, ApprovalsCommand, BindingMethod, DevicesCommand, PinArgs, RegisterArgs};
+use crate::args::{ApplyCommand, ApprovalsCommand, BindingMethod, CodeArgs, DevicesCommand, PinArgs, RegisterArgs};
 use crate::cards::{can, length, with_card};
 use crate::output::Output;
 
@@ -62,7 +64,12 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
 }
 
 pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Result<(), Failure> {
-    let BindingMethod::Card = args.method;
+    let CodeArgs { image, code_fd, order_letter } = &args.code;
+    if *order_letter {
+        return order_code(home, output);
+    }
+    // A picture or a line with a code says how, too.
+    let with_code = args.method == BindingMethod::Qr || image.is_some() || code_fd.is_some();
     let name = args.device_name.clone().unwrap_or_else(|| format!("Kartenbund ({})", std::env::consts::OS));
     if !is_plain_text(&name) {
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
@@ -70,16 +77,40 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     let here = login::resume(home, clock())?;
     let wish = Wish { name, replace: args.replace, length: length(&args.card) };
     let (allow_last_try, no_keypad) = (args.allow_last_try, args.no_keypad);
-    let answers = Answers { allow_last_try, no_keypad, can: can(&args.card), ..pins(&args.pin)? };
+    let letter_code = lines(*code_fd)?;
+    let answers = Answers { allow_last_try, no_keypad, letter_code, can: can(&args.card), ..pins(&args.pin)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
         Some(device) => Ok(device),
+        None if with_code => {
+            let service = &here.profile.service;
+            let code = match image {
+                Some(path) => qr::from_picture(path, service)?,
+                None => qr::typed(service, around)?,
+            };
+            Ok(register::register_with_code(&here, &code, &wish, around)?)
+        }
         None => with_card(&args.card, output, Sharing::Exclusive, |channel| {
             Ok(register::register(&here, channel, &wish, around)?)
         }),
     })?;
     let values = [("name", Value::Text(device.name.clone())), ("level", Value::Text(device.binding_level.to_string()))];
-    let lines = [output.texts.with("done-register", &values), output.texts.get("done-register-honest")];
+    let mut lines = vec![output.texts.with("done-register", &values)];
+    if device.state == WAITING {
+        lines.push(output.say("done-register-waits", "at", output.texts.moment(device.active_from)));
+    }
+    lines.push(output.texts.get("done-register-honest"));
     output.result(&device, lines)
+}
+
+/// State of a device that may approve later.
+const WAITING: &str = "pending_wait";
+
+/// Orders a letter with a code.
+fn order_code(home: Home, output: &Output) -> Result<(), Failure> {
+    let here = login::resume(home, clock())?;
+    let ordered: LetterOrdered = here.service.call(Method::POST, "/v1/letters/device-code", &json!({}))?;
+    let said = if ordered.already { "done-letter-ordered-before" } else { "done-letter-ordered" };
+    output.result(&ordered, [output.texts.get(said)])
 }
 
 pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Output) -> Result<(), Failure> {
@@ -111,13 +142,14 @@ fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) ->
     let texts = &output.texts;
     let own = if own == Some(device.device_id) { format!(" ({})", texts.get("this-computer")) } else { String::new() };
     let since = texts.moment(device.active_from);
+    let word = if device.state == WAITING { "word-from" } else { "word-since" };
     format!(
         "{}{own}: {}, {} {}, {} {since}\n  {}",
         shown(&device.name),
         texts.get(&format!("state-{}", device.state)),
         texts.get("label-level"),
         device.binding_level,
-        texts.get("word-since"),
+        texts.get(word),
         device.device_id,
     )
 }

@@ -262,6 +262,8 @@ pub(crate) struct RegisterArgs {
     #[arg(long, value_enum, default_value_t = BindingMethod::Card)]
     pub(crate) method: BindingMethod,
     #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    #[command(flatten)]
     pub(crate) card: CardArgs,
     #[command(flatten)]
     pub(crate) pin: PinArgs,
@@ -275,9 +277,22 @@ pub(crate) struct RegisterArgs {
     pub(crate) no_keypad: bool,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+/// Where the code of a letter comes from, if it is not typed; or that there is to be one.
+#[derive(Args)]
+#[group(multiple = false)]
+pub(crate) struct CodeArgs {
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Option<PathBuf>,
+    #[arg(long, value_name = "N")]
+    pub(crate) code_fd: Option<u32>,
+    #[arg(long)]
+    pub(crate) order_letter: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum BindingMethod {
     Card,
+    Qr,
 }
 
 #[derive(Subcommand)]

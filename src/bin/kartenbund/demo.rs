@@ -24,6 +24,7 @@ use kartenbund::protocol::api::ApplicationAccepted;
 use kartenbund::protocol::application::{Application, Change};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::protocol::evidence::{Bundle, LinkResult};
+use kartenbund::protocol::qr::CodeError;
 use kartenbund::reader::CardChannel;
 use kartenbund::reader::pcsc::{Reader, Service as PcscService, Sharing, Slot};
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
@@ -395,6 +396,10 @@ impl Ui for Scripted<'_> {
     }
 
     fn puk(&mut self) -> Result<Puk, AskError> {
+        Err(AskError::NobodyThere)
+    }
+
+    fn letter_code(&mut self, _: usize, _: Option<&CodeError>) -> Result<SecretText, AskError> {
         Err(AskError::NobodyThere)
     }
 

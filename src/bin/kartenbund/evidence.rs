@@ -8,6 +8,7 @@ use kartenbund::disk;
 use kartenbund::jose::{P256Jwk, json as strict_json};
 use kartenbund::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::ApprovalId;
+use kartenbund::protocol::BindingLevel;
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{
     Bundle, DecisionFindings, DeviceFindings, Findings, Link, LinkName, MAX_BUNDLE, Report,
@@ -116,7 +117,8 @@ pub(crate) fn print_report(report: &Report, output: &Output) -> Result<(), Failu
         let is_first =
             number.checked_sub(1).and_then(|before| report.links.get(before)).is_none_or(|it| it.of != link.of);
         if is_first {
-            let id = if link.name == LinkName::Certificate { "evidence-of-device" } else { "evidence-of-approval" };
+            let is_device = [LinkName::Certificate, LinkName::CodeSignature].contains(&link.name);
+            let id = if is_device { "evidence-of-device" } else { "evidence-of-approval" };
             lines.push(output.say(id, "id", link.of.clone()));
         }
         lines.push(link_line(link, output));
@@ -175,7 +177,8 @@ fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
             ("at", Value::Text(texts.moment(device.bound_at.unix_timestamp()))),
             ("level", Value::Text(device.binding_level.to_string())),
         ];
-        lines.push(texts.with("evidence-person", &values));
+        let said = if device.binding_level == BindingLevel::B3 { "evidence-person" } else { "evidence-person-by-word" };
+        lines.push(texts.with(said, &values));
         for decision in &device.decisions {
             let id = match decision.verdict {
                 Verdict::Approve => "evidence-approved",
@@ -185,7 +188,9 @@ fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
             lines.extend(Terminal::document(texts, &decision.document));
         }
     }
-    lines.push(texts.get("evidence-stands"));
+    // Who the person is stands on the card's signature, or on the word of the service.
+    let stands = findings.devices.iter().all(|device| device.binding_level == BindingLevel::B3);
+    lines.push(texts.get(if stands { "evidence-stands" } else { "evidence-stands-on-word" }));
     lines.push(texts.get("evidence-honest"));
     lines
 }

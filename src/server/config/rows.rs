@@ -168,6 +168,12 @@ const LETTERS: &[Row<Config>] = &[
         "How many letters a folder in the outbox holds at most.",
         keep!(|config, value| config.settings.letters.batch, value.number(1, 5000)),
     ),
+    with_default(
+        "code_days",
+        "90",
+        "How many days a code for a device holds that comes in a letter.",
+        keep!(|config, value| config.settings.letters.code_days, value.number(1, 365)),
+    ),
 ];
 
 const TEXTS: &[Row<Config>] = &[

@@ -17,15 +17,18 @@ use time::{Date, Duration};
 use super::layout::{LayoutError, Printed, Printer};
 use super::outbox::{self, Batch, Outbox};
 use super::sheet::{Contents, Recipient};
-use super::{Kind, invite};
+use super::{Kind, invite, may_have_device_code};
 use crate::identity::kvnr::Kvnr;
 use crate::identity::vsd::Address;
 use crate::protocol::Sha256Hash;
 use crate::protocol::api::NoticeLanguage;
+use crate::protocol::qr::LetterCode;
 use crate::secret::SecretText;
 use crate::server::account::Account;
 use crate::server::audit::{self, AuditError, Entry};
+use crate::server::device_code;
 use crate::server::password::initial;
+use crate::server::settings::Settings;
 use crate::server::states::{AccountState, Event, LetterState, States as _, transition};
 use crate::server::{Service, random, store};
 
@@ -47,6 +50,9 @@ pub enum LettersError {
     /// What the database holds cannot be read.
     #[error("the database is damaged")]
     Damaged,
+    /// The service's name in the settings is no address, so no code can name it.
+    #[error("the issuer in the settings is no address")]
+    Issuer,
     /// No letter can be made at all: a text of the settings has a character that cannot be printed.
     #[error("the texts of letters in the settings cannot be printed")]
     Texts,
@@ -115,9 +121,17 @@ struct Made {
     letter_id: String,
     kind: Kind,
     account: Account,
-    password: Option<SecretText>,
+    brought: Brought,
     pages: usize,
     sha256: Sha256Hash,
+}
+
+/// What is left of what a letter brings, once it is written.
+enum Brought {
+    Password(SecretText),
+    /// The secret is in the letter alone.
+    Code(device_code::Public),
+    Nothing,
 }
 
 /// What one letter is made of.
@@ -221,7 +235,7 @@ impl Service {
         outbox.finish(&name)?;
         report.created += made.len() as u64;
         for letter in &made {
-            if let Some(password) = &letter.password {
+            if let Brought::Password(password) = &letter.brought {
                 tell(LetterEvent::InitialPassword { kvnr: &letter.account.kvnr, password });
             }
         }
@@ -235,7 +249,8 @@ impl Service {
         rows: Vec<Row>,
         today: Date,
     ) -> Result<(Vec<Made>, Vec<Failure>), LettersError> {
-        let works = rows.into_iter().map(|row| Work::of(row, batch, today)).collect::<Result<Vec<_>, _>>()?;
+        let of = |row| Work::of(row, batch, today, &self.settings);
+        let works = rows.into_iter().map(of).collect::<Result<Vec<_>, _>>()?;
         let (insurer, settings) = (self.settings.insurer.clone(), self.settings.letters.clone());
         let current = self.current();
         let written = tokio::task::spawn_blocking(move || {
@@ -282,8 +297,10 @@ impl Service {
             return Ok(false);
         }
         for letter in made {
-            if let Some(password) = &letter.password {
-                initial::keep(self, &mut tx, &letter.account, password, now).await?;
+            match &letter.brought {
+                Brought::Password(password) => initial::keep(self, &mut tx, &letter.account, password, now).await?,
+                Brought::Code(code) => code.keep(self, &mut tx, &letter.account, &letter.letter_id, now).await?,
+                Brought::Nothing => {}
             }
         }
         let ids = made.iter().map(|letter| (letter.letter_id.as_str(), &letter.account.kvnr));
@@ -346,12 +363,18 @@ impl Service {
 }
 
 impl Row {
-    /// Whether an initial password still opens anything: it does not once the person has set a password of her own.
+    /// Whether what it brings still opens anything: an initial password does not once the person has set one of her own,
+    /// and a code not where nobody can log in.
     fn is_wanted(&self) -> bool {
-        let opens = AccountState::parse(&self.account_state)
-            .is_ok_and(|state| state.after(Event::InitialPasswordUsed).is_some());
-        let is_replaced = self.password_changed.is_some_and(|changed| changed > self.created);
-        self.kind != Kind::InitialPassword.as_str() || (opens && !is_replaced)
+        let Ok(state) = AccountState::parse(&self.account_state) else { return false };
+        match Kind::parse(&self.kind) {
+            Some(Kind::InitialPassword) => {
+                let is_replaced = self.password_changed.is_some_and(|changed| changed > self.created);
+                state.after(Event::InitialPasswordUsed).is_some() && !is_replaced
+            }
+            Some(Kind::DeviceCode) => may_have_device_code(state),
+            Some(Kind::Notice) | None => true,
+        }
     }
 
     fn kvnr(&self) -> Result<Kvnr, LettersError> {
@@ -360,7 +383,7 @@ impl Row {
 }
 
 impl Work {
-    fn of(row: Row, batch: &Batch, today: Date) -> Result<Self, LettersError> {
+    fn of(row: Row, batch: &Batch, today: Date, settings: &Settings) -> Result<Self, LettersError> {
         let kind = Kind::parse(&row.kind).ok_or(LettersError::Damaged)?;
         let state = AccountState::parse(&row.account_state).map_err(|_| LettersError::Damaged)?;
         let account = Account { id: row.account_id, kvnr: row.kvnr()?, state };
@@ -369,6 +392,10 @@ impl Work {
             Kind::InitialPassword => Contents::InitialPassword {
                 password: initial::random(&mut random()),
                 valid_until: today.saturating_add(Duration::seconds(initial::LIFE)),
+            },
+            Kind::DeviceCode => Contents::DeviceCode {
+                code: LetterCode::random(&settings.issuer, &mut random()).ok_or(LettersError::Issuer)?,
+                valid_until: today.saturating_add(Duration::days(settings.letters.code_days.into())),
             },
             Kind::Notice => Contents::Notice {
                 title: row.title.ok_or(LettersError::Damaged)?,
@@ -392,11 +419,15 @@ fn write_all(printer: &Printer<'_>, works: Vec<Work>, today: Date) -> io::Result
         results.push(match printer.print(&to, today, &contents, language) {
             Ok(Printed { pdf, pages }) => {
                 outbox::write(&path, &pdf)?;
-                let password = match contents {
-                    Contents::InitialPassword { password, .. } => Some(password),
-                    Contents::Notice { .. } => None,
+                let brought = match contents {
+                    Contents::InitialPassword { password, .. } => Brought::Password(password),
+                    Contents::DeviceCode { code, .. } => {
+                        let public = device_code::Public::of(&code);
+                        Brought::Code(public.ok_or_else(|| io::Error::other("the code has no key"))?)
+                    }
+                    Contents::Notice { .. } => Brought::Nothing,
                 };
-                Ok(Made { letter_id, kind, account, password, pages, sha256: Sha256Hash::of(&pdf) })
+                Ok(Made { letter_id, kind, account, brought, pages, sha256: Sha256Hash::of(&pdf) })
             }
             Err(error) => Err(Failure { letter_id, kvnr: account.kvnr, error }),
         });

@@ -1,11 +1,12 @@
 //! Where everything stands in a letter: DIN 5008, form B, for window envelopes. Lengths of the standard are in
 //! millimetres, sizes of text in points.
 
+use qrcodegen::{QrCode, QrCodeEcc};
 use thiserror::Error;
 use time::Date;
 use zeroize::Zeroizing;
 
-use super::pdf::{Block, Draw, Role, mm, render};
+use super::pdf::{Block, Draw, Role, Symbol, mm, render};
 use super::settings::LetterSettings;
 use super::sheet::{Contents, Recipient, character_name, date_in};
 use super::typeset::{Face, Fonts, Line, MissingCharacter};
@@ -45,6 +46,14 @@ const NAME_SIZE: f32 = 6.0;
 const NAME_LEADING: f32 = 7.5;
 /// How many characters of a password stand in a row.
 const ROW: usize = 12;
+/// Side of a module of a symbol in millimetres: a camera of any telephone reads it at arm's length.
+const MODULE: f32 = 1.0;
+/// Modules of nothing around a symbol.
+const QUIET_ZONE: f32 = 4.0;
+const GROUP_SIZE: f32 = 18.0;
+const GROUP_LEADING: f32 = 24.0;
+/// How many groups of a code stand in a row.
+const GROUPS_IN_ROW: usize = 3;
 
 /// Why there is no letter. It names nobody.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -128,11 +137,14 @@ impl<'a> Printer<'a> {
         language: NoticeLanguage,
     ) -> Result<Printed, LayoutError> {
         let fill = |name: &str, facts: &[(&str, &str)]| self.texts.fill(language, name, self.insurer, facts);
-        let of_password = |part: &str, until: &Date| {
-            fill(&format!("password_letter.{part}"), &[("date", &date_in(language, *until))])
+        let of = |letter: &str, part: &str, until: &Date| {
+            fill(&format!("{letter}.{part}"), &[("date", &date_in(language, *until))])
         };
+        let of_password = |part: &str, until: &Date| of("password_letter", part, until);
+        let of_code = |part: &str, until: &Date| of("code_letter", part, until);
         let title = match contents {
             Contents::InitialPassword { valid_until, .. } => of_password("subject", valid_until),
+            Contents::DeviceCode { valid_until, .. } => of_code("subject", valid_until),
             Contents::Notice { title, .. } => title.clone(),
         };
         let mut sheet = Sheet { fonts: &self.fonts, language, blocks: Vec::new(), page: 0, y: mm(SUBJECT) };
@@ -145,6 +157,13 @@ impl<'a> Printer<'a> {
                 sheet.paragraphs(&of_password("before", valid_until))?;
                 sheet.password(password)?;
                 sheet.paragraphs(&of_password("after", valid_until))?;
+            }
+            Contents::DeviceCode { code, valid_until } => {
+                sheet.paragraphs(&of_code("before", valid_until))?;
+                sheet.symbol(&code.text(), of_code("symbol", valid_until))?;
+                sheet.paragraphs(&of_code("groups", valid_until))?;
+                sheet.groups(&code.groups())?;
+                sheet.paragraphs(&of_code("after", valid_until))?;
             }
             Contents::Notice { text, .. } => sheet.paragraphs(text)?,
         }
@@ -205,7 +224,7 @@ impl<'a> Sheet<'a> {
     /// A line of its own at a place that the standard gives.
     fn put(&mut self, role: Role, page: usize, x: f32, y: f32, size: f32, line: Line) {
         let draws = vec![Draw { page, x: mm(x), y: mm(y), size, face: &self.fonts.sans, line }];
-        self.blocks.push(Block { role, says: None, draws });
+        self.blocks.push(Block { role, says: None, draws, symbol: None });
     }
 
     /// Lines one below the other, at a place that the standard gives.
@@ -215,7 +234,7 @@ impl<'a> Sheet<'a> {
             draws.push(Draw { page: 0, x: mm(x), y: mm(y), size: SIZE, face: &self.fonts.sans, line });
             y += ADDRESS_STEP;
         }
-        self.blocks.push(Block { role: Role::Paragraph, says: None, draws });
+        self.blocks.push(Block { role: Role::Paragraph, says: None, draws, symbol: None });
     }
 
     /// Paragraphs with blank lines between them.
@@ -234,7 +253,7 @@ impl<'a> Sheet<'a> {
             self.y += LEADING;
         }
         self.y += PARAGRAPH;
-        self.blocks.push(Block { role, says: None, draws });
+        self.blocks.push(Block { role, says: None, draws, symbol: None });
         Ok(())
     }
 
@@ -265,12 +284,51 @@ impl<'a> Sheet<'a> {
         }
         self.y += PARAGRAPH;
         let says = Some(Zeroizing::new(password.expose().to_owned()));
-        self.blocks.push(Block { role: Role::Paragraph, says, draws: letters });
+        self.blocks.push(Block { role: Role::Paragraph, says, draws: letters, symbol: None });
         let spelt = characters
             .iter()
             .map(|character| character_name(self.language, *character).replace("-\n", "").replace('\n', " "));
         let spelt = spelt.collect::<Vec<_>>().join(", ");
-        self.blocks.push(Block { role: Role::Paragraph, says: Some(Zeroizing::new(spelt)), draws: names });
+        self.blocks.push(Block {
+            role: Role::Paragraph,
+            says: Some(Zeroizing::new(spelt)),
+            draws: names,
+            symbol: None,
+        });
+        Ok(())
+    }
+
+    /// The symbol, with the four modules of nothing around it that readers need (ISO/IEC 18004, 9.1), and what it is in
+    /// words.
+    fn symbol(&mut self, text: &SecretText, says: String) -> Result<(), LayoutError> {
+        let symbol = QrCode::encode_text(text.expose(), QrCodeEcc::Medium).map_err(|_| LayoutError::Document)?;
+        let row = |y| (0..symbol.size()).map(|x| symbol.get_module(x, y)).collect::<Vec<_>>();
+        let rows = Zeroizing::new((0..symbol.size()).map(row).collect::<Vec<_>>());
+        let (module, quiet) = (mm(MODULE), mm(MODULE * QUIET_ZONE));
+        #[expect(clippy::cast_precision_loss, reason = "a symbol has at most 177 modules")]
+        let side = rows.len() as f32 * module;
+        self.make_room(side + 2.0 * quiet);
+        let (page, x, y) = (self.page, mm(LEFT) + (mm(TEXT_WIDTH) - side) / 2.0, self.y + quiet - LEADING);
+        let symbol = Some(Symbol { page, x, y, module, rows });
+        self.blocks.push(Block { role: Role::Figure, says: Some(Zeroizing::new(says)), draws: Vec::new(), symbol });
+        self.y += side + 2.0 * quiet;
+        Ok(())
+    }
+
+    /// The groups of a code, three in a line, so that each line can be typed and checked.
+    fn groups(&mut self, groups: &SecretText) -> Result<(), LayoutError> {
+        let groups: Vec<&str> = groups.expose().split(' ').collect();
+        let mut draws = Vec::new();
+        for row in groups.chunks(GROUPS_IN_ROW) {
+            self.make_room(GROUP_LEADING);
+            let line = self.fonts.mono.line(&row.join("   "))?;
+            let x = mm(LEFT) + (mm(TEXT_WIDTH) - line.width(GROUP_SIZE)) / 2.0;
+            draws.push(self.draw(&self.fonts.mono, x, GROUP_SIZE * 0.5, GROUP_SIZE, line));
+            self.y += GROUP_LEADING;
+        }
+        self.y += PARAGRAPH;
+        let says = Some(Zeroizing::new(groups.join(" ")));
+        self.blocks.push(Block { role: Role::Paragraph, says, draws, symbol: None });
         Ok(())
     }
 

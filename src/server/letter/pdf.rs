@@ -4,13 +4,13 @@ use std::num::NonZeroU16;
 
 use krilla::configure::{Accessibility, ConfigurationBuilder};
 use krilla::destination::XyzDestination;
-use krilla::geom::{Path, PathBuilder, Point};
+use krilla::geom::{Path, PathBuilder, Point, Rect};
 use krilla::metadata::Metadata;
 use krilla::outline::{Outline, OutlineNode};
 use krilla::page::PageSettings;
 use krilla::paint::{Fill, Stroke};
 use krilla::surface::Surface;
-use krilla::tagging::{Artifact, ArtifactType, ContentTag, Identifier, SpanTag, Tag, TagGroup, TagTree};
+use krilla::tagging::{Artifact, ArtifactType, BBox, ContentTag, Identifier, SpanTag, Tag, TagGroup, TagTree, kind};
 use krilla::{Document, SerializeSettings};
 use zeroize::Zeroizing;
 
@@ -28,6 +28,8 @@ pub(super) struct Block<'a> {
     /// What is read out and copied, where it is not what is drawn.
     pub(super) says: Option<Zeroizing<String>>,
     pub(super) draws: Vec<Draw<'a>>,
+    /// Drawn beside the text.
+    pub(super) symbol: Option<Symbol>,
 }
 
 /// What a block is to a screen reader.
@@ -35,8 +37,49 @@ pub(super) struct Block<'a> {
 pub(super) enum Role {
     Heading,
     Paragraph,
+    /// A picture: what it shows is said by `says`.
+    Figure,
     /// Stands on the paper only.
     Artifact,
+}
+
+/// A QR symbol at its place; lengths in points.
+pub(super) struct Symbol {
+    pub(super) page: usize,
+    /// Upper left corner, without the quiet zone.
+    pub(super) x: f32,
+    pub(super) y: f32,
+    /// Side of a module.
+    pub(super) module: f32,
+    /// Which modules are dark, row by row.
+    pub(super) rows: Zeroizing<Vec<Vec<bool>>>,
+}
+
+impl Symbol {
+    fn side(&self) -> f32 {
+        modules(self.rows.len()) * self.module
+    }
+
+    /// A rectangle for each run of dark modules in a row.
+    fn path(&self) -> Option<Path> {
+        let mut path = PathBuilder::new();
+        for (row, y) in self.rows.iter().zip(0..) {
+            let mut x = 0;
+            for run in row.chunk_by(|a, b| a == b) {
+                if run.first() == Some(&true) {
+                    let (left, top) = (self.x + modules(x) * self.module, self.y + modules(y) * self.module);
+                    path.push_rect(Rect::from_xywh(left, top, modules(run.len()) * self.module, self.module)?);
+                }
+                x += run.len();
+            }
+        }
+        path.finish()
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a symbol has at most 177 modules")]
+fn modules(number: usize) -> f32 {
+    number as f32
 }
 
 /// A line at its place; lengths in points, from the upper left corner to the start of the base line.
@@ -72,7 +115,7 @@ pub(super) fn render(
         let mut surface = page.surface();
         marks(&mut surface)?;
         for (block, identifiers) in blocks.iter().zip(&mut identifiers) {
-            identifiers.extend(draw(&mut surface, block, number));
+            identifiers.extend(draw(&mut surface, block, number)?);
         }
     }
     let mut tree = TagTree::new().with_lang(Some(language));
@@ -81,6 +124,7 @@ pub(super) fn render(
             Role::Artifact => continue,
             Role::Heading => TagGroup::new(Tag::Hn(NonZeroU16::MIN, Some(title.to_owned()))),
             Role::Paragraph => TagGroup::new(Tag::P),
+            Role::Figure => TagGroup::new(figure(block)?),
         };
         identifiers.into_iter().for_each(|identifier| group.push(identifier));
         tree.push(group);
@@ -93,13 +137,23 @@ pub(super) fn render(
     document.finish().ok().map(Zeroizing::new)
 }
 
-/// Draws what stands of `block` on this page.
-fn draw(surface: &mut Surface<'_>, block: &Block<'_>, page: usize) -> Vec<Identifier> {
+/// A figure says what it shows, and where it is.
+fn figure(block: &Block<'_>) -> Option<Tag<kind::Figure>> {
+    let symbol = block.symbol.as_ref()?;
+    let rectangle = Rect::from_xywh(symbol.x, symbol.y, symbol.side(), symbol.side())?;
+    let says = block.says.as_ref().map(|says| says.as_str().to_owned());
+    Some(Tag::Figure(says).with_bbox(Some(BBox::new(symbol.page, rectangle))))
+}
+
+/// Draws what stands of `block` on this page; `None` where the program has a defect.
+fn draw(surface: &mut Surface<'_>, block: &Block<'_>, page: usize) -> Option<Vec<Identifier>> {
     let draws: Vec<_> = block.draws.iter().filter(|draw| draw.page == page).collect();
-    if draws.is_empty() {
-        return Vec::new();
+    let symbol = block.symbol.as_ref().filter(|symbol| symbol.page == page);
+    if draws.is_empty() && symbol.is_none() {
+        return Some(Vec::new());
     }
     let tag = match block.role {
+        Role::Figure => ContentTag::Other,
         Role::Artifact => ContentTag::Artifact(Artifact::with_kind(ArtifactType::Footer)),
         _ => ContentTag::Span(SpanTag::empty().with_actual_text(block.says.as_ref().map(|says| says.as_str()))),
     };
@@ -109,8 +163,12 @@ fn draw(surface: &mut Surface<'_>, block: &Block<'_>, page: usize) -> Vec<Identi
         let start = Point::from_xy(*x, *y);
         surface.draw_glyphs(start, &line.glyphs, face.font.clone(), &line.text, *size, false);
     }
+    if let Some(symbol) = symbol {
+        surface.set_fill(Some(Fill::default()));
+        surface.draw_path(&symbol.path()?);
+    }
     surface.end_tagged();
-    if block.role == Role::Artifact { Vec::new() } else { vec![identifier] }
+    Some(if block.role == Role::Artifact { Vec::new() } else { vec![identifier] })
 }
 
 fn marks(surface: &mut Surface<'_>) -> Option<()> {

@@ -14,10 +14,12 @@ pub struct LetterSettings {
     pub invite: bool,
     /// Letters in a folder that is handed over at once.
     pub batch: u16,
+    /// How many days a code for a device holds.
+    pub code_days: u16,
 }
 
 impl Default for LetterSettings {
     fn default() -> Self {
-        Self { outbox: None, sender: String::new(), invite: true, batch: 500 }
+        Self { outbox: None, sender: String::new(), invite: true, batch: 500, code_days: 90 }
     }
 }

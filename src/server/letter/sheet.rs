@@ -4,15 +4,23 @@ use time::{Date, Month};
 
 use crate::identity::vsd::Address;
 use crate::protocol::api::NoticeLanguage;
+use crate::protocol::qr::LetterCode;
 use crate::secret::{SecretText, masked};
 
-/// What stands in a letter: one of these, never two. That is what keeps a password and the QR code of a registration,
-/// which together open an account, in different envelopes: a code will be a variant of its own.
+/// What stands in a letter: one of these, never two. That is what keeps a password and the code of a registration, which
+/// together bind a device, in different envelopes.
 pub(super) enum Contents {
     /// The initial password of an account.
     InitialPassword {
         /// It opens the account once.
         password: SecretText,
+        /// The last day on which it does.
+        valid_until: Date,
+    },
+    /// The code with which a device is registered.
+    DeviceCode {
+        /// It binds a device once.
+        code: LetterCode,
         /// The last day on which it does.
         valid_until: Date,
     },

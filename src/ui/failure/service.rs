@@ -53,6 +53,8 @@ fn told(kind: Kind, code: &str, detail: &str) -> Failure {
             Some((rule, count)) => failure.text("detail", rule).number("characters", count.parse().unwrap_or_default()),
             None => failure.text("detail", detail),
         },
+        // Characters that fit together and are not this code's.
+        Kind::LetterCodeWrong => failure.number("group", 0),
         Kind::NotYet => match detail.split('-').collect::<Vec<_>>().as_slice() {
             [year, month, day] => {
                 failure.text("year", *year).text("month", *month).text("day", *day).text("detail", "day")
@@ -80,6 +82,9 @@ fn refused(code: &str) -> Kind {
         "password_first" => Kind::PasswordFirst,
         "kvnr_invalid" => Kind::InputInvalid,
         "no_device" => Kind::NoDevice,
+        "device_waiting" => Kind::DeviceWaiting,
+        "qr_code_ended" => Kind::LetterCodeEnded,
+        "qr_statement_invalid" => Kind::LetterCodeWrong,
         "not_found" => Kind::NotFound,
         "account_unknown" => Kind::AccountUnknown,
         "reset_not_approved" | "reset_ended" => Kind::ResetNotApproved,
@@ -97,6 +102,7 @@ fn refused(code: &str) -> Kind {
         | "too_many_pending"
         | "too_many_registrations"
         | "too_many_applications"
+        | "too_many_letters"
         | "too_many_card_logins" => Kind::TooMany,
         _ => Kind::ServiceRefused,
     }

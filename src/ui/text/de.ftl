@@ -347,7 +347,32 @@ error-not-found = Das gibt es in diesem Konto nicht.
     .remedy = „kartenbund approvals“ und „kartenbund devices“ zeigen, was es gibt.
 
 error-no-device = Es ist kein Gerät registriert, das freigeben kann.
-    .remedy = Registrieren Sie diesen Computer mit der Gesundheitskarte: „kartenbund register“.
+    .remedy = Registrieren Sie diesen Computer mit der Gesundheitskarte: „kartenbund register“. Ohne Karte geht es mit dem Code aus einem Brief: „kartenbund register --order-letter“.
+error-device-waiting = Dieses Gerät darf noch nichts freigeben.
+    .remedy = „kartenbund devices“ zeigt, ab wann. Ein Gerät, das ohne Karten-PIN registriert wurde, wartet 24 Stunden, und bis der Brief gedruckt ist, der davon berichtet. Mit der Gesundheitskarte geht es sofort: „kartenbund register --replace“.
+error-letter-code-picture = { $why ->
+        [file] Die Bilddatei lässt sich nicht lesen.
+        [picture] Das ist kein Bild, das dieses Programm liest, oder es ist beschädigt oder zu groß.
+       *[no_symbol] In dem Bild ist kein QR-Code zu erkennen.
+    }
+    .remedy = Gebraucht wird ein PNG oder JPEG, in dem der ganze Code mit weißem Rand scharf zu sehen ist. Oder tippen Sie die Gruppen aus dem Brief ab: „kartenbund register --method qr“.
+error-letter-code-wrong = { $group ->
+        [0] Das ist nicht der Code aus einem Brief Ihrer Krankenkasse.
+       *[other] Gruppe { $group } stimmt nicht.
+    }
+    .remedy = Vergleichen Sie mit dem Brief: Jede Gruppe hat fünf Zeichen. Buchstaben I, L, O und U kommen nicht vor.
+error-letter-code-of-other-service = { $host ->
+        [none] Der Code ist für einen anderen Dienst, oder Gruppen aus zwei Briefen sind vermischt.
+       *[host] Der Code ist für einen anderen Dienst: { $host }.
+    }
+    .remedy = Nehmen Sie den Brief der Krankenkasse, bei der Sie angemeldet sind. Haben Sie keinen solchen Brief, bestellen Sie einen: „kartenbund register --order-letter“.
+error-letter-code-ended = { $detail ->
+        [used] Mit diesem Code wurde schon ein Gerät registriert.
+        [expired] Dieser Code ist abgelaufen.
+        [void] Dieser Code gilt nicht mehr, weil er zu oft falsch eingegeben wurde.
+       *[unknown] Dieser Code gehört nicht zu Ihrem Konto.
+    }
+    .remedy = Bestellen Sie einen neuen Brief: „kartenbund register --order-letter“. Haben Sie den Code nicht selbst benutzt, sehen Sie mit „kartenbund devices“ nach und rufen Sie Ihre Krankenkasse an.
 error-already-registered = Dieser Computer ist schon registriert.
     .remedy = Möchten Sie ihn neu registrieren (zum Beispiel mit neuer Geräte-PIN), geben Sie --replace an.
 error-device-pin-wrong = Die Geräte-PIN ist falsch.
@@ -369,6 +394,7 @@ error-match-code-denied = Der Vergleichscode war dreimal falsch; der Antrag ist 
 error-too-many = Es sind schon so viele, wie erlaubt sind ({ $code }).
     .remedy = { $code ->
         [too_many_devices] Entfernen Sie ein Gerät, das Sie nicht mehr benutzen: „kartenbund devices remove NUMMER“.
+        [too_many_letters] Warten Sie auf den Brief, den Sie bestellt haben; 30 Tage nach einer Bestellung geht die nächste. Mit der Gesundheitskarte brauchen Sie keinen.
         [too_many_pending] Entscheiden Sie zuerst über die offenen Anträge: „kartenbund approvals“.
        *[other] Versuchen Sie es morgen noch einmal.
     }
@@ -546,6 +572,7 @@ step-open-registration = Registrierung beim Dienst beginnen
 step-verify-pin = Karte prüft die PIN
 step-fetch-challenge = Aufgabe des Dienstes holen und prüfen
 step-card-signs = Karte unterschreibt
+step-code-signs = Schlüssel aus dem Brief unterschreibt
 step-send-evidence = Nachweis senden
 step-fetch-approval = Antrag holen und prüfen
 step-open-device-key = Geräte-PIN prüfen
@@ -628,6 +655,9 @@ keypad-new-pin = Geben Sie am Kartenleser, nicht auf dieser Tastatur, die bisher
        *[other] noch { $tries } Versuche
     }), dann zweimal eine neue mit 6 bis 8 Ziffern. Abbrechen können Sie am Leser.
 keypad-puk = Geben Sie die PUK (8 Ziffern) jetzt am Kartenleser ein, nicht auf dieser Tastatur. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige. Abbrechen können Sie am Leser.
+ask-letter-code-what = Der Code steht im Brief Ihrer Krankenkasse unter dem QR-Code: neun Gruppen aus fünf Zeichen.
+    Groß oder klein ist gleich. Sie können eine Gruppe eingeben oder mehrere auf einmal.
+ask-letter-code = Ab Gruppe { $next } von { $of }:
 ask-can-where = Auf diesem Leser braucht die Karte ihre Zugangsnummer (CAN): sechs Ziffern vorn
     auf der Karte, meist oben rechts; nicht die PIN. Keine CAN? Nehmen Sie einen
     Leser mit Schlitz, oder bitten Sie die Krankenkasse um eine neue Karte.
@@ -697,6 +727,7 @@ label-iccsn = Kartennummer
 label-generation = Generation
 label-insured-type = Versichertenart
 label-since = Seit
+word-from = frühestens ab
 word-since = seit
 label-until = Bis
 label-old = bisher
@@ -759,6 +790,7 @@ state-cancelled = zurückgezogen
 state-queued = freigegeben, wird ausgeführt am { $at }
 state-executed = ausgeführt
 state-failed = fehlgeschlagen
+state-pending_wait = wartet
 state-active = aktiv
 state-revoked = entfernt
 
@@ -800,6 +832,9 @@ session-method-reset = nach einem vergessenen Passwort
 label-last-used = zuletzt benutzt
 done-logout = Abgemeldet.
 done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level }.
+done-register-waits = Freigeben kann er frühestens ab { $at }, sobald außerdem der Brief gedruckt ist, der davon berichtet: So kann jemand, der Ihren Brief abgefangen hat, nichts tun, bevor Sie es merken.
+done-letter-ordered = Der Brief mit dem Code ist bestellt. Er geht an die Anschrift, die Ihre Krankenkasse von Ihnen hat.
+done-letter-ordered-before = Der Brief mit dem Code war schon bestellt und wird mit den nächsten Briefen gedruckt.
 done-register-honest = Solange die Geräte-PIN nur auf diesem Computer geprüft wird, kann sie erraten, wer die Gerätedatei stiehlt. Schützen Sie Ihr Benutzerkonto.
 done-pin-changed = Die PIN der Gesundheitskarte ist geändert.
 done-pin-not-blocked = Die PIN der Gesundheitskarte hat noch alle Versuche; es gibt nichts zu entsperren. Die PUK wurde nicht benutzt.
@@ -911,6 +946,7 @@ virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beende
 
 link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausgestellt und galt
 link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben
+link-code-signature = Der Schlüssel eines Briefes hat den Schlüssel des Geräts unterschrieben
 link-device-possession = Das Gerät hat bewiesen, dass es den Schlüssel hat
 link-binding-receipt = Der Dienst hat die Bindung angenommen
 link-binding-audit = Das Protokoll des Dienstes hält die Bindung an ihrer Stelle fest
@@ -930,9 +966,11 @@ result-absent = nicht enthalten
 evidence-of-device = Gerät { $id }:
 evidence-of-approval = Freigabe { $id }:
 evidence-person = Die Karte von { $kvnr } hat das Gerät am { $at } gebunden (Stufe { $level }).
+evidence-person-by-word = Das Gerät wurde am { $at } ohne die Karten-PIN an das Konto von { $kvnr } gebunden (Stufe { $level }).
 evidence-approved = Das Gerät hat am { $at } freigegeben:
 evidence-denied = Das Gerät hat am { $at } abgelehnt:
 evidence-stands = Bindung und Entscheidungen stehen auf den Unterschriften von Karte und Gerät; dem Dienst muss man sie nicht glauben.
+evidence-stands-on-word = Dass ein Gerät der Stufe B1 oder B2 dieser Person gehört, muss man dem Dienst glauben: Nur er wusste, wem er den Brief schickt. Die Entscheidungen selbst hat das Gerät unterschrieben.
 evidence-honest = Nicht geprüft: ob die Karte gesperrt war (Sperrliste), und ob der Schlüssel des Geräts in falsche Hände kam. Zeiten nennt der Dienst.
 
 ## Ereignisse des Kontos (kartenbund events)
@@ -1057,6 +1095,9 @@ arg-password-fd = Passwörter von diesem Dateideskriptor lesen, je Zeile eines i
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
 arg-no-keypad = PINs auf diesem Computer eingeben, auch wenn der Kartenleser eine Tastatur hat
 arg-method = Wie das Gerät gebunden wird
+arg-image = Code aus einem Bild lesen, PNG oder JPEG: Foto, Scan oder Bildschirmfoto
+arg-code-fd = Code von diesem Dateideskriptor lesen, in einer Zeile
+arg-order-letter = Nur einen Brief mit einem Code bestellen
 arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll
 arg-keep-pin = Die bisherige PIN behalten und ihr nur alle Versuche zurückgeben
 arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist

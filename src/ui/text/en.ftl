@@ -347,7 +347,32 @@ error-not-found = There is no such thing in this account.
     .remedy = "kartenbund approvals" and "kartenbund devices" show what there is.
 
 error-no-device = No device is registered that can approve.
-    .remedy = Register this computer with the health card: "kartenbund register".
+    .remedy = Register this computer with the health card: "kartenbund register". Without a card, take the code of a letter: "kartenbund register --order-letter".
+error-device-waiting = This device may approve nothing yet.
+    .remedy = "kartenbund devices" shows from when on. A device that was registered without the card PIN waits for 24 hours, and until the letter is printed that tells of it. With the health card it takes no time: "kartenbund register --replace".
+error-letter-code-picture = { $why ->
+        [file] The file of the picture cannot be read.
+        [picture] This is no picture that this program reads, or it is damaged or too large.
+       *[no_symbol] No QR code can be seen in the picture.
+    }
+    .remedy = It takes a PNG or JPEG that shows the whole code, sharp, with the white around it. Or type the groups of the letter: "kartenbund register --method qr".
+error-letter-code-wrong = { $group ->
+        [0] This is not the code of a letter from your insurer.
+       *[other] Group { $group } is wrong.
+    }
+    .remedy = Compare it with the letter: each group has five characters. The letters I, L, O and U do not occur.
+error-letter-code-of-other-service = { $host ->
+        [none] The code is for another service, or groups of two letters are mixed.
+       *[host] The code is for another service: { $host }.
+    }
+    .remedy = Take the letter from the insurer you are logged in with. If you have no such letter, order one: "kartenbund register --order-letter".
+error-letter-code-ended = { $detail ->
+        [used] A device was registered with this code already.
+        [expired] This code has expired.
+        [void] This code does not hold any more, since it was entered wrongly too often.
+       *[unknown] This code is not of your account.
+    }
+    .remedy = Order a new letter: "kartenbund register --order-letter". If it was not you who used the code, look at "kartenbund devices" and call your insurer.
 error-already-registered = This computer is registered already.
     .remedy = If you want to register it anew (with a new device PIN, for example), add --replace.
 error-device-pin-wrong = The device PIN is wrong.
@@ -369,6 +394,7 @@ error-match-code-denied = The match code was wrong three times; the application 
 error-too-many = There are as many already as are allowed ({ $code }).
     .remedy = { $code ->
         [too_many_devices] Remove a device you do not use any more: "kartenbund devices remove NUMBER".
+        [too_many_letters] Wait for the letter you have ordered; 30 days after an order there can be another one. With the health card you need none.
         [too_many_pending] Decide on the open applications first: "kartenbund approvals".
        *[other] Try again tomorrow.
     }
@@ -546,6 +572,7 @@ step-open-registration = Opening the registration at the service
 step-verify-pin = The card checks the PIN
 step-fetch-challenge = Fetching and checking the service's challenge
 step-card-signs = The card signs
+step-code-signs = The key of the letter signs
 step-send-evidence = Sending the evidence
 step-fetch-approval = Fetching and checking the application
 step-open-device-key = Checking the device PIN
@@ -628,6 +655,9 @@ keypad-new-pin = Please type on the card reader, not on this keyboard, the prese
        *[other] { $tries } tries left
     }), then twice a new one of 6 to 8 digits. You can cancel on the reader.
 keypad-puk = Please type the PUK (8 digits) on the card reader now, not on this keyboard. It can be used ten times at most; every entry counts, also a right one. You can cancel on the reader.
+ask-letter-code-what = The code is in the letter from your insurer, below the QR code: nine groups of five characters.
+    Capital and small letters are the same. You can enter one group, or several at once.
+ask-letter-code = From group { $next } of { $of } on:
 ask-can-where = On this reader the card needs its card access number (CAN):
     six digits on the front of the card, mostly top right; not the PIN.
     No CAN? Take a reader with a slot, or ask your insurer for a new card.
@@ -697,6 +727,7 @@ label-iccsn = Card number
 label-generation = Generation
 label-insured-type = Kind of insurance
 label-since = Since
+word-from = not before
 word-since = since
 label-until = Until
 label-old = before
@@ -759,6 +790,7 @@ state-cancelled = cancelled
 state-queued = approved, is executed on { $at }
 state-executed = executed
 state-failed = failed
+state-pending_wait = waiting
 state-active = active
 state-revoked = removed
 
@@ -800,6 +832,9 @@ session-method-reset = after a forgotten password
 label-last-used = last used
 done-logout = Logged out.
 done-register = This computer is registered: "{ $name }", level { $level }.
+done-register-waits = It can approve from { $at } on at the earliest, as soon as the letter is printed, too, that tells of it: so whoever has caught your letter can do nothing before you notice.
+done-letter-ordered = The letter with the code is ordered. It goes to the address your insurer has of you.
+done-letter-ordered-before = The letter with the code was ordered before, and is printed with the next letters.
 done-register-honest = As long as the device PIN is checked on this computer alone, whoever steals the device file can guess it. Protect your user account.
 done-pin-changed = The PIN of the health card is changed.
 done-pin-not-blocked = The PIN of the health card still has all its tries; there is nothing to unblock. The PUK was not used.
@@ -911,6 +946,7 @@ virtual-card-running = The card is in the virtual reader { $address }. Stop with
 
 link-certificate = The card's certificate is by a known issuer and was valid
 link-card-signature = The card signed the key of the device
+link-code-signature = The key of a letter signed the key of the device
 link-device-possession = The device proved that it has the key
 link-binding-receipt = The service took the binding
 link-binding-audit = The service's audit tells of the binding at its place
@@ -930,9 +966,11 @@ result-absent = not included
 evidence-of-device = Device { $id }:
 evidence-of-approval = Approval { $id }:
 evidence-person = The card of { $kvnr } bound the device on { $at } (level { $level }).
+evidence-person-by-word = The device was bound to the account of { $kvnr } on { $at }, without the card PIN (level { $level }).
 evidence-approved = The device approved on { $at }:
 evidence-denied = The device denied on { $at }:
 evidence-stands = Binding and decisions stand on the signatures of card and device; the service need not be believed for them.
+evidence-stands-on-word = That a device of level B1 or B2 is this person's is to be believed of the service: it alone knew whom it sent the letter to. The decisions themselves were signed by the device.
 evidence-honest = Not checked: whether the card was revoked, and whether the device key fell into wrong hands. Times are the service's word.
 
 ## Events of the account (kartenbund events)
@@ -1057,6 +1095,9 @@ arg-password-fd = Read passwords from this file descriptor, one in each line, in
 arg-pin-fd = Read PINs from this file descriptor, one in a line
 arg-no-keypad = Type PINs on this computer although the card reader has a keypad
 arg-method = How the device is bound
+arg-image = Read the code from a picture, PNG or JPEG: a photo, a scan or a screenshot
+arg-code-fd = Read the code from this file descriptor, in one line
+arg-order-letter = Only order a letter with a code
 arg-device-name = What this computer is to be called in the list of devices
 arg-keep-pin = Keep the PIN there is, and only give it all its tries again
 arg-replace = Register anew although this computer is registered

@@ -1,0 +1,73 @@
+//! What the level of a binding follows from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::jose::{P256Jwk, base64url};
+use crate::protocol::qr::QrEvidence;
+use crate::protocol::registration::{CardEvidence, Method};
+use crate::protocol::{BindingLevel, Sha256Hash};
+use crate::secret::masked;
+
+/// What the level of a binding follows from; which of them it is follows from the members. They refuse members that
+/// neither they nor [`super::BindingEvidence`] knows.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(untagged)]
+pub enum Grounds {
+    /// Card and card PIN.
+    Card(CardGrounds),
+    /// The code of a letter.
+    Qr(QrGrounds),
+}
+
+/// What stands behind a card.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CardGrounds {
+    /// The certificate of the card's issuer (DER).
+    #[serde(with = "base64url")]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub issuer_cert: Vec<u8>,
+    /// What the card signed.
+    pub card: CardEvidence,
+}
+
+/// What stands behind the code of a letter.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct QrGrounds {
+    /// The public key of the code. That it is the code of a letter to this person is the word of the service.
+    #[cfg_attr(feature = "server", schema(value_type = Object))]
+    pub qr_jwk: P256Jwk,
+    /// What its key signed.
+    pub qr: QrEvidence,
+}
+
+masked!(Grounds, CardGrounds, QrGrounds);
+
+impl Grounds {
+    /// The level that a binding has which rests on these.
+    pub(super) fn level(&self) -> BindingLevel {
+        match self {
+            Self::Card(_) => BindingLevel::B3,
+            Self::Qr(_) => BindingLevel::B1,
+        }
+    }
+
+    pub(super) fn method(&self) -> Method {
+        match self {
+            Self::Card(_) => Method::Card,
+            Self::Qr(_) => Method::Qr,
+        }
+    }
+
+    /// The hash of what was handed in.
+    pub(super) fn sha256(&self) -> Sha256Hash {
+        match self {
+            Self::Card(grounds) => grounds.card.sha256(),
+            Self::Qr(grounds) => grounds.qr.sha256(),
+        }
+    }
+}
