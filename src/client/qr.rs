@@ -17,6 +17,9 @@ use crate::protocol::qr::{CodeError, LetterCode, QrEvidence, QrStatement, TypedG
 use crate::protocol::{Challenge, NumericDate, RegistrationId, VERSION};
 use crate::secret::SecretText;
 
+/// How long the program that something was copied in may take to hand it over.
+#[cfg(unix)]
+const CLIPBOARD_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 /// Largest picture that is read, as a file and in memory: a telephone makes 12 megabytes and 50 million pixels of a page.
 const MAX_FILE: u64 = 32 * 1024 * 1024;
 const MAX_SIDE: u32 = 16_384;
@@ -38,6 +41,9 @@ pub enum ReadError {
     /// It is no picture of a kind that is read, damaged, or too large.
     #[error("not a picture that can be read")]
     Picture(#[source] Option<image::ImageError>),
+    /// There is no clipboard, or neither picture nor text in it.
+    #[error("there is no picture in the clipboard")]
+    Clipboard(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
     /// No QR symbol is seen in the picture.
     #[error("no QR symbol is seen in the picture")]
     NoSymbol,
@@ -58,6 +64,51 @@ pub fn from_picture(path: &Path, service: &str) -> Result<LetterCode, ReadError>
     let file = File::open(path).map_err(ReadError::File)?;
     file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(ReadError::File)?;
     from_bytes(&bytes, service)
+}
+
+/// Reads the code from a picture in the clipboard of the desktop (X11, which a Wayland desktop offers as well), or from
+/// its text.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn from_clipboard(service: &str) -> Result<LetterCode, ReadError> {
+    match clipboard()? {
+        Copied::Picture(bytes) => from_bytes(&bytes, service),
+        Copied::Text(text) if text.expose().contains(':') => Ok(LetterCode::read(&text, service)?),
+        Copied::Text(text) => {
+            let mut groups = TypedGroups::new();
+            groups.take(&text)?;
+            Ok(groups.finish(service)?)
+        }
+    }
+}
+
+/// What was copied.
+enum Copied {
+    Picture(Zeroizing<Vec<u8>>),
+    Text(SecretText),
+}
+
+#[cfg(unix)]
+fn clipboard() -> Result<Copied, ReadError> {
+    let failed = |error: x11_clipboard::error::Error| ReadError::Clipboard(Some(Box::new(error)));
+    let clipboard = x11_clipboard::Clipboard::new().map_err(failed)?;
+    let atoms = &clipboard.getter.atoms;
+    let load = |target| clipboard.load(atoms.clipboard, target, atoms.property, CLIPBOARD_WAIT).map(Zeroizing::new);
+    // Where what was copied is no picture, the library takes the answer for none at all.
+    if let Ok(picture) = load(clipboard.getter.get_atom("image/png").map_err(failed)?)
+        && !picture.is_empty()
+    {
+        return Ok(Copied::Picture(picture));
+    }
+    let text = load(atoms.utf8_string).map_err(failed)?;
+    let text = std::str::from_utf8(&text).ok().map(str::trim).filter(|text| !text.is_empty());
+    text.map(|text| Copied::Text(SecretText::new(text.to_owned()))).ok_or(ReadError::Clipboard(None))
+}
+
+#[cfg(not(unix))]
+fn clipboard() -> Result<Copied, ReadError> {
+    Err(ReadError::Clipboard(None))
 }
 
 /// The same for the bytes of a picture, whoever made them.

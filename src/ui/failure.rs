@@ -347,6 +347,7 @@ impl From<ReadError> for Failure {
         match error {
             ReadError::File(_) => picture("file").because(&error),
             ReadError::Picture(_) => picture("picture").because(&error),
+            ReadError::Clipboard(_) => picture("clipboard").because(&error),
             ReadError::NoSymbol => picture("no_symbol"),
             ReadError::Code(error) => error.into(),
             ReadError::Ask(error) => error.into(),

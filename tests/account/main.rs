@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod device_codes;
 mod first;
 mod password;
 mod sessions;

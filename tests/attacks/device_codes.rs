@@ -198,6 +198,25 @@ fn a_code_binds_one_device_however_many_try_at_once() {
 }
 
 #[test]
+fn a_device_that_waits_approves_nothing_beside_one_that_may() {
+    let world = World::new();
+    let erika = world.registered(ERIKA);
+    let folder = world.folder.path().join("thief");
+    let thief = world.try_log_in(&folder, ERIKA, PASSWORD).unwrap();
+    thief.register_by_letter(&world.letter_with_code(ERIKA)).unwrap();
+    let accepted = thief.apply(&new_address());
+    let mut script = Script::with_code(&accepted.match_code);
+    let decided = thief.with(&mut script, |around| decide(&thief.here, accepted.approval_id, Verdict::Approve, around));
+    assert!(
+        matches!(&decided, Err(ApproveError::Service(ServiceError::Refused { code, .. })) if code == "device_waiting"),
+        "{decided:?}"
+    );
+    let levels: Vec<_> = erika.devices().iter().map(|device| (device.binding_level, device.state.clone())).collect();
+    let expected = [(BindingLevel::B1, "pending_wait".to_owned()), (BindingLevel::B3, "active".to_owned())];
+    assert_eq!(levels, expected, "she sees it");
+}
+
+#[test]
 fn evidence_of_another_kind_than_announced_is_refused() {
     let world = World::new();
     let mut with_card = Attempt::honest(&world);
@@ -259,21 +278,31 @@ fn what_is_no_picture_or_too_large_a_one_is_refused_before_it_is_unpacked() {
     for end in (0..picture.len()).step_by(picture.len() / 40 + 1) {
         assert!(read(&picture[..end]).is_err(), "the first {end} bytes");
     }
-    // The header says 65535 by 65535: four gigabytes, of a file of a few hundred.
-    let mut huge = picture.to_vec();
-    huge[16..24].copy_from_slice(&[0, 0, 0xFF, 0xFF, 0, 0, 0xFF, 0xFF]);
-    let crc = flate2_crc(&huge[12..29]);
-    huge[29..33].copy_from_slice(&crc.to_be_bytes());
+    // The header says what a small file unpacks to: four gigabytes of pixels, a side too long, too many pixels.
+    let sized = |width: u32, height: u32| {
+        let mut forged = picture.to_vec();
+        forged[16..20].copy_from_slice(&width.to_be_bytes());
+        forged[20..24].copy_from_slice(&height.to_be_bytes());
+        let crc = crc_32(&forged[12..29]);
+        forged[29..33].copy_from_slice(&crc.to_be_bytes());
+        read(&forged)
+    };
     let began = std::time::Instant::now();
-    assert!(matches!(read(&huge), Err(qr::ReadError::Picture(_))));
+    let is_limit = |error: &image::ImageError| matches!(error, image::ImageError::Limits(_));
+    for (width, height) in [(65_535, 65_535), (16_385, 10), (10, 16_385)] {
+        let refused = sized(width, height);
+        assert!(matches!(&refused, Err(qr::ReadError::Picture(Some(e))) if is_limit(e)), "{width}: {refused:?}");
+    }
+    assert!(matches!(sized(16_000, 16_000), Err(qr::ReadError::Picture(None))));
     assert!(began.elapsed() < std::time::Duration::from_secs(1));
+    assert!(matches!(read(&vec![0; 33 * 1024 * 1024]), Err(qr::ReadError::Picture(None))), "a file too long");
     for bytes in [&b""[..], b"GIF89a", b"\x89PNG\r\n\x1a\n", b"BM", b"%PDF-1.7", &[0xFF, 0xD8, 0xFF]] {
         assert!(read(bytes).is_err(), "{bytes:?}");
     }
 }
 
 /// CRC-32 as PNG has it, so that what is forged is not refused for its sum.
-fn flate2_crc(bytes: &[u8]) -> u32 {
+fn crc_32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
     })
@@ -306,6 +335,12 @@ fn proofs_of_a_code_and_of_another_registration_bind_nothing() {
     let evidence = proof(&first, &request);
     assert_eq!(evidence.level(), BindingLevel::B1);
     assert!(evidence.belongs_together(&own, &expected(&first)));
+
+    // The device says that it was bound with a card.
+    first.proof.method = BindingMethod::Card;
+    let request = first.signed();
+    let says_card = device(&first, &request, BindingMethod::Card).unwrap();
+    assert!(!evidence.belongs_together(&says_card, &expected(&first)));
 
     let CodeAttempt { computer, code, .. } = first;
     let mut second = CodeAttempt::with(computer, code);
@@ -359,6 +394,14 @@ fn a_bundle_of_a_code_that_was_tampered_with_fails_and_never_says_more_than_b1()
         let at = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!(at.name, link, "{what}");
     }
+    let max = world.log_in(MAX, &world.member(MAX));
+    let of_max = max.register_by_letter(&world.letter_with_code(MAX)).unwrap();
+    let of_max: Bundle = max.here.service.get(&format!("/v1/evidence/{}", of_max.device_id)).unwrap();
+    assert!(verify(&of_max).findings.is_some());
+    let mut mixed = honest.clone();
+    mixed.devices.extend(of_max.devices);
+    assert!(verify(&mixed).findings.is_none(), "devices of two persons are no account");
+
     let mut text = serde_json::to_value(&honest).unwrap();
     text["devices"][0]["binding"]["more"] = json!(1);
     assert!(Bundle::parse(text.to_string().as_bytes()).is_err(), "members that nobody knows are refused");

@@ -294,6 +294,11 @@ impl World {
         self.runtime.block_on(self.service.order_letter(&kvnr(person), "operator"))
     }
 
+    /// Runs `letters create` where it may fail.
+    pub fn try_create_letters(&self) -> Result<LetterReport, kartenbund::server::LettersError> {
+        self.runtime.block_on(self.service.create_letters(|_| {}))
+    }
+
     /// An operator orders a letter with a code for a device.
     pub fn order_device_code(&self, person: &str) -> Result<Ordered, Code> {
         self.runtime.block_on(self.service.order_device_code(&kvnr(person), "operator"))

@@ -195,6 +195,30 @@ fn the_secret_of_a_code_is_in_its_letter_alone() {
 }
 
 #[test]
+fn a_code_of_a_letter_that_was_not_created_opens_nothing_and_the_letter_is_made_anew() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    assert_eq!(world.order_device_code(ERIKA), Ok(Ordered::Yes));
+    // The job breaks off after the letter was written, and before it was called created.
+    world.sql("ALTER TABLE device_code RENAME TO away").unwrap();
+    assert!(world.try_create_letters().is_err());
+    world.sql("ALTER TABLE away RENAME TO device_code").unwrap();
+    let lost = world.letters();
+    assert!(lost.len() == 1 && lost[0].parent().unwrap().extension().is_some(), "in a batch that is not whole");
+    let lost = groups_in(&lost[0]).unwrap();
+
+    world.create_letters();
+    let made = world.letters();
+    assert_eq!((made.len(), world.count("SELECT COUNT(*) FROM device_code")), (1, 1));
+    let refused = computer.register_with(&computer.typed_code(&lost));
+    assert!(
+        matches!(&refused, Err(RegisterError::Service(ServiceError::Refused { code, .. })) if code == "qr_code_ended"),
+        "{refused:?}"
+    );
+    computer.register_by_letter(&made[0]).unwrap();
+}
+
+#[test]
 fn a_code_holds_for_ninety_days_or_as_the_operator_says_and_once() {
     let world = World::new().restarted(|settings| settings.letters.code_days = 365);
     world.member(ERIKA);

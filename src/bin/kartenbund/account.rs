@@ -64,12 +64,12 @@ pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
 }
 
 pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Result<(), Failure> {
-    let CodeArgs { image, code_fd, order_letter } = &args.code;
+    let CodeArgs { image, clipboard, code_fd, order_letter } = &args.code;
     if *order_letter {
         return order_code(home, output);
     }
-    // A picture or a line with a code says how, too.
-    let with_code = args.method == BindingMethod::Qr || image.is_some() || code_fd.is_some();
+    // Where the code comes from says how, too.
+    let with_code = args.method == BindingMethod::Qr || image.is_some() || *clipboard || code_fd.is_some();
     let name = args.device_name.clone().unwrap_or_else(|| format!("Kartenbund ({})", std::env::consts::OS));
     if !is_plain_text(&name) {
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
@@ -85,6 +85,7 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
             let service = &here.profile.service;
             let code = match image {
                 Some(path) => qr::from_picture(path, service)?,
+                None if *clipboard => qr::from_clipboard(service)?,
                 None => qr::typed(service, around)?,
             };
             Ok(register::register_with_code(&here, &code, &wish, around)?)

@@ -283,6 +283,8 @@ pub(crate) struct RegisterArgs {
 pub(crate) struct CodeArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) clipboard: bool,
     #[arg(long, value_name = "N")]
     pub(crate) code_fd: Option<u32>,
     #[arg(long)]

@@ -351,6 +351,7 @@ error-no-device = Es ist kein Gerät registriert, das freigeben kann.
 error-device-waiting = Dieses Gerät darf noch nichts freigeben.
     .remedy = „kartenbund devices“ zeigt, ab wann. Ein Gerät, das ohne Karten-PIN registriert wurde, wartet 24 Stunden, und bis der Brief gedruckt ist, der davon berichtet. Mit der Gesundheitskarte geht es sofort: „kartenbund register --replace“.
 error-letter-code-picture = { $why ->
+        [clipboard] In der Zwischenablage ist kein Bild, oder sie ist nicht erreichbar.
         [file] Die Bilddatei lässt sich nicht lesen.
         [picture] Das ist kein Bild, das dieses Programm liest, oder es ist beschädigt oder zu groß.
        *[no_symbol] In dem Bild ist kein QR-Code zu erkennen.
@@ -1096,6 +1097,7 @@ arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
 arg-no-keypad = PINs auf diesem Computer eingeben, auch wenn der Kartenleser eine Tastatur hat
 arg-method = Wie das Gerät gebunden wird
 arg-image = Code aus einem Bild lesen, PNG oder JPEG: Foto, Scan oder Bildschirmfoto
+arg-clipboard = Code aus einem Bild oder Text in der Zwischenablage lesen
 arg-code-fd = Code von diesem Dateideskriptor lesen, in einer Zeile
 arg-order-letter = Nur einen Brief mit einem Code bestellen
 arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll

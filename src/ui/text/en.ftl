@@ -351,6 +351,7 @@ error-no-device = No device is registered that can approve.
 error-device-waiting = This device may approve nothing yet.
     .remedy = "kartenbund devices" shows from when on. A device that was registered without the card PIN waits for 24 hours, and until the letter is printed that tells of it. With the health card it takes no time: "kartenbund register --replace".
 error-letter-code-picture = { $why ->
+        [clipboard] There is no picture in the clipboard, or it cannot be reached.
         [file] The file of the picture cannot be read.
         [picture] This is no picture that this program reads, or it is damaged or too large.
        *[no_symbol] No QR code can be seen in the picture.
@@ -1096,6 +1097,7 @@ arg-pin-fd = Read PINs from this file descriptor, one in a line
 arg-no-keypad = Type PINs on this computer although the card reader has a keypad
 arg-method = How the device is bound
 arg-image = Read the code from a picture, PNG or JPEG: a photo, a scan or a screenshot
+arg-clipboard = Read the code from a picture or text in the clipboard
 arg-code-fd = Read the code from this file descriptor, in one line
 arg-order-letter = Only order a letter with a code
 arg-device-name = What this computer is to be called in the list of devices
