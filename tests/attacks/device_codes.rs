@@ -336,6 +336,19 @@ fn proofs_of_a_code_and_of_another_registration_bind_nothing() {
     assert_eq!(evidence.level(), BindingLevel::B1);
     assert!(evidence.belongs_together(&own, &expected(&first)));
 
+    // The code's key has signed for another registration, device or person: right by itself, and of no use here.
+    type Forge = fn(&mut QrStatement);
+    let forgeries: [Forge; 3] =
+        [|s| s.registration_id = [7; 16].into(), |s| s.jkt = jwk(&new_key()).thumbprint(), |s| s.kvnr = kvnr(MAX)];
+    for (at, forge) in forgeries.into_iter().enumerate() {
+        let honest = first.statement.clone();
+        forge(&mut first.statement);
+        let other = first.signed();
+        let other = proof(&first, &other);
+        first.statement = honest;
+        assert!(!other.belongs_together(&own, &expected(&first)), "forgery {at}");
+    }
+
     // The device says that it was bound with a card.
     first.proof.method = BindingMethod::Card;
     let request = first.signed();
