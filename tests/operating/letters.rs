@@ -11,7 +11,8 @@ use kartenbund::protocol::api::LoginRequest;
 use time::OffsetDateTime;
 
 use crate::command_line::{import, server, stderr};
-use crate::common::{number, rng, typed};
+use crate::common::letter_code::{picture_of, said_by};
+use crate::common::{ERIKA, PASSWORD_HASH, number, rng, typed};
 use crate::process::Process;
 
 /// Letters in twenty batches.
@@ -105,4 +106,25 @@ fn a_job_that_is_killed_anywhere_makes_every_letter_once() {
         let remote = Service::at(&process.url).unwrap();
         remote.ask_for_tokens("/v1/login", &process.url, &request, &key, now).unwrap();
     }
+}
+
+#[test]
+fn a_code_names_the_service_by_its_address_where_it_has_no_other_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let header = "kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start";
+    let row = format!("{ERIKA},Erika,Müstermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,\"{PASSWORD_HASH}\"\n");
+    std::fs::write(folder.path().join("register.csv"), format!("{header},password_hash\n{row}")).unwrap();
+    let configuration = format!("listen = \"127.0.0.1:8470\"\n{CONFIGURATION}");
+    let run = |words: &[&str]| {
+        let output = server(words, folder.path(), &configuration);
+        assert!(output.status.success(), "{words:?}: {}", stderr(&output));
+    };
+    run(&["register", "import", folder.path().join("register.csv").to_str().unwrap()]);
+    run(&["letters", "order", "--device-code", ERIKA]);
+    run(&["letters", "create"]);
+    let (batches, _) = outbox(folder.path());
+    let mut letters = std::fs::read_dir(&batches[0]).unwrap().map(|entry| entry.unwrap().path());
+    let letter = letters.find(|path| path.extension().is_some_and(|extension| extension == "pdf")).unwrap();
+    let symbol = said_by("zbarimg", &["--raw", "--quiet", picture_of(&letter, "150", "-png").to_str().unwrap()]);
+    assert!(symbol.starts_with("KB1:127.0.0.1:8470:"), "the host of the name");
 }

@@ -11,7 +11,12 @@ use time::OffsetDateTime;
 
 use crate::failure::Failure;
 
-async fn open(config: Config) -> Result<Arc<Service>, ServerError> {
+async fn open(mut config: Config) -> Result<Arc<Service>, ServerError> {
+    // Codes in letters name the service; without a name of its own it is called by its address, as when it runs.
+    if config.settings.issuer.is_empty() {
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
+        config.settings.issuer = format!("{scheme}://{}", config.listen);
+    }
     Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await
 }
 
