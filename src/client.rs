@@ -16,6 +16,7 @@ pub mod register;
 pub mod reset;
 pub mod service;
 pub mod session;
+pub mod watch;
 
 use rand_core::CryptoRng;
 use thiserror::Error;

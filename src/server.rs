@@ -39,6 +39,7 @@ mod texts;
 mod tls;
 mod token;
 mod upkeep;
+mod watch;
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -50,7 +51,7 @@ use rand_core::UnwrapErr;
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
 use time::OffsetDateTime;
-use tokio::sync::watch;
+use tokio::sync::watch::Receiver;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -63,6 +64,7 @@ use notice::Mailer;
 use password::Hashing;
 use settings::Current;
 use store::Store;
+use watch::Watchers;
 
 pub use account::AccountPolicy;
 pub use admin::Operator;
@@ -78,7 +80,7 @@ pub use notice::SmtpError;
 pub use password::PasswordRules;
 pub use progress::Progress;
 pub use register::{ImportError, ImportEvent, ImportReport, Rejected};
-pub use settings::{Database, Encryption, Insurer, Proxy, SessionPolicy, Settings, Smtp, SmtpLogin};
+pub use settings::{ApprovalPolicy, Database, Encryption, Insurer, Proxy, SessionPolicy, Settings, Smtp, SmtpLogin};
 pub use source::Network;
 pub use texts::{TextError, TextFault, Texts};
 pub use tls::{TlsError, TlsFiles};
@@ -147,6 +149,7 @@ pub struct Service {
     stopping: AtomicBool,
     seen_proofs: SeenProofs,
     mailer: Option<Mailer>,
+    watchers: Watchers,
 }
 
 impl Service {
@@ -163,9 +166,21 @@ impl Service {
         store.migrate().await?;
         let hashing = Hashing::new(settings.parallel_hashes);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
-        let seen_proofs = SeenProofs::default();
+        let (seen_proofs, watchers) = (SeenProofs::default(), Watchers::default());
         let current = RwLock::new(Arc::new(Current::out_of(&mut settings)));
-        Ok(Arc::new(Self { store, keys, settings, current, clock, hashing, metrics, stopping, seen_proofs, mailer }))
+        Ok(Arc::new(Self {
+            store,
+            keys,
+            settings,
+            current,
+            clock,
+            hashing,
+            metrics,
+            stopping,
+            seen_proofs,
+            mailer,
+            watchers,
+        }))
     }
 
     /// Takes up operators, identity providers, clients, limits of logins, and texts from settings that were read anew.
@@ -196,7 +211,7 @@ impl Service {
 
 /// Does what is due, again and again, until `stops`: what was begun is done to its end. A failure is logged and tried
 /// again at the next round.
-async fn sweep(service: Arc<Service>, mut stops: watch::Receiver<bool>) {
+async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
     while tokio::time::timeout(SWEEP, stops.changed()).await.is_err() {
         reset::do_what_was_asked(&service).await;
         application::do_what_is_due(&service).await;
@@ -254,6 +269,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(application::submit))
         .routes(routes!(application::state, application::cancel))
         .routes(routes!(approval::list))
+        .routes(routes!(watch::events))
         .routes(routes!(approval::show))
         .routes(routes!(approval::decide))
         .routes(routes!(evidence::account))

@@ -1,6 +1,7 @@
 //! What people read and type: sentences in German and English, the terminal, reports.
 
 pub mod doctor;
+pub mod document;
 pub mod failure;
 pub mod numbers;
 pub mod report;

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use kartenbund::protocol::BindingLevel;
 use kartenbund::server::{Config, ConfigError, Database, Encryption, Fault, Wrong};
 
 /// RFC 7515, A.3.1.
@@ -378,4 +379,23 @@ fn a_service_behind_a_proxy_that_nobody_named_is_warned_of() {
     assert!(!warned(&format!("{public}[tls]\ncertificate = \"c\"\nkey = \"k\"\n")));
     assert!(!warned(&format!("{public}listen = \"10.0.0.1:80\"\n[tls]\ncertificate = \"c\"\nkey = \"k\"\n")));
     assert!(!warned("issuer = \"http://127.0.0.1:8470\"\n") && !warned(""), "a try on one computer");
+}
+
+#[test]
+fn levels_of_approvals_are_raised_and_never_lowered_and_they_live_for_an_hour_at_most() {
+    let config = |approvals: &str| read(folder().path(), &format!("{INSURER}[approvals]\n{approvals}\n"));
+    let raised = config("life = 60\naddress_change = \"B3\"\ncontact_change = \"B2\"").unwrap().settings.approvals;
+    assert_eq!((raised.life, raised.address_change, raised.contact_change), (3600, BindingLevel::B3, BindingLevel::B2));
+    let default = config("").unwrap().settings.approvals;
+    assert_eq!(
+        (default.life, default.address_change, default.contact_change),
+        (900, BindingLevel::B1, BindingLevel::B1)
+    );
+    for wrong in ["life = 4", "life = 61", "address_change = \"B4\"", "address_change = \"b1\"", "bank_change = \"B1\""]
+    {
+        assert!(config(wrong).is_err(), "{wrong}");
+    }
+    for kind in ["bank.change", "card.order", "password.reset", "device.add"] {
+        assert_eq!(raised.least_level(kind.parse().unwrap()), BindingLevel::B3, "{kind}");
+    }
 }

@@ -90,7 +90,7 @@ pub fn decide(
     around.ui.show(&document, verdict, answer.approval.expires_at)?;
     let match_code = match verdict {
         Verdict::Approve => Some(around.ui.match_code()?),
-        Verdict::Deny => None,
+        Verdict::Deny | Verdict::NotMe => None,
     };
     let key = open_key(&device.key, around)?;
 

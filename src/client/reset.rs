@@ -15,8 +15,8 @@ use crate::protocol::{NumericDate, ResetId};
 
 /// How often the service is asked whether the device has approved.
 const ASK_EVERY: Duration = Duration::from_secs(3);
-/// How often at most: the approval lives for a quarter of an hour, whatever the clocks say.
-const MAX_QUESTIONS: u32 = 15 * 60 / 3;
+/// How often at most: no approval lives for more than an hour, whatever the clocks say.
+const MAX_QUESTIONS: u64 = 60 * 60 / ASK_EVERY.as_secs();
 /// How many answers may get lost before the person is told. What was approved is given again.
 const MAX_LOST: u32 = 3;
 
@@ -106,7 +106,9 @@ pub fn wait_for_approval(
     let Questioner { profile, key, placed, skew } = asked.questioner;
     let request = ResetConfirmation { reset_id: asked.reset_id, client_name: Some(login::client_name()) };
     around.ui.step(Step::WaitForApproval);
-    let (mut left, mut may_be_lost) = (MAX_QUESTIONS, MAX_LOST);
+    let life = asked.expires_at.saturating_sub((around.clock)().saturating_add(skew));
+    let mut left = u64::try_from(life).unwrap_or_default().div_ceil(ASK_EVERY.as_secs()).min(MAX_QUESTIONS);
+    let mut may_be_lost = MAX_LOST;
     loop {
         let iat = (around.clock)().saturating_add(skew);
         match service.ask_for_tokens("/v1/password/reset/confirm", &profile.service, &request, &key, iat) {

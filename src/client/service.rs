@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,6 +25,8 @@ use crate::protocol::{NumericDate, Sha256Hash, VERSION};
 
 /// Longest answer read: the evidence of a whole account.
 const MAX_ANSWER: u64 = crate::protocol::evidence::MAX_BUNDLE as u64;
+/// Media type of events.
+const EVENTS: &str = "text/event-stream";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why the service could not be used.
@@ -152,6 +155,18 @@ impl Service {
     /// [`ServiceError`].
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ServiceError> {
         read(self.send(&Method::GET, path, |request| request)?)
+    }
+
+    /// GET of events (HTML, 9.2), to be read as they come; `None` where something else is sent. A read that brings nothing
+    /// for as long as an answer is waited for fails.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub(super) fn events(&self, path: &str) -> Result<Option<impl std::io::Read + use<>>, ServiceError> {
+        let response = self.send(&Method::GET, path, |request| request.header(ACCEPT, EVENTS))?;
+        let is_it =
+            response.headers().get(CONTENT_TYPE).is_some_and(|sent| sent.as_bytes().starts_with(EVENTS.as_bytes()));
+        Ok(is_it.then_some(response))
     }
 
     /// A request with a JSON body.

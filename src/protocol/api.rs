@@ -181,7 +181,7 @@ bodies! {
         /// Its kind.
         #[serde(rename = "type")]
         kind: ApplicationType,
-        /// `pending`, `denied`, `expired`, `cancelled`, `queued`, `executed` or `failed`.
+        /// `pending`, `denied`, `expired`, `cancelled`, `superseded`, `queued`, `executed` or `failed`.
         state: String,
         /// When it is executed, once it is approved.
         execute_at: Option<NumericDate>,
@@ -197,7 +197,7 @@ bodies! {
         /// Its kind.
         #[serde(rename = "type")]
         kind: ApplicationType,
-        /// `pending`, `approved`, `denied`, `expired` or `cancelled`.
+        /// `pending`, `approved`, `denied`, `expired`, `cancelled` or `superseded`.
         state: String,
         /// When it was made.
         created: NumericDate,
@@ -208,8 +208,10 @@ bodies! {
     /// The approvals of the account.
     #[derive(Debug)]
     pub struct ApprovalsAnswer {
-        /// Newest first.
+        /// Newest first, a hundred at most.
         approvals: Vec<ApprovalSummary>,
+        /// How many the account has had in all: `after` of the next request that waits for another one.
+        count: i64,
     }
 
     /// One approval with everything needed to decide it.

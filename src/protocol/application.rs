@@ -1,19 +1,19 @@
 //! Protected applications: what a person asks the insurer to change, and the rules every such text follows.
 
+mod rules;
+
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::BindingLevel;
+use super::{BindingLevel, RegistrationId};
 use crate::identity::vsd::Address;
 use crate::jose::Thumbprint;
 use crate::secret::masked;
 
-/// Longest text in an application, in characters.
-const MAX_TEXT: usize = 100;
-/// Longest e-mail address, in characters (RFC 5321, 4.5.3.1.3: a path of 256 with its brackets).
-const MAX_EMAIL: usize = 254;
+use rules::is_iban;
+pub use rules::{is_deceptive, is_email, is_plain_text};
 
 /// The kinds of protected applications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -31,10 +31,23 @@ pub enum ApplicationType {
     /// New password without the old one. Nobody submits it: it comes from a forgotten password.
     #[serde(rename = "password.reset")]
     PasswordReset,
+    /// New health card.
+    #[serde(rename = "card.order")]
+    CardOrder,
+    /// Another device. Nobody submits it: it comes from a registration.
+    #[serde(rename = "device.add")]
+    DeviceAdd,
 }
 
 impl ApplicationType {
-    const ALL: [Self; 4] = [Self::AddressChange, Self::BankChange, Self::ContactChange, Self::PasswordReset];
+    const ALL: [Self; 6] = [
+        Self::AddressChange,
+        Self::BankChange,
+        Self::ContactChange,
+        Self::PasswordReset,
+        Self::CardOrder,
+        Self::DeviceAdd,
+    ];
 
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
@@ -43,6 +56,8 @@ impl ApplicationType {
             Self::BankChange => "bank.change",
             Self::ContactChange => "contact.change",
             Self::PasswordReset => "password.reset",
+            Self::CardOrder => "card.order",
+            Self::DeviceAdd => "device.add",
         }
     }
 
@@ -53,22 +68,24 @@ impl ApplicationType {
             Self::BankChange => "bank.change/1",
             Self::ContactChange => "contact.change/1",
             Self::PasswordReset => "password.reset/1",
+            Self::CardOrder => "card.order/1",
+            Self::DeviceAdd => "device.add/1",
         }
     }
 
-    /// The least binding level that may approve it.
+    /// The least binding level that may approve it, unless the operator wants a higher one.
     pub fn least_level(self) -> BindingLevel {
         match self {
             Self::AddressChange | Self::ContactChange => BindingLevel::B1,
-            Self::BankChange | Self::PasswordReset => BindingLevel::B3,
+            Self::BankChange | Self::PasswordReset | Self::CardOrder | Self::DeviceAdd => BindingLevel::B3,
         }
     }
 
     /// How long it waits between approval and execution, in seconds.
     pub fn cool_down(self) -> i64 {
         match self {
-            Self::AddressChange | Self::ContactChange | Self::PasswordReset => 0,
             Self::BankChange => 24 * 60 * 60,
+            _ => 0,
         }
     }
 }
@@ -112,6 +129,66 @@ pub struct PasswordReset {
     pub jkt: Thumbprint,
 }
 
+/// Why somebody needs another health card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CardReason {
+    /// It is gone.
+    Lost,
+    /// Somebody else has it.
+    Stolen,
+    /// It cannot be read any more.
+    Broken,
+    /// The person has another name.
+    NameChanged,
+}
+
+impl CardReason {
+    /// The name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Stolen => "stolen",
+            Self::Broken => "broken",
+            Self::NameChanged => "name_changed",
+        }
+    }
+}
+
+/// Asks for a new health card. Where it goes is not the person's to say: it is the address the insurer has.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CardOrder {
+    /// Why.
+    pub reason: CardReason,
+}
+
+/// A new health card, and where it is sent.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewCard {
+    /// Why.
+    pub reason: CardReason,
+    /// Where it goes: whoever approves sees it.
+    pub address: Address,
+}
+
+/// A device that is to be added, as its registration announced it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDevice {
+    /// The registration.
+    pub registration_id: RegistrationId,
+    /// What the person calls it.
+    pub name: String,
+    /// Thumbprint of its key: what is approved is this device and no other.
+    pub jkt: Thumbprint,
+}
+
+masked!(NewCard, NewDevice);
+
 /// What is to change, old beside new. `old` is `None` where the insurer knows nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -123,6 +200,10 @@ pub enum Change {
     Contact(OldNew<Contact>),
     /// New password.
     Password(PasswordReset),
+    /// New health card.
+    Card(NewCard),
+    /// Another device.
+    Device(NewDevice),
 }
 
 /// A value and the one it replaces.
@@ -149,6 +230,9 @@ pub enum Application {
     /// New e-mail address for notices.
     #[serde(rename = "contact.change")]
     Contact(Contact),
+    /// New health card.
+    #[serde(rename = "card.order")]
+    Card(CardOrder),
 }
 
 /// Why an application or a document is refused.
@@ -196,6 +280,8 @@ impl Change {
             Self::Bank(_) => ApplicationType::BankChange,
             Self::Contact(_) => ApplicationType::ContactChange,
             Self::Password(_) => ApplicationType::PasswordReset,
+            Self::Card(_) => ApplicationType::CardOrder,
+            Self::Device(_) => ApplicationType::DeviceAdd,
         }
     }
 
@@ -219,32 +305,55 @@ impl Change {
                 if is_right { Ok(()) } else { Err(ApplicationError::Email) }
             }
             Self::Password(_) => Ok(()),
+            Self::Card(card) => check_address_text(&card.address),
+            Self::Device(device) if is_plain_text(&device.name) => Ok(()),
+            Self::Device(_) => Err(ApplicationError::Text("name")),
         }
     }
 
-    /// The members with their names, old and new, for a template. Members absent on both sides are left out.
+    /// The members with their names, old and new, for a template. Members absent on both sides are left out. What
+    /// replaces nothing has no `old` anywhere.
     pub fn rows(&self) -> Vec<Row<'_>> {
-        fn row<'a, T>(name: &'static str, change: &'a OldNew<T>, get: fn(&'a T) -> Option<&'a str>) -> Row<'a> {
-            Row { name, old: change.old.as_ref().and_then(get), new: get(&change.new) }
-        }
         let rows = match self {
-            Self::Address(change) => vec![
-                row("street", change, |a: &Address| a.street.as_deref()),
-                row("house-number", change, |a| a.house_number.as_deref()),
-                row("supplement", change, |a| a.supplement.as_deref()),
-                row("postal-code", change, |a| a.postal_code.as_deref()),
-                row("city", change, |a| Some(&a.city)),
-                row("country", change, |a| Some(&a.country)),
-            ],
-            Self::Bank(change) => vec![
-                row("iban", change, |b: &BankAccount| Some(&b.iban)),
-                row("account-holder", change, |b| Some(&b.account_holder)),
-            ],
-            Self::Contact(change) => vec![row("email", change, |contact: &Contact| Some(&contact.email))],
+            Self::Address(change) => address_rows(change.old.as_ref(), &change.new),
+            Self::Bank(change) => {
+                let (old, new) = (change.old.as_ref(), &change.new);
+                let holder = old.map(|old| &*old.account_holder);
+                vec![
+                    Row { name: "iban", old: old.map(|old| &*old.iban), new: Some(&new.iban) },
+                    Row { name: "account-holder", old: holder, new: Some(&new.account_holder) },
+                ]
+            }
+            Self::Contact(change) => {
+                let old = change.old.as_ref().map(|old| &*old.email);
+                vec![Row { name: "email", old, new: Some(&change.new.email) }]
+            }
             Self::Password(_) => Vec::new(),
+            Self::Card(card) => {
+                let reason = Row { name: "reason", old: None, new: Some(card.reason.as_str()) };
+                std::iter::once(reason).chain(address_rows(None, &card.address)).collect()
+            }
+            Self::Device(device) => vec![Row { name: "device-name", old: None, new: Some(&device.name) }],
         };
         rows.into_iter().filter(|row| row.old.is_some() || row.new.is_some()).collect()
     }
+
+    /// Whether it puts a value in the place of another; what does not has nothing to compare.
+    pub fn replaces(&self) -> bool {
+        matches!(self, Self::Address(_) | Self::Bank(_) | Self::Contact(_))
+    }
+}
+
+fn address_rows<'a>(old: Option<&'a Address>, new: &'a Address) -> Vec<Row<'a>> {
+    let row = |name, get: fn(&'a Address) -> Option<&'a str>| Row { name, old: old.and_then(get), new: get(new) };
+    vec![
+        row("street", |address| address.street.as_deref()),
+        row("house-number", |address| address.house_number.as_deref()),
+        row("supplement", |address| address.supplement.as_deref()),
+        row("postal-code", |address| address.postal_code.as_deref()),
+        row("city", |address| Some(&address.city)),
+        row("country", |address| Some(&address.country)),
+    ]
 }
 
 /// One line of a document: what it is, and its old and new value.
@@ -305,134 +414,4 @@ fn check_bank_text(account: &BankAccount) -> Result<(), ApplicationError> {
         }
     }
     Ok(())
-}
-
-/// IBAN without blanks: country, check digits, account (ISO 13616); modulo 97 is 1 (ISO 7064). A German one has 22
-/// characters.
-fn is_iban(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let shape = (15..=34).contains(&bytes.len())
-        && bytes.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-        && bytes.iter().take(2).all(u8::is_ascii_uppercase)
-        && bytes.iter().skip(2).take(2).all(u8::is_ascii_digit)
-        && (!text.starts_with("DE") || bytes.len() == 22);
-    // The four leading characters go to the end; letters count as 10 to 35.
-    let moved = bytes.iter().cycle().skip(4).take(bytes.len());
-    let remainder = moved.fold(0_u32, |rest, byte| match byte {
-        b'0'..=b'9' => (rest * 10 + u32::from(byte - b'0')) % 97,
-        _ => (rest * 100 + u32::from(byte.wrapping_sub(b'A')) + 10) % 97,
-    });
-    shape && remainder == 1
-}
-
-/// Whether this is an e-mail address a person can compare letter by letter: a dot-atom at a domain (RFC 5321, 4.1.2;
-/// RFC 1035, 2.3.4). Quoted names, addresses of hosts and international domains, also in their ASCII form, are refused:
-/// what is shown must be what is meant.
-pub fn is_email(text: &str) -> bool {
-    let Some((name, domain)) = text.split_once('@') else { return false };
-    let is_atom = |atom: &str| {
-        !atom.is_empty() && atom.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~".contains(&b))
-    };
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && !label.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("xn--"))
-    };
-    text.len() <= MAX_EMAIL
-        && name.len() <= 64
-        && name.split('.').all(is_atom)
-        && domain.split('.').all(is_label)
-        && domain.rsplit_once('.').is_some_and(|(_, top)| top.bytes().any(|b| b.is_ascii_alphabetic()))
-}
-
-/// Whether a text shows what it is: something, not too long, without blanks around it, and without characters that
-/// are not seen or that turn the direction of writing.
-pub fn is_plain_text(text: &str) -> bool {
-    !text.is_empty() && text.trim() == text && text.chars().count() <= MAX_TEXT && !text.chars().any(is_deceptive)
-}
-
-/// Control characters and all characters of Unicode's category Cf that a person may meet: zero-width, bidirectional
-/// (Unicode Standard Annex 9), soft hyphen, tags; and line and paragraph separators.
-pub fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
-                | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}'
-                | '\u{E0000}'..='\u{E0FFF}'
-        )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ibans_are_checked() {
-        for good in ["DE89370400440532013000", "GB82WEST12345698765432", "NO9386011117947"] {
-            assert!(is_iban(good), "{good}");
-        }
-        for bad in
-            ["DE89370400440532013001", "DE8937040044053201300", "de89370400440532013000", "DE89 3704", "", "ÄÖ12"]
-        {
-            assert!(!is_iban(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn email_addresses_are_checked() {
-        for good in ["erika@person.example", "e.m+kasse@mail.person.example", "o'neil_{x}@a-b.example", "1@2.de"] {
-            assert!(is_email(good), "{good}");
-        }
-        let (long_name, long_label) = (format!("{}@a.de", "x".repeat(65)), format!("a@{}.de", "x".repeat(64)));
-        let long = format!("{}@{}.de", "x".repeat(64), [&*"y".repeat(63); 3].join("."));
-        assert!(is_email(long_name.get(1..).unwrap()) && is_email(&long_label.replacen("xx", "x", 1)));
-        for bad in [
-            "",
-            "erika",
-            "@person.example",
-            "erika@",
-            "erika@localhost",
-            "erika@@person.example",
-            "erika@person.example@other.example",
-            "erika@.example",
-            "erika@person..example",
-            "erika@person.example.",
-            "erika@-person.example",
-            "erika@person-.example",
-            "erika@127.0.0.1",
-            "erika@[127.0.0.1]",
-            ".erika@person.example",
-            "e..rika@person.example",
-            "erika.@person.example",
-            "\"erika\"@person.example",
-            "erika m@person.example",
-            " erika@person.example",
-            "erika@person.example\r\nBcc: max@person.example",
-            "erika@person.example\0",
-            "erika@m\u{fc}ller.example",
-            "m\u{fc}ller@person.example",
-            "erika@xn--mller-kva.example",
-            "erika@XN--mller-kva.example",
-            "eri\u{202E}ka@person.example",
-            "erika@per\u{200B}son.example",
-            &long_name,
-            &long_label,
-            &long,
-        ] {
-            assert!(!is_email(bad), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn texts_that_deceive_are_refused() {
-        for good in ["Rosenau", "Straße des 17. Juni", "Đoria", "12 b"] {
-            assert!(is_plain_text(good), "{good}");
-        }
-        for bad in ["", " x", "x ", "a\nb", "a\u{202E}b", "a\u{200B}b", "a\u{7}", "a\u{2066}b", &"x".repeat(101)] {
-            assert!(!is_plain_text(bad), "{bad:?}");
-        }
-    }
 }

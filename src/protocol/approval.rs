@@ -90,6 +90,8 @@ impl FrozenDocument {
             ApplicationType::BankChange => serde_json::from_value(data).map(Change::Bank),
             ApplicationType::ContactChange => serde_json::from_value(data).map(Change::Contact),
             ApplicationType::PasswordReset => serde_json::from_value(data).map(Change::Password),
+            ApplicationType::CardOrder => serde_json::from_value(data).map(Change::Card),
+            ApplicationType::DeviceAdd => serde_json::from_value(data).map(Change::Device),
         };
         let change = change.map_err(|_| ApplicationError::Data)?;
         change.check()?;
@@ -121,6 +123,8 @@ impl Document {
             Change::Bank(change) => serde_json::to_value(change),
             Change::Contact(change) => serde_json::to_value(change),
             Change::Password(reset) => serde_json::to_value(reset),
+            Change::Card(card) => serde_json::to_value(card),
+            Change::Device(device) => serde_json::to_value(device),
         };
         let members = Members {
             v: VERSION,
@@ -188,6 +192,19 @@ pub enum Verdict {
     Approve,
     /// Do not.
     Deny,
+    /// Do not, and it was somebody else who asked: what he came in with is taken from him.
+    NotMe,
+}
+
+impl Verdict {
+    /// The name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Deny => "deny",
+            Self::NotMe => "not_me",
+        }
+    }
 }
 
 /// The decision, `approval+jws`, signed by the device key over the whole document.

@@ -378,6 +378,7 @@ impl Walk<'_> {
             let event = match verdict {
                 Verdict::Approve => "application.approved",
                 Verdict::Deny => "application.denied",
+                Verdict::NotMe => "application.not_me",
             };
             is(entry.event == event, "event")?;
             is(entry.device_id == Some(bound()?.device_id), "device_id")?;

@@ -70,6 +70,7 @@ pub(super) fn app(service: Arc<Service>) -> Router {
         .routes(routes!(report_stolen))
         .routes(routes!(end_sessions))
         .routes(routes!(order_letter))
+        .routes(routes!(cancel_approved))
         .routes(routes!(audit))
         .routes(routes!(metrics))
         .split_for_parts();
@@ -183,6 +184,19 @@ async fn order_letter(
         // Operators are not counted; what is left is the state of the account.
         Ordered::TooMany | Ordered::NotNow => Err(Code::AccountState.into()),
     }
+}
+
+/// Cancels what was approved and is not executed yet, such as a new bank account.
+#[utoipa::path(post, path = "/admin/v1/accounts/cancel-approved", request_body = AccountRequest,
+    responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 422, body = Problem)))]
+async fn cancel_approved(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    service.cancel_approved(&request.kvnr()?, &caller.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -15,13 +15,12 @@ use super::session::Session;
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, device, letter, random};
+use crate::identity::kvnr::Kvnr;
 use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
-use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, Contact, OldNew};
+use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, Contact, NewCard, OldNew};
 use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
-use crate::protocol::{ApplicationId, ApprovalId, Challenge, NumericDate};
+use crate::protocol::{ApplicationId, ApprovalId, BindingLevel, Challenge, NumericDate};
 
-/// Life of an approval, in seconds.
-const APPROVAL_LIFE: i64 = 15 * 60;
 /// Pending at the same time, and submitted in a day, for each account.
 const MAX_PENDING: i64 = 3;
 const MAX_A_DAY: i64 = 10;
@@ -31,12 +30,17 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT application_id, approval_id, account_id, kind, state, document, challenge, match_code, \
-             wrong_codes, created, expires_at, execute_at FROM application ",
+             wrong_codes, created, expires_at, execute_at, device_id FROM application ",
             $rest
         )
     };
 }
 pub(super) use select;
+
+/// The same with a condition that is put together.
+pub(super) fn select_where(condition: &str) -> String {
+    format!(select!("WHERE {}"), condition)
+}
 
 pub(super) const BY_APPLICATION: &str = select!("WHERE application_id = $1");
 pub(super) const BY_APPROVAL: &str = select!("WHERE approval_id = $1");
@@ -56,6 +60,8 @@ pub(super) struct Row {
     pub(super) created: i64,
     pub(super) expires_at: i64,
     pub(super) execute_at: Option<i64>,
+    /// The device that has decided.
+    device_id: Option<String>,
 }
 
 impl Row {
@@ -96,6 +102,12 @@ pub(super) async fn submit(
     if device.is_none() {
         return Err(device::none_active(&mut tx, &account).await?);
     }
+    let change = complete(&mut tx, &account, application).await?;
+    change.check()?;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    // Two of a kind would be mistaken for one another: what was meant is what was submitted last.
+    let is_same = |kind: &str| kind == change.kind().as_str();
+    end_waiting(&mut tx, &account, is_same, Event::ApplicationSuperseded, &actor, now).await?;
     // Forgotten passwords are counted apart (`reset`): no stranger uses up what the owner may submit.
     let pending =
         "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind <> $2 AND state = $3 AND expires_at > $4";
@@ -110,14 +122,12 @@ pub(super) async fn submit(
         return Err(Code::TooManyApplications.into());
     }
 
-    let change = complete(&mut tx, &account, application).await?;
-    change.check()?;
     let match_code = MatchCode::random(&mut random());
-    let expires_at = now + APPROVAL_LIFE;
-    let actor = service.keys.pseudonym(&account.kvnr);
+    let expires_at = now + service.settings.approvals.life;
     let new = New { account: &account, change, match_code: &match_code, created: now, expires_at, actor: &actor };
     let (application_id, approval_id) = put_up(&service, &mut tx, new, now).await?;
     tx.commit().await?;
+    service.watchers.nudge();
     Ok((StatusCode::ACCEPTED, Json(ApplicationAccepted { application_id, approval_id, match_code, expires_at })))
 }
 
@@ -131,6 +141,26 @@ pub(super) struct New<'a> {
     pub(super) expires_at: NumericDate,
     /// Who submitted it, as the audit names him.
     pub(super) actor: &'a str,
+}
+
+/// Ends, by `event`, the applications of an account that wait for their approval, of the kinds that are meant.
+pub(super) async fn end_waiting(
+    tx: &mut Tx,
+    account: &Account,
+    is_meant: impl Fn(&str) -> bool,
+    event: Event,
+    actor: &str,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let waiting = "SELECT application_id, kind FROM application WHERE account_id = $1 AND state = $2 ORDER BY created";
+    let waiting = sqlx::query_as::<_, (String, String)>(waiting).bind(account.id);
+    for (id, kind) in waiting.bind(ApplicationState::Pending.as_str()).fetch_all(&mut **tx).await? {
+        if is_meant(&kind) && transition(tx, &id, ApplicationState::Pending, event).await?.is_some() {
+            let entry = Entry { actor, device: None, event, object: &id, result: "ok", detail: None };
+            audit::append(tx, entry, now).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Freezes the document and puts it up for approval.
@@ -182,6 +212,8 @@ async fn complete(tx: &mut Tx, account: &Account, application: Application) -> R
             Change::Bank(OldNew { old: bank_account.as_deref().map(from_json).transpose()?, new })
         }
         Application::Contact(new) => Change::Contact(OldNew { old: email.map(|email| Contact { email }), new }),
+        // The approval, which takes card and card PIN, is what lets it go to an address that is new.
+        Application::Card(order) => Change::Card(NewCard { reason: order.reason, address: from_json(&address)? }),
     })
 }
 
@@ -212,15 +244,49 @@ pub(super) async fn cancel(
     let mut tx = service.store.begin().await?;
     session.still_open(&service, &mut tx).await?;
     let row = find(&mut tx, &session.account, BY_APPLICATION, &id).await?;
-    let moved = transition(&mut tx, &id, row.state()?, Event::ApplicationCancelled).await?;
-    moved.ok_or(Code::NotCancellable)?;
-    let actor = service.keys.pseudonym(&session.account.kvnr);
-    let event = Event::ApplicationCancelled;
-    let entry = Entry { actor: &actor, device: None, event, object: &id, result: "ok", detail: None };
-    audit::append(&mut tx, entry, now).await?;
+    cancel_one(&service, &mut tx, &row, &service.keys.pseudonym(&session.account.kvnr), now).await?;
     let answer = find(&mut tx, &session.account, BY_APPLICATION, &id).await?.application()?;
     tx.commit().await?;
     Ok(Json(answer))
+}
+
+/// Cancels one, and tells of it where its approval was told of.
+async fn cancel_one(service: &Service, tx: &mut Tx, row: &Row, actor: &str, now: NumericDate) -> Result<(), Refusal> {
+    let (event, before) = (Event::ApplicationCancelled, row.state()?);
+    transition(tx, &row.application_id, before, event).await?.ok_or(Code::NotCancellable)?;
+    let entry = Entry { actor, device: None, event, object: &row.application_id, result: "ok", detail: None };
+    audit::append(tx, entry, now).await?;
+    if before == ApplicationState::Queued && row.kind()? == ApplicationType::BankChange {
+        notice::queue(service, tx, row.account_id, Kind::BankChangeCancelled, now).await?;
+    }
+    Ok(())
+}
+
+impl Service {
+    /// Cancels what the person of an account has approved and what is not executed yet, for somebody who has called;
+    /// `operator` is whom the audit names.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`] where there is no such account, [`Code::NotCancellable`] where nothing waits for its execution.
+    pub async fn cancel_approved(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
+        self.cancelled_by(kvnr, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    async fn cancelled_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
+        let now = self.now_unix();
+        let mut tx = self.store.begin().await?;
+        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let queued = select!("WHERE account_id = $1 AND state = $2 ORDER BY execute_at");
+        let queued = sqlx::query_as::<_, Row>(queued).bind(account.id).bind(ApplicationState::Queued.as_str());
+        let queued = queued.fetch_all(&mut *tx).await?;
+        if queued.is_empty() {
+            return Err(Code::NotCancellable.into());
+        }
+        for row in queued {
+            cancel_one(self, &mut tx, &row, operator, now).await?;
+        }
+        Ok(tx.commit().await?)
+    }
 }
 
 /// The row of this account that `query` finds for `id`.
@@ -263,7 +329,7 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
         ApplicationState::Queued if row.execute_at.is_some_and(|at| at <= now) => {
             match FrozenDocument::from_bytes(row.document.clone()).read() {
                 Ok(document) => {
-                    change_account(service, &mut tx, row.account_id, &document.change, now).await?;
+                    change_account(service, &mut tx, &row, &document.change, now).await?;
                     (Event::ApplicationExecuted, "ok")
                 }
                 Err(_) => {
@@ -286,14 +352,19 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
 async fn change_account(
     service: &Service,
     tx: &mut Tx,
-    account_id: i64,
+    row: &Row,
     change: &Change,
     now: NumericDate,
 ) -> Result<(), Refusal> {
+    let account_id = row.account_id;
     match change {
         Change::Address(change) => {
             notice::queue(service, tx, account_id, Kind::AddressChanged, now).await?;
-            letter::change_address(tx, account_id, &to_json(&change.new)?, now).await?;
+            let address = to_json(&change.new)?;
+            match level_of_device(tx, row).await? {
+                BindingLevel::B3 => letter::change_address_at_once(tx, account_id, &address).await?,
+                _ => letter::change_address(tx, account_id, &address, now).await?,
+            }
         }
         Change::Bank(change) => {
             notice::queue(service, tx, account_id, Kind::BankChanged, now).await?;
@@ -306,9 +377,19 @@ async fn change_account(
             update.bind(account_id).bind(change.new.email.clone()).execute(&mut **tx).await?;
             notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
         }
-        Change::Password(_) => {} // whoever asked takes it from here (`reset`)
+        // The order is the application itself: its document says what is to be sent, and where.
+        Change::Card(_) => notice::queue(service, tx, account_id, Kind::CardOrdered, now).await?,
+        // Whoever asked takes it from here: `reset`, a registration.
+        Change::Password(_) | Change::Device(_) => {}
     }
     Ok(())
+}
+
+/// How the device was bound that has decided.
+async fn level_of_device(tx: &mut Tx, row: &Row) -> Result<BindingLevel, Refusal> {
+    let query = sqlx::query_scalar::<_, String>("SELECT binding_level FROM device WHERE device_id = $1");
+    let level = query.bind(row.device_id.clone()).fetch_one(&mut **tx).await?;
+    level.parse().map_err(|_| Refusal::internal())
 }
 
 impl From<ApplicationError> for Refusal {

@@ -1,19 +1,22 @@
 //! Approvals: what a device is shown, and the decision it signs (`docs/protocol.md`, approvals).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use serde::Deserialize;
 
 use super::account::Account;
-use super::application::{BY_APPROVAL, Row, do_what_is_due, find, select};
+use super::application::{BY_APPROVAL, Row, do_what_is_due, end_waiting, find, select};
 use super::audit::{self, Entry};
-use super::http::{Body, Code, Path, Refusal};
+use super::http::{Body, Code, Path, Query, Refusal};
 use super::notice::{self, Kind};
-use super::session::Session;
+use super::session::{self, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::{Service, device, random};
+use super::watch::Ticket;
+use super::{Service, device, password, random, reset};
 use crate::protocol::api::{
     ApplicationAnswer, ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
@@ -25,21 +28,62 @@ use crate::protocol::evidence::ApprovalEvidence;
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
 use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, VERSION};
 
+/// How long a request waits for another approval: shorter than programs and proxies wait for an answer.
+const MAX_WAIT: Duration = Duration::from_secs(25);
 /// Wrong match codes that deny an approval.
 const MAX_WRONG_CODES: i64 = 3;
 
-/// The approvals of the account, newest first.
-#[utoipa::path(get, path = "/v1/approvals", responses((status = 200, body = ApprovalsAnswer)))]
+/// Whether to wait for another one.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wait {
+    /// For how many seconds at most, 25 at most: until the account has had another number of approvals than `after`.
+    #[serde(default)]
+    wait: u64,
+    /// `count` of the answer before. Without it the answer comes at once.
+    after: Option<i64>,
+}
+
+/// The approvals of the account, newest first; at once, or when there is another one.
+#[utoipa::path(get, path = "/v1/approvals", params(Wait), responses(
+    (status = 200, body = ApprovalsAnswer), (status = 503, body = Problem)))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     session: Session,
+    Query(wait): Query<Wait>,
 ) -> Result<Json<ApprovalsAnswer>, Refusal> {
-    do_what_is_due(&service).await;
-    let query = select!("WHERE account_id = $1 ORDER BY created DESC, application_id LIMIT 100");
-    let query = sqlx::query_as::<_, Row>(query).bind(session.account.id);
-    let rows = query.fetch_all(service.store.pool()).await?;
+    if wait.wait == 0 {
+        return Ok(Json(list_of(&service, &session.account).await?));
+    }
+    let ticket = Ticket::take(&service, &session).await?;
+    let answer = list_of(&service, &session.account).await?;
+    if wait.after != Some(answer.count) {
+        return Ok(Json(answer));
+    }
+    let patience = Duration::from_secs(wait.wait).min(MAX_WAIT);
+    if let Ok(None) = tokio::time::timeout(patience, ticket.next()).await {
+        // The session has ended, which it is told; or the service stops.
+        let mut connection = service.store.pool().acquire().await?;
+        session.still_open(&service, &mut connection).await?;
+        return Err(Code::NotReady.into());
+    }
+    Ok(Json(list_of(&service, &session.account).await?))
+}
+
+async fn list_of(service: &Service, account: &Account) -> Result<ApprovalsAnswer, Refusal> {
+    let rows = newest_of(service, account).await?;
     let approvals = rows.iter().map(summary).collect::<Result<_, _>>()?;
-    Ok(Json(ApprovalsAnswer { approvals }))
+    let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM application WHERE account_id = $1");
+    let count = count.bind(account.id).fetch_one(service.store.pool()).await?;
+    Ok(ApprovalsAnswer { approvals, count })
+}
+
+/// The newest approvals of an account, as they are now.
+pub(super) async fn newest_of(service: &Service, account: &Account) -> Result<Vec<Row>, Refusal> {
+    do_what_is_due(service).await;
+    let query = select!("WHERE account_id = $1 ORDER BY created DESC, application_id LIMIT 100");
+    let query = sqlx::query_as::<_, Row>(query).bind(account.id);
+    Ok(query.fetch_all(service.store.pool()).await?)
 }
 
 /// One approval with its document and challenge.
@@ -94,6 +138,9 @@ pub(super) async fn decide(
         return Err(refusal);
     }
     let receipt = take_decision(&service, &mut tx, &account, &row, &request, &decision, now).await?;
+    if verdict == Verdict::NotMe {
+        lock_out(&service, &mut tx, account.clone(), &session, &row, now).await?;
+    }
     let application = find(&mut tx, &account, BY_APPROVAL, &id).await?.application()?;
     tx.commit().await?;
     // The decision is taken. What follows from it at once is told where it can be, and is done later where it cannot.
@@ -113,7 +160,8 @@ async fn follow_up(service: &Service, account: &Account, id: &str) -> Option<App
     done.await.inspect_err(failed).ok()
 }
 
-/// The device is active and strong enough, and its key signed this very document with this challenge, now.
+/// The device is active, its key signed this very document with this challenge, now, and it is strong enough to approve
+/// it. To deny, every device is.
 async fn check_decision(
     service: &Service,
     tx: &mut Tx,
@@ -132,17 +180,18 @@ async fn check_decision(
         DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
         DeviceState::Revoked => return Err(Code::NoDevice.into()),
     }
-    let level: BindingLevel = level.parse().map_err(|_| Refusal::internal())?;
-    if level < row.kind()?.least_level() {
-        return Err(Code::LevelTooLow.into());
-    }
     let expected = ExpectedDecision {
         aud: &service.settings.issuer,
         approval_id: row.approval_id.parse().map_err(|_| Refusal::internal())?,
         document: &FrozenDocument::from_bytes(row.document.clone()),
         challenge: row.challenge.parse().map_err(|_| Refusal::internal())?,
     };
-    Ok(VerifiedDecision::check(&request.decision, &from_json(&jwk)?, &expected, now)?)
+    let decision = VerifiedDecision::check(&request.decision, &from_json(&jwk)?, &expected, now)?;
+    let level: BindingLevel = level.parse().map_err(|_| Refusal::internal())?;
+    if decision.verdict() == Verdict::Approve && level < service.settings.approvals.least_level(row.kind()?) {
+        return Err(Code::LevelTooLow.into());
+    }
+    Ok(decision)
 }
 
 fn is_match(row: &Row, decision: &VerifiedDecision) -> Result<bool, Refusal> {
@@ -195,6 +244,7 @@ async fn take_decision(
     let (event, execute_at) = match decision.verdict() {
         Verdict::Approve => (Event::ApplicationApproved, Some(now + row.kind()?.cool_down())),
         Verdict::Deny => (Event::ApplicationDenied, None),
+        Verdict::NotMe => (Event::ApplicationNotMe, None),
     };
     let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
     moved.ok_or(Code::AlreadyDecided)?;
@@ -218,9 +268,11 @@ async fn take_decision(
         receipt: receipt.clone(),
         audit: None,
     };
-    let update = "UPDATE application SET device_id = $2, evidence = $3, execute_at = $4 WHERE application_id = $1";
+    let update = "UPDATE application SET device_id = $2, evidence = $3, execute_at = $4, verdict = $5 \
+                  WHERE application_id = $1";
     let update = sqlx::query(update).bind(&row.application_id).bind(request.device_id.to_string());
-    update.bind(to_json(&evidence)?).bind(execute_at).execute(&mut **tx).await?;
+    let update = update.bind(to_json(&evidence)?).bind(execute_at).bind(decision.verdict().as_str());
+    update.execute(&mut **tx).await?;
     let entry = Entry {
         actor: &service.keys.pseudonym(&account.kvnr),
         device: Some(request.device_id),
@@ -236,7 +288,32 @@ async fn take_decision(
     Ok(receipt)
 }
 
-fn summary(row: &Row) -> Result<ApprovalSummary, Refusal> {
+/// It was somebody else who asked: all sessions end but the one of the program that says so, what else waits is cancelled,
+/// and who has logged in before is a stranger again. Whoever submits an application was logged in, so the password does
+/// not hold any more. Whoever asked for a forgotten one knew the insurance number alone: the password stays, and what is
+/// locked for a day is the way by which strangers ask the devices (`reset`).
+async fn lock_out(
+    service: &Service,
+    tx: &mut Tx,
+    mut account: Account,
+    session: &Session,
+    row: &Row,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let actor = service.keys.pseudonym(&account.kvnr);
+    session::end_all_but(service, tx, &account, Some(session.id), now).await?;
+    end_waiting(tx, &account, |_| true, Event::ApplicationCancelled, &actor, now).await?;
+    reset::void(tx, &account).await?;
+    session::forget_clients(tx, account.id).await?;
+    session::know_client(tx, account.id, session.client, now).await?;
+    if row.kind()? != ApplicationType::PasswordReset {
+        password::void(tx, &account).await?;
+        account.move_by(service, tx, Event::PasswordStolen, &actor).await?;
+    }
+    Ok(notice::queue(service, tx, account.id, Kind::NotMe, now).await?)
+}
+
+pub(super) fn summary(row: &Row) -> Result<ApprovalSummary, Refusal> {
     let state = match row.state()? {
         ApplicationState::Queued | ApplicationState::Executed | ApplicationState::Failed => "approved",
         other => other.as_str(),

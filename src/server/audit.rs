@@ -65,6 +65,15 @@ pub(super) async fn head(connection: &mut AnyConnection) -> Result<Position, Aud
     }
 }
 
+/// The entries after number `after`, oldest first. They are committed in their order, by all processes: none turns up
+/// later before one that was seen.
+pub(super) async fn since(connection: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Written>, AuditError> {
+    let query = "SELECT entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
+    let query = sqlx::query_scalar::<_, Vec<u8>>(query).bind(after).bind(limit);
+    let entries = query.fetch_all(connection).await?;
+    entries.iter().map(|entry| serde_json::from_slice(entry).map_err(|_| AuditError::Damaged)).collect()
+}
+
 /// Writes one entry.
 pub(super) async fn append(
     connection: &mut AnyConnection,

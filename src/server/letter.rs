@@ -320,6 +320,17 @@ pub(super) async fn change_address(
     update.execute(connection).await.map(drop)
 }
 
+/// The same where card and card PIN stand behind the change (B3): what is sent from now on goes to the new address, and a
+/// change in the weeks before that rested on less plays no part any more.
+pub(super) async fn change_address_at_once(
+    connection: &mut AnyConnection,
+    account_id: i64,
+    address: &str,
+) -> Result<(), sqlx::Error> {
+    let update = "UPDATE account SET address = $2, address_changed = NULL, former_address = NULL WHERE account_id = $1";
+    sqlx::query(update).bind(account_id).bind(address.to_owned()).execute(connection).await.map(drop)
+}
+
 /// Orders an initial password for the next members who are in the register, have no access, and never got a letter;
 /// from account `after` on. Gives the last account it looked at, and how many it has invited.
 async fn invite(service: &Service, after: i64) -> Result<Option<(i64, u64)>, LettersError> {

@@ -78,6 +78,7 @@ impl Service {
         let (stopping, stops) = watch::channel(false);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self), stops.clone()));
         let sender = tokio::spawn(notice::sender::run(Arc::clone(&self), stops.clone()));
+        let watcher = tokio::spawn(super::watch::run(Arc::clone(&self), stops.clone()));
         let reloader = tokio::spawn(reload(certificates, stops));
         let mut servers = JoinSet::new();
         servers.spawn(public.serve(app(Arc::clone(&self))));
@@ -88,6 +89,7 @@ impl Service {
         let stopper = tokio::spawn(async move {
             stop.await;
             service.stopping.store(true, Ordering::Relaxed);
+            service.watchers.close();
             tokio::time::sleep(listeners.stop_delay).await;
             control.graceful_shutdown(Some(LAST_REQUESTS));
         });
@@ -104,7 +106,7 @@ impl Service {
         }
         stopper.abort();
         let _ = stopping.send(true);
-        for task in [sweeper, sender, reloader] {
+        for task in [sweeper, sender, watcher, reloader] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task in the background broke off");
             }

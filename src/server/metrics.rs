@@ -31,6 +31,7 @@ pub(super) struct Metrics {
     waiting: Family<WaitingLabels, Gauge>,
     notices_failed: Gauge,
     sessions: Gauge,
+    watching: Gauge,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -75,6 +76,7 @@ impl Metrics {
             waiting: Family::default(),
             notices_failed: Gauge::default(),
             sessions: Gauge::default(),
+            watching: Gauge::default(),
             registry: Mutex::default(),
         };
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -90,6 +92,7 @@ impl Metrics {
         let help = "Notices that the mail server refused for good";
         registry.register("notices_failed", help, metrics.notices_failed.clone());
         registry.register("sessions_open", "Sessions that have not ended", metrics.sessions.clone());
+        registry.register("watching", "Connections that wait for approvals", metrics.watching.clone());
         Self { registry: Mutex::new(registry), ..metrics }
     }
 
@@ -141,6 +144,7 @@ impl Metrics {
         self.waiting.get_or_create(&WaitingLabels { what: "notices" }).set(notices);
         let failed = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM notice WHERE state = 'failed'");
         self.notices_failed.set(failed.fetch_one(pool).await?);
+        self.watching.set(i64::try_from(service.watching()).unwrap_or(i64::MAX));
         let now = service.now_unix();
         self.sessions.set(session::count_open(service, now).await?);
         Ok(())

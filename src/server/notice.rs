@@ -71,12 +71,18 @@ kinds! {
     AccountOpenedByCard = "account_opened_by_card", Instead;
     /// An application was denied because the match code was wrong too often.
     MatchCodeDenied = "match_code_denied", Never;
+    /// The owner has said that an application was not hers.
+    NotMe = "not_me", Instead;
     /// A new address is in force. The letter goes to the old one.
     AddressChanged = "address_changed", Always;
     /// A new bank account was approved and waits for its time.
     BankChangeQueued = "bank_change_queued", Always;
+    /// A new bank account was approved and is not to come into force after all.
+    BankChangeCancelled = "bank_change_cancelled", Always;
     /// A new bank account is in force.
     BankChanged = "bank_changed", Always;
+    /// A new health card was ordered.
+    CardOrdered = "card_ordered", Instead;
     /// Notices go to another e-mail address from now on; told to both.
     ContactChanged = "contact_changed", Instead;
     /// Somebody has logged in with a program that never did before.

@@ -26,14 +26,11 @@ use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::api::{Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
 use crate::protocol::application::{ApplicationType, Change, PasswordReset};
-use crate::protocol::approval::MatchCode;
+use crate::protocol::approval::{MatchCode, Verdict};
 use crate::protocol::client_assertion::ByClient;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{BindingLevel, NumericDate, ResetId};
 
-/// How long a request can be approved, in seconds, and how long what was approved can be taken.
-const APPROVAL_LIFE: i64 = 15 * 60;
-const LIFE: i64 = 2 * APPROVAL_LIFE;
 /// Pending at the same time, and asked for in a day, for each account: by all strangers together, and by each client
 /// that was logged in before. What the owner submits has its own count (`application`).
 const MAX_PENDING: i64 = 3;
@@ -71,7 +68,7 @@ pub(super) async fn request(
         ResetWay::Device => ResetAnswer {
             reset_id: Some(reset_id),
             match_code: Some(match_code),
-            expires_at: Some(now + APPROVAL_LIFE),
+            expires_at: Some(now + service.settings.approvals.life),
         },
         ResetWay::Letter => ResetAnswer { reset_id: None, match_code: None, expires_at: None },
     };
@@ -135,7 +132,9 @@ async fn answer(service: &Service, id: &str) -> Result<(), Refusal> {
         detail: Some(service.keys.pseudonym(&kvnr)),
     };
     audit::append(&mut tx, entry, now).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    service.watchers.nudge();
+    Ok(())
 }
 
 /// Puts an approval to the devices of the account; or says why not.
@@ -147,20 +146,23 @@ async fn put_to_devices(
     row: Row,
     now: NumericDate,
 ) -> Result<Result<(), &'static str>, Refusal> {
-    let expires_at = row.created + APPROVAL_LIFE;
+    let expires_at = row.created + service.settings.approvals.life;
     if !matches!(account.state, AccountState::Active | AccountState::ResetPending) {
         return Ok(Err(Code::AccountState.as_str()));
     }
     if now >= expires_at {
         return Ok(Err("too_late"));
     }
-    if !has_device(tx, account).await? {
+    if !has_device(service, tx, account).await? {
         return Ok(Err(Code::NoDevice.as_str()));
     }
     // A client that was logged in before has a share of its own, which strangers cannot use up.
     let known = sqlx::query("SELECT 1 FROM known_client WHERE account_id = $1 AND jkt = $2");
     let known = known.bind(account.id).bind(&row.jkt).fetch_optional(&mut **tx).await?.is_some();
     let share = if known { row.jkt.as_str() } else { STRANGER };
+    if share == STRANGER && are_strangers_locked_out(tx, account, now).await? {
+        return Ok(Err(Verdict::NotMe.as_str()));
+    }
     if !has_room(tx, account, share, now).await? {
         return Ok(Err("too_many_resets"));
     }
@@ -176,10 +178,10 @@ async fn put_to_devices(
 }
 
 /// Whether the account has a device that may approve it.
-async fn has_device(tx: &mut Tx, account: &Account) -> Result<bool, Refusal> {
+async fn has_device(service: &Service, tx: &mut Tx, account: &Account) -> Result<bool, Refusal> {
     let levels = "SELECT binding_level FROM device WHERE account_id = $1 AND state = $2";
     let levels = sqlx::query_scalar::<_, String>(levels).bind(account.id).bind(DeviceState::Active.as_str());
-    let least = ApplicationType::PasswordReset.least_level();
+    let least = service.settings.approvals.least_level(ApplicationType::PasswordReset);
     let mut levels = levels.fetch_all(&mut **tx).await?.into_iter();
     Ok(levels.any(|level| level.parse::<BindingLevel>().is_ok_and(|level| level >= least)))
 }
@@ -193,6 +195,15 @@ async fn has_room(tx: &mut Tx, account: &Account, share: &str, now: NumericDate)
     let today = "SELECT COUNT(*) FROM password_reset WHERE account_id = $1 AND share = $2 AND created > $3";
     let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(share).bind(now - DAY);
     Ok(pending < MAX_PENDING && today.fetch_one(&mut **tx).await? < MAX_A_DAY)
+}
+
+/// Whether the owner has said in the last day that it was not her who had asked: then strangers ask her devices nothing.
+async fn are_strangers_locked_out(tx: &mut Tx, account: &Account, now: NumericDate) -> Result<bool, Refusal> {
+    let query =
+        "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind = $2 AND verdict = $3 AND created > $4";
+    let query = sqlx::query_scalar::<_, i64>(query).bind(account.id).bind(ApplicationType::PasswordReset.as_str());
+    let query = query.bind(Verdict::NotMe.as_str()).bind(now - DAY);
+    Ok(query.fetch_one(&mut **tx).await? > 0)
 }
 
 #[derive(sqlx::FromRow)]
@@ -226,7 +237,9 @@ pub(super) async fn confirm(
     let is_own = |row: &Waiting| {
         row.jkt == proof.jkt().to_string() && row.client_id.as_deref() == client.as_ref().map(ClientId::as_str)
     };
-    let row = row.filter(|row| is_own(row) && now < row.created + LIFE).ok_or(Code::ResetEnded)?;
+    // As long to take what was approved as to approve it.
+    let life = 2 * service.settings.approvals.life;
+    let row = row.filter(|row| is_own(row) && now < row.created + life).ok_or(Code::ResetEnded)?;
     let state = ResetState::parse(&row.state)?;
     if state == ResetState::Void {
         return Err(Code::ResetNotApproved.into()); // as for an account that is none

@@ -95,6 +95,8 @@ pub(super) struct Session {
     pub(super) method: SessionMethod,
     /// Thumbprint of its key.
     pub(super) client: Thumbprint,
+    /// When the access token of this request ends.
+    pub(super) token_ends_at: NumericDate,
 }
 
 /// Who asks for a session, and will hold it.
@@ -134,7 +136,7 @@ impl FromRequestParts<Arc<Service>> for SetupSession {
         let now = service.now_unix();
         let token = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access_token);
         let token = token.ok_or(Code::TokenInvalid)?;
-        let AccessToken { session: id, .. } =
+        let AccessToken { session: id, expires_at: token_ends_at } =
             service.keys.tokens().open_access(&token, now).ok_or(Code::TokenInvalid)?;
         let proof = dpop::check(service, parts, Some(&token))?;
         let (row, account) = {
@@ -155,7 +157,7 @@ impl FromRequestParts<Arc<Service>> for SetupSession {
             return Err(Code::ClientMismatch.into());
         }
         let client = dpop::take(service, proof, &parts.method).await?.jkt();
-        Ok(Self(Session { account, id, method: row.method()?, client }))
+        Ok(Self(Session { account, id, method: row.method()?, client, token_ends_at }))
     }
 }
 

@@ -12,6 +12,8 @@ use super::source::Network;
 use super::texts::Texts;
 use crate::identity::kvnr::Ik;
 use crate::pki::{Anchors, ProductionAnchors};
+use crate::protocol::BindingLevel;
+use crate::protocol::application::ApplicationType;
 use crate::protocol::client_assertion::ConfidentialClient;
 use crate::protocol::ident::IdentityProvider;
 use crate::secret::SecretText;
@@ -53,6 +55,8 @@ pub struct Settings {
     pub clients: Vec<ConfidentialClient>,
     /// How long sessions live.
     pub sessions: SessionPolicy,
+    /// How long approvals live, and who may decide on them.
+    pub approvals: ApprovalPolicy,
     /// The mail server that takes notices; without one they wait.
     pub smtp: Option<Smtp>,
 }
@@ -78,6 +82,7 @@ impl Settings {
             identity_providers: Vec::new(),
             clients: Vec::new(),
             sessions: SessionPolicy::default(),
+            approvals: ApprovalPolicy::default(),
             smtp: None,
         }
     }
@@ -154,6 +159,38 @@ pub struct SessionPolicy {
 impl Default for SessionPolicy {
     fn default() -> Self {
         Self { access_token: 5 * 60, idle: 15 * 60, maximum: 12 * 60 * 60, setup: 15 * 60 }
+    }
+}
+
+/// How long approvals live, and who may decide on them.
+#[derive(Clone, Copy, Debug)]
+pub struct ApprovalPolicy {
+    /// How long one can be decided, in seconds.
+    pub life: i64,
+    /// The least binding level that may approve a new address.
+    pub address_change: BindingLevel,
+    /// The same for a new e-mail address.
+    pub contact_change: BindingLevel,
+}
+
+impl ApprovalPolicy {
+    /// The least binding level that may approve this. What needs the highest anyway, nobody can raise or lower.
+    pub fn least_level(&self, kind: ApplicationType) -> BindingLevel {
+        match kind {
+            ApplicationType::AddressChange => self.address_change,
+            ApplicationType::ContactChange => self.contact_change,
+            other => other.least_level(),
+        }
+    }
+}
+
+impl Default for ApprovalPolicy {
+    fn default() -> Self {
+        Self {
+            life: 15 * 60,
+            address_change: ApplicationType::AddressChange.least_level(),
+            contact_change: ApplicationType::ContactChange.least_level(),
+        }
     }
 }
 

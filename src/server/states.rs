@@ -95,6 +95,8 @@ names! {
         ApplicationSubmitted = "application.submitted",
         ApplicationApproved = "application.approved",
         ApplicationDenied = "application.denied",
+        ApplicationNotMe = "application.not_me",
+        ApplicationSuperseded = "application.superseded",
         MatchCodeWrong = "application.match_code_wrong",
         ApplicationExpired = "application.expired",
         ApplicationCancelled = "application.cancelled",
@@ -189,6 +191,8 @@ names! {
         Denied = "denied",
         Expired = "expired",
         Cancelled = "cancelled",
+        /// A newer one of the same kind took its place.
+        Superseded = "superseded",
         Queued = "queued",
         Executed = "executed",
         Failed = "failed",
@@ -345,6 +349,8 @@ impl States for ApplicationState {
     const TABLE: &'static [Transition<Self>] = &[
         row(Self::Pending, Event::ApplicationApproved, Self::Queued),
         row(Self::Pending, Event::ApplicationDenied, Self::Denied),
+        row(Self::Pending, Event::ApplicationNotMe, Self::Denied),
+        row(Self::Pending, Event::ApplicationSuperseded, Self::Superseded),
         row(Self::Pending, Event::MatchCodeWrong, Self::Pending),
         row(Self::Pending, Event::ApplicationExpired, Self::Expired),
         row(Self::Pending, Event::ApplicationCancelled, Self::Cancelled),
@@ -415,7 +421,7 @@ mod tests {
     fn what_is_decided_is_decided() {
         use ApplicationState::*;
         assert!(SessionState::TABLE.iter().all(|row| row.from == SessionState::Open), "what has ended has ended");
-        for done in [Denied, Expired, Cancelled, Executed, Failed] {
+        for done in [Denied, Expired, Cancelled, Superseded, Executed, Failed] {
             assert!(ApplicationState::TABLE.iter().all(|row| row.from != done), "{done:?}");
         }
         assert_eq!(Queued.after(Event::ApplicationApproved), None);

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use signal_hook::consts::SIGINT;
 use zeroize::Zeroizing;
 
+use super::document;
 use super::failure::{Failure, Kind, Value};
 use super::numbers::{insurance_number, told_apart};
 use super::text::Texts;
@@ -16,7 +17,7 @@ use crate::client::service::ServiceError;
 use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
-use crate::protocol::application::Change;
+use crate::protocol::application::ApplicationType;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::qr::{CodeError, GROUPS};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
@@ -183,29 +184,6 @@ impl<'a> Terminal<'a> {
             }
             error => Err(error),
         }
-    }
-
-    /// The lines that show a document: old beside new.
-    pub fn document(texts: &Texts, document: &Document) -> Vec<String> {
-        let kind = document.change.kind().as_str().replace('.', "-");
-        let mut lines = vec![texts.get(&format!("kind-{kind}"))];
-        lines.push(format!("  {}: {}", texts.get("label-account"), document.account.as_str()));
-        if let Change::Password(_) = document.change {
-            lines.push(format!("  {}: {}", texts.get("label-asked"), texts.moment(document.created)));
-            lines.extend(["means", "when", "nobody"].map(|what| format!("  {}", texts.get(&format!("reset-{what}")))));
-        }
-        for row in document.change.rows() {
-            let shown = |value: Option<&str>| value.map_or_else(|| texts.get("row-none"), str::to_owned);
-            lines.push(format!(
-                "  {}: {} {}; {} {}",
-                texts.get(&format!("row-{}", row.name)),
-                texts.get("label-old"),
-                shown(row.old),
-                texts.get("label-new"),
-                shown(row.new)
-            ));
-        }
-        lines
     }
 }
 
@@ -385,16 +363,25 @@ impl Ui for Terminal<'_> {
         }
     }
 
-    fn show(&mut self, document: &Document, verdict: Verdict, expires_at: NumericDate) -> Result<(), AskError> {
+    fn show(&mut self, shown: &Document, verdict: Verdict, expires_at: NumericDate) -> Result<(), AskError> {
         let decide = match verdict {
             Verdict::Approve => "decide-approve",
             Verdict::Deny => "decide-deny",
+            Verdict::NotMe => "decide-not-me",
         };
         // Nothing is decided that could not be shown.
         let mut screen = io::stderr();
+        let width = document::width(&screen);
         writeln!(screen, "{}", self.texts.get(decide))?;
-        for line in Self::document(self.texts, document) {
+        for line in document::lines(self.texts, shown, width) {
             writeln!(screen, "{line}")?;
+        }
+        if verdict == Verdict::NotMe {
+            let id = match shown.change.kind() {
+                ApplicationType::PasswordReset => "not-me-means-reset",
+                _ => "not-me-means",
+            };
+            writeln!(screen, "  {}", self.texts.get(id))?;
         }
         writeln!(screen, "  {}: {}", self.texts.get("label-expires"), self.texts.moment(expires_at))?;
         Ok(())

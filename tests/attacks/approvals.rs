@@ -12,11 +12,11 @@ struct Forgery {
 
 impl Forgery {
     fn new(world: &World) -> Self {
-        Self::on(world.registered(ERIKA))
+        Self::on(world.registered(ERIKA), &new_address())
     }
 
-    fn on(computer: Computer) -> Self {
-        let accepted = computer.apply(&new_address());
+    fn on(computer: Computer, application: &Application) -> Self {
+        let accepted = computer.apply(application);
         let key = open_key(&computer);
         let decision = honest_decision(&computer, &accepted);
         Self { computer, accepted, decision, key }
@@ -195,7 +195,8 @@ fn one_device_does_not_decide_in_the_name_of_another() {
         computer.register(&mut card(ERIKA)).unwrap();
         computer
     };
-    let (desktop, laptop) = (Forgery::on(registered("desktop")), Forgery::on(registered("laptop")));
+    let desktop = Forgery::on(registered("desktop"), &new_address());
+    let laptop = Forgery::on(registered("laptop"), &new_bank_account());
     for (by, named) in [(&desktop, &laptop), (&laptop, &desktop)] {
         let decision = sign(&named.decision, &by.key).unwrap();
         assert_eq!(refusal(named.send(decision)), part("decision_invalid", "signature"));
@@ -207,7 +208,7 @@ fn one_device_does_not_decide_in_the_name_of_another() {
 fn a_guessed_match_code_for_one_approval_leaves_another_alone() {
     let world = World::new();
     let mut guessed = Forgery::new(&world);
-    let other = guessed.computer.apply(&new_address());
+    let other = guessed.computer.apply(&new_bank_account());
     let path = format!("/v1/approvals/{}", other.approval_id);
     let answer = || guessed.computer.here.service.get::<ApprovalAnswer>(&path).unwrap();
     let before = answer().challenge;
@@ -272,7 +273,7 @@ fn another_persons_device_cannot_decide() {
     let erika = world.registered(ERIKA);
     let max = world.registered(MAX);
     let accepted = erika.apply(&new_address());
-    let mut forgery = Forgery::on(max);
+    let mut forgery = Forgery::on(max, &new_address());
     let path = format!("/v1/approvals/{}", accepted.approval_id);
     let answer: ApprovalAnswer = erika.here.service.get(&path).unwrap();
     forgery.decision.approval_id = accepted.approval_id;
@@ -328,4 +329,35 @@ fn a_document_that_deceives_is_never_shown() {
         fetch(&computer.here, accepted.approval_id),
         Err(ApproveError::Service(ServiceError::Contradiction("document")))
     ));
+}
+
+#[test]
+fn a_new_device_or_card_that_deceives_is_never_shown() {
+    let document = |change| kartenbund::protocol::approval::Document {
+        approval_id: [1; 16].into(),
+        application_id: [2; 16].into(),
+        account: kvnr(ERIKA),
+        created: NOW.unix_timestamp(),
+        change,
+    };
+    let Application::Address(address) = new_address() else { panic!("it is an address") };
+    let card = Change::Card(NewCard { reason: CardReason::Lost, address });
+    let (name, jkt) = ("PC im Wohnzimmer".to_owned(), [7; 32].into());
+    let device = Change::Device(NewDevice { registration_id: [3; 16].into(), name, jkt });
+    type Forge = fn(&mut serde_json::Value);
+    let forgeries: [(&Change, Forge, ApplicationError); 6] = [
+        (&card, |d| d["reason"] = json!("curiosity"), ApplicationError::Data),
+        (&card, |d| d["address"]["city"] = json!("Leip\u{202E}zig"), ApplicationError::Text("city")),
+        (&card, |d| d["note"] = json!("and a second one"), ApplicationError::Data),
+        (&device, |d| d["name"] = json!("PC\u{200B}"), ApplicationError::Text("name")),
+        (&device, |d| d["name"] = json!(""), ApplicationError::Text("name")),
+        (&device, |d| d["jkt"] = json!("short"), ApplicationError::Data),
+    ];
+    for (change, forge, expected) in forgeries {
+        let honest = document(change.clone()).freeze().unwrap();
+        assert_eq!(&honest.read().unwrap().change, change);
+        let mut forged: serde_json::Value = serde_json::from_slice(honest.as_bytes()).unwrap();
+        forge(&mut forged["data"]);
+        assert_eq!(FrozenDocument::from_bytes(forged.to_string().into_bytes()).read().unwrap_err(), expected);
+    }
 }

@@ -46,7 +46,7 @@ use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, ChallengeAnswer, DecisionRequest,
     EvidenceRequest, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
 };
-use kartenbund::protocol::application::{ApplicationError, Change};
+use kartenbund::protocol::application::{Application, ApplicationError, CardReason, Change, NewCard, NewDevice};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
 use kartenbund::protocol::audit::{AuditHead, Entry, Inclusion, Position};
 use kartenbund::protocol::evidence::{ApprovalEvidence, Bundle, LinkName, LinkResult, Report};

@@ -97,3 +97,37 @@ fn yes_and_no_at_once_are_one_of_them() {
     assert_eq!(loser([yes, no]), "already_decided");
     assert_eq!(world.column("SELECT state FROM application"), [state]);
 }
+
+#[test]
+fn a_thousand_decisions_at_once_are_one() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    let path = format!("/v1/approvals/{}/decision", accepted.approval_id);
+    let verdicts = [Verdict::Approve, Verdict::Deny, Verdict::NotMe];
+    let decisions = verdicts.map(|verdict| serde_json::to_string(&decision_on(&computer, &accepted, verdict)).unwrap());
+    let client = reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(120)).build().unwrap();
+    // Each has a proof of its own; only the decision is the same, or another one on the same approval.
+    let requests: Vec<_> = (0..1000)
+        .map(|number| {
+            let request = client.post(format!("{}{path}", world.address)).body(decisions[number % 3].clone());
+            let headers = computer.headers("POST", &path).into_iter();
+            headers.fold(request, |request, (name, value)| request.header(name, value))
+        })
+        .collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let answers = runtime.block_on(async {
+        let mut sent = tokio::task::JoinSet::new();
+        for request in requests {
+            sent.spawn(async move { request.send().await.unwrap().json::<serde_json::Value>().await.unwrap() });
+        }
+        sent.join_all().await
+    });
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer["receipt"].is_string());
+    assert_eq!((taken.len(), refused.len()), (1, 999));
+    assert!(refused.iter().all(|answer| answer["code"] == "already_decided"), "{:?}", refused[0]);
+    let decided = ["approved", "denied", "not_me"].map(|event| world.audited(&format!("\"application.{event}\"")));
+    assert_eq!(decided.iter().sum::<i64>(), 1, "{decided:?}");
+    let state = if taken[0]["verdict"] == "approve" { "executed" } else { "denied" };
+    assert_eq!(world.column("SELECT state FROM application"), [state]);
+}

@@ -20,7 +20,7 @@ fn a_strangers_registration_device_approval_and_evidence_are_not_found() {
     ] {
         assert_eq!(refusal(service.get::<serde_json::Value>(&path)), code("not_found"), "{path}");
     }
-    assert_eq!(service.get::<serde_json::Value>("/v1/approvals").unwrap(), json!({"approvals": []}));
+    assert_eq!(service.get::<serde_json::Value>("/v1/approvals").unwrap(), json!({"approvals": [], "count": 0}));
     assert_eq!(service.get::<serde_json::Value>("/v1/devices").unwrap(), json!({"devices": []}));
     let apply = service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &new_address());
     assert_eq!(refusal(apply), code("no_device"), "her device is not his");

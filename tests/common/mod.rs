@@ -34,7 +34,7 @@ use kartenbund::identity::vsd::Address;
 use kartenbund::pki::{Anchors, Issuer, TestAnchors};
 use kartenbund::protocol::NumericDate;
 use kartenbund::protocol::api::{ApplicationAccepted, DeviceAnswer, DevicesAnswer, LoginRequest, TokenAnswer};
-use kartenbund::protocol::application::{Application, BankAccount};
+use kartenbund::protocol::application::{Application, BankAccount, CardOrder, CardReason, Contact};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::reader::CardChannel;
@@ -176,10 +176,19 @@ impl World {
         clock: ManualClock,
         configure: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::listening(SocketAddr::from(([127, 0, 0, 1], 0)), folder, database, clock, configure)
+    }
+
+    fn listening(
+        on: SocketAddr,
+        folder: tempfile::TempDir,
+        database: TestDatabase,
+        clock: ManualClock,
+        configure: impl FnOnce(&mut Settings),
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let (service, listener, address) = runtime.block_on(async {
-            let loopback = SocketAddr::from(([127, 0, 0, 1], 0));
-            let listener = tokio::net::TcpListener::bind(loopback).await.unwrap();
+            let listener = tokio::net::TcpListener::bind(on).await.unwrap();
             let address = format!("http://{}", listener.local_addr().unwrap());
             let mut settings = Settings::new(folder.path().join("service"), address.as_str());
             settings.database = database.setting();
@@ -212,6 +221,20 @@ impl World {
         Self::configured(folder, database, self.clock.clone(), configure)
     }
 
+    /// The same service, started anew where it was.
+    pub fn restarted_in_place(mut self) -> Self {
+        self.stop();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        let database = std::mem::replace(&mut self.database, TestDatabase::Sqlite);
+        let address = self.address.trim_start_matches("http://").parse().unwrap();
+        Self::listening(address, folder, database, self.clock.clone(), |_| {})
+    }
+
+    /// How many connections wait for approvals.
+    pub fn watching(&self) -> usize {
+        self.service.watching()
+    }
+
     /// An operator suspends an account.
     pub fn suspend(&self, person: &str) -> Result<(), Code> {
         self.runtime.block_on(self.service.suspend(&kvnr(person), "operator"))
@@ -225,6 +248,11 @@ impl World {
     /// Somebody calls: the password was stolen.
     pub fn report_stolen(&self, person: &str) -> Result<(), Code> {
         self.runtime.block_on(self.service.report_stolen(&kvnr(person), "operator"))
+    }
+
+    /// Somebody calls: what was approved is not to be done.
+    pub fn cancel_approved(&self, person: &str) -> Result<(), Code> {
+        self.runtime.block_on(self.service.cancel_approved(&kvnr(person), "operator"))
     }
 
     /// Waits for what the service does by itself, once a second.
@@ -459,6 +487,14 @@ pub fn new_address() -> Application {
         country: "D".to_owned(),
         supplement: None,
     })
+}
+
+pub fn new_contact() -> Application {
+    Application::Contact(Contact { email: "erika@person.example".to_owned() })
+}
+
+pub fn new_card() -> Application {
+    Application::Card(CardOrder { reason: CardReason::Lost })
 }
 
 pub fn new_bank_account() -> Application {

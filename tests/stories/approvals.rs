@@ -215,15 +215,16 @@ fn without_a_device_nothing_protected_can_be_applied_for() {
 fn only_three_applications_wait_and_ten_come_in_a_day() {
     let world = World::new();
     let computer = world.registered(ERIKA);
-    let apply = || {
+    let submit = |application| {
         computer.here.service.call::<_, kartenbund::protocol::api::ApplicationAccepted>(
             Method::POST,
             "/v1/applications",
-            &new_address(),
+            &application,
         )
     };
-    let first: Vec<_> = (0..3).map(|_| apply().unwrap()).collect();
-    assert_eq!(refusal(apply()), "too_many_pending");
+    let apply = || submit(new_address());
+    let first = [new_address(), new_bank_account(), new_contact()].map(|application| submit(application).unwrap());
+    assert_eq!(refusal(submit(new_card())), "too_many_pending");
     let max = world.registered(MAX);
     let his = max.apply(&new_address());
     for accepted in first {
@@ -244,8 +245,8 @@ fn only_three_applications_wait_and_ten_come_in_a_day() {
 fn applications_that_nobody_decided_make_room_when_their_time_is_over() {
     let world = World::new();
     let computer = world.registered(ERIKA);
-    for _ in 0..3 {
-        computer.apply(&new_address());
+    for application in [new_address(), new_bank_account(), new_contact()] {
+        computer.apply(&application);
     }
     world.stretch_sessions();
     world.clock.advance(900);
@@ -293,7 +294,7 @@ fn a_list_of_approvals_has_an_end() {
         format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
              INSERT INTO application SELECT {id}, {id}, account_id, kind, 'denied', document, challenge, match_code, 0, \
-             created - i, expires_at, NULL, NULL, NULL FROM n, application"
+             created - i, expires_at, NULL, NULL, NULL, NULL FROM n, application"
         )
     });
     assert_eq!(world.sql_each(copies).unwrap(), 100);

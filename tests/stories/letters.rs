@@ -199,6 +199,8 @@ fn what_a_letter_said_is_forgotten_and_its_password_was_never_kept() {
 fn for_two_weeks_after_a_change_letters_go_to_the_address_before() {
     let world = World::new();
     let computer = world.registered(ERIKA);
+    // With card and card PIN behind the change, they would follow it at once (`kinds`).
+    world.sql("UPDATE device SET binding_level = 'B1'").unwrap();
     let move_to = |city: &str| {
         let Application::Address(mut address) = new_address() else { unreachable!() };
         address.city = city.to_owned();

@@ -16,8 +16,10 @@ mod device_codes;
 mod hostile_reader;
 mod ident;
 mod keypad;
+mod kinds;
 mod letters;
 mod logins;
+mod not_me;
 mod notices;
 mod old_cards;
 mod passwords;
@@ -30,6 +32,7 @@ mod scenario_files;
 mod scenarios;
 mod sessions;
 mod timing;
+mod watch;
 mod web_branch;
 
 pub(crate) use common::*;

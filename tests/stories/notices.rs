@@ -137,8 +137,8 @@ fn everything_that_happens_to_the_account_is_told() {
     let titles: Vec<_> = letters.iter().map(|letter| letter.split(" {").next().unwrap()).collect();
     let titles_expected = ["Anschrift geändert", "Neue Bankverbindung freigegeben", "Bankverbindung geändert"];
     assert_eq!(titles, titles_expected, "that also comes by post");
-    for letter in &letters {
-        assert!(letter.contains("Musterstraße"), "two weeks long to where she lived before: {letter}");
+    for (letter, street) in letters.iter().zip(["Musterstraße", "Lindenallee", "Lindenallee"]) {
+        assert!(letter.contains(street), "of the move to where she lived before, then to where she lives: {letter}");
     }
 }
 

@@ -6,7 +6,7 @@ use kartenbund::client::Surroundings;
 use kartenbund::client::reset::{self, Asked};
 use kartenbund::protocol::application::{Change, PasswordReset};
 use kartenbund::protocol::approval::MatchCode;
-use kartenbund::ui::terminal::Terminal;
+use kartenbund::ui::document;
 use kartenbund::ui::text::{Language, Texts};
 
 use super::*;
@@ -183,7 +183,7 @@ fn the_document_says_what_it_means_in_both_languages() {
             ["New password without the old one", "may choose a new password", "yourself", "Nobody from your"],
         ),
     ] {
-        let shown = Terminal::document(&Texts::new(language), &document).join("\n");
+        let shown = document::lines(&Texts::new(language), &document, 400).join("\n");
         for sentence in sentences.into_iter().chain(["2026", ERIKA]) {
             assert!(shown.contains(sentence), "{sentence}: {shown}");
         }
@@ -199,8 +199,8 @@ fn strangers_use_up_neither_what_the_owner_may_submit_nor_what_her_own_computers
         Forgetful::at(&world, &format!("stranger-{stranger}")).ask(ERIKA);
     }
     assert_eq!(waiting(&device).len(), 3, "three wait, and no more");
-    for _ in 0..3 {
-        device.apply(&new_address());
+    for application in [new_address(), new_bank_account(), new_contact()] {
+        device.apply(&application);
     }
     assert_eq!(waiting(&device).len(), 6);
     // A computer of hers, at which she was logged in before, is asked for all the same.

@@ -14,10 +14,13 @@ use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DevicesAnswer,
     LetterOrdered,
 };
-use kartenbund::protocol::application::{Application, BankAccount, Contact, is_plain_text};
+use kartenbund::protocol::application::{
+    Application, ApplicationType, BankAccount, CardOrder, CardReason, Contact, is_plain_text,
+};
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
 use kartenbund::reader::pcsc::Sharing;
+use kartenbund::ui::document;
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::terminal::{Answers, Lines, Terminal};
 use kartenbund::ui::text::shown;
@@ -26,7 +29,9 @@ use reqwest::Method;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::args::{ApplyCommand, ApprovalsCommand, BindingMethod, CodeArgs, DevicesCommand, PinArgs, RegisterArgs};
+use crate::args::{
+    ApplyCommand, ApprovalsCommand, BindingMethod, CodeArgs, DevicesCommand, NewCardReason, PinArgs, RegisterArgs,
+};
 use crate::cards::{can, length, with_card};
 use crate::output::Output;
 
@@ -166,6 +171,7 @@ pub(crate) fn apply(home: Home, command: ApplyCommand, output: &Output) -> Resul
             Application::Bank(BankAccount { iban, account_holder })
         }
         ApplyCommand::Contact { email } => Application::Contact(Contact { email }),
+        ApplyCommand::Card { reason } => Application::Card(CardOrder { reason: reason.into() }),
         ApplyCommand::Cancel { id: text } => {
             let id: ApplicationId = id(&text)?;
             let path = format!("/v1/applications/{id}");
@@ -185,7 +191,7 @@ pub(crate) fn apply(home: Home, command: ApplyCommand, output: &Output) -> Resul
 pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &Output) -> Result<(), Failure> {
     let here = login::resume(home, clock())?;
     match command.unwrap_or(ApprovalsCommand::List) {
-        ApprovalsCommand::List => {
+        ApprovalsCommand::List | ApprovalsCommand::Watch => {
             let answer: ApprovalsAnswer = here.service.get("/v1/approvals")?;
             let lines: Vec<_> = answer.approvals.iter().map(|approval| approval_line(approval, output)).collect();
             let lines = if lines.is_empty() { vec![output.texts.get("approvals-none")] } else { lines };
@@ -197,10 +203,22 @@ pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &
             decide_on(&here, id(&text)?, Verdict::Approve, answers, output)
         }
         ApprovalsCommand::Deny { id: text, pin } => decide_on(&here, id(&text)?, Verdict::Deny, pins(&pin)?, output),
+        ApprovalsCommand::NotMe { id: text, pin } => decide_on(&here, id(&text)?, Verdict::NotMe, pins(&pin)?, output),
     }
 }
 
-fn approval_line(approval: &ApprovalSummary, output: &Output) -> String {
+impl From<NewCardReason> for CardReason {
+    fn from(reason: NewCardReason) -> Self {
+        match reason {
+            NewCardReason::Lost => Self::Lost,
+            NewCardReason::Stolen => Self::Stolen,
+            NewCardReason::Broken => Self::Broken,
+            NewCardReason::NameChanged => Self::NameChanged,
+        }
+    }
+}
+
+pub(crate) fn approval_line(approval: &ApprovalSummary, output: &Output) -> String {
     let kind = output.texts.get(&format!("kind-{}", approval.kind.as_str().replace('.', "-")));
     let state = output.texts.get(&format!("state-{}", approval.state));
     let until = match approval.state.as_str() {
@@ -214,9 +232,17 @@ fn approval_line(approval: &ApprovalSummary, output: &Output) -> String {
 
 fn show(here: &LoggedIn, id: ApprovalId, output: &Output) -> Result<(), Failure> {
     let (answer, document) = approve::fetch(here, id)?;
-    let mut lines = Terminal::document(&output.texts, &document);
+    let mut lines = document::lines(&output.texts, &document, document::width(&std::io::stdout()));
     lines.push(approval_line(&answer.approval, output));
+    if answer.challenge.is_some() {
+        lines.extend(choices(id, output));
+    }
     output.result(&answer, lines)
+}
+
+/// The three ways to decide, none before another.
+pub(crate) fn choices(id: ApprovalId, output: &Output) -> [String; 3] {
+    ["approve", "deny", "not-me"].map(|choice| output.say(&format!("choice-{choice}"), "id", id.to_string()))
 }
 
 fn decide_on(
@@ -234,6 +260,10 @@ fn decide_on(
             output.say("done-approve", "state", state)
         }
         Verdict::Deny => output.texts.get("done-deny"),
+        Verdict::NotMe => match answer.application.kind {
+            ApplicationType::PasswordReset => output.texts.get("done-not-me-reset"),
+            _ => output.texts.get("done-not-me"),
+        },
     };
     output.result(&answer, [line])
 }

@@ -80,7 +80,10 @@ pub(crate) enum Command {
     },
     #[command(subcommand)]
     Apply(ApplyCommand),
+    #[command(args_conflicts_with_subcommands = true)]
     Approvals {
+        #[arg(long)]
+        watch: bool,
         #[command(subcommand)]
         command: Option<ApprovalsCommand>,
     },
@@ -332,15 +335,28 @@ pub(crate) enum ApplyCommand {
         #[arg(long)]
         email: String,
     },
+    Card {
+        #[arg(long, value_enum)]
+        reason: NewCardReason,
+    },
     Cancel {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum NewCardReason {
+    Lost,
+    Stolen,
+    Broken,
+    NameChanged,
+}
+
 #[derive(Subcommand)]
 pub(crate) enum ApprovalsCommand {
     List,
+    Watch,
     Show {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
@@ -354,6 +370,12 @@ pub(crate) enum ApprovalsCommand {
         pin: PinArgs,
     },
     Deny {
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+        #[command(flatten)]
+        pin: PinArgs,
+    },
+    NotMe {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
         #[command(flatten)]
@@ -525,6 +547,7 @@ mod tests {
             "approvals show",
             "approvals approve",
             "approvals deny",
+            "approvals not-me",
             "apply cancel",
             "devices remove",
             "sessions end",

@@ -29,8 +29,9 @@ use kartenbund::reader::CardChannel;
 use kartenbund::reader::pcsc::{Reader, Service as PcscService, Sharing, Slot};
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
 use kartenbund::server::{LetterEvent, Service, Settings};
+use kartenbund::ui::document;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::ui::terminal::{Terminal, step_text};
+use kartenbund::ui::terminal::step_text;
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
 use kartenbund::virtual_card::vpcd;
@@ -423,9 +424,9 @@ impl Ui for Scripted<'_> {
         if refused.is_some() { Err(AskError::NobodyThere) } else { Ok(Self::typed(OWN_PASSWORD)) }
     }
 
-    fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
+    fn show(&mut self, shown: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
         if !self.output.json {
-            for line in Terminal::document(&self.output.texts, document) {
+            for line in document::lines(&self.output.texts, shown, document::width(&std::io::stdout())) {
                 let _ = print_line(&format!("    {line}"));
             }
         }

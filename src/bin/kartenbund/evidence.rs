@@ -13,8 +13,8 @@ use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{
     Bundle, DecisionFindings, DeviceFindings, Findings, Link, LinkName, MAX_BUNDLE, Report,
 };
+use kartenbund::ui::document;
 use kartenbund::ui::failure::{Failure, Kind, Value};
-use kartenbund::ui::terminal::Terminal;
 use serde::Serialize;
 use serde_json::json;
 
@@ -183,9 +183,10 @@ fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
             let id = match decision.verdict {
                 Verdict::Approve => "evidence-approved",
                 Verdict::Deny => "evidence-denied",
+                Verdict::NotMe => "evidence-not-me",
             };
             lines.push(output.say(id, "at", texts.moment(decision.decided_at.unix_timestamp())));
-            lines.extend(Terminal::document(texts, &decision.document));
+            lines.extend(document::lines(texts, &decision.document, document::width(&std::io::stdout())));
         }
     }
     // Who the person is stands on the card's signature, or on the word of the service.

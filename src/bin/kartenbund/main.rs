@@ -16,10 +16,11 @@ mod notices;
 mod output;
 mod virtual_card;
 mod waiting;
+mod watch;
 
 use std::process::ExitCode;
 
-use args::{CardCommand, Cli, Command, HelpCommand};
+use args::{ApprovalsCommand, CardCommand, Cli, Command, HelpCommand};
 use kartenbund::ui::failure::Failure;
 use kartenbund::ui::numbers::NUMBERS;
 use output::Output;
@@ -60,7 +61,9 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Register(register) => account::register(home()?, &register, output),
         Command::Devices { command } => account::devices(home()?, command, output),
         Command::Apply(application) => account::apply(home()?, application, output),
-        Command::Approvals { command } => account::approvals(home()?, command, output),
+        Command::Approvals { watch: true, .. } => watch::run(home()?, output),
+        Command::Approvals { command: Some(ApprovalsCommand::Watch), .. } => watch::run(home()?, output),
+        Command::Approvals { command, .. } => account::approvals(home()?, command, output),
         Command::Notices { command } => notices::notices(home()?, command, output),
         Command::Events { limit } => events::events(home()?, limit, output),
         Command::Evidence(command) => evidence::run(home, command, output),

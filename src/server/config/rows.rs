@@ -70,6 +70,7 @@ pub(super) const ROWS: &[Row<Config>] = &[
     ),
     section("logins", "How often passwords may be tried.", LOGINS),
     section("sessions", "How long sessions live, in seconds.", SESSIONS),
+    section("approvals", "How long approvals live, and who may decide on them.", APPROVALS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
     list(
         "identity_provider",
@@ -227,6 +228,30 @@ const SESSIONS: &[Row<Config>] = &[
         "900",
         "A session in which a password is chosen ends after so long.",
         keep!(|config, value| config.settings.sessions.setup, value.number(300, 86_400)),
+    ),
+];
+
+const LEVEL: &str = "\"B1\", \"B2\" or \"B3\" is expected";
+
+const APPROVALS: &[Row<Config>] = &[
+    with_default(
+        "life",
+        "15",
+        "For how many minutes an approval can be decided.",
+        keep!(|config, value| config.settings.approvals.life, value.number(5, 60).map(|minutes: i64| minutes * 60)),
+    ),
+    with_default(
+        "address_change",
+        "\"B1\"",
+        "The least binding level of a device that may approve a new address: \"B1\" (letter), \"B2\" (card without PIN) or\n\
+         \"B3\" (card and PIN). Bank account, new card, new password and another device always need \"B3\".",
+        keep!(|config, value| config.settings.approvals.address_change, value.parsed(LEVEL)),
+    ),
+    with_default(
+        "contact_change",
+        "\"B1\"",
+        "The same for a new e-mail address.",
+        keep!(|config, value| config.settings.approvals.contact_change, value.parsed(LEVEL)),
     ),
 ];
 

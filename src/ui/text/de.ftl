@@ -380,7 +380,7 @@ error-device-pin-wrong = Die Geräte-PIN ist falsch.
     .remedy = Gemeint ist die sechsstellige PIN, die Sie für diesen Computer gewählt haben. Vergessen? „kartenbund register --replace“ mit der Gesundheitskarte.
 error-device-file = Die Datei mit dem Schlüssel dieses Computers ist beschädigt.
     .remedy = Registrieren Sie diesen Computer neu: „kartenbund register --replace“.
-error-not-pending = Der Antrag ist schon entschieden, abgelaufen oder ausgeführt.
+error-not-pending = Der Antrag ist schon entschieden, abgelaufen, ersetzt oder ausgeführt.
     .remedy = „kartenbund approvals“ zeigt den Stand; stellen Sie den Antrag sonst neu.
 error-document-refused = Das Dokument lässt sich nicht so anzeigen, wie es gemeint ist; deshalb kann es nicht freigegeben werden.
     .remedy = Prüfen Sie, ob es eine neuere Version dieses Programms gibt, und fragen Sie Ihre Krankenkasse.
@@ -389,7 +389,7 @@ error-match-code-wrong = { $detail ->
         [2] Der Vergleichscode ist falsch; es sind noch 2 Versuche übrig.
        *[other] Der Vergleichscode ist falsch.
     }
-    .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt, lehnen Sie ab: „kartenbund approvals deny NUMMER“.
+    .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt: „kartenbund approvals not-me NUMMER“.
 error-match-code-denied = Der Vergleichscode war dreimal falsch; der Antrag ist abgelehnt.
     .remedy = Haben Sie ihn selbst gestellt, stellen Sie ihn noch einmal. Wenn nicht, ändern Sie Ihr Passwort und rufen Sie Ihre Krankenkasse an.
 error-too-many = Es sind schon so viele, wie erlaubt sind ({ $code }).
@@ -767,6 +767,8 @@ kind-address-change = Neue Anschrift
 kind-bank-change = Neue Bankverbindung
 kind-contact-change = Neue E-Mail-Adresse für Nachrichten
 kind-password-reset = Neues Passwort ohne das alte
+kind-card-order = Neue Gesundheitskarte
+kind-device-add = Weiteres Gerät
 row-street = Straße
 row-house-number = Hausnummer
 row-supplement = Zusatz
@@ -776,9 +778,25 @@ row-country = Land
 row-iban = IBAN
 row-account-holder = Kontoinhaber
 row-email = E-Mail
+row-reason = Grund
+row-device-name = Gerät
+row-unchanged = unverändert
+card-reason-lost = verloren
+card-reason-stolen = gestohlen
+card-reason-broken = unbrauchbar
+card-reason-name-changed = neuer Name
+card-goes-to = Die Karte wird an diese Anschrift geschickt:
+device-add-means = Mit diesem Gerät können danach Anträge in Ihrem Namen freigegeben werden.
+device-add-when = Stimmen Sie nur zu, wenn Sie es selbst gerade eben registrieren. Sonst lehnen Sie ab.
 row-none = –
 decide-approve = Sie geben frei:
 decide-deny = Sie lehnen ab:
+decide-not-me = Sie melden, dass dieser Antrag nicht von Ihnen ist:
+not-me-means = Der Antrag wird abgelehnt, alle anderen offenen Anträge werden zurückgezogen, alle anderen Anmeldungen beendet, und Ihr Passwort gilt nicht mehr. Ihre Geräte bleiben.
+not-me-means-reset = Der Antrag wird abgelehnt, alle anderen offenen Anträge werden zurückgezogen und alle anderen Anmeldungen beendet. Ihr Passwort gilt weiter; einen Tag lang kann niemand Fremdes Ihre Geräte nach einem neuen fragen.
+choice-approve = Freigeben: kartenbund approvals approve { $id }
+choice-deny = Ablehnen: kartenbund approvals deny { $id }
+choice-not-me = Das war ich nicht: kartenbund approvals not-me { $id }
 reset-means = Wer das verlangt hat, darf ein neues Passwort für Ihr Konto wählen und ist damit angemeldet.
 reset-when = Stimmen Sie nur zu, wenn Sie es selbst gerade eben verlangt haben und den Code auf Ihrem eigenen Bildschirm sehen. Sonst lehnen Sie ab: Ihr Passwort bleibt dann, wie es ist.
 reset-nobody = Niemand von Ihrer Krankenkasse bittet Sie je darum, hier zuzustimmen, und niemand nennt Ihnen dafür einen Code am Telefon.
@@ -788,6 +806,7 @@ state-approved = freigegeben
 state-denied = abgelehnt
 state-expired = abgelaufen
 state-cancelled = zurückgezogen
+state-superseded = durch einen neueren ersetzt
 state-queued = freigegeben, wird ausgeführt am { $at }
 state-executed = ausgeführt
 state-failed = fehlgeschlagen
@@ -859,6 +878,9 @@ done-device-removed = Das Gerät ist entfernt.
 devices-none = Es ist kein Gerät registriert.
 this-computer = dieser Computer
 approvals-none = Es gibt keine Anträge.
+watch-begins = Neue Anträge werden gezeigt, sobald sie da sind. Ende mit Strg+C.
+watch-lost = Die Verbindung zum Dienst ist weg; sie wird von selbst wieder aufgebaut.
+watch-back = Die Verbindung zum Dienst steht wieder.
 notices-to = Nachrichten gehen an { $email }. Ändern: kartenbund apply contact --email ADRESSE
 notices-no-email = Ihre Krankenkasse hat keine E-Mail-Adresse von Ihnen; Wichtiges kommt mit der Post. Angeben: kartenbund apply contact --email ADRESSE
 notices-language-de = Sprache: Deutsch
@@ -874,8 +896,11 @@ notices-kind = { $kind ->
         [password_reset_waiting] Ein neues Passwort wartet auf Freigabe
         [account_opened_by_card] Konto mit der Gesundheitskarte eröffnet
         [match_code_denied] Antrag abgelehnt, weil der Vergleichscode falsch war
+        [not_me] Antrag als fremd gemeldet
         [address_changed] Anschrift geändert
         [bank_change_queued] Neue Bankverbindung freigegeben
+        [bank_change_cancelled] Neue Bankverbindung zurückgezogen
+        [card_ordered] Neue Gesundheitskarte bestellt
         [bank_changed] Bankverbindung geändert
         [contact_changed] E-Mail-Adresse geändert
         [login_from_new_client] Anmeldung mit einem neuen Programm
@@ -895,6 +920,8 @@ done-apply-next = Freigeben: kartenbund approvals approve { $id }
 done-cancel = Der Antrag ist zurückgezogen.
 done-approve = Freigegeben. Stand: { $state }.
 done-deny = Abgelehnt.
+done-not-me = Abgelehnt. Alle anderen Anmeldungen sind beendet, offene Anträge zurückgezogen, und Ihr Passwort gilt nicht mehr. Wählen Sie ein neues, mit der Gesundheitskarte, einem registrierten Gerät oder einem Brief. Steht unter „kartenbund approvals“ etwas Freigegebenes, das Sie nicht wollen, ziehen Sie es zurück.
+done-not-me-reset = Abgelehnt. Alle anderen Anmeldungen sind beendet und offene Anträge zurückgezogen. Ihr Passwort gilt weiter; einen Tag lang kann niemand Fremdes Ihre Geräte nach einem neuen fragen.
 done-record = Aufgezeichnet: { $path }
 done-compared = Die Karte antwortet auf jeden Befehl der Aufzeichnung wie damals.
 done-replay = Die Aufzeichnung wurde bis zur letzten Zeile abgespielt.
@@ -972,6 +999,7 @@ evidence-approved = Das Gerät hat am { $at } freigegeben:
 evidence-denied = Das Gerät hat am { $at } abgelehnt:
 evidence-stands = Bindung und Entscheidungen stehen auf den Unterschriften von Karte und Gerät; dem Dienst muss man sie nicht glauben.
 evidence-stands-on-word = Dass ein Gerät der Stufe B1 oder B2 dieser Person gehört, muss man dem Dienst glauben: Nur er wusste, wem er den Brief schickt. Die Entscheidungen selbst hat das Gerät unterschrieben.
+evidence-not-me = Das Gerät hat am { $at } abgelehnt, weil der Antrag nicht von der Person sei:
 evidence-honest = Nicht geprüft: ob die Karte gesperrt war (Sperrliste), und ob der Schlüssel des Geräts in falsche Hände kam. Zeiten nennt der Dienst.
 
 ## Ereignisse des Kontos (kartenbund events)
@@ -1011,6 +1039,8 @@ event-device-revoked = Gerät entfernt
 event-application-submitted = Antrag gestellt
 event-application-approved = Antrag freigegeben
 event-application-denied = Antrag abgelehnt
+event-application-not-me = Antrag als fremd gemeldet und abgelehnt
+event-application-superseded = Antrag durch einen neueren ersetzt
 event-application-match-code-wrong = Falscher Vergleichscode
 event-application-expired = Antrag abgelaufen
 event-application-cancelled = Antrag zurückgezogen
@@ -1075,6 +1105,7 @@ arg-contactless = Das Kartenabbild so benutzen, als läge die Karte auf einem Le
 arg-scenario = Zustand der Karte und Eigenheiten des Lesers (docs/card.md)
 arg-short-apdus = Nur kurze Befehle an die Karte senden
 arg-wait = Höchstens so viele Sekunden auf Leser und Karte warten; 0: gar nicht. Sonst wartet das Programm nur in einem Terminal
+arg-watch = Warten und jeden neuen Antrag sofort zeigen, wie „approvals watch“
 arg-report = Bericht zum Weitergeben in diese neue Datei schreiben, ohne persönliche Angaben
 arg-out = Datei, die geschrieben wird
 arg-explain = Die Sitzung zeigen, Befehl für Befehl, entschlüsselt und geprüft
@@ -1116,6 +1147,7 @@ arg-supplement = Zusatz zur Anschrift
 arg-iban = IBAN
 arg-account-holder = Kontoinhaber
 arg-email = E-Mail-Adresse, an die Nachrichten gehen
+arg-reason = Warum: verloren, gestohlen, unbrauchbar, neuer Name
 arg-language = Sprache der Nachrichten: de oder en
 arg-on = Diese Nachrichten wieder senden; mehrfach möglich
 arg-off = Diese Nachrichten nicht mehr senden; mehrfach möglich
@@ -1156,12 +1188,15 @@ cmd-apply = Einen geschützten Antrag stellen
 cmd-apply-address = Neue Anschrift
 cmd-apply-bank = Neue Bankverbindung
 cmd-apply-contact = Neue E-Mail-Adresse für Nachrichten
+cmd-apply-card = Neue Gesundheitskarte
 cmd-apply-cancel = Einen Antrag zurückziehen
 cmd-approvals = Anträge und Freigaben
 cmd-approvals-list = Alle Anträge zeigen
+cmd-approvals-watch = Warten und jeden neuen Antrag sofort zeigen, bis Strg+C
 cmd-approvals-show = Einen Antrag zeigen
 cmd-approvals-approve = Freigeben
 cmd-approvals-deny = Ablehnen
+cmd-approvals-not-me = „Das war ich nicht“: ablehnen, andere Anmeldungen beenden, das Passwort ungültig machen
 cmd-help = Erklärungen
 cmd-help-numbers = CAN, Karten-PIN, PUK, Geräte-PIN und Kennnummern auseinanderhalten, und was ohne sie hilft
 cmd-notices = Nachrichten über Ihr Konto

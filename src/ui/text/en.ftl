@@ -380,7 +380,7 @@ error-device-pin-wrong = The device PIN is wrong.
     .remedy = It is the six-digit PIN you chose for this computer. Forgotten? "kartenbund register --replace" with the health card.
 error-device-file = The file with this computer's key is damaged.
     .remedy = Register this computer anew: "kartenbund register --replace".
-error-not-pending = The application was decided, has expired or was executed.
+error-not-pending = The application was decided, has expired, was replaced or executed.
     .remedy = "kartenbund approvals" shows its state; else submit it anew.
 error-document-refused = The document cannot be shown as it is meant; that is why it cannot be approved.
     .remedy = Check whether there is a newer version of this program, and ask your insurer.
@@ -389,7 +389,7 @@ error-match-code-wrong = { $detail ->
         [2] The match code is wrong; 2 tries are left.
        *[other] The match code is wrong.
     }
-    .remedy = It is shown where the application was submitted. If you did not submit one, deny it: "kartenbund approvals deny NUMBER".
+    .remedy = It is shown where the application was submitted. If you did not submit one: "kartenbund approvals not-me NUMBER".
 error-match-code-denied = The match code was wrong three times; the application is denied.
     .remedy = If it is yours, submit it again. If not, change your password and call your insurer.
 error-too-many = There are as many already as are allowed ({ $code }).
@@ -767,6 +767,8 @@ kind-address-change = New address
 kind-bank-change = New bank account
 kind-contact-change = New e-mail address for notices
 kind-password-reset = New password without the old one
+kind-card-order = New health card
+kind-device-add = Another device
 row-street = Street
 row-house-number = House number
 row-supplement = Supplement
@@ -776,9 +778,25 @@ row-country = Country
 row-iban = IBAN
 row-account-holder = Account holder
 row-email = E-mail
+row-reason = Reason
+row-device-name = Device
+row-unchanged = unchanged
+card-reason-lost = lost
+card-reason-stolen = stolen
+card-reason-broken = does not work
+card-reason-name-changed = new name
+card-goes-to = The card is sent to this address:
+device-add-means = With this device applications can be approved in your name afterwards.
+device-add-when = Approve only if you are registering it yourself just now. Otherwise deny.
 row-none = –
 decide-approve = You approve:
 decide-deny = You deny:
+decide-not-me = You report that this application is not yours:
+not-me-means = The application is denied, all other open applications are cancelled, all other sessions end, and your password does not hold any more. Your devices stay.
+not-me-means-reset = The application is denied, all other open applications are cancelled and all other sessions end. Your password still holds; for a day no stranger can ask your devices for a new one.
+choice-approve = Approve: kartenbund approvals approve { $id }
+choice-deny = Deny: kartenbund approvals deny { $id }
+choice-not-me = That was not me: kartenbund approvals not-me { $id }
 reset-means = Whoever asked for this may choose a new password for your account, and is logged in by it.
 reset-when = Approve only if you asked for it yourself just now and see the code on your own screen. Otherwise deny: your password then stays as it is.
 reset-nobody = Nobody from your insurer ever asks you to approve this, and nobody tells you a code for it on the phone.
@@ -788,6 +806,7 @@ state-approved = approved
 state-denied = denied
 state-expired = expired
 state-cancelled = cancelled
+state-superseded = replaced by a newer one
 state-queued = approved, is executed on { $at }
 state-executed = executed
 state-failed = failed
@@ -859,6 +878,9 @@ done-device-removed = The device is removed.
 devices-none = No device is registered.
 this-computer = this computer
 approvals-none = There are no applications.
+watch-begins = New applications are shown as soon as they are there. Ctrl+C ends.
+watch-lost = The connection to the service is gone; it is made again by itself.
+watch-back = The connection to the service is there again.
 notices-to = Notices go to { $email }. To change it: kartenbund apply contact --email ADDRESS
 notices-no-email = Your insurer has no e-mail address of yours; what matters comes by post. To give one: kartenbund apply contact --email ADDRESS
 notices-language-de = Language: German
@@ -874,8 +896,11 @@ notices-kind = { $kind ->
         [password_reset_waiting] A new password waits for approval
         [account_opened_by_card] Account opened with the health card
         [match_code_denied] Application denied because the match code was wrong
+        [not_me] Application reported as not yours
         [address_changed] Address changed
         [bank_change_queued] New bank account approved
+        [bank_change_cancelled] New bank account cancelled
+        [card_ordered] New health card ordered
         [bank_changed] Bank account changed
         [contact_changed] E-mail address changed
         [login_from_new_client] Login with a new program
@@ -895,6 +920,8 @@ done-apply-next = Approve: kartenbund approvals approve { $id }
 done-cancel = The application is cancelled.
 done-approve = Approved. State: { $state }.
 done-deny = Denied.
+done-not-me = Denied. All other sessions have ended, open applications are cancelled, and your password does not hold any more. Choose a new one, with the health card, a registered device or a letter. If "kartenbund approvals" shows something approved that you do not want, cancel it.
+done-not-me-reset = Denied. All other sessions have ended and open applications are cancelled. Your password still holds; for a day no stranger can ask your devices for a new one.
 done-record = Recorded: { $path }
 done-compared = The card answers every command of the session as it did then.
 done-replay = The session was played to its last line.
@@ -972,6 +999,7 @@ evidence-approved = The device approved on { $at }:
 evidence-denied = The device denied on { $at }:
 evidence-stands = Binding and decisions stand on the signatures of card and device; the service need not be believed for them.
 evidence-stands-on-word = That a device of level B1 or B2 is this person's is to be believed of the service: it alone knew whom it sent the letter to. The decisions themselves were signed by the device.
+evidence-not-me = The device denied on { $at }, because the application was not the person's:
 evidence-honest = Not checked: whether the card was revoked, and whether the device key fell into wrong hands. Times are the service's word.
 
 ## Events of the account (kartenbund events)
@@ -1011,6 +1039,8 @@ event-device-revoked = Device removed
 event-application-submitted = Application submitted
 event-application-approved = Application approved
 event-application-denied = Application denied
+event-application-not-me = Application reported as not yours, and denied
+event-application-superseded = Application replaced by a newer one
 event-application-match-code-wrong = Wrong match code
 event-application-expired = Application expired
 event-application-cancelled = Application cancelled
@@ -1075,6 +1105,7 @@ arg-contactless = Use the card image as if the card lay on a reader without cont
 arg-scenario = State of the card and ways of the reader (docs/card.md)
 arg-short-apdus = Send short commands to the card only
 arg-wait = Wait for reader and card at most so many seconds; 0: not at all. Otherwise the program waits in a terminal only
+arg-watch = Wait, and show each new application at once, like "approvals watch"
 arg-report = Write a report to pass on into this new file, without anything personal
 arg-out = File to write
 arg-explain = Show the session, command by command, decrypted and checked
@@ -1116,6 +1147,7 @@ arg-supplement = Supplement to the address
 arg-iban = IBAN
 arg-account-holder = Account holder
 arg-email = E-mail address that notices go to
+arg-reason = Why: lost, stolen, broken, new name
 arg-language = Language of the notices: de or en
 arg-on = Send these notices again; more than one possible
 arg-off = Send these notices no longer; more than one possible
@@ -1156,12 +1188,15 @@ cmd-apply = Submit a protected application
 cmd-apply-address = New address
 cmd-apply-bank = New bank account
 cmd-apply-contact = New e-mail address for notices
+cmd-apply-card = New health card
 cmd-apply-cancel = Cancel an application
 cmd-approvals = Applications and approvals
 cmd-approvals-list = Show all applications
+cmd-approvals-watch = Wait, and show each new application at once, until Ctrl+C
 cmd-approvals-show = Show one application
 cmd-approvals-approve = Approve
 cmd-approvals-deny = Deny
+cmd-approvals-not-me = "That was not me": deny, end other sessions, make the password void
 cmd-help = Explanations
 cmd-help-numbers = Tell CAN, card PIN, PUK, device PIN and other numbers apart, and what helps without one
 cmd-notices = Notices about your account

@@ -1,0 +1,231 @@
+//! Waiting for approvals: told within a second, whatever happens to the line, the service and the computer.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use kartenbund::client::watch::{Told, watch};
+use kartenbund::protocol::ApprovalId;
+
+use super::*;
+
+/// What a program told that watches: the approval, or how it stands with the line.
+#[derive(Debug, PartialEq)]
+enum Heard {
+    Approval(ApprovalId),
+    Lost,
+    Back,
+}
+
+/// A program that watches with the login of a computer.
+struct Watching {
+    heard: Receiver<Heard>,
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Result<(), ServiceError>>>,
+}
+
+impl Watching {
+    fn at(world: &World, computer: &Computer) -> Self {
+        let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
+        let (clock, (out, heard)) = (world.clock.of_client(), channel());
+        let is_over = Arc::new(AtomicBool::new(false));
+        let is_cancelled = Arc::clone(&is_over);
+        let thread = std::thread::spawn(move || {
+            let mut tell = |told| {
+                let _ = out.send(match told {
+                    Told::Approval(approval) => Heard::Approval(approval.approval_id),
+                    Told::Lost => Heard::Lost,
+                    Told::Back => Heard::Back,
+                });
+            };
+            watch(here, &clock, &|| is_cancelled.load(Ordering::SeqCst), &mut tell)
+        });
+        Self { heard, is_over, thread: Some(thread) }
+    }
+
+    /// The next thing that is told, and after how long.
+    fn next(&self) -> (Heard, Duration) {
+        let began = Instant::now();
+        (self.heard.recv_timeout(Duration::from_secs(20)).unwrap(), began.elapsed())
+    }
+
+    fn tells_of(&self, approval: ApprovalId, within: Duration) {
+        let (heard, after) = self.next();
+        assert_eq!(heard, Heard::Approval(approval));
+        assert!(after < within, "{after:?}");
+    }
+
+    fn is_quiet(&self) {
+        assert_eq!(self.heard.recv_timeout(Duration::from_millis(700)), Err(RecvTimeoutError::Timeout));
+    }
+
+    fn end(mut self) -> Result<(), ServiceError> {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.thread.take().unwrap().join().unwrap()
+    }
+
+    /// Waits until it has ended by itself.
+    fn ends(mut self) -> Result<(), ServiceError> {
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How many connections wait at the service.
+fn waiting(world: &World) -> usize {
+    world.watching()
+}
+
+fn wait_for(world: &World, number: usize) {
+    world.wait_until("so many wait", || waiting(world) == number);
+}
+
+#[test]
+fn a_new_approval_is_told_within_a_second_and_each_is_told_once() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let old = computer.apply(&new_address());
+    let watching = Watching::at(&world, &computer);
+    watching.tells_of(old.approval_id, SECOND * 5);
+    wait_for(&world, 1);
+    let bank = computer.apply(&new_bank_account());
+    watching.tells_of(bank.approval_id, SECOND);
+    approve(&computer, &old);
+    let other = world.registered(MAX);
+    other.apply(&new_address());
+    watching.is_quiet();
+    watching.end().unwrap();
+}
+
+#[test]
+fn what_another_process_was_told_is_told_here_within_a_second() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let second = world.second_process();
+    let watching = Watching::at(&world, &computer);
+    wait_for(&world, 1);
+    let elsewhere = kartenbund::client::service::Service::at(&second.address).unwrap();
+    let path = "/v1/applications";
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let request = computer
+        .headers("POST", path)
+        .into_iter()
+        .fold(client.post(format!("{}{path}", elsewhere.address())), |request, (name, value)| {
+            request.header(name, value)
+        });
+    let began = Instant::now();
+    let accepted: serde_json::Value = request.json(&new_address()).send().unwrap().json().unwrap();
+    let approval = accepted["approval_id"].as_str().unwrap().parse().unwrap();
+    watching.tells_of(approval, SECOND * 2);
+    assert!(began.elapsed() < SECOND * 2, "{:?}", began.elapsed());
+    watching.end().unwrap();
+}
+
+#[test]
+fn it_goes_on_after_the_service_was_restarted() {
+    let mut world = World::new();
+    let computer = world.registered(ERIKA);
+    let watching = Watching::at(&world, &computer);
+    wait_for(&world, 1);
+    let began = Instant::now();
+    world.stop();
+    assert!(began.elapsed() < SECOND * 5, "nobody who waits holds the service up: {:?}", began.elapsed());
+    assert_eq!(watching.next().0, Heard::Lost);
+    let world = world.restarted_in_place();
+    assert_eq!(watching.next().0, Heard::Back);
+    let accepted = computer.apply(&new_address());
+    watching.tells_of(accepted.approval_id, SECOND);
+    wait_for(&world, 1);
+    watching.end().unwrap();
+}
+
+#[test]
+fn it_goes_on_after_the_computer_has_slept() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let watching = Watching::at(&world, &computer);
+    wait_for(&world, 1);
+    world.clock.advance(600); // the access token has ended meanwhile
+    wait_for(&world, 2); // the line of before is not waited for
+    let accepted = computer.apply(&new_address());
+    watching.tells_of(accepted.approval_id, SECOND);
+    watching.end().unwrap();
+}
+
+#[test]
+fn it_ends_with_the_session_at_once() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let elsewhere = world.try_log_in(&world.folder.path().join("elsewhere"), ERIKA, PASSWORD).unwrap();
+    let (ended, goes_on) = (Watching::at(&world, &computer), Watching::at(&world, &elsewhere));
+    wait_for(&world, 2);
+    let began = Instant::now();
+    let path = "/v1/sessions";
+    let sessions: kartenbund::protocol::api::SessionsAnswer = elsewhere.here.service.get(path).unwrap();
+    let other = sessions.sessions.iter().find(|session| !session.is_current).unwrap().session_id;
+    elsewhere.here.service.command(Method::DELETE, &format!("{path}/{other}")).unwrap();
+    wait_for(&world, 1);
+    assert!(began.elapsed() < SECOND * 2, "{:?}", began.elapsed());
+    assert!(matches!(ended.ends(), Err(error) if error.is_refused_with("session_ended")));
+    let accepted = elsewhere.apply(&new_address());
+    goes_on.tells_of(accepted.approval_id, SECOND);
+    goes_on.end().unwrap();
+}
+
+#[test]
+fn whoever_waits_without_events_is_answered_when_there_is_another_one() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let ask = |query: &str| computer.here.service.get::<ApprovalsAnswer>(&format!("/v1/approvals{query}"));
+    assert_eq!(ask("?wait=20").unwrap().count, 0, "who knows nothing is answered at once");
+    let began = Instant::now();
+    assert_eq!(ask("?wait=1&after=0").unwrap().count, 0);
+    assert!(began.elapsed() >= SECOND);
+    let (answer, took) = std::thread::scope(|scope| {
+        let asked = scope.spawn(|| {
+            let began = Instant::now();
+            (ask("?wait=20&after=0").unwrap(), began.elapsed())
+        });
+        wait_for(&world, 1);
+        computer.apply(&new_address());
+        asked.join().unwrap()
+    });
+    assert_eq!((answer.count, answer.approvals.len()), (1, 1));
+    assert!(took < SECOND * 5, "{took:?}");
+    assert!(ask("?wait=20&after=0").unwrap().count == 1, "what was missed meanwhile is told at once");
+    assert_eq!(refusal(ask("?wait=20&planet=mars")), "malformed_request");
+}
+
+#[test]
+fn a_session_holds_three_connections_and_a_fourth_takes_the_place_of_the_oldest() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let client = reqwest::blocking::Client::builder().no_proxy().build().unwrap();
+    let path = "/v1/approvals/events";
+    let open = || {
+        let request = client.get(format!("{}{path}", world.address));
+        let headers = computer.headers("GET", path);
+        let response = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value)).send();
+        let response = response.unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        response
+    };
+    let mut oldest = open();
+    let others = [open(), open(), open()];
+    wait_for(&world, 3);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut oldest, &mut rest).unwrap();
+    assert_eq!(rest, ":\n\n", "it ended, and well");
+    drop(others);
+    world.wait_until("who goes is forgotten", || {
+        waiting(&world) == 0 || {
+            // A line that is gone is noticed at the next beat at the latest.
+            computer.apply(&new_address());
+            std::thread::sleep(SECOND);
+            false
+        }
+    });
+}
