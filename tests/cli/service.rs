@@ -266,6 +266,27 @@ fn the_whole_story_with_both_programs() {
     let bundle = folder.path().join("bundle.json");
     let bundle = bundle.to_str().unwrap();
     assert!(plain(&["evidence", "export", id, "--out", bundle]).status.success());
+
+    // Approvals are shown as they come, until Ctrl+C.
+    let mut watch = program(&["--json", "--home", home, "approvals", "watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let order = json_of(&plain(&["apply", "card", "--reason", "lost"]));
+    let line: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!((&line["approval_id"], &line["type"]), (&order["approval_id"], &json!("card.order")));
+    assert!(Command::new("kill").args(["-INT", &watch.id().to_string()]).status().unwrap().success());
+    assert_eq!(watch.wait().unwrap().code(), Some(0), "that is how it ends");
+    assert!(lines.next().is_none(), "and nothing is told on the way out");
+
+    let order = order["approval_id"].as_str().unwrap();
+    let shown = text(&run(&["--home", home, "approvals", "show", order]).stdout);
+    for line in ["  Reason: lost", "    Street: Lindenallee", "That was not me: kartenbund approvals not-me "] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let reported = with(&["approvals", "not-me", order], "--pin-fd", "271828\n");
+    assert_eq!(json_of(&reported)["verdict"], "not_me");
+    let login = with(&["login"], "--password-fd", &format!("{password}\n"));
+    assert_eq!(error_code(&login).0, "login_failed", "the password is void");
+
     assert_eq!(server.terminate(), Some(0), "SIGTERM is a graceful stop");
     let anchor = "fixtures/pki/test-egk-ca.pem";
     let verify = ["--json", "evidence", "verify", bundle, "--anchor", anchor, "--service-key", key.to_str().unwrap()];

@@ -211,6 +211,7 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/applications",
             "/v1/applications/{id}",
             "/v1/approvals",
+            "/v1/approvals/events",
             "/v1/approvals/{id}",
             "/v1/approvals/{id}/decision",
             "/v1/audit",
