@@ -294,12 +294,18 @@ async fn insert(
     insert.execute(connection).await.map(drop)
 }
 
-/// Forgets letters that told something and went out long ago. Those with an initial password stay known: nobody is
-/// invited twice.
+/// Forgets letters that told something or brought a code and went out long ago, and codes that ended long ago. Letters
+/// with an initial password stay known: nobody is invited twice.
 pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
-    let delete = sqlx::query("DELETE FROM letter WHERE kind = $1 AND state <> $2 AND created <= $3 AND done <= $3");
-    let delete = delete.bind(Kind::Notice.as_str()).bind(LetterState::Ordered.as_str());
-    delete.bind(service.now_unix().saturating_sub(KEPT)).execute(service.store.pool()).await?;
+    let long_ago = service.now_unix().saturating_sub(KEPT);
+    let delete = sqlx::query("DELETE FROM device_code WHERE expires_at <= $1");
+    delete.bind(long_ago).execute(service.store.pool()).await?;
+    let delete = sqlx::query(
+        "DELETE FROM letter WHERE kind IN ($1, $2) AND state <> $3 AND created <= $4 AND done <= $4 \
+         AND NOT EXISTS (SELECT 1 FROM device_code c WHERE c.letter_id = letter.letter_id)",
+    );
+    let delete = delete.bind(Kind::Notice.as_str()).bind(Kind::DeviceCode.as_str());
+    delete.bind(LetterState::Ordered.as_str()).bind(long_ago).execute(service.store.pool()).await?;
     Ok(())
 }
 

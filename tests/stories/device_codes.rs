@@ -246,6 +246,20 @@ fn a_code_holds_for_ninety_days_or_as_the_operator_says_and_once() {
 }
 
 #[test]
+fn a_code_is_forgotten_long_after_its_last_day() {
+    let world = World::new();
+    world.member(ERIKA);
+    world.letter_with_code(ERIKA);
+    let kept = || world.count("SELECT COUNT(*) FROM device_code") + world.count("SELECT COUNT(*) FROM letter");
+    world.clock.advance(180 * DAY - 1);
+    world.create_letters();
+    std::thread::sleep(std::time::Duration::from_millis(1500)); // a round of what the service does by itself
+    assert_eq!(kept(), 2);
+    world.clock.advance(1);
+    world.wait_until("code and letter are forgotten", || kept() == 0);
+}
+
+#[test]
 fn two_letters_in_thirty_days_are_enough_for_whoever_knows_the_password() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
