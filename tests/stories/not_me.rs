@@ -85,6 +85,30 @@ fn who_asks_for_a_forgotten_password_knows_none_and_asks_no_more_that_day() {
 }
 
 #[test]
+fn a_forgotten_password_that_was_approved_before_opens_nothing_any_more() {
+    let world = World::new();
+    let owner = world.registered(ERIKA);
+    let home = Home::at(world.folder.path().join("stranger"));
+    let clock = world.clock.clone();
+    let now = move || clock.now();
+    let mut script = Script::default();
+    let mut around = kartenbund::client::Surroundings { ui: &mut script, rng: &mut rng(), clock: &now };
+    let asked = reset::ask_device(&home, &world.remote(), kvnr(ERIKA), &mut around).unwrap();
+    let requested = "SELECT COUNT(*) FROM password_reset WHERE state = 'requested'";
+    world.wait_until("the request is answered", || world.count(requested) == 0);
+    let list: ApprovalsAnswer = owner.here.service.get("/v1/approvals").unwrap();
+    let mut code = Script::with_code(&asked.match_code);
+    owner
+        .with(&mut code, |around| decide(&owner.here, list.approvals[0].approval_id, Verdict::Approve, around))
+        .unwrap();
+    decide_as(&owner, owner.apply(&new_address()).approval_id, Verdict::NotMe);
+    let clock = world.clock.clone();
+    let mut sleep = |pause: std::time::Duration| clock.advance(i64::try_from(pause.as_secs()).unwrap());
+    let taken = reset::wait_for_approval(&home, &world.remote(), asked, &mut sleep, &mut around);
+    assert!(matches!(taken, Err(LoginError::Service(error)) if error.is_refused_with("reset_not_approved")));
+}
+
+#[test]
 fn every_device_may_deny_what_it_could_not_approve() {
     let world = World::new();
     let owner = world.registered(ERIKA);

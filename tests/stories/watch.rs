@@ -146,12 +146,14 @@ fn it_goes_on_after_the_service_was_restarted() {
 fn it_goes_on_after_the_computer_has_slept() {
     let world = World::new();
     let computer = world.registered(ERIKA);
+    let before = computer.apply(&new_address());
     let watching = Watching::at(&world, &computer);
+    watching.tells_of(before.approval_id, SECOND * 5);
     wait_for(&world, 1);
     world.clock.advance(600); // the access token has ended meanwhile
     wait_for(&world, 2); // the line of before is not waited for
-    let accepted = computer.apply(&new_address());
-    watching.tells_of(accepted.approval_id, SECOND);
+    let accepted = computer.apply(&new_bank_account());
+    watching.tells_of(accepted.approval_id, SECOND); // and what was told is not told again
     watching.end().unwrap();
 }
 
