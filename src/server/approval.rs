@@ -303,10 +303,11 @@ async fn lock_out(
     let actor = service.keys.pseudonym(&account.kvnr);
     session::end_all_but(service, tx, &account, Some(session.id), now).await?;
     end_waiting(tx, &account, |_| true, Event::ApplicationCancelled, &actor, now).await?;
-    reset::void(tx, &account).await?;
     session::forget_clients(tx, account.id).await?;
     session::know_client(tx, account.id, session.client, now).await?;
-    if row.kind()? != ApplicationType::PasswordReset {
+    if row.kind()? == ApplicationType::PasswordReset {
+        reset::void(tx, &account).await?; // as no password holds any more below
+    } else {
         password::void(tx, &account).await?;
         account.move_by(service, tx, Event::PasswordStolen, &actor).await?;
     }

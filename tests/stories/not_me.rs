@@ -88,24 +88,38 @@ fn who_asks_for_a_forgotten_password_knows_none_and_asks_no_more_that_day() {
 fn a_forgotten_password_that_was_approved_before_opens_nothing_any_more() {
     let world = World::new();
     let owner = world.registered(ERIKA);
-    let home = Home::at(world.folder.path().join("stranger"));
     let clock = world.clock.clone();
     let now = move || clock.now();
     let mut script = Script::default();
     let mut around = kartenbund::client::Surroundings { ui: &mut script, rng: &mut rng(), clock: &now };
-    let asked = reset::ask_device(&home, &world.remote(), kvnr(ERIKA), &mut around).unwrap();
-    let requested = "SELECT COUNT(*) FROM password_reset WHERE state = 'requested'";
-    world.wait_until("the request is answered", || world.count(requested) == 0);
-    let list: ApprovalsAnswer = owner.here.service.get("/v1/approvals").unwrap();
-    let mut code = Script::with_code(&asked.match_code);
-    owner
-        .with(&mut code, |around| decide(&owner.here, list.approvals[0].approval_id, Verdict::Approve, around))
-        .unwrap();
-    decide_as(&owner, owner.apply(&new_address()).approval_id, Verdict::NotMe);
-    let clock = world.clock.clone();
-    let mut sleep = |pause: std::time::Duration| clock.advance(i64::try_from(pause.as_secs()).unwrap());
-    let taken = reset::wait_for_approval(&home, &world.remote(), asked, &mut sleep, &mut around);
-    assert!(matches!(taken, Err(LoginError::Service(error)) if error.is_refused_with("reset_not_approved")));
+    let waiting = || {
+        let requested = "SELECT COUNT(*) FROM password_reset WHERE state = 'requested'";
+        world.wait_until("the request is answered", || world.count(requested) == 0);
+        let list: ApprovalsAnswer = owner.here.service.get("/v1/approvals").unwrap();
+        list.approvals.into_iter().find(|approval| approval.state == "pending").unwrap().approval_id
+    };
+    for reported in ["reset", "address"] {
+        let home = Home::at(world.folder.path().join(format!("stranger-{reported}")));
+        let asked = reset::ask_device(&home, &world.remote(), kvnr(ERIKA), &mut around).unwrap();
+        let mut code = Script::with_code(&asked.match_code);
+        owner.with(&mut code, |around| decide(&owner.here, waiting(), Verdict::Approve, around)).unwrap();
+        let second = Home::at(world.folder.path().join(format!("second-{reported}")));
+        let other = match reported {
+            "reset" => {
+                reset::ask_device(&second, &world.remote(), kvnr(ERIKA), &mut around).unwrap();
+                waiting()
+            }
+            _ => owner.apply(&new_address()).approval_id,
+        };
+        decide_as(&owner, other, Verdict::NotMe);
+        let mut never = |_| world.clock.advance(60);
+        let taken = reset::wait_for_approval(&home, &world.remote(), asked, &mut never, &mut around);
+        let Err(LoginError::Service(error)) = taken else { panic!("{reported}: it must open nothing") };
+        assert!(error.is_refused_with("reset_not_approved") || error.is_refused_with("reset_ended"), "{error}");
+        world.clock.advance(24 * 60 * 60); // strangers may ask again
+        world.stretch_sessions();
+        relog(&world, &owner, 0);
+    }
 }
 
 #[test]
