@@ -102,9 +102,11 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         ("service", |b| b.service.aud = "https://stranger.example".to_owned(), LinkName::Certificate),
     ];
     assert!(honest.verify(&anchors, Some(key)).findings.is_some());
+    let mut all = vec![serde_json::to_vec(&honest).unwrap()];
     for (what, forge, link) in forgeries {
         let mut forged = honest.clone();
         forge(&mut forged);
+        all.push(serde_json::to_vec(&forged).unwrap());
         let report = forged.verify(&anchors, Some(key));
         assert!(report.findings.is_none(), "{what}");
         assert_eq!(report.links.len(), 9, "{what}: every link is named");
@@ -113,6 +115,9 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         let after = report.links[at + 1..].iter().all(|link| link.result == LinkResult::NotChecked);
         assert!(after, "{what}: what hangs on a broken link is not looked at");
     }
+    let holds = second_verifier(&all, &[&ca()], Some(key));
+    let wrong: Vec<_> = holds[1..].iter().zip(forgeries).filter(|(holds, _)| **holds).map(|(_, it)| it.0).collect();
+    assert!(holds[0] && wrong.is_empty(), "the second verifier takes {wrong:?}");
 }
 
 #[test]
@@ -125,6 +130,10 @@ fn evidence_is_not_believed_with_other_anchors_or_another_service_key() {
     assert_eq!(report.links[0].result, LinkResult::Fails);
     let other_key = jwk(&new_key());
     assert!(honest.verify(&anchors_of(&[&ca()]), Some(&other_key)).findings.is_none());
+    let bytes = [serde_json::to_vec(&honest).unwrap()];
+    assert_eq!(second_verifier(&bytes, &[&ca()], None), [true]);
+    assert_eq!(second_verifier(&bytes, &[&other_ca], None), [false]);
+    assert_eq!(second_verifier(&bytes, &[&ca()], Some(&other_key)), [false]);
 }
 
 #[test]
@@ -140,6 +149,8 @@ fn evidence_of_one_device_does_not_carry_the_decision_of_another() {
     let report = mixed.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!(broken.name, LinkName::Decision);
+    let bytes = [serde_json::to_vec(&mixed).unwrap()];
+    assert_eq!(second_verifier(&bytes, &[&ca()], None), [false]);
 }
 
 /// Whatever is done to the text of a bundle, it is refused, fails, or says what it said.
@@ -160,6 +171,7 @@ fn a_bundle_with_changed_bytes_never_says_something_else() {
     let said = says(&honest);
     assert!(said.is_some());
     let mut rng = rng();
+    let (mut all, mut holds) = (Vec::new(), Vec::new());
     for _ in 0..200 {
         let mut changed = text.clone();
         for _ in 0..=rng.next_u32() % 3 {
@@ -170,10 +182,15 @@ fn a_bundle_with_changed_bytes_never_says_something_else() {
                 _ => rng.next_u32().to_be_bytes()[0],
             };
         }
-        if let Some(says) = Bundle::parse(&changed).ok().and_then(|bundle| says(&bundle)) {
-            assert_eq!(Some(says), said);
-        }
+        let says = Bundle::parse(&changed).ok().and_then(|bundle| says(&bundle));
+        assert!(says.is_none() || says == said);
+        holds.push(says.is_some());
+        all.push(changed);
     }
+    let second = second_verifier(&all, &[&ca()], Some(key));
+    let differs: Vec<_> =
+        (0..all.len()).filter(|n| second[*n] != holds[*n]).map(|n| String::from_utf8_lossy(&all[n])).collect();
+    assert!(differs.is_empty(), "the two verifiers do not agree: {differs:?}");
 }
 
 /// A service that signs receipts and heads for something else: it has the key, and the verifier knows it.
@@ -189,13 +206,13 @@ struct LyingService {
 }
 
 impl LyingService {
-    fn with(honest: &Bundle) -> Self {
+    fn with(honest: &Bundle, own: &SigningKey) -> Self {
         let key = honest.service.jwk.verifying_key();
         let read = |receipt| jws::verify::<Receipt>(receipt, key).unwrap();
         let approval = &honest.devices[0].approvals[0];
         Self {
             bundle: honest.clone(),
-            key: new_key(),
+            key: own.clone(),
             binding: read(&honest.devices[0].binding.receipt),
             decision: read(&approval.receipt),
             entry: serde_json::from_slice(&approval.audit.as_ref().unwrap().entry).unwrap(),
@@ -216,7 +233,7 @@ impl LyingService {
         inclusion.head = sign(&head, &self.key).unwrap();
     }
 
-    fn report(mut self) -> Report {
+    fn bundle(&self) -> Bundle {
         let mut bundle = self.bundle.clone();
         bundle.service.jwk = jwk(&self.key);
         let binding = &mut bundle.devices[0].binding;
@@ -225,8 +242,7 @@ impl LyingService {
         approval(&mut bundle).receipt = sign(&self.decision, &self.key).unwrap();
         audit(&mut bundle).entry = kartenbund::jose::json::canonical(&self.entry).unwrap();
         self.sign_head(audit(&mut bundle), self.decision.audit_head, self.head);
-        self.bundle = bundle;
-        self.bundle.verify(&anchors_of(&[&ca()]), Some(&jwk(&self.key)))
+        bundle
     }
 }
 
@@ -234,7 +250,11 @@ impl LyingService {
 fn a_receipt_for_something_else_proves_nothing_here() {
     let world = World::new();
     let (_, honest) = bundle(&world);
-    assert!(LyingService::with(&honest).report().findings.is_some(), "as long as it does not lie");
+    let own = new_key();
+    let verify = |bundle: &Bundle| bundle.verify(&anchors_of(&[&ca()]), Some(&jwk(&own)));
+    let bundle = LyingService::with(&honest, &own).bundle();
+    assert!(verify(&bundle).findings.is_some(), "as long as it does not lie");
+    let mut all = vec![serde_json::to_vec(&bundle).unwrap()];
     type Lie = fn(&mut LyingService);
     let lies: [(&str, Lie, LinkName); 25] = [
         // Nothing can be judged without the time of the binding.
@@ -269,13 +289,18 @@ fn a_receipt_for_something_else_proves_nothing_here() {
         ("a head of before", |s| s.head = |head| head.at -= 1, LinkName::DecisionAudit),
     ];
     for (what, lie, link) in lies {
-        let mut service = LyingService::with(&honest);
+        let mut service = LyingService::with(&honest, &own);
         lie(&mut service);
-        let report = service.report();
+        let bundle = service.bundle();
+        all.push(serde_json::to_vec(&bundle).unwrap());
+        let report = verify(&bundle);
         assert!(report.findings.is_none(), "{what}");
         let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!(broken.name, link, "{what}: {:?}", broken.detail);
     }
+    let holds = second_verifier(&all, &[&ca()], Some(&jwk(&own)));
+    let wrong: Vec<_> = holds[1..].iter().zip(lies).filter(|(holds, _)| **holds).map(|(_, it)| it.0).collect();
+    assert!(holds[0] && wrong.is_empty(), "the second verifier takes {wrong:?}");
 }
 
 #[test]
@@ -284,13 +309,11 @@ fn a_bundle_of_another_version_or_blown_up_is_not_read() {
     let (_, honest) = bundle(&world);
     let bytes = serde_json::to_vec(&honest).unwrap();
     assert!(Bundle::parse(&bytes).is_ok());
-    for v in [1, 3] {
-        assert!(Bundle::parse(&serde_json::to_vec(&Bundle { v, ..honest.clone() }).unwrap()).is_err());
-    }
-    assert!(
-        Bundle::parse(&[bytes, vec![b' '; 16 * 1024 * 1024]].concat()).is_err(),
-        "blanks behind it are JSON, and too many"
-    );
+    let others = [1, 3].map(|v| serde_json::to_vec(&Bundle { v, ..honest.clone() }).unwrap());
+    let blown_up = [bytes, vec![b' '; 16 * 1024 * 1024]].concat(); // blanks behind it are JSON, and too many
+    let all: Vec<_> = others.into_iter().chain([blown_up]).collect();
+    assert!(all.iter().all(|bytes| Bundle::parse(bytes).is_err()));
+    assert_eq!(second_verifier(&all, &[&ca()], None), [false; 3]);
 }
 
 #[test]
@@ -305,8 +328,11 @@ fn evidence_of_two_persons_is_not_one_account() {
     let report = first.verify(&anchors_of(&[&ca()]), Some(key));
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::Certificate, Some("kvnr")));
+    let of_two = serde_json::to_vec(&first).unwrap();
     first.devices.clear();
     assert!(first.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_none(), "nothing proves nothing");
+    let all = [of_two, serde_json::to_vec(&first).unwrap()];
+    assert_eq!(second_verifier(&all, &[&ca()], Some(key)), [false, false]);
 }
 
 /// What is shown of other people's entries are hashes, which nobody can try out.

@@ -8,6 +8,7 @@ mod common;
 
 mod answers;
 mod approvals;
+mod audit;
 mod card_login;
 mod cards;
 mod certificates;
@@ -49,7 +50,7 @@ use kartenbund::protocol::api::{
 use kartenbund::protocol::application::{Application, ApplicationError, CardReason, Change, NewCard, NewDevice};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
 use kartenbund::protocol::audit::{AuditHead, Entry, Inclusion, Position};
-use kartenbund::protocol::evidence::{ApprovalEvidence, Bundle, LinkName, LinkResult, Report};
+use kartenbund::protocol::evidence::{ApprovalEvidence, Bundle, LinkName, LinkResult};
 use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{
     CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,

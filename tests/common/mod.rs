@@ -4,6 +4,8 @@
 
 #[path = "database.rs"]
 mod database;
+#[path = "insider.rs"]
+mod insider;
 #[path = "letter_code.rs"]
 pub mod letter_code;
 #[path = "mail.rs"]
@@ -14,6 +16,8 @@ mod person;
 pub mod postgresql;
 #[path = "provider.rs"]
 pub mod provider;
+#[path = "verifier.rs"]
+mod verifier;
 #[path = "web_branch.rs"]
 pub mod web_branch;
 
@@ -52,6 +56,7 @@ use time::macros::datetime;
 
 pub use database::TestDatabase;
 pub use person::{Script, typed};
+pub use verifier::second_verifier;
 
 /// When every story begins.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 15:00 UTC);

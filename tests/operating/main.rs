@@ -6,6 +6,7 @@
 mod common;
 
 mod admin;
+mod audit;
 mod clients;
 mod command_line;
 mod crash;

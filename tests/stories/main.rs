@@ -8,6 +8,7 @@ mod common;
 mod account;
 mod account_states;
 mod approvals;
+mod audit;
 mod broken;
 mod card_login;
 mod card_pin;

@@ -329,7 +329,7 @@ async fn meet_kept(
     key: &P256Jwk,
 ) -> Result<i64, AuditVerifyError> {
     let bound = [Event::DeviceBound];
-    let decided = [Event::ApplicationApproved, Event::ApplicationDenied];
+    let decided = [Event::ApplicationApproved, Event::ApplicationDenied, Event::ApplicationNotMe];
     let about = |events: &[Event]| {
         let is_one = |entry: &&Entry| entry.detail.is_some() && events.iter().any(|it| it.as_str() == entry.event);
         entries.iter().filter(is_one).collect::<Vec<_>>()
