@@ -59,7 +59,6 @@ def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` i
         signature = encode_dss_signature(*(int.from_bytes(half, "big") for half in (signature[:32], signature[32:])))
         key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
     return members(read(unb64(payload)), names, optional)
-
 def oids(data):  # the object identifiers (DER) that stand in sequences, and in nothing else
     if not data:
         return []
@@ -115,8 +114,7 @@ def audit(inclusion, receipt, key, **about):
     says(head, v=1, aud=receipt["aud"], seq=entry["seq"] + len(path) // 32, sha256=b64(value))
     return need(head["at"] >= entry["ts"], "at") or ""
 
-def verify(data, anchors, service_jwk):
-    """Gives each link that holds; fails at the first that does not."""
+def verify(data, anchors, service_jwk):  # gives each link that holds; fails at the first that does not
     bundle, person = members(read(data), "v service devices omitted"), None
     service = members(bundle["service"], "aud jwk")
     need(bundle["v"] == 2 and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
@@ -147,16 +145,16 @@ def verify(data, anchors, service_jwk):
         else:
             card = members(binding["card"], "signed_pairing_data auth_cert card_jws")
             parts = [card[it] for it in ("signed_pairing_data", "auth_cert", "card_jws")]
-            auth_cert = unb64(card["auth_cert"])
-            card_key, kvnr, pairing = certificate_of(auth_cert, unb64(binding["issuer_cert"]), anchors, receipt["at"])
+            auth_cert, issuer_cert = unb64(card["auth_cert"]), unb64(binding["issuer_cert"])
+            card_key, kvnr, pairing = certificate_of(auth_cert, issuer_cert, anchors, receipt["at"])
             need(kvnr == person, "kvnr")
             yield f"certificate of {of}"
-            pairing["se_subject_public_key_info"] = spki(jwk_key(jwk))
+            pairing = {**pairing, "se_subject_public_key_info": spki(jwk_key(jwk))}
             said = jws(parts[0], "JWT", card_key, " ".join(pairing) + " key_identifier product")
             need(not says(said, **pairing) and unb64(said["key_identifier"], 32) and said["product"].strip(), "product")
             x5c = [base64.b64encode(auth_cert).decode()]
-            says(statement(parts[2], "kartenbund-card+jws", card_key, "pairing_sha256", x5c=x5c),
-                 pairing_sha256=b64(sha256(parts[0])))
+            said = statement(parts[2], "kartenbund-card+jws", card_key, "pairing_sha256", x5c=x5c)
+            says(said, pairing_sha256=b64(sha256(parts[0])))
             yield f"card_signature of {of}"
         said = statement(binding["pop"], "pop+jws", jwk_key(jwk), "method evidence_sha256 voprf_pk transport_jwk", jwk=jwk)
         says(said, method="qr" if level == "B1" else "card", evidence_sha256=b64(sha256("\n".join(parts))))

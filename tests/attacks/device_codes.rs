@@ -399,9 +399,11 @@ fn a_bundle_of_a_code_that_was_tampered_with_fails_and_never_says_more_than_b1()
             LinkName::CodeSignature,
         ),
     ];
+    let mut all = Vec::new();
     for (what, forge, link) in forgeries {
         let mut forged = honest.clone();
         forge(&mut forged);
+        all.push(serde_json::to_vec(&forged).unwrap());
         let report = verify(&forged);
         assert!(report.findings.is_none(), "{what}");
         let at = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
@@ -418,4 +420,6 @@ fn a_bundle_of_a_code_that_was_tampered_with_fails_and_never_says_more_than_b1()
     let mut text = serde_json::to_value(&honest).unwrap();
     text["devices"][0]["binding"]["more"] = json!(1);
     assert!(Bundle::parse(text.to_string().as_bytes()).is_err(), "members that nobody knows are refused");
+    all.extend([serde_json::to_vec(&mixed).unwrap(), text.to_string().into_bytes()]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), vec![false; all.len()]);
 }

@@ -115,7 +115,7 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         let after = report.links[at + 1..].iter().all(|link| link.result == LinkResult::NotChecked);
         assert!(after, "{what}: what hangs on a broken link is not looked at");
     }
-    let holds = second_verifier(&all, &[&ca()], Some(key));
+    let holds = verifier::second_verifier(&all, &[&ca()], Some(key));
     let wrong: Vec<_> = holds[1..].iter().zip(forgeries).filter(|(holds, _)| **holds).map(|(_, it)| it.0).collect();
     assert!(holds[0] && wrong.is_empty(), "the second verifier takes {wrong:?}");
 }
@@ -131,9 +131,9 @@ fn evidence_is_not_believed_with_other_anchors_or_another_service_key() {
     let other_key = jwk(&new_key());
     assert!(honest.verify(&anchors_of(&[&ca()]), Some(&other_key)).findings.is_none());
     let bytes = [serde_json::to_vec(&honest).unwrap()];
-    assert_eq!(second_verifier(&bytes, &[&ca()], None), [true]);
-    assert_eq!(second_verifier(&bytes, &[&other_ca], None), [false]);
-    assert_eq!(second_verifier(&bytes, &[&ca()], Some(&other_key)), [false]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], None), [true]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&other_ca], None), [false]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], Some(&other_key)), [false]);
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn evidence_of_one_device_does_not_carry_the_decision_of_another() {
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!(broken.name, LinkName::Decision);
     let bytes = [serde_json::to_vec(&mixed).unwrap()];
-    assert_eq!(second_verifier(&bytes, &[&ca()], None), [false]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], None), [false]);
 }
 
 /// Whatever is done to the text of a bundle, it is refused, fails, or says what it said.
@@ -187,7 +187,7 @@ fn a_bundle_with_changed_bytes_never_says_something_else() {
         holds.push(says.is_some());
         all.push(changed);
     }
-    let second = second_verifier(&all, &[&ca()], Some(key));
+    let second = verifier::second_verifier(&all, &[&ca()], Some(key));
     let differs: Vec<_> =
         (0..all.len()).filter(|n| second[*n] != holds[*n]).map(|n| String::from_utf8_lossy(&all[n])).collect();
     assert!(differs.is_empty(), "the two verifiers do not agree: {differs:?}");
@@ -298,7 +298,7 @@ fn a_receipt_for_something_else_proves_nothing_here() {
         let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!(broken.name, link, "{what}: {:?}", broken.detail);
     }
-    let holds = second_verifier(&all, &[&ca()], Some(&jwk(&own)));
+    let holds = verifier::second_verifier(&all, &[&ca()], Some(&jwk(&own)));
     let wrong: Vec<_> = holds[1..].iter().zip(lies).filter(|(holds, _)| **holds).map(|(_, it)| it.0).collect();
     assert!(holds[0] && wrong.is_empty(), "the second verifier takes {wrong:?}");
 }
@@ -313,7 +313,7 @@ fn a_bundle_of_another_version_or_blown_up_is_not_read() {
     let blown_up = [bytes, vec![b' '; 16 * 1024 * 1024]].concat(); // blanks behind it are JSON, and too many
     let all: Vec<_> = others.into_iter().chain([blown_up]).collect();
     assert!(all.iter().all(|bytes| Bundle::parse(bytes).is_err()));
-    assert_eq!(second_verifier(&all, &[&ca()], None), [false; 3]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], None), [false; 3]);
 }
 
 #[test]
@@ -332,7 +332,7 @@ fn evidence_of_two_persons_is_not_one_account() {
     first.devices.clear();
     assert!(first.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_none(), "nothing proves nothing");
     let all = [of_two, serde_json::to_vec(&first).unwrap()];
-    assert_eq!(second_verifier(&all, &[&ca()], Some(key)), [false, false]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), [false, false]);
 }
 
 /// What is shown of other people's entries are hashes, which nobody can try out.

@@ -17,7 +17,7 @@ pub mod postgresql;
 #[path = "provider.rs"]
 pub mod provider;
 #[path = "verifier.rs"]
-mod verifier;
+pub mod verifier;
 #[path = "web_branch.rs"]
 pub mod web_branch;
 
@@ -56,7 +56,6 @@ use time::macros::datetime;
 
 pub use database::TestDatabase;
 pub use person::{Script, typed};
-pub use verifier::second_verifier;
 
 /// When every story begins.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 15:00 UTC);

@@ -185,9 +185,26 @@ fn the_evidence_of_a_whole_account_has_every_device_and_every_decision() {
             all.push(serde_json::to_vec(&bundle).unwrap());
         }
     }
-    assert_eq!(second_verifier(&all, &[&ca()], Some(key)), vec![true; all.len()]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), vec![true; all.len()]);
     let handed_out: Vec<_> = all.iter().map(|bytes| std::str::from_utf8(bytes).unwrap()).collect();
     assert!(world.verify_audit(&handed_out).is_ok());
+}
+
+#[test]
+fn whoever_says_that_it_was_not_she_has_evidence_of_it() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_bank_account());
+    let mut script = Script::with_code(&accepted.match_code);
+    computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::NotMe, around)).unwrap();
+    let computer = world.log_in(ERIKA, PASSWORD);
+    let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
+    let key = &computer.here.profile.service_key;
+    let findings = bundle.verify(&anchors_of(&[&ca()]), Some(key)).findings.unwrap();
+    assert_eq!(findings.devices[0].decisions[0].verdict, Verdict::NotMe);
+    let bytes = serde_json::to_vec(&bundle).unwrap();
+    assert_eq!(verifier::second_verifier(&[bytes], &[&ca()], Some(key)), [true]);
+    assert_eq!(world.verify_audit(&[]).unwrap().receipts, 2);
 }
 
 #[test]
@@ -216,7 +233,7 @@ fn evidence_from_before_stands_without_the_audit() {
     let results: Vec<_> = report.links.iter().map(|link| link.result).collect();
     assert_eq!((results[4], results[8]), (LinkResult::Absent, LinkResult::Holds), "the decision came after");
     assert!(report.findings.is_some());
-    assert_eq!(second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], Some(key)), [true]);
+    assert_eq!(verifier::second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], Some(key)), [true]);
 }
 
 /// A chain that begins as it was made before, and goes on as it is made now.

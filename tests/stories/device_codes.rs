@@ -341,6 +341,8 @@ fn the_evidence_of_such_a_device_says_that_its_binding_rests_on_the_word_of_the_
     );
     let device = report.findings.unwrap().devices.remove(0);
     assert_eq!((device.binding_level, device.kvnr), (BindingLevel::B1, kvnr(ERIKA)));
+    let bytes = [serde_json::to_vec(&bundle).unwrap()];
+    assert_eq!(verifier::second_verifier(&bytes, &[], Some(&computer.here.profile.service_key)), [true]);
 }
 
 #[test]

@@ -88,9 +88,9 @@ fn a_person_with_an_old_card_registers_approves_and_the_evidence_verifies() {
         let report = bundle.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
         assert!(report.findings.is_none(), "the other CA vouches for no old card");
         let (bytes, key) = ([serde_json::to_vec(&bundle).unwrap()], Some(&computer.here.profile.service_key));
-        assert_eq!(second_verifier(&bytes, &[&rsa_ca()], key), [true]);
-        assert_eq!(second_verifier(&bytes, &[&ca()], key), [false]);
-        assert_eq!(second_verifier(&bytes, &[&ca(), &rsa_ca()], key), [true]);
+        assert_eq!(verifier::second_verifier(&bytes, &[&rsa_ca()], key), [true]);
+        assert_eq!(verifier::second_verifier(&bytes, &[&ca()], key), [false]);
+        assert_eq!(verifier::second_verifier(&bytes, &[&ca(), &rsa_ca()], key), [true]);
     }
 }
 
