@@ -197,7 +197,6 @@ fn whoever_says_that_it_was_not_she_has_evidence_of_it() {
     let accepted = computer.apply(&new_bank_account());
     let mut script = Script::with_code(&accepted.match_code);
     computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::NotMe, around)).unwrap();
-    let computer = world.log_in(ERIKA, PASSWORD);
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
     let key = &computer.here.profile.service_key;
     let findings = bundle.verify(&anchors_of(&[&ca()]), Some(key)).findings.unwrap();
