@@ -13,6 +13,7 @@ fn without_login_every_account_command_says_so() {
         vec!["register", "--method", "card", "--virtual-card", ERIKA],
         vec!["apply", "bank", "--iban", "DE89370400440532013000", "--account-holder", "E"],
         vec!["evidence", "export", "--out", "x"],
+        vec!["events"],
         vec!["logout"],
     ] {
         let mut all = vec!["--json", "--home", home];
@@ -266,6 +267,21 @@ fn the_whole_story_with_both_programs() {
     let bundle = folder.path().join("bundle.json");
     let bundle = bundle.to_str().unwrap();
     assert!(plain(&["evidence", "export", id, "--out", bundle]).status.success());
+    let both = plain(&["evidence", "export", id, "--whole-account", "--out", bundle]);
+    assert_eq!(error_code(&both), ("usage".to_owned(), 2));
+    let whole = folder.path().join("whole.json");
+    let whole = whole.to_str().unwrap();
+    let exported = json_of(&plain(&["evidence", "export", "--whole-account", "--out", whole]));
+    assert_eq!((&exported["devices"], &exported["omitted"]), (&json!(1), &json!(0)));
+
+    let events = json_of(&plain(&["events", "--limit", "1000"]));
+    let events = events["events"].as_array().unwrap();
+    let named: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert!(named.contains(&"device.bound") && named.last() == Some(&"account.imported"), "{named:?}");
+    let told = text(&run(&["--home", home, "events", "--lang", "en"]).stdout);
+    assert!(told.contains(": Device registered; in your name\n"), "{told}");
+    let told = text(&run(&["--home", home, "events", "--lang", "de", "--limit", "3"]).stdout);
+    assert!(told.lines().count() == 3 && told.contains("; in Ihrem Namen\n"), "{told}");
 
     // Approvals are shown as they come, until Ctrl+C.
     let mut watch = program(&["--json", "--home", home, "approvals", "watch"]).stdout(Stdio::piped()).spawn().unwrap();
@@ -293,6 +309,14 @@ fn the_whole_story_with_both_programs() {
     let verified = json_of(&without_network(&verify));
     assert_eq!(verified["valid"], true);
     assert_eq!(verified["binding"]["level"], "B3");
+    assert_eq!(
+        verified["links"][4],
+        json!({"name": "binding_audit", "of": verified["bindings"][0]["device_id"],
+        "rests_on": "service", "result": "holds", "detail": null})
+    );
+    let verify = ["--json", "evidence", "verify", whole, "--anchor", anchor, "--service-key", key.to_str().unwrap()];
+    let verified = json_of(&without_network(&verify));
+    assert_eq!(verified["decisions"].as_array().unwrap().len(), exported["decisions"].as_u64().unwrap() as usize);
     let gone = plain(&["approvals"]);
     assert_eq!(error_code(&gone).0, "service_unreachable");
 
