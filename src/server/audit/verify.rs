@@ -164,10 +164,13 @@ impl Walk {
         Ok(walk)
     }
 
-    /// The next entry.
-    fn step(&mut self, bytes: &[u8]) -> Result<Entry, AuditFault> {
+    /// The next entry, and what is kept beside it as the chain's value.
+    fn step(&mut self, bytes: &[u8], beside: Option<&str>) -> Result<Entry, AuditFault> {
         let number = self.place.seq.saturating_add(1);
         let (place, entry) = self.place.next(bytes).map_err(|error| AuditFault::Entry(number, error))?;
+        if beside.is_some_and(|beside| *beside != place.sha256.to_string()) {
+            return Err(AuditFault::Hash(number));
+        }
         for receipt in self.receipts.remove(self.place.sha256.as_bytes()).unwrap_or_default() {
             self.meet(&receipt, &entry)?;
         }
@@ -241,7 +244,7 @@ pub fn verify_audit_lines(mut file: impl BufRead, statements: Statements) -> Res
                 Walk::from(before, statements.take().unwrap_or_default())?
             }
         };
-        here.step(entry)?;
+        here.step(entry, None)?;
         walk = Some(here);
     }
     match walk {
@@ -302,12 +305,8 @@ async fn verify(store: &Store, key: &P256Jwk, statements: Statements) -> Result<
             break;
         }
         let mut entries = Vec::new();
-        for (seq, bytes, sha256) in &batch {
-            let entry = walk.step(bytes)?;
-            if walk.place.sha256.to_string() != *sha256 {
-                return Err(AuditFault::Hash(*seq).into());
-            }
-            entries.push(entry);
+        for (_, bytes, sha256) in &batch {
+            entries.push(walk.step(bytes, Some(sha256))?);
         }
         kept_receipts += meet_kept(&mut tx, &mut walk, &entries, key).await?;
     }
