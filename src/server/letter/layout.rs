@@ -1,6 +1,8 @@
 //! Where everything stands in a letter: DIN 5008, form B, for window envelopes. Lengths of the standard are in
 //! millimetres, sizes of text in points.
 
+use std::rc::Rc;
+
 use qrcodegen::{QrCode, QrCodeEcc};
 use thiserror::Error;
 use time::Date;
@@ -9,7 +11,7 @@ use zeroize::Zeroizing;
 use super::pdf::{Block, Draw, Role, Symbol, mm, render};
 use super::settings::LetterSettings;
 use super::sheet::{Contents, Recipient, character_name, date_in};
-use super::typeset::{Face, Fonts, Line, MissingCharacter};
+use super::typeset::{Face, Fonts, Line, Lines, MissingCharacter};
 use crate::identity::vsd::Address;
 use crate::protocol::api::NoticeLanguage;
 use crate::secret::SecretText;
@@ -149,25 +151,25 @@ impl<'a> Printer<'a> {
         };
         let mut sheet = Sheet { fonts: &self.fonts, language, blocks: Vec::new(), page: 0, y: mm(SUBJECT) };
         self.head(&mut sheet, to, date)?;
-        sheet.text(Role::Heading, &title, SUBJECT_SIZE)?;
+        sheet.fixed_text(Role::Heading, &title, SUBJECT_SIZE)?;
         sheet.y = sheet.y.max(mm(BODY));
         sheet.text(Role::Paragraph, &fill("letter.salutation", &[("name", &to.name())]), SIZE)?;
         match contents {
             Contents::InitialPassword { password, valid_until } => {
-                sheet.paragraphs(&of_password("before", valid_until))?;
+                sheet.paragraphs(&of_password("before", valid_until), Sheet::fixed_text)?;
                 sheet.password(password)?;
-                sheet.paragraphs(&of_password("after", valid_until))?;
+                sheet.paragraphs(&of_password("after", valid_until), Sheet::fixed_text)?;
             }
             Contents::DeviceCode { code, valid_until } => {
-                sheet.paragraphs(&of_code("before", valid_until))?;
+                sheet.paragraphs(&of_code("before", valid_until), Sheet::fixed_text)?;
                 sheet.symbol(&code.text(), of_code("symbol", valid_until))?;
-                sheet.paragraphs(&of_code("groups", valid_until))?;
+                sheet.paragraphs(&of_code("groups", valid_until), Sheet::fixed_text)?;
                 sheet.groups(&code.groups())?;
-                sheet.paragraphs(&of_code("after", valid_until))?;
+                sheet.paragraphs(&of_code("after", valid_until), Sheet::fixed_text)?;
             }
-            Contents::Notice { text, .. } => sheet.paragraphs(text)?,
+            Contents::Notice { text, .. } => sheet.paragraphs(text, Sheet::text)?,
         }
-        sheet.text(Role::Paragraph, &fill("letter.closing", &[]), SIZE)?;
+        sheet.fixed_text(Role::Paragraph, &fill("letter.closing", &[]), SIZE)?;
         let pages = sheet.page + 1;
         for page in 0..pages {
             let numbers = [("page", (page + 1).to_string()), ("pages", pages.to_string())];
@@ -222,13 +224,13 @@ struct Sheet<'a> {
 
 impl<'a> Sheet<'a> {
     /// A line of its own at a place that the standard gives.
-    fn put(&mut self, role: Role, page: usize, x: f32, y: f32, size: f32, line: Line) {
+    fn put(&mut self, role: Role, page: usize, x: f32, y: f32, size: f32, line: Rc<Line>) {
         let draws = vec![Draw { page, x: mm(x), y: mm(y), size, face: &self.fonts.sans, line }];
         self.blocks.push(Block { role, says: None, draws, symbol: None });
     }
 
     /// Lines one below the other, at a place that the standard gives.
-    fn stack(&mut self, x: f32, mut y: f32, lines: Vec<Line>) {
+    fn stack(&mut self, x: f32, mut y: f32, lines: Lines) {
         let mut draws = Vec::new();
         for line in lines {
             draws.push(Draw { page: 0, x: mm(x), y: mm(y), size: SIZE, face: &self.fonts.sans, line });
@@ -238,23 +240,39 @@ impl<'a> Sheet<'a> {
     }
 
     /// Paragraphs with blank lines between them.
-    fn paragraphs(&mut self, text: &str) -> Result<(), LayoutError> {
+    fn paragraphs(
+        &mut self,
+        text: &str,
+        put: fn(&mut Self, Role, &str, f32) -> Result<(), LayoutError>,
+    ) -> Result<(), LayoutError> {
         text.split("\n\n")
             .map(str::trim)
             .filter(|text| !text.is_empty())
-            .try_for_each(|text| self.text(Role::Paragraph, text, SIZE))
+            .try_for_each(|text| put(self, Role::Paragraph, text, SIZE))
     }
 
     fn text(&mut self, role: Role, text: &str, size: f32) -> Result<(), LayoutError> {
+        let lines = self.fonts.sans.lines(text, size, mm(TEXT_WIDTH))?;
+        self.paragraph(role, size, lines);
+        Ok(())
+    }
+
+    /// The same, for a text that stands in many letters.
+    fn fixed_text(&mut self, role: Role, text: &str, size: f32) -> Result<(), LayoutError> {
+        let lines = self.fonts.sans.fixed_lines(text, size, mm(TEXT_WIDTH))?;
+        self.paragraph(role, size, lines);
+        Ok(())
+    }
+
+    fn paragraph(&mut self, role: Role, size: f32, lines: Lines) {
         let mut draws = Vec::new();
-        for line in self.fonts.sans.lines(text, size, mm(TEXT_WIDTH))? {
+        for line in lines {
             self.make_room(LEADING);
             draws.push(self.draw(&self.fonts.sans, mm(LEFT), 0.0, size, line));
             self.y += LEADING;
         }
         self.y += PARAGRAPH;
         self.blocks.push(Block { role, says: None, draws, symbol: None });
-        Ok(())
     }
 
     /// The password, large, each character with its name below. It is copied as one word.
@@ -268,13 +286,14 @@ impl<'a> Sheet<'a> {
             self.make_room(height);
             let mut x = mm(LEFT);
             for character in row {
-                let centred = |face: &'a Face, below: f32, size: f32, line: Line, draws: &mut Vec<Draw<'a>>| {
+                let centred = |face: &'a Face, below: f32, size: f32, line: Rc<Line>, draws: &mut Vec<Draw<'a>>| {
                     draws.push(self.draw(face, x + (step - line.width(size)) / 2.0, below, size, line));
                 };
                 let letter = self.fonts.mono.line(character.encode_utf8(&mut [0; 4]))?;
                 centred(&self.fonts.mono, PASSWORD_SIZE * 0.6, PASSWORD_SIZE, letter, &mut letters);
                 let mut below = PASSWORD_SIZE * 0.6 + NAME_LEADING * 2.0;
-                for line in self.fonts.sans.lines(character_name(self.language, *character), NAME_SIZE, step)? {
+                let name = character_name(self.language, *character);
+                for line in self.fonts.sans.fixed_lines(name, NAME_SIZE, step)? {
                     centred(&self.fonts.sans, below, NAME_SIZE, line, &mut names);
                     below += NAME_LEADING;
                 }
@@ -339,7 +358,7 @@ impl<'a> Sheet<'a> {
         }
     }
 
-    fn draw(&self, face: &'a Face, x: f32, below: f32, size: f32, line: Line) -> Draw<'a> {
+    fn draw(&self, face: &'a Face, x: f32, below: f32, size: f32, line: Rc<Line>) -> Draw<'a> {
         Draw { page: self.page, x, y: self.y + below, size, face, line }
     }
 }

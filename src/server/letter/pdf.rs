@@ -1,6 +1,7 @@
 //! Laid out text as PDF: A4, the fonts in it, tagged for screen readers (PDF/UA-1).
 
 use std::num::NonZeroU16;
+use std::rc::Rc;
 
 use krilla::configure::{Accessibility, ConfigurationBuilder};
 use krilla::destination::XyzDestination;
@@ -89,7 +90,7 @@ pub(super) struct Draw<'a> {
     pub(super) y: f32,
     pub(super) size: f32,
     pub(super) face: &'a Face,
-    pub(super) line: Line,
+    pub(super) line: Rc<Line>,
 }
 
 /// Millimetres in points.

@@ -1,5 +1,9 @@
 //! Text as glyphs of the two fonts of letters: how wide it is, where a line breaks, and which character no font has.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use krilla::text::{Font, GlyphId, KrillaGlyph};
 use rustybuzz::{Direction, ShapePlan, UnicodeBuffer, script};
 
@@ -18,7 +22,12 @@ pub(super) struct Face {
     shaper: rustybuzz::Face<'static>,
     plan: ShapePlan,
     pub(super) font: Font,
+    /// Lines of texts that stand in many letters, by text, size and width.
+    fixed: RefCell<HashMap<(String, u32, u32), Lines>>,
 }
+
+/// Lines of a text, from top to bottom.
+pub(super) type Lines = Vec<Rc<Line>>;
 
 /// A line as it is drawn.
 pub(super) struct Line {
@@ -45,11 +54,11 @@ impl Face {
         let shaper = rustybuzz::Face::from_slice(bytes, 0)?;
         // All that the fonts hold is Latin; to find that out for each word anew takes longer than all the rest.
         let plan = ShapePlan::new(&shaper, Direction::LeftToRight, Some(script::LATIN), None, &[]);
-        Some(Self { shaper, plan, font })
+        Some(Self { shaper, plan, font, fixed: RefCell::default() })
     }
 
     /// One line, however wide.
-    pub(super) fn line(&self, text: &str) -> Result<Line, MissingCharacter> {
+    pub(super) fn line(&self, text: &str) -> Result<Rc<Line>, MissingCharacter> {
         let mut buffer = UnicodeBuffer::new();
         buffer.push_str(text);
         buffer.set_direction(Direction::LeftToRight);
@@ -61,29 +70,43 @@ impl Face {
         }
         #[expect(clippy::cast_precision_loss, reason = "lengths in units of a font are small")]
         let ems = |units: i32| units as f32 / self.font.units_per_em();
-        let clusters: Vec<usize> = infos.iter().map(|info| info.cluster as usize).collect();
-        let end_of = |cluster: usize| clusters.iter().copied().filter(|next| *next > cluster).min();
+        // Characters that belong together come in the order of the text, and end where the next ones begin.
+        let (mut start, mut end) = (text.len(), text.len());
         let glyph = |(info, position): (&rustybuzz::GlyphInfo, &rustybuzz::GlyphPosition)| {
-            let start = info.cluster as usize;
-            let range = start..end_of(start).unwrap_or(text.len());
+            let cluster = info.cluster as usize;
+            if cluster < start {
+                (start, end) = (cluster, start);
+            }
             KrillaGlyph::new(
                 GlyphId::new(info.glyph_id),
                 ems(position.x_advance),
                 ems(position.x_offset),
                 ems(position.y_offset),
                 ems(position.y_advance),
-                range,
+                start..end,
                 None,
             )
         };
-        let glyphs: Vec<_> = infos.iter().zip(positions).map(glyph).collect();
+        let mut glyphs: Vec<_> = infos.iter().zip(positions).rev().map(glyph).collect();
+        glyphs.reverse();
         let width = glyphs.iter().map(|glyph| glyph.x_advance).sum();
-        Ok(Line { text: text.to_owned(), glyphs, width })
+        Ok(Rc::new(Line { text: text.to_owned(), glyphs, width }))
+    }
+
+    /// As [`Self::lines`], for a text that stands in many letters and says nothing about anybody: it is laid out once.
+    pub(super) fn fixed_lines(&self, text: &str, size: f32, width: f32) -> Result<Lines, MissingCharacter> {
+        let key = (text.to_owned(), size.to_bits(), width.to_bits());
+        if let Some(lines) = self.fixed.borrow().get(&key) {
+            return Ok(lines.clone());
+        }
+        let lines = self.lines(text, size, width)?;
+        self.fixed.borrow_mut().insert(key, lines.clone());
+        Ok(lines)
     }
 
     /// A paragraph in lines of at most `width` points. Lines break at blanks, and where the text does; a word that is
     /// wider than a line breaks where it has to.
-    pub(super) fn lines(&self, text: &str, size: f32, width: f32) -> Result<Vec<Line>, MissingCharacter> {
+    pub(super) fn lines(&self, text: &str, size: f32, width: f32) -> Result<Lines, MissingCharacter> {
         let blank = self.line(" ")?.width(size);
         let mut lines = Vec::new();
         for given in text.split('\n') {
