@@ -11,6 +11,7 @@ mod keypad;
 pub mod keyring;
 pub mod login;
 pub mod password;
+pub mod pin;
 pub mod qr;
 pub mod register;
 pub mod reset;
@@ -21,6 +22,7 @@ pub mod watch;
 use rand_core::CryptoRng;
 use thiserror::Error;
 
+use self::pin::rules::WeakPin;
 use self::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::protocol::approval::{Document, MatchCode, Verdict};
@@ -73,6 +75,8 @@ pub enum Step {
     FetchApproval,
     /// The device key is opened by the device PIN.
     OpenDeviceKey,
+    /// The device key is locked by another device PIN.
+    ChangeDevicePin,
     /// The decision is sent, and the receipt checked.
     SendDecision,
 }
@@ -108,6 +112,20 @@ pub enum Notice {
     DecisionHadArrived,
     /// The device this one replaces could not be revoked.
     OldDeviceRemains,
+    /// A key ring is wanted and there is none: the device file is protected by PIN and service alone.
+    NoDeviceSecret,
+    /// The device file was one whose PIN was checked on this computer alone; from now on the service has a share.
+    PinShared,
+    /// Wrong device PINs since the key was opened last.
+    WrongDevicePins {
+        /// How many.
+        tries: i64,
+    },
+    /// So many wrong device PINs since the device is there that somebody else may have its file.
+    ManyWrongDevicePins {
+        /// How many.
+        tries: i64,
+    },
     /// The clocks of this computer and the service differ by more than signatures tolerate; it is allowed for.
     ClockSkew {
         /// How far the service's clock is ahead, in seconds.
@@ -240,11 +258,11 @@ pub trait Ui {
     /// [`AskError`].
     fn letter_code(&mut self, next: usize, wrong: Option<&CodeError>) -> Result<SecretText, AskError>;
 
-    /// Asks for a new device PIN, twice.
+    /// Asks for a new device PIN, twice. `refused` is why the one before was not taken.
     ///
     /// # Errors
     /// [`AskError`].
-    fn new_device_pin(&mut self) -> Result<DevicePin, AskError>;
+    fn new_device_pin(&mut self, refused: Option<WeakPin>) -> Result<DevicePin, AskError>;
 
     /// Asks for the device PIN.
     ///

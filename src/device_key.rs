@@ -1,16 +1,22 @@
 //! The key of this computer: it signs proofs of possession and decisions, and the device PIN opens it for one command.
 //!
-//! Opening is two steps with something to send between them, so that a service can later share in the PIN check
-//! (`docs/protocol.md`, the device PIN). Today nothing is sent: whoever has the file can try PINs on it, one in a tenth
-//! of a second. The program says so, and the file is readable for its owner only.
+//! Opening is two steps with something to send between them: the service has a share in the PIN (`docs/protocol.md`, the
+//! device PIN), and counts. Whoever has the file alone cannot try a single PIN without it. Nothing is sent from here: the
+//! client carries the bytes.
 
 mod file;
+mod stretch;
 
 use thiserror::Error;
 
 use crate::jose::{Es256, P256Jwk, Signer};
+use crate::secret::SecretBytes;
+use crate::voprf::{Element, Evaluation, VoprfError};
 
-pub use file::{KeyFile, LockedKey, NewKey, Pending};
+pub use file::{KeyFile, Lock, LockedKey, NewKey, NewLock, Pending};
+
+/// What the key ring of the desktop keeps for a key file: without it the file is of no use to anybody.
+pub type DeviceSecret = SecretBytes<32>;
 
 /// Why a key file cannot be used. A wrong PIN is an answer: see [`PinAnswer`].
 #[derive(Debug, Error)]
@@ -24,6 +30,18 @@ pub enum DeviceKeyError {
     /// The PIN could not be stretched (Argon2id needs 64 MiB).
     #[error("not enough memory to check the device PIN")]
     Memory,
+    /// The service's answer was not made with the share whose public key the file names.
+    #[error("the service's answer is not by the share that was pinned")]
+    Evaluation,
+    /// The file needs a secret of the key ring, which is not there.
+    #[error("the key file needs a secret of the key ring")]
+    NoSecret,
+}
+
+impl From<VoprfError> for DeviceKeyError {
+    fn from(_: VoprfError) -> Self {
+        Self::Evaluation
+    }
 }
 
 /// What the key file says to a PIN.
@@ -36,20 +54,27 @@ pub enum PinAnswer {
     Wrong,
 }
 
-/// What is sent to the service between the two steps of opening: nothing, as long as the PIN is checked here alone.
+/// What is sent to the service between the two steps of opening.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Blinded {
-    /// Nothing is sent.
+    /// Nothing: the file is of version 1, whose PIN was checked here alone.
     Nothing,
+    /// An element to evaluate with the share of this public key.
+    Element {
+        /// The share.
+        voprf_pk: Element,
+        /// The blinded element.
+        blinded: Element,
+    },
 }
 
 /// What the service answers.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Evaluated {
     /// Nothing was asked.
     Nothing,
+    /// The element, evaluated.
+    Element(Evaluation),
 }
 
 /// The device key, open for one command.

@@ -13,6 +13,7 @@
 //! | [`identity`] | who the card belongs to: KVNR, insurance data, certificate | |
 //! | [`pki`] | is a certificate to be trusted: the only maker of `VerifiedCertificate` and `VerifiedChip` | |
 //! | [`jose`] | signed JSON as gematik and we use it | |
+//! | [`voprf`] | the service's share in the device PIN: blind, evaluate, finish (RFC 9497) | |
 //! | `device_key` | the key of this computer, locked by the device PIN | `client` |
 //! | [`protocol`] | messages and checks of both sides, no input or output | |
 //! | `virtual_card` | a health card in software | `client` |
@@ -46,3 +47,4 @@ pub mod server;
 pub mod ui;
 #[cfg(feature = "client")]
 pub mod virtual_card;
+pub mod voprf;

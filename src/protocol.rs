@@ -13,6 +13,7 @@ pub mod dpop;
 pub mod evidence;
 pub mod ident;
 pub mod pairing;
+pub mod pin;
 pub mod presence;
 pub mod qr;
 pub mod registration;
@@ -131,6 +132,10 @@ bytes_type! {
 bytes_type! {
     /// Names a request for a new password.
     ResetId, 16
+}
+bytes_type! {
+    /// Names an evaluation for a device PIN.
+    AttemptId, 16
 }
 bytes_type! {
     /// Names a signed message, so that it is taken once (`jti`).

@@ -26,6 +26,7 @@ mod metrics;
 mod notice;
 mod openapi;
 mod password;
+mod pin;
 mod progress;
 mod register;
 mod registration;
@@ -225,6 +226,7 @@ async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
             ("requests for passwords were not forgotten", reset::forget(&service).await),
             ("old notices were not forgotten", notice::sender::forget(&service).await),
             ("old letters were not forgotten", letter::forget(&service).await),
+            ("tries of device PINs were not settled", pin::settle_due(&service).await),
         ] {
             if let Err(error) = done {
                 tracing::error!(code = error.code.as_str(), "{what}");
@@ -261,11 +263,15 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(session::list))
         .routes(routes!(session::end_one))
         .routes(routes!(registration::open))
+        .routes(routes!(registration::evaluate_pin))
         .routes(routes!(registration::challenge))
         .routes(routes!(registration::evidence))
         .routes(routes!(registration::state))
         .routes(routes!(device::list))
         .routes(routes!(device::revoke))
+        .routes(routes!(pin::evaluate))
+        .routes(routes!(pin::confirm))
+        .routes(routes!(pin::change))
         .routes(routes!(application::submit))
         .routes(routes!(application::state, application::cancel))
         .routes(routes!(approval::list))

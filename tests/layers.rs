@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Top-most last: each may import those before it.
-const LAYERS: [&str; 15] = [
+const LAYERS: [&str; 16] = [
     "secret",
     "disk",
     "chip",
@@ -16,6 +16,7 @@ const LAYERS: [&str; 15] = [
     "identity",
     "pki",
     "jose",
+    "voprf",
     "device_key",
     "protocol",
     "virtual_card",

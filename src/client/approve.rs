@@ -7,9 +7,9 @@ use thiserror::Error;
 
 use super::home::{Device, HomeError};
 use super::login::LoggedIn;
+use super::pin::{self, PinError};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt};
 use super::{AskError, Notice, Step, Surroundings, skew};
-use crate::device_key::{Blinded, DeviceKeyError, Evaluated, KeyFile, OpenKey, PinAnswer};
 use crate::jose::jws;
 use crate::protocol::api::{ApprovalAnswer, DecisionAnswer, DecisionRequest};
 use crate::protocol::application::ApplicationError;
@@ -33,15 +33,12 @@ pub enum ApproveError {
     /// The person.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// The device key.
-    #[error(transparent)]
-    DeviceKey(#[from] DeviceKeyError),
     /// The document cannot be shown as it is meant.
     #[error(transparent)]
     Document(#[from] ApplicationError),
-    /// The device PIN is wrong.
-    #[error("the device PIN is wrong")]
-    WrongDevicePin,
+    /// The device key stays locked.
+    #[error(transparent)]
+    Pin(#[from] PinError),
     /// It was decided before, or its time is over.
     #[error("the approval is not pending")]
     NotPending,
@@ -92,7 +89,7 @@ pub fn decide(
         Verdict::Approve => Some(around.ui.match_code()?),
         Verdict::Deny | Verdict::NotMe => None,
     };
-    let key = open_key(&device.key, around)?;
+    let key = pin::unlock(here, skew, around)?;
 
     let iat = (around.clock)().saturating_add(skew);
     let decision = Decision {
@@ -171,18 +168,4 @@ fn taken_before(
     keep_receipt(here, approval_id, &taken.receipt, &taken.decision, decision.iat..=decision.exp)?;
     let application = service.get(&format!("/v1/applications/{}", answer.approval.application_id))?;
     Ok(DecisionAnswer { verdict, receipt: taken.receipt, application })
-}
-
-/// Opens the device key with the PIN, in the two steps of `docs/protocol.md`.
-fn open_key(file: &KeyFile, around: &mut Surroundings<'_>) -> Result<OpenKey, ApproveError> {
-    let pin = around.ui.device_pin()?;
-    around.ui.step(Step::OpenDeviceKey);
-    let (pending, blinded) = file.lock().begin(&pin)?;
-    let evaluated = match blinded {
-        Blinded::Nothing => Evaluated::Nothing,
-    };
-    match pending.finish(evaluated)? {
-        PinAnswer::Open(key) => Ok(key),
-        PinAnswer::Wrong => Err(ApproveError::WrongDevicePin),
-    }
 }

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::keyring::KeyRingError;
+use super::keyring::{self, KeyRingEntry, KeyRingError};
 use super::session::{Session, SessionKey};
-use crate::device_key::KeyFile;
+use crate::device_key::{DeviceSecret, KeyFile};
 use crate::disk;
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::{P256Jwk, json};
@@ -61,6 +61,9 @@ pub enum HomeError {
     /// The secrets of the session are in the key ring of the desktop, and it cannot be used.
     #[error(transparent)]
     KeyRing(#[from] KeyRingError),
+    /// The key ring keeps a part of the device key, and cannot be used.
+    #[error("the key ring keeps a part of the device key and cannot be used")]
+    DeviceSecret(#[source] KeyRingError),
 }
 
 /// Which service and account this computer belongs to.
@@ -87,6 +90,12 @@ pub struct Device {
     pub binding: Binding,
     /// The key.
     pub key: KeyFile,
+    /// Where in the key ring the secret is that the key needs, too; `None` where it needs none.
+    #[serde(default)]
+    pub secret: Option<KeyRingEntry>,
+    /// What the person calls it: a device that is registered in its place keeps the name.
+    #[serde(default)]
+    pub name: Option<String>,
 }
 
 /// How far the registration of a device is.
@@ -149,6 +158,11 @@ impl Home {
     /// Whether somebody has logged in.
     pub fn has_profile(&self) -> bool {
         self.folder.join(PROFILE).exists()
+    }
+
+    /// Whether the key ring of the desktop is to be used, where there is one.
+    pub fn uses_key_ring(&self) -> bool {
+        self.uses_key_ring
     }
 
     /// The folder.
@@ -232,6 +246,49 @@ impl Home {
         self.read(DEVICE)?.ok_or(HomeError::NoDevice)
     }
 
+    /// What the key ring keeps for the key of this device; `None` where the key needs nothing of it.
+    ///
+    /// # Errors
+    /// [`HomeError::DeviceSecret`].
+    pub fn device_secret(&self, device: &Device) -> Result<Option<DeviceSecret>, HomeError> {
+        if !device.key.has_secret() {
+            return Ok(None);
+        }
+        let read = match &device.secret {
+            _ if !self.uses_key_ring => Err(KeyRingError::Unwanted),
+            None => Err(KeyRingError::Lost),
+            Some(entry) => entry.read(),
+        };
+        let bytes = read.map_err(HomeError::DeviceSecret)?;
+        let bytes =
+            <&[u8; 32]>::try_from(bytes.as_slice()).map_err(|_| HomeError::DeviceSecret(KeyRingError::Damaged))?;
+        Ok(Some(DeviceSecret::written(|out| *out = *bytes)))
+    }
+
+    /// Puts a new secret for a device key into the key ring; `None` where there is none, or it is not to be used.
+    ///
+    /// # Errors
+    /// [`HomeError::DeviceSecret`]: a key ring is there and cannot be used.
+    pub fn new_device_secret(
+        &self,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Option<(KeyRingEntry, DeviceSecret)>, HomeError> {
+        if !self.uses_key_ring || !keyring::is_there().map_err(HomeError::DeviceSecret)? {
+            return Ok(None);
+        }
+        let (entry, secret) = (KeyRingEntry::new(rng), DeviceSecret::random(rng));
+        entry.write(Zeroizing::new(secret.expose().to_vec())).map_err(HomeError::DeviceSecret)?;
+        Ok(Some((entry, secret)))
+    }
+
+    /// Holds back every other command that locks this folder, until what it gives is dropped.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn lock(&self) -> Result<impl Sized, HomeError> {
+        disk::lock_folder(&self.folder).map_err(|source| HomeError::File { path: self.folder.clone(), source })
+    }
+
     /// Moves a damaged device file out of the way. It is kept, for whoever can still make something of it.
     ///
     /// # Errors
@@ -273,6 +330,14 @@ impl Home {
         self.forget_pending_device()
     }
 
+    /// Puts another file of the same device in its place.
+    ///
+    /// # Errors
+    /// The file system; the file before is there then.
+    pub fn replace_device(&self, device: &Device) -> Result<(), HomeError> {
+        self.write(DEVICE, device)
+    }
+
     /// Forgets a registration that came to nothing.
     ///
     /// # Errors
@@ -281,12 +346,16 @@ impl Home {
         self.remove(PENDING)
     }
 
-    /// Forgets the device of this computer: it was revoked.
+    /// Forgets the device of this computer: it was revoked. What the key ring keeps for it is of no use any more, and
+    /// goes where that can be done.
     ///
     /// # Errors
     /// The file system.
     pub fn forget_device(&self) -> Result<(), HomeError> {
-        self.remove(DEVICE)
+        let entry = self.device().ok().and_then(|device| device.secret);
+        self.remove(DEVICE)?;
+        let _ = entry.filter(|_| self.uses_key_ring).map(|entry| entry.remove());
+        Ok(())
     }
 
     /// Keeps the service's receipt for a decision.

@@ -7,10 +7,13 @@ use super::card_pin::{PinError, PinRefusal};
 pub use super::card_signing::CardRefusal;
 use super::card_signing::{CardFlow, Wanted, under_one_pin};
 use super::home::{Binding, Device, Home, HomeError, Profile};
+use super::keyring::KeyRingEntry;
 use super::login::LoggedIn;
+use super::pin::rules::{Known, WeakPin};
+use super::pin::{self, PinError as DevicePinError};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
-use crate::device_key::{DeviceKeyError, NewKey};
+use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock};
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::identity::certificate::Certificate;
 use crate::jose::jws::{self, SignError};
@@ -29,6 +32,7 @@ use crate::protocol::{
 };
 use crate::reader::CardChannel;
 use crate::reader::pinpad::NoEntry;
+use crate::voprf::Element;
 
 /// Product name in gematik's pairing data.
 const PRODUCT: &str = "Kartenbund";
@@ -53,6 +57,9 @@ pub enum RegisterError {
     /// The device key.
     #[error(transparent)]
     DeviceKey(#[from] DeviceKeyError),
+    /// The device PIN that was chosen is easy to guess.
+    #[error("the device PIN is easy to guess")]
+    WeakPin(WeakPin),
     /// The card's certificate does not do, which the service would say too.
     #[error("the card's certificate does not do")]
     Certificate(#[from] CardRefusal),
@@ -82,6 +89,20 @@ impl From<PinError> for RegisterError {
     }
 }
 
+impl From<DevicePinError> for RegisterError {
+    fn from(error: DevicePinError) -> Self {
+        match error {
+            DevicePinError::Service(error) => error.into(),
+            DevicePinError::Home(error) => error.into(),
+            DevicePinError::Ask(error) => error.into(),
+            DevicePinError::DeviceKey(error) => error.into(),
+            DevicePinError::Weak(weak) => Self::WeakPin(weak),
+            // Of a key that is opened, not of one that is made.
+            DevicePinError::Wrong { .. } | DevicePinError::Gone | DevicePinError::Message => Self::Message,
+        }
+    }
+}
+
 impl FromCard for RegisterError {
     fn card(&self) -> Option<&EgkError> {
         match self {
@@ -102,10 +123,11 @@ pub struct Wish {
     pub length: ApduLength,
 }
 
-/// A registration that was opened, how far the service's clock is ahead of ours, in seconds, and the nonce that was
-/// committed to.
+/// A registration that was opened, the share it offers, how far the service's clock is ahead of ours, in seconds, and the
+/// nonce that was committed to.
 struct Offer {
     registration_id: RegistrationId,
+    voprf_pk: Element,
     skew: NumericDate,
     nonce: DeviceNonce,
 }
@@ -132,8 +154,8 @@ pub fn register(
     let mut registration = Registration { here, wish, made: None };
     let (evidence, challenge) = under_one_pin(&mut registration, channel, wish.length, wanted, around)?;
     // Nothing was signed without them.
-    let (device, offer) = registration.made.ok_or(RegisterError::Message)?;
-    hand_in(here, &device, &offer, HandedIn::Card(evidence), challenge, around)
+    let made = registration.made.ok_or(RegisterError::Message)?;
+    hand_in(here, wish, made, HandedIn::Card(evidence), challenge, around)
 }
 
 /// Registers this computer with the code of a letter. Whatever breaks off, nothing is half done, as with the card.
@@ -149,29 +171,31 @@ pub fn register_with_code(
     if let Some(device) = resume(here, wish, around)? {
         return Ok(device);
     }
-    let (device, offer) = open_registration(here, wish, BindingMethod::Qr, around)?;
-    let (challenge, now) = fetch_challenge(here, &device, &offer, around)?;
+    let made = open_registration(here, wish, BindingMethod::Qr, around)?;
+    let (challenge, now) = fetch_challenge(here, &made.device, &made.offer, around)?;
     around.ui.step(Step::CodeSigns);
-    let jkt = device.key.public().thumbprint();
-    let evidence = qr::sign(code, &here.profile, offer.registration_id, challenge, jkt, now);
+    let jkt = made.device.key.public().thumbprint();
+    let evidence = qr::sign(code, &here.profile, made.offer.registration_id, challenge, jkt, now);
     let evidence = HandedIn::Qr(evidence.ok_or(RegisterError::Message)?);
-    hand_in(here, &device, &offer, evidence, challenge, around)
+    hand_in(here, wish, made, evidence, challenge, around)
 }
 
 /// Hands in the evidence, and keeps what the service has bound. The device key is on the disk before.
 fn hand_in(
     here: &LoggedIn,
-    device: &NewKey,
-    offer: &Offer,
+    wish: &Wish,
+    made: Made,
     evidence: HandedIn,
     challenge: Challenge,
     around: &mut Surroundings<'_>,
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
+    let Made { device, lock, secret, offer } = made;
     let now = (around.clock)().saturating_add(offer.skew);
-    let pop = prove_possession(device, &evidence, challenge, offer, profile, now)?;
+    let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
     let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };
-    let mut file = Device { binding: pending, key: device.to_file(&profile.service)? };
+    let key = device.to_file(&profile.service, &lock, around.rng)?;
+    let mut file = Device { binding: pending, key, secret, name: Some(wish.name.clone()) };
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
@@ -193,11 +217,20 @@ fn hand_in(
     }
 }
 
-/// A registration on its way: the device key and what the service offered are made once.
+/// A registration on its way: the device key, its lock and what the service offered are made once.
 struct Registration<'a> {
     here: &'a LoggedIn,
     wish: &'a Wish,
-    made: Option<(NewKey, Offer)>,
+    made: Option<Made>,
+}
+
+/// What is made before the card is shown its PIN.
+struct Made {
+    device: NewKey,
+    lock: Lock,
+    /// Where in the key ring a part of the lock is.
+    secret: Option<KeyRingEntry>,
+    offer: Offer,
 }
 
 impl CardFlow for Registration<'_> {
@@ -217,22 +250,28 @@ impl CardFlow for Registration<'_> {
         certificate: &Certificate,
         around: &mut Surroundings<'_>,
     ) -> Result<Self::Signed, RegisterError> {
-        let (device, offer) = self.made.as_ref().ok_or(RegisterError::Message)?;
+        let Made { device, offer, .. } = self.made.as_ref().ok_or(RegisterError::Message)?;
         sign_evidence(self.here, egk, certificate, device, offer, around)
     }
 }
 
-/// Makes the device key, locks it with a PIN the person chooses, and announces it to the service.
+/// Makes the device key, announces it to the service, and locks it with a PIN the person chooses and the share that the
+/// service offers. Nothing is bound by that, and the file can be whole on the disk before the evidence is sent.
 fn open_registration(
     here: &LoggedIn,
     wish: &Wish,
     method: BindingMethod,
     around: &mut Surroundings<'_>,
-) -> Result<(NewKey, Offer), RegisterError> {
-    let LoggedIn { profile, service, .. } = here;
-    let device_pin = around.ui.new_device_pin()?;
+) -> Result<Made, RegisterError> {
+    let LoggedIn { home, profile, service } = here;
+    let device_pin = pin::choose(&Known::of(profile), around)?;
     around.ui.step(Step::MakeDeviceKey);
-    let device = NewKey::make(&device_pin, around.rng)?;
+    let (entry, secret) = home.new_device_secret(around.rng)?.unzip();
+    if secret.is_none() && home.uses_key_ring() {
+        around.ui.notice(Notice::NoDeviceSecret);
+    }
+    let device = NewKey::make(around.rng);
+    let new_lock = NewLock::begin(&device_pin, &device.key_identifier, around.rng)?;
     drop(device_pin);
     around.ui.step(Step::OpenRegistration);
     let nonce = DeviceNonce::random(around.rng);
@@ -243,10 +282,12 @@ fn open_registration(
         device_information: device_information(&wish.name),
     };
     let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request)?;
-    let is_ours = offer.aud == profile.service && offer.voprf_pk.is_none();
+    let is_ours = offer.aud == profile.service;
     is_ours.then_some(()).ok_or(ServiceError::Contradiction("registration"))?;
-    let skew = skew(offer.server_time, around);
-    Ok((device, Offer { registration_id: offer.registration_id, skew, nonce }))
+    let RegistrationOffer { registration_id, voprf_pk, server_time, .. } = offer;
+    let lock = pin::lock_new(service, registration_id, voprf_pk, new_lock, secret.as_ref())?;
+    let skew = skew(server_time, around);
+    Ok(Made { device, lock, secret: entry, offer: Offer { registration_id, voprf_pk, skew, nonce } })
 }
 
 /// Everything that needs neither card nor code: completes a registration whose answer was lost, and refuses where this computer is
@@ -283,7 +324,7 @@ fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
 }
 
 /// Whether the service counts on this device.
-fn is_there(here: &LoggedIn, device_id: DeviceId) -> Result<bool, ServiceError> {
+pub(super) fn is_there(here: &LoggedIn, device_id: DeviceId) -> Result<bool, ServiceError> {
     let answer: DevicesAnswer = here.service.get("/v1/devices")?;
     Ok(answer.devices.iter().any(|device| device.device_id == device_id && THERE.contains(&device.state.as_str())))
 }
@@ -441,7 +482,7 @@ fn prove_possession(
         kvnr: profile.kvnr.clone(),
         jkt: jwk.thumbprint(),
         evidence_sha256: evidence.sha256(),
-        voprf_pk: None,
+        voprf_pk: Some(offer.voprf_pk),
         transport_jwk: device.transport_key.clone(),
     };
     jws::sign_with_jwk(&proof, jwk, &device.key).map_err(|_| RegisterError::Message)

@@ -130,6 +130,11 @@ impl Service {
         &self.base
     }
 
+    /// How far the service's clock is ahead, in seconds, as the session has found out.
+    pub fn skew(&self) -> i64 {
+        self.session.as_ref().map_or(0, OpenSession::skew)
+    }
+
     /// Asks who the service is. The answer is signed by the key in it, and names this address.
     ///
     /// # Errors

@@ -178,14 +178,20 @@ impl OpenSession {
     /// Finds out how far the service's clock is ahead: it took a proof for too old, or not made yet.
     pub(super) fn set_clock(&self, service: &Service) -> Result<(), ServiceError> {
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let skew = self.skew(service)?;
+        let skew = self.skew_of(service)?;
         if let Some(tokens) = &mut session.tokens {
             tokens.skew = skew;
         }
         Ok(self.home.keep_session(&session)?)
     }
 
-    fn skew(&self, service: &Service) -> Result<i64, ServiceError> {
+    /// How far the service's clock is ahead, as far as is known.
+    pub(super) fn skew(&self) -> i64 {
+        let session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        session.tokens.as_ref().map_or(0, |tokens| tokens.skew)
+    }
+
+    fn skew_of(&self, service: &Service) -> Result<i64, ServiceError> {
         let configuration = service.configuration()?;
         if configuration.jwk != self.profile.service_key {
             return Err(ServiceError::KeyChanged);
@@ -230,7 +236,7 @@ impl OpenSession {
             let iat = now.saturating_add(skew);
             match service.ask_for_tokens("/v1/token", &self.profile.service, &request, &session.key, iat) {
                 Err(ServiceError::Unreachable(_) | ServiceError::Malformed) if take(&mut may_be_lost) => {}
-                Err(error) if error.is_clock() && take(&mut may_be_skewed) => skew = self.skew(service)?,
+                Err(error) if error.is_clock() && take(&mut may_be_skewed) => skew = self.skew_of(service)?,
                 answer => return answer.map(|answer| Some(Tokens::new(answer, now, skew))),
             }
         }

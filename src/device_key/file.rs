@@ -1,25 +1,24 @@
-//! The key file: public parts readable, the device key encrypted under the device PIN.
+//! The key file: public parts readable, the device key encrypted under what device PIN and the service's share give.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
-use argon2::{Algorithm, Argon2, Params, Version};
 use hkdf::Hkdf;
 use p256::elliptic_curve::Generate as _;
 use serde::{Deserialize, Serialize};
 use sha2::Sha512;
 use zeroize::Zeroizing;
 
-use super::{Blinded, DeviceKeyError, Evaluated, OpenKey, PinAnswer};
+use super::stretch::{alone, stretched};
+use super::{Blinded, DeviceKeyError, DeviceSecret, Evaluated, OpenKey, PinAnswer};
 use crate::jose::{P256Jwk, base64url, json};
 use crate::secret::{DevicePin, SecretBytes};
+use crate::voprf::{Blinding, Element, Evaluation};
 
-/// Version of the file format; also part of the key derivation.
-const VERSION: u32 = 1;
-/// Argon2id with 64 MiB and three passes (RFC 9106). No parameter is taken from the file.
-const MEMORY_KIB: u32 = 64 * 1024;
-const PASSES: u32 = 3;
-/// Context of the key derivation; the last byte says that no secret of a key ring is in it.
-const CONTEXT: &[u8] = b"kartenbund/file/v1\0";
+/// Version of the file format. In version 1 the PIN was checked on the computer alone.
+const VERSION: u32 = 2;
+const ALONE: u32 = 1;
+/// Context of the key derivation; a byte behind it says whether a secret of a key ring is in it.
+const CONTEXT: &[u8] = b"kartenbund/file/v1";
 
 /// The key file. Reading it needs no PIN and gives nothing to decide with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,8 +32,15 @@ pub struct KeyFile {
     pub key_identifier: [u8; 32],
     /// Public device key.
     pub public_key: P256Jwk,
-    /// The key that lists and watches approvals. It decides nothing, and is readable for this account's user.
+    /// The key that asks the service for its share in the PIN, and that lists and watches approvals. It decides
+    /// nothing, and is readable for this account's user.
     transport_key: TransportKey,
+    /// Public key of the service's share in the PIN; none in version 1.
+    #[serde(default)]
+    voprf_pk: Option<Element>,
+    /// Whether a secret in the key ring is needed, too.
+    #[serde(default)]
+    has_secret: bool,
     #[serde(with = "base64url")]
     salt: [u8; 16],
     #[serde(with = "base64url")]
@@ -44,7 +50,7 @@ pub struct KeyFile {
 }
 
 /// Private scalar of the transport key.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 struct TransportKey(#[serde(with = "base64url")] Zeroizing<Vec<u8>>);
 
@@ -54,7 +60,7 @@ impl std::fmt::Debug for TransportKey {
     }
 }
 
-/// A device key just made, still open, and what the file needs to hold it.
+/// A device key just made, still open, and what the file needs beside its lock.
 #[derive(Debug)]
 pub struct NewKey {
     /// The device key.
@@ -63,89 +69,229 @@ pub struct NewKey {
     pub key_identifier: [u8; 32],
     /// Public part of the transport key.
     pub transport_key: P256Jwk,
-    transport_secret: Zeroizing<Vec<u8>>,
-    encryption_key: SecretBytes<32>,
-    salt: [u8; 16],
-    nonce: [u8; 12],
+    transport_secret: TransportKey,
 }
 
 impl NewKey {
-    /// Makes device key and transport key and stretches the PIN, once.
-    ///
-    /// # Errors
-    /// [`DeviceKeyError::Memory`].
-    pub fn make(pin: &DevicePin, rng: &mut dyn rand_core::CryptoRng) -> Result<Self, DeviceKeyError> {
-        let mut salt = [0; 16];
-        rng.fill_bytes(&mut salt);
-        let mut nonce = [0; 12];
-        rng.fill_bytes(&mut nonce);
+    /// Makes device key and transport key.
+    pub fn make(rng: &mut dyn rand_core::CryptoRng) -> Self {
         let mut key_identifier = [0; 32];
         rng.fill_bytes(&mut key_identifier);
         let transport = p256::SecretKey::generate_from_rng(rng);
-        Ok(Self {
+        Self {
             key: OpenKey::new(p256::SecretKey::generate_from_rng(rng)),
             key_identifier,
             transport_key: P256Jwk::from(p256::ecdsa::VerifyingKey::from(transport.public_key())),
-            transport_secret: Zeroizing::new(transport.to_bytes().to_vec()),
-            encryption_key: encryption_key(pin, &salt, &key_identifier)?,
-            salt,
-            nonce,
-        })
+            transport_secret: TransportKey(Zeroizing::new(transport.to_bytes().to_vec())),
+        }
     }
 
-    /// The file for a service, with the key encrypted under the PIN.
+    /// The file for a service, with the key encrypted under `lock`.
     ///
     /// # Errors
     /// [`DeviceKeyError::Malformed`] when the key does not encrypt: it never happens.
-    pub fn to_file(&self, service: &str) -> Result<KeyFile, DeviceKeyError> {
-        let secret = Zeroizing::new(self.key.key.to_bytes());
-        let aad = associated_data(service, &self.key.public, &self.key_identifier)?;
-        let encrypted_key = Aes256Gcm::new(self.encryption_key.expose().into())
-            .encrypt(&Nonce::from(self.nonce), Payload { msg: secret.as_slice(), aad: &aad })
-            .map_err(|_| DeviceKeyError::Malformed)?;
-        Ok(KeyFile {
+    pub fn to_file(
+        &self,
+        service: &str,
+        lock: &Lock,
+        rng: &mut dyn rand_core::CryptoRng,
+    ) -> Result<KeyFile, DeviceKeyError> {
+        let mut nonce = [0; 12];
+        rng.fill_bytes(&mut nonce);
+        let mut file = KeyFile {
             v: VERSION,
             service: service.to_owned(),
             key_identifier: self.key_identifier,
             public_key: self.key.public.clone(),
-            transport_key: TransportKey(self.transport_secret.clone()),
-            salt: self.salt,
-            nonce: self.nonce,
-            encrypted_key,
-        })
+            transport_key: self.transport_secret.clone(),
+            voprf_pk: Some(lock.voprf_pk),
+            has_secret: lock.has_secret,
+            salt: lock.salt,
+            nonce,
+            encrypted_key: Vec::new(),
+        };
+        file.encrypted_key = file.encrypt(&self.key, &lock.encryption_key)?;
+        Ok(file)
+    }
+}
+
+/// A PIN that was chosen, between the two steps of making it a lock.
+#[derive(Debug)]
+pub struct NewLock {
+    salt: [u8; 16],
+    blinding: Blinding,
+}
+
+/// What a key file is locked with: it opens with the PIN, the service's share, and the key ring's secret where there is
+/// one.
+#[derive(Debug)]
+pub struct Lock {
+    voprf_pk: Element,
+    salt: [u8; 16],
+    has_secret: bool,
+    encryption_key: SecretBytes<32>,
+}
+
+impl NewLock {
+    /// First step: stretches the PIN, once; gives what is sent to the service.
+    ///
+    /// # Errors
+    /// [`DeviceKeyError::Memory`].
+    pub fn begin(
+        pin: &DevicePin,
+        key_identifier: &[u8; 32],
+        rng: &mut dyn rand_core::CryptoRng,
+    ) -> Result<(Self, Element), DeviceKeyError> {
+        let mut salt = [0; 16];
+        rng.fill_bytes(&mut salt);
+        let (blinding, element) = Blinding::new(stretched(pin, &salt, key_identifier)?, rng)?;
+        Ok((Self { salt, blinding }, element))
+    }
+
+    /// Second step: the lock, with the answer of the share that has this public key.
+    ///
+    /// # Errors
+    /// [`DeviceKeyError::Evaluation`].
+    pub fn finish(
+        self,
+        voprf_pk: Element,
+        evaluation: &Evaluation,
+        secret: Option<&DeviceSecret>,
+    ) -> Result<Lock, DeviceKeyError> {
+        let output = self.blinding.finish(&voprf_pk, evaluation)?;
+        let encryption_key = encryption_key(&output, &self.salt, secret)?;
+        Ok(Lock { voprf_pk, salt: self.salt, has_secret: secret.is_some(), encryption_key })
     }
 }
 
 impl KeyFile {
-    /// The locked key in it.
-    pub fn lock(&self) -> LockedKey<'_> {
-        LockedKey(self)
+    /// The locked key in it. `secret` is what the key ring keeps for it, where the file says so.
+    pub fn lock(&self, secret: Option<DeviceSecret>) -> LockedKey<'_> {
+        LockedKey { file: self, secret }
+    }
+
+    /// Public key of the service's share; `None` where the PIN was checked on the computer alone.
+    pub fn voprf_pk(&self) -> Option<Element> {
+        self.voprf_pk
+    }
+
+    /// Whether a secret in the key ring is needed to open it.
+    pub fn has_secret(&self) -> bool {
+        self.has_secret
+    }
+
+    /// The key that asks the service for its share.
+    ///
+    /// # Errors
+    /// [`DeviceKeyError::Malformed`].
+    pub fn transport_key(&self) -> Result<p256::ecdsa::SigningKey, DeviceKeyError> {
+        p256::ecdsa::SigningKey::from_slice(&self.transport_key.0).map_err(|_| DeviceKeyError::Malformed)
+    }
+
+    /// The same file under another lock. `key` is the one in it.
+    ///
+    /// # Errors
+    /// [`DeviceKeyError::OtherKey`].
+    pub fn relocked(
+        &self,
+        key: OpenKey,
+        lock: &Lock,
+        rng: &mut dyn rand_core::CryptoRng,
+    ) -> Result<(Self, OpenKey), DeviceKeyError> {
+        if key.public != self.public_key {
+            return Err(DeviceKeyError::OtherKey);
+        }
+        let new = NewKey {
+            key,
+            key_identifier: self.key_identifier,
+            transport_key: P256Jwk::from(*self.transport_key()?.verifying_key()),
+            transport_secret: self.transport_key.clone(),
+        };
+        Ok((new.to_file(&self.service, lock, rng)?, new.key))
+    }
+
+    fn encrypt(&self, key: &OpenKey, encryption_key: &SecretBytes<32>) -> Result<Vec<u8>, DeviceKeyError> {
+        let secret = Zeroizing::new(key.key.to_bytes());
+        let aad = self.associated_data()?;
+        Aes256Gcm::new(encryption_key.expose().into())
+            .encrypt(&Nonce::from(self.nonce), Payload { msg: secret.as_slice(), aad: &aad })
+            .map_err(|_| DeviceKeyError::Malformed)
+    }
+
+    fn decrypt(&self, encryption_key: &SecretBytes<32>) -> Result<PinAnswer, DeviceKeyError> {
+        let aad = self.associated_data()?;
+        let decrypted = Aes256Gcm::new(encryption_key.expose().into())
+            .decrypt(&Nonce::from(self.nonce), Payload { msg: &self.encrypted_key, aad: &aad });
+        let Ok(secret) = decrypted.map(Zeroizing::new) else { return Ok(PinAnswer::Wrong) };
+        let key = p256::SecretKey::from_slice(&secret).map_err(|_| DeviceKeyError::OtherKey)?;
+        let open = OpenKey::new(key);
+        if open.public == self.public_key { Ok(PinAnswer::Open(open)) } else { Err(DeviceKeyError::OtherKey) }
+    }
+
+    /// What the encryption covers beside the key: swapping a public part in the file makes the PIN fail.
+    fn associated_data(&self) -> Result<Vec<u8>, DeviceKeyError> {
+        let (service, key) = (self.service.as_str(), self.public_key.thumbprint());
+        let identifier = base64url::encode(&self.key_identifier);
+        let bytes = match self.v {
+            ALONE => json::canonical(&(self.v, service, key, identifier)),
+            _ => json::canonical(&(self.v, service, key, identifier, self.voprf_pk, self.has_secret)),
+        };
+        bytes.map_err(|_| DeviceKeyError::Malformed)
     }
 }
 
-/// The device key, locked by the PIN.
+/// The device key, locked.
 #[derive(Debug)]
-pub struct LockedKey<'a>(&'a KeyFile);
+pub struct LockedKey<'a> {
+    file: &'a KeyFile,
+    secret: Option<DeviceSecret>,
+}
 
 /// A key that is being opened, between the two steps.
 #[derive(Debug)]
 pub struct Pending<'a> {
     file: &'a KeyFile,
-    encryption_key: SecretBytes<32>,
+    lock: PendingLock,
+}
+
+#[derive(Debug)]
+enum PendingLock {
+    /// Version 1: nothing is missing.
+    Alone(SecretBytes<32>),
+    Shared {
+        voprf_pk: Element,
+        blinding: Blinding,
+        secret: Option<DeviceSecret>,
+    },
 }
 
 impl<'a> LockedKey<'a> {
     /// First step: stretches the PIN, and says what is to be sent to the service.
     ///
     /// # Errors
-    /// [`DeviceKeyError::Malformed`] for a file of another version, [`DeviceKeyError::Memory`].
-    pub fn begin(self, pin: &DevicePin) -> Result<(Pending<'a>, Blinded), DeviceKeyError> {
-        let Self(file) = self;
-        if file.v != VERSION {
-            return Err(DeviceKeyError::Malformed);
+    /// [`DeviceKeyError::Malformed`] for a file of another version, [`DeviceKeyError::NoSecret`],
+    /// [`DeviceKeyError::Memory`].
+    pub fn begin(
+        self,
+        pin: &DevicePin,
+        rng: &mut dyn rand_core::CryptoRng,
+    ) -> Result<(Pending<'a>, Blinded), DeviceKeyError> {
+        let Self { file, secret } = self;
+        match (file.v, file.voprf_pk) {
+            (ALONE, None) if !file.has_secret => {
+                let lock = PendingLock::Alone(alone(pin, &file.salt, &file.key_identifier)?);
+                Ok((Pending { file, lock }, Blinded::Nothing))
+            }
+            (VERSION, Some(voprf_pk)) => {
+                if file.has_secret != secret.is_some() {
+                    return Err(DeviceKeyError::NoSecret);
+                }
+                let (blinding, blinded) = Blinding::new(stretched(pin, &file.salt, &file.key_identifier)?, rng)?;
+                let lock = PendingLock::Shared { voprf_pk, blinding, secret };
+                Ok((Pending { file, lock }, Blinded::Element { voprf_pk, blinded }))
+            }
+            _ => Err(DeviceKeyError::Malformed),
         }
-        let encryption_key = encryption_key(pin, &file.salt, &file.key_identifier)?;
-        Ok((Pending { file, encryption_key }, Blinded::Nothing))
     }
 }
 
@@ -153,113 +299,34 @@ impl Pending<'_> {
     /// Second step: opens the key with the service's answer.
     ///
     /// # Errors
+    /// [`DeviceKeyError::Evaluation`] when the answer is not by the service's share,
     /// [`DeviceKeyError::OtherKey`] when the file was tampered with by someone who knows the PIN.
-    pub fn finish(self, evaluated: Evaluated) -> Result<PinAnswer, DeviceKeyError> {
-        let Evaluated::Nothing = evaluated;
+    pub fn finish(self, evaluated: &Evaluated) -> Result<PinAnswer, DeviceKeyError> {
         let file = self.file;
-        let aad = associated_data(&file.service, &file.public_key, &file.key_identifier)?;
-        let decrypted = Aes256Gcm::new(self.encryption_key.expose().into())
-            .decrypt(&Nonce::from(file.nonce), Payload { msg: &file.encrypted_key, aad: &aad });
-        let Ok(secret) = decrypted.map(Zeroizing::new) else { return Ok(PinAnswer::Wrong) };
-        let key = p256::SecretKey::from_slice(&secret).map_err(|_| DeviceKeyError::OtherKey)?;
-        let open = OpenKey::new(key);
-        if open.public == file.public_key { Ok(PinAnswer::Open(open)) } else { Err(DeviceKeyError::OtherKey) }
+        match (self.lock, evaluated) {
+            (PendingLock::Alone(key), Evaluated::Nothing) => file.decrypt(&key),
+            (PendingLock::Shared { voprf_pk, blinding, secret }, Evaluated::Element(evaluation)) => {
+                let output = blinding.finish(&voprf_pk, evaluation)?;
+                file.decrypt(&encryption_key(&output, &file.salt, secret.as_ref())?)
+            }
+            _ => Err(DeviceKeyError::Evaluation),
+        }
     }
 }
 
-/// HKDF-SHA-512 over Argon2id(PIN) ‖ 00 ‖ key_identifier.
+/// HKDF-SHA-512 over the share's value ‖ the key ring's secret, where there is one.
 fn encryption_key(
-    pin: &DevicePin,
+    output: &SecretBytes<64>,
     salt: &[u8; 16],
-    key_identifier: &[u8; 32],
+    secret: Option<&DeviceSecret>,
 ) -> Result<SecretBytes<32>, DeviceKeyError> {
-    let params = Params::new(MEMORY_KIB, PASSES, 1, Some(32)).map_err(|_| DeviceKeyError::Memory)?;
-    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-    let stretched = SecretBytes::<32>::filled(|out| {
-        argon2.hash_password_into(pin.expose(), salt, out).map_err(|_| DeviceKeyError::Memory)
-    })?;
-    let input = Zeroizing::new([stretched.expose().as_slice(), &[0], key_identifier].concat());
+    let secret_bytes = secret.map_or(&[] as &[u8], |secret| secret.expose());
+    let input = Zeroizing::new([output.expose().as_slice(), secret_bytes].concat());
+    let context = [CONTEXT, &[u8::from(secret.is_some())]].concat();
     SecretBytes::filled(|out| {
-        Hkdf::<Sha512>::new(Some(salt), &input).expand(CONTEXT, out).map_err(|_| DeviceKeyError::Memory)
+        Hkdf::<Sha512>::new(Some(salt), &input).expand(&context, out).map_err(|_| DeviceKeyError::Memory)
     })
 }
 
-/// What the encryption covers beside the key: swapping a public part in the file makes the PIN fail.
-fn associated_data(service: &str, public_key: &P256Jwk, key_identifier: &[u8; 32]) -> Result<Vec<u8>, DeviceKeyError> {
-    let parts = (VERSION, service, public_key.thumbprint(), base64url::encode(key_identifier));
-    json::canonical(&parts).map_err(|_| DeviceKeyError::Malformed)
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::secret::SecretText;
-
-    fn pin(digits: &str) -> DevicePin {
-        DevicePin::parse(&SecretText::new(digits.to_owned())).unwrap()
-    }
-
-    fn open(file: &KeyFile, digits: &str) -> Result<PinAnswer, DeviceKeyError> {
-        let (pending, Blinded::Nothing) = file.lock().begin(&pin(digits)).unwrap();
-        pending.finish(Evaluated::Nothing)
-    }
-
-    fn copy(file: &KeyFile) -> KeyFile {
-        serde_json::from_slice(&serde_json::to_vec(file).unwrap()).unwrap()
-    }
-
-    fn device() -> (NewKey, KeyFile) {
-        let new = NewKey::make(&pin("271828"), &mut rand_core::UnwrapErr(getrandom::SysRng)).unwrap();
-        let file = new.to_file("https://kasse.example").unwrap();
-        (new, copy(&file))
-    }
-
-    #[test]
-    fn the_right_pin_opens_the_key_and_a_wrong_one_does_not() {
-        let (new, file) = device();
-        let Ok(PinAnswer::Open(key)) = open(&file, "271828") else { panic!("the right PIN must open the key") };
-        assert_eq!(key.public(), new.key.public());
-        assert!(matches!(open(&file, "271829"), Ok(PinAnswer::Wrong)));
-    }
-
-    #[test]
-    fn a_file_whose_public_parts_were_swapped_does_not_open() {
-        let (_, file) = device();
-        let (other, _) = device();
-        for swap in [
-            |file: &mut KeyFile, _: &NewKey| file.service = "https://stranger.example".to_owned(),
-            |file: &mut KeyFile, other: &NewKey| file.public_key = other.key.public().clone(),
-            |file: &mut KeyFile, other: &NewKey| file.key_identifier = other.key_identifier,
-            |file: &mut KeyFile, _: &NewKey| file.encrypted_key[0] ^= 1,
-        ] {
-            let mut swapped = copy(&file);
-            swap(&mut swapped, &other);
-            assert!(matches!(open(&swapped, "271828"), Ok(PinAnswer::Wrong)));
-        }
-    }
-
-    #[test]
-    fn a_file_that_names_another_key_is_noticed_even_when_it_was_made_with_the_right_pin() {
-        let (mut new, _) = device();
-        let (other, _) = device();
-        new.key.public = other.key.public.clone();
-        let file = new.to_file("https://kasse.example").unwrap();
-        assert!(matches!(open(&file, "271828"), Err(DeviceKeyError::OtherKey)));
-    }
-
-    #[test]
-    fn a_file_of_another_version_does_not_open() {
-        let (_, mut file) = device();
-        file.v = 2;
-        assert!(matches!(file.lock().begin(&pin("271828")), Err(DeviceKeyError::Malformed)));
-    }
-
-    #[test]
-    fn the_device_key_is_not_in_the_file_in_clear() {
-        let (new, file) = device();
-        let secret = base64url::encode(&new.key.key.to_bytes());
-        let text = serde_json::to_string(&file).unwrap();
-        assert!(!text.contains(&secret));
-        assert!(!format!("{new:?} {file:?}").contains(&secret));
-    }
-}
+mod tests;

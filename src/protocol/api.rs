@@ -10,11 +10,12 @@ use super::pairing::DeviceInformation;
 use super::registration::{HandedIn, Method};
 use super::session::SessionMethod;
 use super::{
-    ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, ResetId,
-    SessionId, Sha256Hash, UnknownName,
+    ApplicationId, ApprovalId, AttemptId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId,
+    ResetId, SessionId, Sha256Hash, UnknownName,
 };
 use crate::jose::{Thumbprint, base64url};
 use crate::secret::{SecretText, masked};
+use crate::voprf::{Element, Proof};
 
 /// Path of the signed configuration.
 pub const CONFIGURATION: &str = "/.well-known/kartenbund-configuration";
@@ -60,10 +61,57 @@ bodies! {
         expires_at: NumericDate,
         /// The service's clock, so that the device can sign with its offset.
         server_time: NumericDate,
-        /// Public key of the service's share in the device PIN; `null` as long as the PIN is checked on the device alone.
-        voprf_pk: Option<String>,
+        /// Public key of the service's share in the device PIN.
+        voprf_pk: Element => String,
         /// The service's name in all signed messages.
         aud: String,
+    }
+
+    /// Asks for the one evaluation of a registration, for the PIN that was chosen.
+    #[derive(Debug)]
+    pub struct RegistrationPinRequest {
+        /// The blinded element.
+        blinded: Element => String,
+    }
+
+    /// An element, evaluated with the share that the registration has offered.
+    #[derive(Debug)]
+    pub struct RegistrationPinAnswer {
+        /// The evaluated element.
+        evaluated: Element => String,
+        /// That it was evaluated with the share.
+        proof: Proof => String,
+    }
+
+    /// Hands in a message about the device PIN.
+    #[derive(Debug)]
+    pub struct PinRequest {
+        /// [`super::pin::PinEvaluation`], [`super::pin::PinConfirmation`] or [`super::pin::PinChange`] as a compact JWS.
+        message: String,
+    }
+
+    /// An element, evaluated.
+    #[derive(Debug)]
+    pub struct PinEvaluated {
+        /// Public key of the share it was evaluated with.
+        voprf_pk: Element => String,
+        /// The evaluated element.
+        evaluated: Element => String,
+        /// That it was evaluated with the share.
+        proof: Proof => String,
+        /// What a confirmation names.
+        attempt_id: AttemptId => String,
+        /// How many more there are if this one is not confirmed.
+        tries_left: i64,
+    }
+
+    /// The confirmation was taken.
+    #[derive(Debug)]
+    pub struct PinConfirmed {
+        /// Evaluations since the confirmation before that nobody has confirmed: wrong PINs.
+        wrong_tries: i64,
+        /// All that were never confirmed since the device is there.
+        unconfirmed: i64,
     }
 
     /// A fresh challenge.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use super::approval::{Document, ExpectedDecision, FrozenDocument, Verdict, VerifiedDecision};
 use super::audit::{Entry, Inclusion};
 use super::qr::QrProof;
-use super::registration::{CardPossession, DevicePossession, Expected, ProofOfPossession};
+use super::registration::{CardPossession, DevicePossession, Expected, ExpectedShare, ProofOfPossession};
 use super::service::{Receipt, ReceiptSubject};
 use super::{ApprovalId, BindingLevel, Challenge, DeviceId, RegistrationId, Sha256Hash, VERSION};
 use crate::identity::kvnr::Kvnr;
@@ -426,6 +426,7 @@ impl Walk<'_> {
             challenge: binding.challenge,
             jkt: key.thumbprint(),
             kvnr: kvnr.cloned().unwrap_or(proof.kvnr),
+            share: ExpectedShare::Unknown,
         })
     }
 

@@ -20,6 +20,7 @@ use crate::jose::jws::{self, KeyHint};
 use crate::jose::{ByCard, Es256, Message, P256Jwk, Thumbprint, base64url};
 use crate::pki::VerifiedCertificate;
 use crate::secret::masked;
+use crate::voprf::Element;
 
 /// Longest `jti` of a message that others make, in characters.
 const MAX_JTI: usize = 128;
@@ -161,8 +162,9 @@ pub struct ProofOfPossession {
     pub jkt: Thumbprint,
     /// [`HandedIn::sha256`].
     pub evidence_sha256: Sha256Hash,
-    /// Public key of the service's share in the device PIN; `null` as long as the PIN is checked on the device alone.
-    pub voprf_pk: Option<String>,
+    /// Public key of the service's share in the device PIN, which the device has pinned; `null` of devices that were
+    /// bound when the PIN was checked on the device alone.
+    pub voprf_pk: Option<Element>,
     /// The key that lists and watches approvals.
     pub transport_jwk: P256Jwk,
 }
@@ -186,6 +188,17 @@ pub struct Expected {
     pub jkt: Thumbprint,
     /// The account.
     pub kvnr: Kvnr,
+    /// The share in the device PIN.
+    pub share: ExpectedShare,
+}
+
+/// Which share a device must have pinned.
+#[derive(Clone, Copy, Debug)]
+pub enum ExpectedShare {
+    /// The one that was offered to it.
+    Offered(Element),
+    /// Whoever verifies later knows of none: what the device pinned stands in its proof.
+    Unknown,
 }
 
 /// Why evidence is refused. Each check has its own.
@@ -401,7 +414,7 @@ impl DevicePossession {
             ("kvnr", proof.kvnr == expected.kvnr),
             ("jkt", proof.jkt == expected.jkt),
             ("evidence_sha256", proof.evidence_sha256 == evidence_sha256),
-            ("voprf_pk", proof.voprf_pk.is_none()),
+            ("voprf_pk", expected.share.is_pinned(proof.voprf_pk)),
             ("transport_jwk", proof.transport_jwk != device_key),
         ];
         first_wrong(&claims).map_err(RegistrationError::Possession)?;
@@ -469,6 +482,15 @@ impl Evidence {
             && device.method == self.method()
             && device.kvnr == expected.kvnr
             && device.registration_id == expected.registration_id
+    }
+}
+
+impl ExpectedShare {
+    fn is_pinned(self, voprf_pk: Option<Element>) -> bool {
+        match self {
+            Self::Offered(offered) => voprf_pk == Some(offered),
+            Self::Unknown => true,
+        }
     }
 }
 

@@ -60,6 +60,8 @@ impl Message for RegistrationChallenge {
 
 /// A key in software (RFC 8176): all that the service saw of a person who used the device key.
 pub const AMR_SOFTWARE_KEY: &str = "swk";
+/// A PIN (RFC 8176): the service's share in the device PIN was used and confirmed just before.
+pub const AMR_PIN: &str = "pin";
 
 /// The service's word that it took something at a time. It covers the audit entry before it, so that a later
 /// back-dating contradicts receipts already handed out.
@@ -78,7 +80,8 @@ pub struct Receipt {
     pub sha256: super::Sha256Hash,
     /// When, by the service's clock.
     pub at: NumericDate,
-    /// How the person proved to be there, as far as the service saw it (RFC 8176): [`AMR_SOFTWARE_KEY`].
+    /// How the person proved to be there, as far as the service saw it (RFC 8176): [`AMR_SOFTWARE_KEY`],
+    /// [`AMR_PIN`].
     pub amr: Vec<String>,
     /// Number of the audit entry before; none in receipts of before they had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

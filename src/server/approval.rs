@@ -16,7 +16,7 @@ use super::session::{self, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::watch::Ticket;
-use super::{Service, device, password, random, reset};
+use super::{Service, device, password, pin, random, reset};
 use crate::protocol::api::{
     ApplicationAnswer, ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
@@ -25,13 +25,15 @@ use crate::protocol::approval::{
     DecisionError, ExpectedDecision, FrozenDocument, MatchCode, Verdict, VerifiedDecision,
 };
 use crate::protocol::evidence::ApprovalEvidence;
-use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
+use crate::protocol::service::{AMR_PIN, AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
 use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, VERSION};
 
 /// How long a request waits for another approval: shorter than programs and proxies wait for an answer.
 const MAX_WAIT: Duration = Duration::from_secs(25);
 /// Wrong match codes that deny an approval.
 const MAX_WRONG_CODES: i64 = 3;
+/// How long after its confirmation a device PIN stands in a receipt, in seconds.
+const PIN_IS_FRESH: i64 = 60;
 
 /// Whether to wait for another one.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -248,6 +250,11 @@ async fn take_decision(
     };
     let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
     moved.ok_or(Code::AlreadyDecided)?;
+    // What the service saw, never what the client says.
+    let mut amr = vec![AMR_SOFTWARE_KEY.to_owned()];
+    if pin::confirmed_at(tx, request.device_id).await?.is_some_and(|at| now.saturating_sub(at) <= PIN_IS_FRESH) {
+        amr.push(AMR_PIN.to_owned());
+    }
     let before = audit::head(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
@@ -256,7 +263,7 @@ async fn take_decision(
         id: row.approval_id.clone(),
         sha256: decision.sha256(),
         at: now,
-        amr: vec![AMR_SOFTWARE_KEY.to_owned()],
+        amr,
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use sqlx::AnyConnection;
 
-use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Code, Path, Refusal};
@@ -16,6 +15,7 @@ use super::notice;
 use super::session::Session;
 use super::states::{DeviceState, Event, LetterState, States as _, transition};
 use super::store::from_json;
+use super::{Service, pin};
 use crate::protocol::NumericDate;
 use crate::protocol::api::{DeviceAnswer, DevicesAnswer, Problem};
 use crate::protocol::evidence::BindingEvidence;
@@ -78,6 +78,7 @@ pub(super) async fn revoke(
     let entry =
         Entry { actor: &actor, device: None, event: Event::DeviceRevoked, object: &id, result: "ok", detail: None };
     audit::append(&mut tx, entry, now).await?;
+    pin::erase(&mut tx, &id).await?;
     notice::queue(&service, &mut tx, account.id, notice::Kind::DeviceRevoked, now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
@@ -96,6 +97,7 @@ pub(super) async fn revoke_all(
             let detail = Some(service.keys.pseudonym(&account.kvnr));
             let entry = Entry { actor: "service", device: None, event, object: &id, result: "ok", detail };
             audit::append(connection, entry, service.now_unix()).await?;
+            pin::erase(connection, &id).await?;
         }
     }
     Ok(())

@@ -84,12 +84,14 @@ codes! {
     IdentStatementUsed = 409 "ident_statement_used", "The statement of the identity provider was handed in before.";
     ResetNotApproved = 409 "reset_not_approved", "Nobody has approved it yet.";
     TooManyDevices = 409 "too_many_devices", "The account has as many active devices as it may.";
+    PinElementUsed = 409 "pin_element_used", "The blinded element was evaluated before, or another one was for this registration.";
     TooManyPending = 409 "too_many_pending", "As many approvals are pending as may be.";
     RegistrationEnded = 410 "registration_ended", "The registration has expired or was completed.";
     ChallengeEnded = 410 "challenge_ended", "The challenge is unknown, used or expired.";
     ApprovalExpired = 410 "approval_expired", "The approval has expired.";
     ResetEnded = 410 "reset_ended", "The request for a new password is unknown, used or expired.";
     QrCodeEnded = 410 "qr_code_ended", "The code of a letter binds no device of this account; the detail is why.";
+    ShareErased = 410 "share_erased", "The service's share in this device PIN is erased: the device must be registered anew.";
     BodyTooLarge = 413 "body_too_large", "The body is longer than 128 KiB.";
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
     PasswordRefused = 422 "password_refused", "The password breaks a rule, which is the detail.";
@@ -112,6 +114,7 @@ codes! {
     QrStatementInvalid = 422 "qr_statement_invalid", "The statement of the code is wrong.";
     IdentStatementInvalid = 422 "ident_statement_invalid", "The statement of the identity provider is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
+    PinMessageInvalid = 422 "pin_message_invalid", "The message about the device PIN is wrong; the detail is what is wrong.";
     NonceMismatch = 422 "nonce_mismatch", "The nonce is not the one announced.";
     NoticeNotOptional = 422 "notice_not_optional", "This kind of notice cannot be switched off, or there is none of this name.";
     ApplicationInvalid = 422 "application_invalid", "The application's data break a rule.";
@@ -119,6 +122,7 @@ codes! {
     DecisionInvalid = 422 "decision_invalid", "The decision is wrong.";
     MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong; the detail is how many tries are left.";
     MatchCodeDenied = 422 "match_code_denied", "The match code was wrong too often: the approval is denied.";
+    DeviceLocked = 423 "device_locked", "No try is left for the device PIN, and the last one may still be confirmed.";
     LoginDelayed = 429 "login_delayed", "Wrong passwords were tried: the next try is taken after a while.";
     TooManyLogins = 429 "too_many_logins", "As many passwords were tried from this network as may be.";
     TooManyRefreshes = 429 "too_many_refreshes", "Tokens were asked for as often as may be in a minute.";

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use aes_gcm::aead::{Aead as _, Payload};
+use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
+use hmac::{Hmac, Mac as _};
 use p256::elliptic_curve::Generate as _;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -21,8 +23,10 @@ use crate::protocol::NumericDate;
 const FILE: &str = "service-keys.json";
 const MAX_FILE: usize = 64 * 1024;
 const KEY_LENGTH: usize = 32;
-/// Version 1 had neither peppers nor keys for tokens.
-const VERSION: u32 = 2;
+/// Version 1 had neither peppers nor keys for tokens, version 2 no keys for shares in device PINs.
+const VERSION: u32 = 3;
+/// Length of the nonce before what is sealed (AES-GCM).
+const NONCE_LENGTH: usize = 12;
 
 /// Why there are no keys.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -37,13 +41,14 @@ pub enum KeysError {
 }
 
 /// ES256 key of configuration, challenges and receipts, the key of the pseudonyms in the audit, the peppers of
-/// passwords, and the keys of tokens.
+/// passwords, the keys that shares in device PINs are wrapped under, and the keys of tokens.
 pub(super) struct ServiceKeys {
     path: PathBuf,
     signing: p256::ecdsa::SigningKey,
     public: P256Jwk,
     pseudonym: Zeroizing<Vec<u8>>,
     pub(super) peppers: RotatingKeys,
+    pub(super) share_keys: RotatingKeys,
     tokens: RwLock<Arc<TokenKeys>>,
 }
 
@@ -60,9 +65,13 @@ struct File {
     peppers: Vec<RotatingKey>,
     #[serde(default)]
     token_keys: TokenKeys,
+    /// Newest last.
+    #[serde(default)]
+    share_keys: Vec<RotatingKey>,
 }
 
-/// A key for HMAC-SHA-256 that is replaced from time to time: what was made with it names it by its identifier.
+/// A key for HMAC-SHA-256 or for AES-256-GCM that is replaced from time to time: what was made with it names it by its
+/// identifier.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RotatingKey {
@@ -102,6 +111,23 @@ impl RotatingKey {
             mac.update(part);
         }
         Zeroizing::new(mac.finalize().into_bytes().into())
+    }
+
+    /// Seals `secret` so that it opens beside the same `context` only: a nonce, then AES-256-GCM.
+    pub(super) fn seal(&self, secret: &[u8], context: &[u8], rng: &mut dyn rand_core::CryptoRng) -> Option<Vec<u8>> {
+        let mut nonce = [0; NONCE_LENGTH];
+        rng.fill_bytes(&mut nonce);
+        let cipher = Aes256Gcm::new_from_slice(&self.key).ok()?;
+        let sealed = cipher.encrypt(&Nonce::from(nonce), Payload { msg: secret, aad: context }).ok()?;
+        Some([&nonce[..], &sealed].concat())
+    }
+
+    /// Opens what [`Self::seal`] gave; `None` when it was another key or context, or was changed.
+    pub(super) fn open(&self, sealed: &[u8], context: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LENGTH>()?;
+        let cipher = Aes256Gcm::new_from_slice(&self.key).ok()?;
+        let opened = cipher.decrypt(&Nonce::from(*nonce), Payload { msg: sealed, aad: context });
+        opened.ok().map(Zeroizing::new)
     }
 }
 
@@ -155,8 +181,9 @@ impl ServiceKeys {
         }
         let public = P256Jwk::from(*signing.verifying_key());
         let peppers = RotatingKeys::new(file.peppers).ok_or(KeysError::Damaged)?;
+        let share_keys = RotatingKeys::new(file.share_keys).ok_or(KeysError::Damaged)?;
         let tokens = RwLock::new(Arc::new(sound(file.token_keys)?));
-        Ok(Self { path, signing, public, pseudonym: file.pseudonym, peppers, tokens })
+        Ok(Self { path, signing, public, pseudonym: file.pseudonym, peppers, share_keys, tokens })
     }
 
     /// The keys of access and refresh tokens.
@@ -243,20 +270,26 @@ fn write(path: &Path, file: &File) -> Result<(), ServerError> {
 
 /// The file with the keys that its version did not know; a new one in place of none.
 fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<File, ServerError> {
-    let (peppers, token_keys) = (vec![RotatingKey::random(rng)], TokenKeys::first(rng));
-    Ok(match file {
-        Some(File { v: 1, signing, pseudonym, peppers: none, token_keys: no }) if none.is_empty() && no.are_none() => {
-            File { v: VERSION, signing, pseudonym, peppers, token_keys }
-        }
-        Some(_) => return Err(KeysError::Damaged.into()),
-        None => {
-            let mut pseudonym = Zeroizing::new(vec![0; KEY_LENGTH]);
-            rng.fill_bytes(&mut pseudonym);
-            let signing = p256::SecretKey::generate_from_rng(rng);
-            let signing = Zeroizing::new(signing.to_bytes().to_vec());
-            File { v: VERSION, signing, pseudonym, peppers, token_keys }
-        }
-    })
+    let mut file = file.unwrap_or_else(|| {
+        let mut pseudonym = Zeroizing::new(vec![0; KEY_LENGTH]);
+        rng.fill_bytes(&mut pseudonym);
+        let signing = Zeroizing::new(p256::SecretKey::generate_from_rng(rng).to_bytes().to_vec());
+        let (peppers, token_keys, share_keys) = Default::default();
+        File { v: 1, signing, pseudonym, peppers, token_keys, share_keys }
+    });
+    let is_sound = match file.v {
+        1 => file.peppers.is_empty() && file.token_keys.are_none() && file.share_keys.is_empty(),
+        2 => file.share_keys.is_empty(),
+        _ => false,
+    };
+    is_sound.then_some(()).ok_or(KeysError::Damaged)?;
+    if file.v == 1 {
+        file.peppers = vec![RotatingKey::random(rng)];
+        file.token_keys = TokenKeys::first(rng);
+    }
+    file.share_keys = vec![RotatingKey::random(rng)];
+    file.v = VERSION;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -275,12 +308,14 @@ mod tests {
         let short = serde_json::json!([{ "id": "x", "key": base64url::encode(&[7; 31]) }]);
         let twice = serde_json::json!([file["peppers"][0], file["peppers"][0]]);
         for (member, value) in [
-            ("v", 3.into()),
+            ("v", 4.into()),
             ("v", 0.into()),
             ("pseudonym", base64url::encode(&[7; 31]).into()),
             ("peppers", serde_json::json!([])),
             ("peppers", short),
             ("peppers", twice),
+            ("share_keys", serde_json::json!([])),
+            ("share_keys", serde_json::json!([{ "id": "x", "key": base64url::encode(&[7; 31]) }])),
             ("token_keys", serde_json::json!([])),
             ("token_keys", serde_json::json!([{"id": 1, "signs_from": 0, "key": base64url::encode(&[7; 31])}])),
         ] {
@@ -300,6 +335,7 @@ mod tests {
         let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         file.as_object_mut().unwrap().remove("peppers");
         file.as_object_mut().unwrap().remove("token_keys");
+        file.as_object_mut().unwrap().remove("share_keys");
         file["v"] = 1.into();
         std::fs::write(&path, file.to_string()).unwrap();
         let opened = open().unwrap();
@@ -312,6 +348,38 @@ mod tests {
         let sealed = opened.tokens().seal_access(&token, 0).unwrap();
         assert_eq!(made.tokens().open_access(&sealed, 0), None);
         assert_eq!(open().unwrap().tokens().open_access(&sealed, 0), Some(token));
+    }
+
+    #[test]
+    fn a_key_file_of_version_2_gets_a_key_for_shares_and_keeps_all_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let made = ServiceKeys::open(folder.path(), false, &mut random()).unwrap();
+        let path = folder.path().join(FILE);
+        let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let before = file.clone();
+        file.as_object_mut().unwrap().remove("share_keys");
+        file["v"] = 2.into();
+        std::fs::write(&path, file.to_string()).unwrap();
+        let opened = ServiceKeys::open(folder.path(), true, &mut random()).unwrap();
+        assert_ne!(opened.share_keys.newest().id(), made.share_keys.newest().id());
+        let mut after: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        after["share_keys"] = before["share_keys"].clone();
+        assert_eq!(after, before);
+    }
+
+    #[test]
+    fn what_is_sealed_opens_with_its_key_beside_its_context_alone() {
+        let [key, other] = [(); 2].map(|()| RotatingKey::random(&mut random()));
+        let sealed = key.seal(b"secret", b"context", &mut random()).unwrap();
+        assert_eq!(**key.open(&sealed, b"context").unwrap(), *b"secret");
+        assert!(key.open(&sealed, b"contexT").is_none());
+        assert!(other.open(&sealed, b"context").is_none());
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert!(key.open(&changed, b"context").is_none(), "byte {at}");
+            assert!(key.open(&sealed[..at], b"context").is_none(), "the first {at} bytes");
+        }
     }
 
     #[test]

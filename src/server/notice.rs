@@ -63,6 +63,12 @@ kinds! {
     DeviceAddedWithoutPin = "device_added_without_pin", Always;
     /// A device was removed for good.
     DeviceRevoked = "device_revoked", Never;
+    /// Three wrong device PINs in a row.
+    PinWrong = "pin_wrong", Never;
+    /// Many PINs of a device that nobody has confirmed: somebody else may have its file.
+    PinUnconfirmed = "pin_unconfirmed", Instead;
+    /// A device was removed for good: no try was left for its PIN.
+    PinUsedUp = "pin_used_up", Instead;
     /// An application waits for its approval.
     ApprovalWaiting = "approval_waiting", Never;
     /// Somebody has forgotten the password, and asks the devices of the account for a new one.

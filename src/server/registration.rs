@@ -16,22 +16,24 @@ use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::{Service, random};
+use super::{Service, pin, random};
 use crate::identity::kvnr::Kvnr;
 use crate::pki::{self, PkiError, VerifiedCertificate};
 use crate::protocol::api::{
-    ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer, RegistrationRequest,
+    ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer,
+    RegistrationPinAnswer, RegistrationPinRequest, RegistrationRequest,
 };
 use crate::protocol::evidence::{BindingEvidence, CardGrounds, Grounds, QrGrounds};
 use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::qr::QrProof;
 use crate::protocol::registration::{
-    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, HandedIn, Membership, RegistrationError,
+    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, HandedIn, Membership, RegistrationError,
 };
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{
     BindingLevel, Challenge, DeviceId, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash, VERSION,
 };
+use crate::voprf::Element;
 
 /// Life of a registration and of its challenge, in seconds.
 const REGISTRATION_LIFE: i64 = 30 * 60;
@@ -94,11 +96,36 @@ pub(super) async fn open(
     let insert = insert.bind(request.method.as_str()).bind(request.jkt.to_string()).bind(request.commit.to_string());
     let insert = insert.bind(to_json(&request.device_information)?).bind(now).bind(expires_at);
     insert.execute(&mut *tx).await?;
+    let voprf_pk = pin::offer(&service, &mut tx, &registration_id.to_string()).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationOpened, Ok(None)).await?;
     tx.commit().await?;
     let aud = service.settings.issuer.clone();
-    let offer = RegistrationOffer { registration_id, expires_at, server_time: now, voprf_pk: None, aud };
+    let offer = RegistrationOffer { registration_id, expires_at, server_time: now, voprf_pk, aud };
     Ok((StatusCode::CREATED, Json(offer)))
+}
+
+/// Evaluates an element with the share that was offered, so that the device file can be locked before anything is bound.
+/// It is one element for each registration; the same again gets the same answer.
+#[utoipa::path(post, path = "/v1/registrations/{id}/pin", params(("id" = String, Path)),
+    request_body = RegistrationPinRequest, responses(
+    (status = 200, body = RegistrationPinAnswer), (status = 404, body = Problem), (status = 409, body = Problem),
+    (status = 410, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn evaluate_pin(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+    Body(request): Body<RegistrationPinRequest>,
+) -> Result<Json<RegistrationPinAnswer>, Refusal> {
+    let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
+    let (registration_id, row, _) = find(&mut tx, &account, &id).await?;
+    if service.now_unix() >= row.expires_at {
+        return Err(Code::RegistrationEnded.into());
+    }
+    let answer = pin::evaluate_for_registration(&service, &mut tx, &id, &request.blinded).await?;
+    audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationPinEvaluated, Ok(None)).await?;
+    tx.commit().await?;
+    Ok(Json(answer))
 }
 
 /// Hands out a fresh challenge, signed by the service; one handed out before is void.
@@ -155,8 +182,9 @@ pub(super) async fn evidence(
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
+    let share = pin::share::offered(&mut tx, &id).await?.ok_or(Code::RegistrationEnded)?;
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
-        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, request, now).await,
+        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, share, request, now).await,
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
@@ -257,6 +285,7 @@ async fn check(
     account: &Account,
     row: &Row,
     challenge: FreshChallenge,
+    share: Element,
     request: EvidenceRequest,
     now: NumericDate,
 ) -> Result<Proofs, Refusal> {
@@ -266,6 +295,7 @@ async fn check(
         challenge: challenge.challenge,
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
         kvnr: account.kvnr.clone(),
+        share: ExpectedShare::Offered(share),
     };
     let EvidenceRequest { pop, nonce_d, evidence: handed_in } = request;
     // The evidence is of the kind that was announced.
@@ -390,6 +420,7 @@ async fn bind(
     moved.ok_or_else(Refusal::internal)?;
     let update = sqlx::query("UPDATE registration SET device_id = $2 WHERE registration_id = $1");
     update.bind(&id).bind(device_id.to_string()).execute(&mut **tx).await?;
+    pin::share::hand_over(tx, &id, &device_id.to_string()).await?;
     let actor = service.keys.pseudonym(&account.kvnr);
     let entry = Entry {
         actor: &actor,

@@ -89,9 +89,15 @@ names! {
         RegistrationOpened = "registration.opened",
         RegistrationChallenged = "registration.challenged",
         RegistrationRefused = "registration.refused",
+        RegistrationPinEvaluated = "registration.pin_evaluated",
         DeviceBound = "device.bound",
         DeviceActivated = "device.activated",
         DeviceRevoked = "device.revoked",
+        PinEvaluated = "device.pin_evaluated",
+        PinConfirmed = "device.pin_confirmed",
+        PinShareMade = "device.pin_share_made",
+        PinChanged = "device.pin_changed",
+        PinUsedUp = "device.pin_used_up",
         ApplicationSubmitted = "application.submitted",
         ApplicationApproved = "application.approved",
         ApplicationDenied = "application.denied",
@@ -309,6 +315,7 @@ impl States for SessionState {
 impl States for RegistrationState {
     const TABLE: &'static [Transition<Self>] = &[
         row(Self::Open, Event::RegistrationChallenged, Self::Open),
+        row(Self::Open, Event::RegistrationPinEvaluated, Self::Open),
         row(Self::Open, Event::RegistrationRefused, Self::Open),
         row(Self::Open, Event::DeviceBound, Self::Bound),
     ];
@@ -324,6 +331,18 @@ impl States for DeviceState {
         row(Self::PendingWait, Event::DeviceActivated, Self::Active),
         row(Self::PendingWait, Event::DeviceRevoked, Self::Revoked),
         row(Self::Active, Event::DeviceRevoked, Self::Revoked),
+        // One that waits can be unlocked: its PIN is counted from the first day on.
+        row(Self::PendingWait, Event::PinEvaluated, Self::PendingWait),
+        row(Self::PendingWait, Event::PinConfirmed, Self::PendingWait),
+        row(Self::PendingWait, Event::PinShareMade, Self::PendingWait),
+        row(Self::PendingWait, Event::PinChanged, Self::PendingWait),
+        row(Self::PendingWait, Event::PinUsedUp, Self::Revoked),
+        row(Self::Active, Event::PinEvaluated, Self::Active),
+        row(Self::Active, Event::PinConfirmed, Self::Active),
+        row(Self::Active, Event::PinShareMade, Self::Active),
+        row(Self::Active, Event::PinChanged, Self::Active),
+        // Five wrong PINs, or fifty that were never confirmed.
+        row(Self::Active, Event::PinUsedUp, Self::Revoked),
     ];
     const UPDATE: &'static str = "UPDATE device SET state = $3 WHERE device_id = $1 AND state = $2";
 

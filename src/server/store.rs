@@ -48,9 +48,10 @@ impl Store {
                 let url = url_of(&path)?;
                 let pool = pool.after_connect(|connection, _| {
                     Box::pin(async move {
-                        // What was committed survives the loss of power: synchronous=FULL.
+                        // What was committed survives the loss of power: synchronous=FULL. What was deleted, such as a
+                        // share in a device PIN, is overwritten: secure_delete.
                         let pragmas = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
-                                       PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+                                       PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON";
                         connection.execute(pragmas).await.map(drop)
                     })
                 });

@@ -407,7 +407,7 @@ fn without_folder(error: &HomeError) -> Failure {
         HomeError::NoProfile => Kind::NoProfile.failure(),
         HomeError::NoSession => Kind::NoSession.failure(),
         HomeError::NoDevice => Kind::NoDevice.failure(),
-        HomeError::KeyRing(error) => error.into(),
+        HomeError::KeyRing(_) | HomeError::DeviceSecret(_) => error.into(),
     }
 }
 

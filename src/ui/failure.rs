@@ -12,6 +12,8 @@ use crate::client::home::HomeError;
 use crate::client::keyring::KeyRingError;
 use crate::client::login::LoginError;
 use crate::client::password::PasswordError;
+use crate::client::pin::PinError as DevicePinError;
+use crate::client::pin::rules::WeakPin;
 use crate::client::qr::ReadError;
 use crate::client::register::{CardRefusal, RegisterError};
 use crate::device_key::DeviceKeyError;
@@ -107,6 +109,10 @@ kinds! {
     NoDevice = 60 "no_device";
     AlreadyRegistered = 61 "already_registered";
     DevicePinWrong = 62 "device_pin_wrong";
+    DeviceGone = 93 "device_gone";
+    DeviceLocked = 94 "device_locked";
+    DeviceSecret = 95 "device_secret";
+    DevicePinWeak = 96 "device_pin_weak";
     DeviceFile = 63 "device_file";
     NotPending = 64 "not_pending";
     DocumentRefused = 65 "document_refused";
@@ -259,22 +265,27 @@ impl From<&HomeError> for Failure {
             HomeError::NoSession => Kind::NoSession.failure(),
             HomeError::NoDevice => Kind::NoDevice.failure(),
             HomeError::KeyRing(error) => error.into(),
+            HomeError::DeviceSecret(error) => Kind::DeviceSecret.failure().text("why", why(error)).because(error),
         }
     }
 }
 
 impl From<&KeyRingError> for Failure {
     fn from(error: &KeyRingError) -> Self {
-        let why = match error {
-            KeyRingError::Locked(_) => "locked",
-            KeyRingError::Lost => "lost",
-            KeyRingError::Damaged => "damaged",
-            KeyRingError::Absent => "absent",
-            KeyRingError::Unwanted => "unwanted",
-            KeyRingError::Silent => "silent",
-            KeyRingError::Unreachable(_) | KeyRingError::Broken(_) => "broken",
-        };
-        Kind::KeyRing.failure().text("why", why).because(error)
+        Kind::KeyRing.failure().text("why", why(error)).because(error)
+    }
+}
+
+/// Why the key ring cannot be used, as the sentences know it.
+fn why(error: &KeyRingError) -> &'static str {
+    match error {
+        KeyRingError::Locked(_) => "locked",
+        KeyRingError::Lost => "lost",
+        KeyRingError::Damaged => "damaged",
+        KeyRingError::Absent => "absent",
+        KeyRingError::Unwanted => "unwanted",
+        KeyRingError::Silent => "silent",
+        KeyRingError::Unreachable(_) | KeyRingError::Broken(_) => "broken",
     }
 }
 
@@ -296,7 +307,12 @@ impl From<AccountsError> for Failure {
 
 impl From<DeviceKeyError> for Failure {
     fn from(error: DeviceKeyError) -> Self {
-        Kind::DeviceFile.failure().because(&error)
+        let failure = match error {
+            DeviceKeyError::Evaluation => Kind::ServiceAnswer.failure(),
+            DeviceKeyError::NoSecret => Kind::DeviceSecret.failure().text("why", why(&KeyRingError::Lost)),
+            _ => Kind::DeviceFile.failure(),
+        };
+        failure.because(&error)
     }
 }
 
@@ -331,6 +347,7 @@ impl From<RegisterError> for Failure {
             RegisterError::Card(error) => return error.into(),
             RegisterError::Ask(error) => return error.into(),
             RegisterError::DeviceKey(error) => return error.into(),
+            RegisterError::WeakPin(weak) => return weak.into(),
             RegisterError::Certificate(refusal) => return refusal.into(),
             RegisterError::Pin(refusal) => return refusal.into(),
             RegisterError::Keypad(why) => return why.into(),
@@ -415,12 +432,35 @@ impl From<ApproveError> for Failure {
             ApproveError::Service(error) => error.into(),
             ApproveError::Home(error) => error.into(),
             ApproveError::Ask(error) => error.into(),
-            ApproveError::DeviceKey(error) => error.into(),
+            ApproveError::Pin(error) => error.into(),
             ApproveError::Document(error) => error.into(),
-            ApproveError::WrongDevicePin => Kind::DevicePinWrong.failure(),
             ApproveError::NotPending => Kind::NotPending.failure(),
             ApproveError::Message => Kind::Internal.failure().because(&error),
         }
+    }
+}
+
+impl From<DevicePinError> for Failure {
+    fn from(error: DevicePinError) -> Self {
+        match error {
+            DevicePinError::Service(error) => error.into(),
+            DevicePinError::Home(error) => error.into(),
+            DevicePinError::Ask(error) => error.into(),
+            DevicePinError::DeviceKey(error) => error.into(),
+            // Where nobody counts, as many tries are left as somebody likes to make.
+            DevicePinError::Wrong { tries_left } => {
+                Kind::DevicePinWrong.failure().number("tries", tries_left.unwrap_or(-1))
+            }
+            DevicePinError::Gone => Kind::DeviceGone.failure(),
+            DevicePinError::Weak(weak) => weak.into(),
+            DevicePinError::Message => Kind::Internal.failure().because(&error),
+        }
+    }
+}
+
+impl From<WeakPin> for Failure {
+    fn from(weak: WeakPin) -> Self {
+        Kind::DevicePinWeak.failure().text("why", weak.name())
     }
 }
 

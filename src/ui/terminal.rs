@@ -13,6 +13,7 @@ use super::document;
 use super::failure::{Failure, Kind, Value};
 use super::numbers::{insurance_number, told_apart};
 use super::text::Texts;
+use crate::client::pin::rules::WeakPin;
 use crate::client::service::ServiceError;
 use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
 use crate::identity::kvnr::Kvnr;
@@ -212,6 +213,10 @@ impl Ui for Terminal<'_> {
             Notice::Resumed => ("notice-resumed", Vec::new()),
             Notice::DecisionHadArrived => ("notice-decision-had-arrived", Vec::new()),
             Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
+            Notice::NoDeviceSecret => ("notice-no-device-secret", Vec::new()),
+            Notice::PinShared => ("notice-pin-shared", Vec::new()),
+            Notice::WrongDevicePins { tries } => ("notice-wrong-device-pins", number("tries", tries)),
+            Notice::ManyWrongDevicePins { tries } => ("notice-many-wrong-device-pins", number("tries", tries)),
             Notice::ClockSkew { seconds } => ("notice-clock-skew", number("seconds", seconds)),
         };
         tell(&format!("! {}", self.texts.with(id, &values)));
@@ -310,7 +315,13 @@ impl Ui for Terminal<'_> {
         Ok(SecretText::new(self.visible(&question)?))
     }
 
-    fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
+    fn new_device_pin(&mut self, refused: Option<WeakPin>) -> Result<DevicePin, AskError> {
+        if let Some(weak) = refused {
+            if self.answers.pins.is_some() {
+                return Err(AskError::NobodyThere); // a script has one
+            }
+            tell(&format!("! {}", self.texts.cause(&weak.into())));
+        }
         let question = self.texts.get("ask-new-device-pin");
         self.pin("ask-new-device-pin-what", &question, |ui, typed| {
             let pin = DevicePin::parse(typed)?;
@@ -513,6 +524,7 @@ pub fn step_text(step: Step) -> &'static str {
         Step::SendEvidence => "step-send-evidence",
         Step::FetchApproval => "step-fetch-approval",
         Step::OpenDeviceKey => "step-open-device-key",
+        Step::ChangeDevicePin => "step-change-device-pin",
         Step::SendDecision => "step-send-decision",
     }
 }

@@ -1,92 +1,24 @@
 //! A service that lies in its answers, or whoever sits between: it may even have the service's key. The client looks at
 //! every claim before it goes on.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-
 use kartenbund::client::Step;
 use kartenbund::client::home::{Home, HomeError};
-use kartenbund::client::login::{LoggedIn, LoginError};
+use kartenbund::client::login::LoginError;
 use kartenbund::client::service::Service as Remote;
-use kartenbund::client::session::OpenSession;
+use kartenbund::device_key::DeviceKeyError;
 use kartenbund::jose::{Es256, Message};
 use kartenbund::protocol::api::{ApprovalAnswer, ConfigurationAnswer, DecisionAnswer};
 use kartenbund::protocol::application::ApplicationType;
+use kartenbund::secret::SecretBytes;
+use kartenbund::voprf::Share;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::common::line::Answer;
 use super::*;
 
-/// What is answered in place of the truth: the status, and the body or, for a redirection, where to go.
-type Answer = (u16, Vec<u8>);
-
-/// Sits between client and service, and hands on what it likes.
-pub(crate) struct Liar {
-    address: String,
-}
-
-impl Liar {
-    /// `lie` gets the path that was asked for and the service's answer.
-    pub(crate) fn before(world: &World, lie: impl Fn(&str, Answer) -> Answer + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let service = world.address.clone();
-        std::thread::spawn(move || {
-            for line in listener.incoming() {
-                // A client that hangs up has heard enough.
-                let _ = hand_on(line.unwrap(), &service, &lie);
-            }
-        });
-        Self { address }
-    }
-
-    /// What it says it is.
-    pub(crate) fn service(&self) -> Remote {
-        Remote::at(&self.address).unwrap()
-    }
-
-    /// The same computer with the same session, on the line the liar sits in.
-    pub(crate) fn deceives(&self, computer: &Computer) -> Computer {
-        let LoggedIn { home, profile, .. } = &computer.here;
-        let session = OpenSession::resume(home.clone(), profile.clone(), computer.clock.of_client()).unwrap();
-        let service = self.service().with_session(session);
-        let here = LoggedIn { home: home.clone(), profile: profile.clone(), service };
-        Computer { here, clock: computer.clock.clone() }
-    }
-}
-
-fn hand_on(line: TcpStream, service: &str, lie: &impl Fn(&str, Answer) -> Answer) -> std::io::Result<()> {
-    let mut reader = BufReader::new(line);
-    let mut request = String::new();
-    reader.read_line(&mut request)?;
-    let [method, path] = request.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
-    let mut forwarded = reqwest::blocking::Client::new().request(method.parse().unwrap(), format!("{service}{path}"));
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header)?;
-        let Some((name, value)) = header.trim_end().split_once(": ") else { break };
-        match name.to_ascii_lowercase().as_str() {
-            "content-length" => length = value.parse().unwrap(),
-            "authorization" | "content-type" | "dpop" => forwarded = forwarded.header(name, value),
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let truth = forwarded.body(body).send().unwrap();
-    let (status, body) = lie(&path, (truth.status().as_u16(), truth.bytes().unwrap().to_vec()));
-    let (location, body) = if status == 302 {
-        (format!("Location: {}\r\n", String::from_utf8(body).unwrap()), vec![])
-    } else {
-        (String::new(), body)
-    };
-    let head = format!("HTTP/1.1 {status} X\r\n{location}Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-    reader.get_mut().write_all(&[head.as_bytes(), &body].concat())
-}
-
 /// The body with something in it changed.
-fn altered<T: Serialize + DeserializeOwned>(body: &[u8], forge: impl FnOnce(&mut T)) -> Vec<u8> {
+pub(crate) fn altered<T: Serialize + DeserializeOwned>(body: &[u8], forge: impl FnOnce(&mut T)) -> Vec<u8> {
     let mut message = serde_json::from_slice(body).unwrap();
     forge(&mut message);
     serde_json::to_vec(&message).unwrap()
@@ -151,21 +83,35 @@ fn the_card_signs_no_challenge_for_something_else() {
 }
 
 #[test]
-fn an_offer_of_another_service_or_with_a_share_in_the_pin_is_not_taken() {
+fn an_offer_of_another_service_or_of_a_share_that_is_not_used_is_not_taken() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
     type Forge = fn(&mut RegistrationOffer);
-    let forgeries: [Forge; 2] =
-        [|offer| offer.aud = "https://stranger.example".to_owned(), |offer| offer.voprf_pk = Some("AA".to_owned())];
+    let forgeries: [Forge; 3] = [
+        |offer| offer.aud = "https://stranger.example".to_owned(),
+        |offer| offer.voprf_pk = [0; 32].into(),
+        |offer| offer.voprf_pk = another_share().public_key(),
+    ];
     for forge in forgeries {
         let liar = Liar::before(&world, move |path, (status, body)| {
             (status, if path == "/v1/registrations" { altered(&body, forge) } else { body })
         });
         let mut script = Script::default();
         let refused = liar.deceives(&computer).register_as(&mut card(ERIKA), &mut script, &wish());
-        assert!(matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("registration")))));
+        let is_noticed = matches!(
+            refused,
+            Err(RegisterError::Service(ServiceError::Contradiction("registration"))
+                | RegisterError::DeviceKey(DeviceKeyError::Evaluation))
+        );
+        assert!(is_noticed, "{refused:?}");
         assert!(!script.steps.contains(&Step::VerifyPin), "the card PIN stays with the person");
+        assert!(computer.here.home.pending_device().unwrap().is_none());
     }
+}
+
+/// A share that is not the service's.
+pub(crate) fn another_share() -> Share {
+    Share::of(&SecretBytes::random(&mut rng())).unwrap()
 }
 
 /// Registers through a liar who changes the answer to the evidence; gives what the client says to it.

@@ -39,13 +39,8 @@ impl Forgery {
 }
 
 /// The device key, opened as its owner does.
-fn open_key(computer: &Computer) -> kartenbund::device_key::OpenKey {
-    let file = computer.here.home.device().unwrap();
-    let pin = kartenbund::secret::DevicePin::parse(&typed(DEVICE_PIN)).unwrap();
-    let (pending, _) = file.key.lock().begin(&pin).unwrap();
-    let opened = pending.finish(kartenbund::device_key::Evaluated::Nothing).unwrap();
-    let kartenbund::device_key::PinAnswer::Open(key) = opened else { panic!("the PIN is right") };
-    key
+pub(crate) fn open_key(computer: &Computer) -> kartenbund::device_key::OpenKey {
+    computer.with(&mut Script::default(), |around| unlock(&computer.here, 0, around)).unwrap()
 }
 
 /// The decision that the program would make of an approval.

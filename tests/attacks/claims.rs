@@ -102,7 +102,8 @@ fn every_claim_of_the_proof_of_possession_is_checked() {
             ("iat", |a| a.proof.iat += 121),
             ("kvnr", |a| a.proof.kvnr = kvnr(MAX)),
             ("jkt", |a| a.proof.jkt = jwk(&new_key()).thumbprint()),
-            ("voprf_pk", |a| a.proof.voprf_pk = Some("AA".to_owned())),
+            ("voprf_pk", |a| a.proof.voprf_pk = Some([7; 32].into())),
+            ("voprf_pk", |a| a.proof.voprf_pk = None),
             ("transport_jwk", |a| a.proof.transport_jwk = jwk(&a.device_key)),
         ],
     );

@@ -6,7 +6,7 @@ use kartenbund::client::session::{Session, SessionKey, Tokens};
 use kartenbund::protocol::api::{LoginRequest, NoticeLanguage, NotificationSettings, TokenAnswer, TokenRequest};
 use kartenbund::protocol::application::{Application, Contact, OldNew};
 use kartenbund::protocol::client_assertion::{AuthenticatedClient, ClientAuthentication};
-use kartenbund::protocol::registration::Expected;
+use kartenbund::protocol::registration::{Expected, ExpectedShare};
 
 use super::*;
 use crate::common::web_branch::{WEBSITE, WebBranch};
@@ -42,6 +42,7 @@ fn no_message_prints_what_is_in_it() {
         challenge: attempt.challenge.challenge,
         jkt: attempt.challenge.jkt,
         kvnr: kvnr(ERIKA),
+        share: ExpectedShare::Offered(attempt.proof.voprf_pk.unwrap()),
     };
     let token = base64url::encode(&[7; 32]);
     let client_name = Some("Computer der Erika".to_owned());

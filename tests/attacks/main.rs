@@ -15,6 +15,7 @@ mod certificates;
 mod claims;
 mod debug;
 mod device_codes;
+mod device_pin;
 mod evidence;
 mod faults;
 mod folder;
@@ -33,8 +34,10 @@ mod sessions;
 mod texts;
 mod web_branch;
 
+pub(crate) use common::line::Liar;
 pub(crate) use common::*;
 use kartenbund::client::approve::{ApproveError, decide, fetch};
+use kartenbund::client::pin::unlock;
 use kartenbund::client::register::RegisterError;
 use kartenbund::client::service::ServiceError;
 use kartenbund::egk::{ApduLength, Egk, EgkError, LastTry, PinAnswer, PinStatus};
@@ -147,7 +150,7 @@ impl Attempt {
                 kvnr,
                 jkt,
                 evidence_sha256: Sha256Hash::of(b"filled in when the evidence is complete"),
-                voprf_pk: None,
+                voprf_pk: Some(offer.voprf_pk),
                 transport_jwk: jwk(&new_key()),
             },
             computer,

@@ -2,7 +2,9 @@
 
 use kartenbund::identity::kvnr::Ik;
 use kartenbund::pki::VerifiedCertificate;
-use kartenbund::protocol::registration::{CardPossession, DevicePossession, Evidence, Expected, Membership};
+use kartenbund::protocol::registration::{
+    CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, Membership,
+};
 
 use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 
@@ -27,6 +29,7 @@ impl Proven {
             challenge: challenge.challenge,
             jkt: challenge.jkt,
             kvnr: challenge.kvnr.clone(),
+            share: ExpectedShare::Offered(attempt.proof.voprf_pk.unwrap()),
         };
         Self { expected, request, card, now: attempt.computer.clock.now() }
     }

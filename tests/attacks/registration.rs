@@ -158,6 +158,7 @@ fn a_device_key_is_bound_once_and_never_again() {
     attempt.proof.registration_id = offer.registration_id;
     attempt.proof.challenge = attempt.challenge.challenge;
     attempt.proof.jkt = jkt;
+    attempt.proof.voprf_pk = Some(offer.voprf_pk);
     let fresh = KeyIdentifier::random(&mut rng());
     let own = jwk(&attempt.device_key);
     attempt.pairing = PairingData::new(&attempt.certificate, &own, fresh, "Kartenbund").unwrap();
@@ -279,7 +280,8 @@ fn the_limit_of_devices_holds_for_registrations_begun_before_it_was_reached() {
     let mut second = Attempt::with(first.computer, first.card);
     world
         .sql(
-            "INSERT INTO device SELECT device_id || n, account_id, state, name, method, binding_level, jkt || n, jwk, \
+            "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
+             key_identifier, active_from, evidence) SELECT device_id || n, account_id, state, name, method, binding_level, jkt || n, jwk, \
              transport_jwk, key_identifier || n, active_from, evidence FROM device, \
              (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS numbers",
         )

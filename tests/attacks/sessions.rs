@@ -6,7 +6,6 @@ use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::secret::SecretText;
 use reqwest::blocking::{Client, Response};
 
-use super::answers::Liar;
 use super::*;
 
 const DEVICES: &str = "/v1/devices";
@@ -410,11 +409,14 @@ fn a_setup_session_may_do_nothing_but_choose_a_password_and_log_out() {
 
 #[test]
 fn an_endpoint_without_session_is_one_that_is_named_here() {
-    const OPEN: [&str; 11] = [
+    const OPEN: [&str; 14] = [
         "/.well-known/kartenbund-audit",
         "/.well-known/kartenbund-configuration",
         "/healthz",
         "/readyz",
+        "/v1/devices/{id}/pin/change",
+        "/v1/devices/{id}/pin/confirm",
+        "/v1/devices/{id}/pin/evaluate",
         "/v1/ident",
         "/v1/login",
         "/v1/login/card",

@@ -186,19 +186,19 @@ fn the_whole_story_with_both_programs() {
 
     let nobody = plain(&["register", "--method", "card", "--virtual-card", ERIKA]);
     assert_eq!(error_code(&nobody).0, "nobody_there");
-    let wrong = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "654321\n271828\n");
+    let wrong = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "654321\n270618\n");
     assert_eq!(error_code(&wrong).0, "card_pin_wrong");
     assert!(json_of(&wrong)["error"]["message"].as_str().unwrap().contains("2 tries are left"));
-    let short = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "12345\n271828\n");
+    let short = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "12345\n270618\n");
     assert_eq!(error_code(&short).0, "input_invalid");
     let max =
         with(&["register", "--method", "card", "--virtual-card", "fixtures/cards/max.xml"], "--pin-fd", "123456\n");
     assert_eq!(error_code(&max).0, "other_person");
     let closed = plain(&["register", "--virtual-card", ERIKA, "--pin-fd", "99"]);
     assert_eq!(error_code(&closed).0, "input_invalid");
-    let register = with(&["register", "--virtual-card", ERIKA], "--pin-fd", "123456\n271828\n");
+    let register = with(&["register", "--virtual-card", ERIKA], "--pin-fd", "123456\n270618\n");
     assert_eq!(json_of(&register)["binding_level"], "B3");
-    let again = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "123456\n271828\n");
+    let again = with(&["register", "--method", "card", "--virtual-card", ERIKA], "--pin-fd", "123456\n270618\n");
     assert_eq!(error_code(&again).0, "already_registered");
     assert_eq!(json_of(&plain(&["devices"]))["devices"].as_array().unwrap().len(), 1);
 
@@ -221,16 +221,16 @@ fn the_whole_story_with_both_programs() {
     let wrong_pin = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "000001\n");
     assert_eq!(error_code(&wrong_pin).0, "device_pin_wrong");
     let wrong_code = if code == "00" { "01" } else { "00" };
-    let wrong_code = with(&["approvals", "approve", id, "--match-code", wrong_code], "--pin-fd", "271828\n");
+    let wrong_code = with(&["approvals", "approve", id, "--match-code", wrong_code], "--pin-fd", "270618\n");
     assert_eq!(error_code(&wrong_code).0, "match_code_wrong");
-    let approved = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "271828\n");
+    let approved = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "270618\n");
     assert_eq!(json_of(&approved)["application"]["state"], "executed");
-    let again = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "271828\n");
+    let again = with(&["approvals", "approve", id, "--match-code", code], "--pin-fd", "270618\n");
     assert_eq!(error_code(&again).0, "not_pending");
 
     let denied =
         json_of(&plain(&["apply", "bank", "--iban", "DE89 3704 0044 0532 0130 00", "--account-holder", "E M"]));
-    let deny = with(&["approvals", "deny", denied["approval_id"].as_str().unwrap()], "--pin-fd", "271828\n");
+    let deny = with(&["approvals", "deny", denied["approval_id"].as_str().unwrap()], "--pin-fd", "270618\n");
     assert_eq!(json_of(&deny)["verdict"], "deny");
     let bad = plain(&["apply", "bank", "--iban", "DE89370400440532013001", "--account-holder", "E M"]);
     assert_eq!(error_code(&bad).0, "application_invalid");
@@ -240,7 +240,7 @@ fn the_whole_story_with_both_programs() {
     let (contact, code) = (accepted["approval_id"].as_str().unwrap(), accepted["match_code"].as_str().unwrap());
     let shown = text(&run(&["--home", home, "approvals", "show", contact]).stdout);
     assert!(shown.contains("New e-mail address") && shown.contains("new erika@person.example"), "{shown}");
-    assert!(with(&["approvals", "approve", contact, "--match-code", code], "--pin-fd", "271828\n").status.success());
+    assert!(with(&["approvals", "approve", contact, "--match-code", code], "--pin-fd", "270618\n").status.success());
     let wrong = plain(&["apply", "contact", "--email", "erika@müller.example"]);
     assert_eq!(error_code(&wrong), ("application_invalid".to_owned(), 68));
     let set = json_of(&plain(&["notices", "settings", "--language", "en", "--off", "approval_waiting"]));
@@ -322,7 +322,7 @@ fn the_whole_story_with_both_programs() {
 
     let log = std::fs::read_to_string(data.with_extension("log")).unwrap();
     assert!(log.contains("\"route\":\"/v1/approvals/{id}/decision\""), "{log}");
-    for secret in ["A123456780", "Erika", "Müstermann", &password, id, "271828", "Lindenallee", "person.example"] {
+    for secret in ["A123456780", "Erika", "Müstermann", &password, id, "270618", "Lindenallee", "person.example"] {
         assert!(!log.contains(secret), "the log names {secret}");
     }
 }

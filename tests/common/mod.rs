@@ -8,6 +8,8 @@ mod database;
 mod insider;
 #[path = "letter_code.rs"]
 pub mod letter_code;
+#[path = "line.rs"]
+pub mod line;
 #[path = "mail.rs"]
 pub mod mail;
 #[path = "person.rs"]
@@ -18,6 +20,8 @@ pub mod postgresql;
 pub mod provider;
 #[path = "verifier.rs"]
 pub mod verifier;
+#[path = "thief.rs"]
+pub mod thief;
 #[path = "web_branch.rs"]
 pub mod web_branch;
 
@@ -28,6 +32,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use kartenbund::client::home::Home;
 use kartenbund::client::login::{self, LoggedIn, LoginError};
+use kartenbund::client::pin::rules::WeakPin;
 use kartenbund::client::register::{RegisterError, Wish, register};
 use kartenbund::client::service::{Service as Remote, ServiceError};
 use kartenbund::client::session::{SessionKey, Tokens};
@@ -68,7 +73,7 @@ pub const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
 pub const CARD_PIN: &str = "123456";
 pub const WRONG_PIN: &str = "654321";
-pub const DEVICE_PIN: &str = "271828";
+pub const DEVICE_PIN: &str = "270618";
 
 pub fn rng() -> UnwrapErr<getrandom::SysRng> {
     UnwrapErr(getrandom::SysRng)

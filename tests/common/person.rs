@@ -17,6 +17,10 @@ pub struct Script {
     /// Card PINs in the order they are typed.
     pub card_pins: VecDeque<&'static str>,
     pub device_pin: &'static str,
+    /// Device PINs in the order they are chosen; afterwards the one above.
+    pub new_device_pins: VecDeque<&'static str>,
+    /// Why those she chose were not taken.
+    pub weak_pins: Vec<WeakPin>,
     /// Card access numbers in the order they are typed.
     pub cans: VecDeque<&'static str>,
     /// What else is typed for the card: transport PIN, new PIN, PUK, in the order they are asked for.
@@ -45,6 +49,8 @@ impl Default for Script {
             refusals: Vec::new(),
             card_pins: [CARD_PIN].into(),
             device_pin: DEVICE_PIN,
+            new_device_pins: VecDeque::new(),
+            weak_pins: Vec::new(),
             cans: VecDeque::new(),
             card_numbers: VecDeque::new(),
             may_spend_last_try: false,
@@ -131,8 +137,14 @@ impl Ui for Script {
         self.letter_code.pop_front().map(|line| typed(&line)).ok_or(AskError::NobodyThere)
     }
 
-    fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
-        Ok(DevicePin::parse(&typed(self.device_pin))?)
+    fn new_device_pin(&mut self, refused: Option<WeakPin>) -> Result<DevicePin, AskError> {
+        self.weak_pins.extend(refused);
+        let pin = match self.new_device_pins.pop_front() {
+            Some(pin) => pin,
+            None if refused.is_some() => return Err(AskError::NobodyThere),
+            None => self.device_pin,
+        };
+        Ok(DevicePin::parse(&typed(pin))?)
     }
 
     fn device_pin(&mut self) -> Result<DevicePin, AskError> {

@@ -70,7 +70,7 @@ fn a_computer_is_registered_anew() {
     register(&computer, &[PIN, DEVICE_PIN]).success();
     let before = devices(&computer).remove(0).0;
     let again = ["register", "--method", "card", "--pin-fd", "0", "--replace", "--short-apdus", "--json"];
-    let device = computer.run_with(&again, &[PIN, "314159"]).json();
+    let device = computer.run_with(&again, &[PIN, "141421"]).json();
     let after = devices(&computer);
     assert_ne!(before, after[0].0);
     assert!(matches!(&after[..], [(id, state, _)] if *id == device["device_id"] && state == "active"), "{after:?}");

@@ -149,7 +149,7 @@ fn a_wrong_device_pin_decides_nothing() {
     let mut script = Script { device_pin: "000001", ..Script::with_code(&accepted.match_code) };
     let refused =
         computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
-    assert!(matches!(refused, Err(ApproveError::WrongDevicePin)));
+    assert!(matches!(refused, Err(ApproveError::Pin(PinError::Wrong { tries_left: Some(4) }))));
     let path = format!("/v1/approvals/{}", accepted.approval_id);
     assert_eq!(computer.here.service.get::<ApprovalAnswer>(&path).unwrap().approval.state, "pending");
 }
@@ -341,8 +341,7 @@ fn a_removed_device_approves_nothing_any_more() {
     let mut script = Script::with_code(&accepted.match_code);
     let refused =
         computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
-    let Err(ApproveError::Service(error)) = refused else { panic!("{refused:?}") };
-    assert!(error.is_refused_with("no_device"));
+    assert!(matches!(refused, Err(ApproveError::Pin(PinError::Gone))), "{refused:?}");
     let apply = computer.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/applications", &new_address());
     assert_eq!(refusal(apply), "no_device");
 }

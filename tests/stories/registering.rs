@@ -299,7 +299,7 @@ fn a_registered_computer_is_registered_anew_only_on_purpose_and_the_old_device_i
     let before = computer.devices().remove(0);
     assert!(matches!(computer.register(&mut card(ERIKA)), Err(RegisterError::AlreadyRegistered)));
     let replace = Wish { replace: true, ..wish() };
-    let mut script = Script { device_pin: "314159", ..Script::default() };
+    let mut script = Script { device_pin: "141421", ..Script::default() };
     let after = computer.register_as(&mut card(ERIKA), &mut script, &replace).unwrap();
     let devices = computer.devices();
     assert_eq!(devices.len(), 1);

@@ -6,6 +6,7 @@ use kartenbund::client::Surroundings;
 use kartenbund::client::approve::{self, decide};
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
+use kartenbund::client::pin;
 use kartenbund::client::qr;
 use kartenbund::client::register::{self, Wish};
 use kartenbund::client::session::Clock;
@@ -75,7 +76,10 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     }
     // Where the code comes from says how, too.
     let with_code = args.method == BindingMethod::Qr || image.is_some() || *clipboard || code_fd.is_some();
-    let name = args.device_name.clone().unwrap_or_else(|| format!("Kartenbund ({})", std::env::consts::OS));
+    // A computer that is registered anew keeps its name.
+    let before = home.device().ok().and_then(|device| device.name);
+    let name = args.device_name.clone().or(before);
+    let name = name.unwrap_or_else(|| format!("Kartenbund ({})", std::env::consts::OS));
     if !is_plain_text(&name) {
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
     }
@@ -104,7 +108,6 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     if device.state == WAITING {
         lines.push(output.say("done-register-waits", "at", output.texts.moment(device.active_from)));
     }
-    lines.push(output.texts.get("done-register-honest"));
     output.result(&device, lines)
 }
 
@@ -132,6 +135,10 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
             let lines: Vec<_> = answer.devices.iter().map(|device| device_line(device, own, output)).collect();
             let lines = if lines.is_empty() { vec![output.texts.get("devices-none")] } else { lines };
             output.result(&answer, lines)
+        }
+        DevicesCommand::ChangePin(args) => {
+            with_person(output, pins(&args)?, |around| Ok(pin::change(&here, around)?))?;
+            output.result(&json!({ "changed": true }), [output.texts.get("done-device-pin-changed")])
         }
         DevicesCommand::Remove { id: text } => {
             let id: DeviceId = id(&text)?;

@@ -307,6 +307,7 @@ pub(crate) enum DevicesCommand {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
+    ChangePin(PinArgs),
 }
 
 #[derive(Subcommand)]

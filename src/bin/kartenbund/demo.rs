@@ -11,6 +11,7 @@ use kartenbund::client::approve::decide;
 use kartenbund::client::home::Home;
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::password;
+use kartenbund::client::pin::rules::WeakPin;
 use kartenbund::client::register::{Wish, register};
 use kartenbund::client::service::{Service as Remote, ServiceError};
 use kartenbund::client::{AskError, KeypadEntry, Notice, Step, Surroundings, Ui};
@@ -404,7 +405,7 @@ impl Ui for Scripted<'_> {
         Err(AskError::NobodyThere)
     }
 
-    fn new_device_pin(&mut self) -> Result<DevicePin, AskError> {
+    fn new_device_pin(&mut self, _: Option<WeakPin>) -> Result<DevicePin, AskError> {
         Ok(DevicePin::parse(&Self::typed(DEVICE_PIN))?)
     }
 

@@ -85,6 +85,8 @@ fn refused(code: &str) -> Kind {
         "device_waiting" => Kind::DeviceWaiting,
         "qr_code_ended" => Kind::LetterCodeEnded,
         "qr_statement_invalid" => Kind::LetterCodeWrong,
+        "share_erased" => Kind::DeviceGone,
+        "device_locked" => Kind::DeviceLocked,
         "not_found" => Kind::NotFound,
         "account_unknown" => Kind::AccountUnknown,
         "reset_not_approved" | "reset_ended" => Kind::ResetNotApproved,

@@ -376,8 +376,48 @@ error-letter-code-ended = { $detail ->
     .remedy = Bestellen Sie einen neuen Brief: „kartenbund register --order-letter“. Haben Sie den Code nicht selbst benutzt, sehen Sie mit „kartenbund devices“ nach und rufen Sie Ihre Krankenkasse an.
 error-already-registered = Dieser Computer ist schon registriert.
     .remedy = Möchten Sie ihn neu registrieren (zum Beispiel mit neuer Geräte-PIN), geben Sie --replace an.
-error-device-pin-wrong = Die Geräte-PIN ist falsch.
+error-device-pin-wrong = { $tries ->
+        [-1] Die Geräte-PIN ist falsch.
+        [one] Die Geräte-PIN ist falsch. Ein Versuch ist noch übrig.
+       *[other] Die Geräte-PIN ist falsch. { $tries } Versuche sind noch übrig.
+    }
     .remedy = Gemeint ist die sechsstellige PIN, die Sie für diesen Computer gewählt haben. Vergessen? „kartenbund register --replace“ mit der Gesundheitskarte.
+error-device-gone = Dieses Gerät ist nicht mehr registriert: Die Geräte-PIN war zu oft falsch, oder es wurde entfernt.
+    .remedy = Registrieren Sie den Computer jetzt mit der Gesundheitskarte neu; Name und Stufe bleiben: „kartenbund register“.
+error-device-locked = Für die Geräte-PIN ist kein Versuch mehr übrig.
+    .remedy = { $unit ->
+        [seconds] Wenn Sie sie eben richtig eingegeben haben, versuchen Sie es in { $count } Sekunden noch einmal. Sonst registrieren Sie den Computer mit der Gesundheitskarte neu: „kartenbund register --replace“.
+       *[other] Wenn Sie sie eben richtig eingegeben haben, versuchen Sie es in zwei Minuten noch einmal. Sonst registrieren Sie den Computer mit der Gesundheitskarte neu: „kartenbund register --replace“.
+    }
+error-device-secret = { $why ->
+        [locked] Ein Teil des Geräteschlüssels liegt im Schlüsselbund des Desktops, und der ist gesperrt.
+        [lost] Ein Teil des Geräteschlüssels lag im Schlüsselbund des Desktops; dort ist er nicht mehr.
+        [damaged] Ein Teil des Geräteschlüssels liegt im Schlüsselbund des Desktops und ist beschädigt.
+        [absent] Ein Teil des Geräteschlüssels liegt im Schlüsselbund des Desktops, und hier gibt es keinen.
+        [unwanted] Ein Teil des Geräteschlüssels liegt im Schlüsselbund des Desktops, und der soll nicht benutzt werden.
+       *[other] Ein Teil des Geräteschlüssels liegt im Schlüsselbund des Desktops, und der ist nicht zu benutzen.
+    }
+    .remedy = { $why ->
+        [locked] Entsperren Sie ihn, zum Beispiel in „Passwörter und Verschlüsselung“, und starten Sie den Befehl noch einmal.
+        [lost] Registrieren Sie diesen Computer mit der Gesundheitskarte neu: „kartenbund register --replace“.
+        [damaged] Registrieren Sie diesen Computer mit der Gesundheitskarte neu: „kartenbund register --replace“.
+        [absent] Arbeiten Sie am Desktop selbst, oder registrieren Sie diesen Computer neu: „kartenbund register --replace“.
+        [unwanted] Lassen Sie --no-key-ring (KARTENBUND_NO_KEY_RING) weg, oder registrieren Sie diesen Computer neu: „kartenbund register --replace --no-key-ring“.
+       *[other] Melden Sie sich am Desktop ab und wieder an, und starten Sie den Befehl noch einmal.
+    }
+error-device-pin-weak = { $why ->
+        [one_digit] Eine Ziffer, sechsmal: Das wird zuerst geraten.
+        [run] Ziffern in gleichen Schritten: Das wird zuerst geraten.
+        [blocks] Wiederholte Ziffern: Das wird zuerst geraten.
+        [birth_date] Das ist Ihr Geburtsdatum: Das wird zuerst geraten.
+        [insurance_number] Diese Ziffern stehen in Ihrer Versichertennummer.
+        [postal_code] Das ist Ihre Postleitzahl.
+        [card_number] Das ist das Ende der Nummer Ihrer Gesundheitskarte.
+        [can] Das ist die CAN Ihrer Gesundheitskarte.
+        [old] Das ist die bisherige Geräte-PIN.
+       *[common] Diese Geräte-PIN gehört zu den tausend häufigsten.
+    }
+    .remedy = Denken Sie sich sechs Ziffern aus, die mit Ihnen nichts zu tun haben.
 error-device-file = Die Datei mit dem Schlüssel dieses Computers ist beschädigt.
     .remedy = Registrieren Sie diesen Computer neu: „kartenbund register --replace“.
 error-not-pending = Der Antrag ist schon entschieden, abgelaufen, ersetzt oder ausgeführt.
@@ -577,6 +617,7 @@ step-code-signs = Schlüssel aus dem Brief unterschreibt
 step-send-evidence = Nachweis senden
 step-fetch-approval = Antrag holen und prüfen
 step-open-device-key = Geräte-PIN prüfen
+step-change-device-pin = Neue Geräte-PIN einsetzen
 step-send-decision = Entscheidung senden und Quittung prüfen
 
 wait-service = Der Dienst für Kartenleser (PC/SC) ist weg. Es wird gewartet, bis er wieder läuft.
@@ -643,6 +684,13 @@ notice-keypad-entries-differ = Die beiden Eingaben der neuen PIN waren verschied
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
 notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
 notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
+notice-no-device-secret = Hier gibt es keinen Schlüsselbund: Die Gerätedatei ist durch Geräte-PIN und Dienst geschützt, nicht auch noch durch den Schlüsselbund.
+notice-pin-shared = Die Gerätedatei stammte aus einer früheren Version, in der die Geräte-PIN nur auf diesem Computer geprüft wurde. Ab jetzt zählt der Dienst mit: Nach fünf falschen Eingaben ist Schluss. Wer vorher eine Kopie der Datei gemacht hat, kann darin weiter raten; wenn Sie das fürchten: „kartenbund register --replace“.
+notice-wrong-device-pins = { $tries ->
+    [one] Seit Sie die Geräte-PIN zuletzt richtig eingegeben haben, war sie einmal falsch.
+   *[other] Seit Sie die Geräte-PIN zuletzt richtig eingegeben haben, war sie { $tries }-mal falsch.
+} Waren Sie das nicht, ändern Sie sie: „kartenbund devices change-pin“.
+notice-many-wrong-device-pins = Seit der Registrierung war die Geräte-PIN { $tries }-mal falsch. Vielleicht hat jemand die Gerätedatei kopiert: Ändern Sie die Geräte-PIN („kartenbund devices change-pin“), dann ist eine Kopie wertlos. Nach 50 falschen Eingaben muss das Gerät neu registriert werden.
 notice-clock-skew = Die Uhr dieses Computers geht um { $seconds } Sekunden anders als die des Dienstes. Stellen Sie sie bei Gelegenheit.
 
 ## Fragen
@@ -855,7 +903,7 @@ done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level
 done-register-waits = Freigeben kann er frühestens ab { $at }, sobald außerdem der Brief gedruckt ist, der davon berichtet: So kann jemand, der Ihren Brief abgefangen hat, nichts tun, bevor Sie es merken.
 done-letter-ordered = Der Brief mit dem Code ist bestellt. Er geht an die Anschrift, die Ihre Krankenkasse von Ihnen hat.
 done-letter-ordered-before = Der Brief mit dem Code war schon bestellt und wird mit den nächsten Briefen gedruckt.
-done-register-honest = Solange die Geräte-PIN nur auf diesem Computer geprüft wird, kann sie erraten, wer die Gerätedatei stiehlt. Schützen Sie Ihr Benutzerkonto.
+done-device-pin-changed = Die Geräte-PIN ist geändert. Kopien der Gerätedatei von vorher sind wertlos.
 done-pin-changed = Die PIN der Gesundheitskarte ist geändert.
 done-pin-not-blocked = Die PIN der Gesundheitskarte hat noch alle Versuche; es gibt nichts zu entsperren. Die PUK wurde nicht benutzt.
 done-pin-unblocked = Die PIN der Gesundheitskarte ist entsperrt.
@@ -892,6 +940,9 @@ notices-kind = { $kind ->
         [device_added] Neues Gerät, mit Karten-PIN
         [device_added_without_pin] Neues Gerät, ohne Karten-PIN
         [device_revoked] Gerät entfernt
+        [pin_wrong] Geräte-PIN dreimal falsch
+        [pin_unconfirmed] Viele falsche Geräte-PINs
+        [pin_used_up] Gerät entfernt, weil die Geräte-PIN zu oft falsch war
         [approval_waiting] Ein Antrag wartet auf Freigabe
         [password_reset_waiting] Ein neues Passwort wartet auf Freigabe
         [account_opened_by_card] Konto mit der Gesundheitskarte eröffnet
@@ -1190,6 +1241,7 @@ cmd-register = Diesen Computer registrieren
 cmd-devices = Registrierte Geräte
 cmd-devices-list = Alle Geräte zeigen
 cmd-devices-remove = Ein Gerät für immer entfernen
+cmd-devices-change-pin = Die Geräte-PIN dieses Computers ändern
 cmd-apply = Einen geschützten Antrag stellen
 cmd-apply-address = Neue Anschrift
 cmd-apply-bank = Neue Bankverbindung

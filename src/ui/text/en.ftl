@@ -376,8 +376,48 @@ error-letter-code-ended = { $detail ->
     .remedy = Order a new letter: "kartenbund register --order-letter". If it was not you who used the code, look at "kartenbund devices" and call your insurer.
 error-already-registered = This computer is registered already.
     .remedy = If you want to register it anew (with a new device PIN, for example), add --replace.
-error-device-pin-wrong = The device PIN is wrong.
+error-device-pin-wrong = { $tries ->
+        [-1] The device PIN is wrong.
+        [one] The device PIN is wrong. One try is left.
+       *[other] The device PIN is wrong. { $tries } tries are left.
+    }
     .remedy = It is the six-digit PIN you chose for this computer. Forgotten? "kartenbund register --replace" with the health card.
+error-device-gone = This device is not registered any more: the device PIN was wrong too often, or it was removed.
+    .remedy = Register the computer anew with the health card now; name and level stay: "kartenbund register".
+error-device-locked = No try is left for the device PIN.
+    .remedy = { $unit ->
+        [seconds] If you entered it rightly just now, try again in { $count } seconds. Otherwise register the computer anew with the health card: "kartenbund register --replace".
+       *[other] If you entered it rightly just now, try again in two minutes. Otherwise register the computer anew with the health card: "kartenbund register --replace".
+    }
+error-device-secret = { $why ->
+        [locked] A part of the device key is in the key ring of the desktop, and that is locked.
+        [lost] A part of the device key was in the key ring of the desktop; it is not there any more.
+        [damaged] A part of the device key is in the key ring of the desktop, and is damaged.
+        [absent] A part of the device key is in the key ring of the desktop, and there is none here.
+        [unwanted] A part of the device key is in the key ring of the desktop, and that is not to be used.
+       *[other] A part of the device key is in the key ring of the desktop, and that cannot be used.
+    }
+    .remedy = { $why ->
+        [locked] Unlock it, for example in “Passwords and Keys”, and start the command again.
+        [lost] Register this computer anew with the health card: "kartenbund register --replace".
+        [damaged] Register this computer anew with the health card: "kartenbund register --replace".
+        [absent] Work at the desktop itself, or register this computer anew: "kartenbund register --replace".
+        [unwanted] Leave out --no-key-ring (KARTENBUND_NO_KEY_RING), or register this computer anew: "kartenbund register --replace --no-key-ring".
+       *[other] Log out of the desktop and in again, and start the command again.
+    }
+error-device-pin-weak = { $why ->
+        [one_digit] One digit, six times: that is guessed first.
+        [run] Digits in equal steps: that is guessed first.
+        [blocks] Repeated digits: that is guessed first.
+        [birth_date] That is your birth date: it is guessed first.
+        [insurance_number] These digits are in your insurance number.
+        [postal_code] That is your postal code.
+        [card_number] That is the end of the number of your health card.
+        [can] That is the CAN of your health card.
+        [old] That is the device PIN of before.
+       *[common] This device PIN is one of the thousand most common.
+    }
+    .remedy = Make up six digits that have nothing to do with you.
 error-device-file = The file with this computer's key is damaged.
     .remedy = Register this computer anew: "kartenbund register --replace".
 error-not-pending = The application was decided, has expired, was replaced or executed.
@@ -577,6 +617,7 @@ step-code-signs = The key of the letter signs
 step-send-evidence = Sending the evidence
 step-fetch-approval = Fetching and checking the application
 step-open-device-key = Checking the device PIN
+step-change-device-pin = Putting the new device PIN in place
 step-send-decision = Sending the decision and checking the receipt
 
 wait-service = The service for card readers (PC/SC) has gone. Waiting until it runs again.
@@ -643,6 +684,13 @@ notice-keypad-entries-differ = The two entries of the new PIN differed. The card
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
 notice-decision-had-arrived = The decision had arrived; its receipt is checked.
 notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
+notice-no-device-secret = There is no key ring here: the device file is protected by device PIN and service, and not by the key ring as well.
+notice-pin-shared = The device file was one of an earlier version, in which the device PIN was checked on this computer alone. From now on the service counts: five wrong entries are the end. Whoever copied the file before can still guess in the copy; if you fear that: "kartenbund register --replace".
+notice-wrong-device-pins = { $tries ->
+    [one] Since you last entered the device PIN rightly, it was wrong once.
+   *[other] Since you last entered the device PIN rightly, it was wrong { $tries } times.
+} If it was not you, change it: "kartenbund devices change-pin".
+notice-many-wrong-device-pins = Since the registration the device PIN was wrong { $tries } times. Somebody may have copied the device file: change the device PIN ("kartenbund devices change-pin"), and a copy is worthless. After 50 wrong entries the device has to be registered anew.
 notice-clock-skew = The clock of this computer differs from the service's by { $seconds } seconds. Set it when you can.
 
 ## Questions
@@ -855,7 +903,7 @@ done-register = This computer is registered: "{ $name }", level { $level }.
 done-register-waits = It can approve from { $at } on at the earliest, as soon as the letter is printed, too, that tells of it: so whoever has caught your letter can do nothing before you notice.
 done-letter-ordered = The letter with the code is ordered. It goes to the address your insurer has of you.
 done-letter-ordered-before = The letter with the code was ordered before, and is printed with the next letters.
-done-register-honest = As long as the device PIN is checked on this computer alone, whoever steals the device file can guess it. Protect your user account.
+done-device-pin-changed = The device PIN is changed. Copies of the device file from before are worthless.
 done-pin-changed = The PIN of the health card is changed.
 done-pin-not-blocked = The PIN of the health card still has all its tries; there is nothing to unblock. The PUK was not used.
 done-pin-unblocked = The PIN of the health card is unblocked.
@@ -892,6 +940,9 @@ notices-kind = { $kind ->
         [device_added] New device, with card PIN
         [device_added_without_pin] New device, without card PIN
         [device_revoked] Device removed
+        [pin_wrong] Device PIN wrong three times
+        [pin_unconfirmed] Many wrong device PINs
+        [pin_used_up] Device removed because the device PIN was wrong too often
         [approval_waiting] An application waits for approval
         [password_reset_waiting] A new password waits for approval
         [account_opened_by_card] Account opened with the health card
@@ -1190,6 +1241,7 @@ cmd-register = Register this computer
 cmd-devices = Registered devices
 cmd-devices-list = Show all devices
 cmd-devices-remove = Remove a device for good
+cmd-devices-change-pin = Change the device PIN of this computer
 cmd-apply = Submit a protected application
 cmd-apply-address = New address
 cmd-apply-bank = New bank account
