@@ -18,9 +18,7 @@ use super::service::{Service, ServiceError};
 use super::{AskError, Notice, Step, Surroundings};
 use crate::device_key::{Blinded, DeviceKeyError, DeviceSecret, Evaluated, Lock, NewLock, OpenKey, PinAnswer};
 use crate::jose::jws;
-use crate::protocol::api::{
-    DevicesAnswer, PinConfirmed, PinEvaluated, PinRequest, RegistrationPinAnswer, RegistrationPinRequest,
-};
+use crate::protocol::api::{PinConfirmed, PinEvaluated, PinRequest, RegistrationPinAnswer, RegistrationPinRequest};
 use crate::protocol::pin::{MANY_UNCONFIRMED, PinChange, PinConfirmation, PinEvaluation};
 use crate::protocol::{AttemptId, DeviceId, NumericDate, RegistrationId, VERSION};
 use crate::secret::DevicePin;

@@ -27,7 +27,8 @@ use crate::protocol::evidence::{BindingEvidence, CardGrounds, Grounds, QrGrounds
 use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::qr::QrProof;
 use crate::protocol::registration::{
-    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, HandedIn, Membership, RegistrationError,
+    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, HandedIn, Membership,
+    RegistrationError,
 };
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
 use crate::protocol::{

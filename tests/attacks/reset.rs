@@ -6,7 +6,6 @@ use kartenbund::client::{Surroundings, reset};
 use kartenbund::protocol::api::{ResetAnswer, TokenAnswer};
 use serde_json::Value;
 
-use super::answers::Liar;
 use super::*;
 
 fn ask(stranger: &Stranger, person: &str, way: &str) -> Result<ResetAnswer, ServiceError> {

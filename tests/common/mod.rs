@@ -18,10 +18,10 @@ mod person;
 pub mod postgresql;
 #[path = "provider.rs"]
 pub mod provider;
-#[path = "verifier.rs"]
-pub mod verifier;
 #[path = "thief.rs"]
 pub mod thief;
+#[path = "verifier.rs"]
+pub mod verifier;
 #[path = "web_branch.rs"]
 pub mod web_branch;
 
