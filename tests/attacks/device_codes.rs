@@ -3,7 +3,7 @@
 use kartenbund::client::qr;
 use kartenbund::protocol::evidence::Grounds;
 use kartenbund::protocol::qr::{CodeError, LetterCode, QrEvidence, QrProof, QrStatement};
-use kartenbund::protocol::registration::{DevicePossession, Evidence, Expected};
+use kartenbund::protocol::registration::{DevicePossession, Evidence, Expected, ExpectedShare};
 
 use super::letter_code::{groups_in, picture_of, said_by};
 use super::*;
@@ -52,7 +52,7 @@ impl CodeAttempt {
             kvnr,
             jkt,
             evidence_sha256: Sha256Hash::of(b"filled in when the evidence is complete"),
-            voprf_pk: None,
+            voprf_pk: Some(offer.voprf_pk),
             transport_jwk: jwk(&new_key()),
         };
         Self { computer, code, device_key, nonce, registration_id, statement, proof }
@@ -320,6 +320,7 @@ fn proofs_of_a_code_and_of_another_registration_bind_nothing() {
         challenge: attempt.statement.challenge,
         jkt: attempt.statement.jkt,
         kvnr: attempt.statement.kvnr.clone(),
+        share: ExpectedShare::Offered(attempt.proof.voprf_pk.unwrap()),
     };
     let now = world.clock.now();
     let proof = |attempt: &CodeAttempt, request: &EvidenceRequest| {

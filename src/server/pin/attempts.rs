@@ -157,7 +157,9 @@ pub(super) async fn settle(service: &Service, tx: &mut Tx, device: &Device, now:
         let moved = transition(tx, &id, device.state, Event::PinUsedUp).await?;
         moved.ok_or_else(Refusal::internal)?;
         let event = Event::PinUsedUp;
-        let detail = Some(format!("{} {}", counters.consecutive, counters.unconfirmed));
+        // Whose device it was, and both counters.
+        let person = service.keys.pseudonym(&device.account.kvnr);
+        let detail = Some(format!("{person} {} {}", counters.consecutive, counters.unconfirmed));
         let entry = Entry { actor: "service", device: Some(device.id), event, object: &id, result: "ok", detail };
         audit::append(tx, entry, now).await?;
         super::erase(tx, &id).await?;
