@@ -148,7 +148,13 @@ fn a_chain_written_anew_contradicts_evidence_that_was_handed_out() {
     assert_eq!(world.verify_audit(&[&bundle]).unwrap().receipts, 4, "each of both, kept and handed out");
     // The device never was, and nothing was decided on it.
     let device = bundle_ids(&bundle);
-    for statement in ["UPDATE registration SET device_id = NULL", "DELETE FROM application", "DELETE FROM device"] {
+    for statement in [
+        "UPDATE registration SET device_id = NULL",
+        "DELETE FROM application",
+        "DELETE FROM pin_attempt",
+        "DELETE FROM pin_share",
+        "DELETE FROM device",
+    ] {
         world.sql(statement).unwrap();
     }
     world.rewrite_audit(|entry| {

@@ -298,7 +298,7 @@ fn the_whole_story_with_both_programs() {
     for line in ["  Reason: lost", "    Street: Lindenallee", "That was not me: kartenbund approvals not-me "] {
         assert!(shown.contains(line), "{line}: {shown}");
     }
-    let reported = with(&["approvals", "not-me", order], "--pin-fd", "271828\n");
+    let reported = with(&["approvals", "not-me", order], "--pin-fd", "270618\n");
     assert_eq!(json_of(&reported)["verdict"], "not_me");
     let login = with(&["login"], "--password-fd", &format!("{password}\n"));
     assert_eq!(error_code(&login).0, "login_failed", "the password is void");

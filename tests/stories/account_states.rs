@@ -191,7 +191,8 @@ fn an_account_opens_again_with_its_password_when_membership_goes_on() {
         let world = World::new();
         member(&world, ERIKA, "1964-08-12", "2020-01-01", &day_of(&world));
         world.log_in(ERIKA, PASSWORD);
-        world.sql("INSERT INTO device SELECT 'd', account_id, 'active', 'n', 'm', 'B3', 'j', 'k', 't', 'i', 0, 'e' FROM account").unwrap();
+        world.sql("INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
+             key_identifier, active_from, evidence) SELECT 'd', account_id, 'active', 'n', 'm', 'B3', 'j', 'k', 't', 'i', 0, 'e' FROM account").unwrap();
         world.clock.advance(33 * DAY);
         world.wait_until("it is closed", || world.state_of(ERIKA) == "closed");
         // The last day itself is a day of membership: 26 December. Yesterday would not be.
