@@ -278,7 +278,7 @@ fn the_whole_story_with_both_programs() {
     let events = events["events"].as_array().unwrap();
     let named: Vec<_> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert!(named.contains(&"device.bound") && named.last() == Some(&"account.imported"), "{named:?}");
-    let told = text(&run(&["--home", home, "events", "--lang", "en"]).stdout);
+    let told = text(&run(&["--home", home, "events", "--lang", "en", "--limit", "100"]).stdout);
     assert!(told.contains(": Device registered; in your name\n"), "{told}");
     let told = text(&run(&["--home", home, "events", "--lang", "de", "--limit", "3"]).stdout);
     assert!(told.lines().count() == 3 && told.contains("; in Ihrem Namen\n"), "{told}");
