@@ -260,7 +260,7 @@ enum PendingLock {
     Alone(SecretBytes<32>),
     Shared {
         voprf_pk: Element,
-        blinding: Blinding,
+        blinding: Box<Blinding>,
         secret: Option<DeviceSecret>,
     },
 }
@@ -287,7 +287,7 @@ impl<'a> LockedKey<'a> {
                     return Err(DeviceKeyError::NoSecret);
                 }
                 let (blinding, blinded) = Blinding::new(stretched(pin, &file.salt, &file.key_identifier)?, rng)?;
-                let lock = PendingLock::Shared { voprf_pk, blinding, secret };
+                let lock = PendingLock::Shared { voprf_pk, blinding: Box::new(blinding), secret };
                 Ok((Pending { file, lock }, Blinded::Element { voprf_pk, blinded }))
             }
             _ => Err(DeviceKeyError::Malformed),

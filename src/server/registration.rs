@@ -34,7 +34,6 @@ use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, Regist
 use crate::protocol::{
     BindingLevel, Challenge, DeviceId, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash, VERSION,
 };
-use crate::voprf::Element;
 
 /// Life of a registration and of its challenge, in seconds.
 const REGISTRATION_LIFE: i64 = 30 * 60;
@@ -183,9 +182,8 @@ pub(super) async fn evidence(
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
-    let share = pin::share::offered(&mut tx, &id).await?.ok_or(Code::RegistrationEnded)?;
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
-        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, share, request, now).await,
+        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, request, now).await,
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
@@ -286,10 +284,11 @@ async fn check(
     account: &Account,
     row: &Row,
     challenge: FreshChallenge,
-    share: Element,
     request: EvidenceRequest,
     now: NumericDate,
 ) -> Result<Proofs, Refusal> {
+    let share = pin::share::offered(tx, &challenge.registration_id.to_string()).await?;
+    let share = share.ok_or(Code::RegistrationEnded)?;
     let expected = Expected {
         aud: service.settings.issuer.clone(),
         registration_id: challenge.registration_id,

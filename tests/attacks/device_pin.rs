@@ -123,6 +123,7 @@ fn whoever_has_the_database_has_nothing_to_test_a_pin_against() {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "what a guess costs is worth knowing")]
 fn whoever_has_file_and_database_and_keys_pays_argon2id_for_each_of_a_million_guesses() {
     let world = World::new();
     let computer = world.registered(ERIKA);
