@@ -60,7 +60,7 @@ enum ConfigCommand {
     Example,
     /// Checks the configuration, with the files and variables it names, and changes nothing
     Check,
-    /// Prints what letters and notices say: a file to begin with for [texts]
+    /// Prints what letters and notices say: a file to begin with for the section `texts`
     Texts {
         /// de or en
         language: NoticeLanguage,
