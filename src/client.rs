@@ -343,6 +343,11 @@ impl Way {
         Self { length, can: None, untried: None, restarts_left: RESTARTS }
     }
 
+    /// The number the card has accepted, where it was needed.
+    fn can(&self) -> Option<&Can> {
+        self.can.as_ref()
+    }
+
     /// Identifies the card, and secures the line to it where its access number is known.
     ///
     /// # Errors

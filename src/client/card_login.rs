@@ -119,7 +119,7 @@ impl CardFlow for Login<'_> {
     type Error = CardLoginError;
 
     /// This computer may log in to the account of this card.
-    fn meet(&mut self, certificate: &Certificate) -> Result<(), CardLoginError> {
+    fn meet<C: CardChannel>(&mut self, _: &mut Egk<C>, certificate: &Certificate) -> Result<(), CardLoginError> {
         let holder = certificate.holder().map_err(CardRefusal::from)?;
         self.profile = Some(login::profile(self.home, self.service, self.configuration.clone(), holder.kvnr)?);
         Ok(())

@@ -12,6 +12,7 @@ use crate::identity::kvnr::{Ik, Kvnr};
 use crate::pki::CardKey;
 use crate::protocol::NumericDate;
 use crate::reader::CardChannel;
+use crate::secret::Can;
 
 /// Why the card does not do, found before any PIN is asked for.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -53,13 +54,13 @@ pub(super) trait CardFlow {
     type Error: FromCard + From<PinError> + From<CardRefusal>;
 
     /// Takes up whose card it is, or refuses it, before the PIN is asked for.
-    fn meet(&mut self, _: &Certificate) -> Result<(), Self::Error> {
+    fn meet<C: CardChannel>(&mut self, _: &mut Egk<C>, _: &Certificate) -> Result<(), Self::Error> {
         Ok(())
     }
 
     /// What is done between the question for the PIN and its use. Another program that resets the card makes everything
-    /// begin again: what was made here is kept for then.
-    fn prepare(&mut self, _: &mut Surroundings<'_>) -> Result<(), Self::Error> {
+    /// begin again: what was made here is kept for then. The card access number is there where it was needed.
+    fn prepare(&mut self, _: Option<&Can>, _: &mut Surroundings<'_>) -> Result<(), Self::Error> {
         Ok(())
     }
 
@@ -96,11 +97,11 @@ pub(super) fn under_one_pin<F: CardFlow>(
             certificate => certificate?,
         };
         let certificate = usable(certificate.der(), wanted, (around.clock)())?;
-        flow.meet(&certificate)?;
+        flow.meet(&mut egk, &certificate)?;
         around.ui.step(Step::ReadPinStatus);
         let (attempt, tries_left) = leave_to_verify(&mut egk, way, around)?;
         let pin = ask_for_pin(&mut egk, tries_left, &wrong, around).map_err(PinError::from)?;
-        flow.prepare(around)?;
+        flow.prepare(way.can(), around)?;
         around.ui.step(Step::VerifyPin);
         let verified = verify_pin(&mut egk, attempt, pin, &mut wrong, around).map_err(F::Error::from);
         let signed = verified.and_then(|()| flow.sign(&mut egk, &certificate, around));

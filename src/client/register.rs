@@ -14,8 +14,9 @@ use super::pin::{self, PinError as DevicePinError};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
 use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock};
-use crate::egk::{ApduLength, Egk, EgkError};
+use crate::egk::{ApduLength, Egk, EgkError, Iccsn};
 use crate::identity::certificate::Certificate;
+use crate::identity::vsd::PersonalData;
 use crate::jose::jws::{self, SignError};
 use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer,
@@ -32,6 +33,7 @@ use crate::protocol::{
 };
 use crate::reader::CardChannel;
 use crate::reader::pinpad::NoEntry;
+use crate::secret::Can;
 use crate::voprf::Element;
 
 /// Product name in gematik's pairing data.
@@ -151,7 +153,7 @@ pub fn register(
     }
 
     let wanted = Wanted { kvnr: Some(&profile.kvnr), payer_iks: &profile.payer_iks };
-    let mut registration = Registration { here, wish, made: None };
+    let mut registration = Registration { here, wish, owner: None, made: None };
     let (evidence, challenge) = under_one_pin(&mut registration, channel, wish.length, wanted, around)?;
     // Nothing was signed without them.
     let made = registration.made.ok_or(RegisterError::Message)?;
@@ -171,7 +173,7 @@ pub fn register_with_code(
     if let Some(device) = resume(here, wish, around)? {
         return Ok(device);
     }
-    let made = open_registration(here, wish, BindingMethod::Qr, around)?;
+    let made = open_registration(here, wish, BindingMethod::Qr, &Known::of(&here.profile), around)?;
     let (challenge, now) = fetch_challenge(here, &made.device, &made.offer, around)?;
     around.ui.step(Step::CodeSigns);
     let jkt = made.device.key.public().thumbprint();
@@ -221,7 +223,31 @@ fn hand_in(
 struct Registration<'a> {
     here: &'a LoggedIn,
     wish: &'a Wish,
+    /// What the card says of its owner: no device PIN is made of it.
+    owner: Option<Owner>,
     made: Option<Made>,
+}
+
+/// What is read of a card so that no PIN is chosen that stands on it. A card that does not tell is used all the same.
+struct Owner {
+    iccsn: Option<Iccsn>,
+    person: Option<PersonalData>,
+}
+
+impl Owner {
+    fn read<C: CardChannel>(egk: &mut Egk<C>) -> Result<Self, EgkError> {
+        let iccsn = told(egk.iccsn())?;
+        let pd = told(egk.read_pd())?;
+        Ok(Self { iccsn, person: pd.and_then(|pd| PersonalData::parse(&pd).ok()) })
+    }
+}
+
+/// What the card tells; only the line has to be there.
+fn told<T>(read: Result<T, EgkError>) -> Result<Option<T>, EgkError> {
+    match read {
+        Err(error @ (EgkError::Channel(_) | EgkError::TooLong { .. })) => Err(error),
+        read => Ok(read.ok()),
+    }
 }
 
 /// What is made before the card is shown its PIN.
@@ -237,9 +263,26 @@ impl CardFlow for Registration<'_> {
     type Signed = (CardEvidence, Challenge);
     type Error = RegisterError;
 
-    fn prepare(&mut self, around: &mut Surroundings<'_>) -> Result<(), RegisterError> {
+    fn meet<C: CardChannel>(&mut self, egk: &mut Egk<C>, _: &Certificate) -> Result<(), RegisterError> {
+        if self.owner.is_none() {
+            self.owner = Some(Owner::read(egk)?);
+        }
+        Ok(())
+    }
+
+    fn prepare(&mut self, can: Option<&Can>, around: &mut Surroundings<'_>) -> Result<(), RegisterError> {
         if self.made.is_none() {
-            self.made = Some(open_registration(self.here, self.wish, BindingMethod::Card, around)?);
+            let owner = self.owner.as_ref();
+            let person = owner.and_then(|owner| owner.person.as_ref());
+            let address = person.and_then(|person| person.address.as_ref());
+            let known = Known {
+                birth_date: person.map(|person| person.date_of_birth.as_str()),
+                postal_code: address.and_then(|address| address.postal_code.as_deref()),
+                iccsn: owner.and_then(|owner| owner.iccsn.as_ref()),
+                can,
+                ..Known::of(&self.here.profile)
+            };
+            self.made = Some(open_registration(self.here, self.wish, BindingMethod::Card, &known, around)?);
         }
         Ok(())
     }
@@ -261,10 +304,11 @@ fn open_registration(
     here: &LoggedIn,
     wish: &Wish,
     method: BindingMethod,
+    known: &Known<'_>,
     around: &mut Surroundings<'_>,
 ) -> Result<Made, RegisterError> {
     let LoggedIn { home, profile, service } = here;
-    let device_pin = pin::choose(&Known::of(profile), around)?;
+    let device_pin = pin::choose(known, around)?;
     around.ui.step(Step::MakeDeviceKey);
     let (entry, secret) = home.new_device_secret(around.rng)?.unzip();
     if secret.is_none() && home.uses_key_ring() {

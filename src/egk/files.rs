@@ -89,10 +89,18 @@ impl<C: CardChannel> Egk<C> {
         Ok(CardFiles {
             iccsn: self.iccsn()?,
             status_vd: self.read(&EF_STATUS_VD)?,
-            pd: self.read(&EF_PD)?,
+            pd: self.read_pd()?,
             vd: self.read_vd()?,
             certificate: self.read_certificate()?,
         })
+    }
+
+    /// Reads EF.PD alone: the person.
+    ///
+    /// # Errors
+    /// The line is gone, or the file is not what the specification says.
+    pub fn read_pd(&mut self) -> Result<Vec<u8>, EgkError> {
+        self.read(&EF_PD)
     }
 
     /// Reads EF.VD alone: the insurance data, and where the card has it, the copy of the protected ones.

@@ -124,13 +124,16 @@ impl Desktop {
 
     /// Runs the program, with lines for its password.
     pub(crate) fn run(&self, arguments: &[&str], passwords: &[&str]) -> Output {
+        let option: &[&str] = if passwords.is_empty() { &[] } else { &["--password-fd", "3"] };
+        self.run_with(&[arguments, option].concat(), passwords)
+    }
+
+    /// Runs the program, with lines at file descriptor 3.
+    pub(crate) fn run_with(&self, arguments: &[&str], lines_at_3: &[&str]) -> Output {
         let lines = self.folder.path().join("lines");
-        std::fs::write(&lines, passwords.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        std::fs::write(&lines, lines_at_3.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
         let mut shell = self.command("sh");
         shell.args(["-c", "exec \"$@\" 3<\"$0\""]).arg(&lines).args([KARTENBUND, "--lang", "en"]).args(arguments);
-        if !passwords.is_empty() {
-            shell.args(["--password-fd", "3"]);
-        }
         shell.stderr(Stdio::piped()).output().unwrap()
     }
 }

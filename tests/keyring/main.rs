@@ -9,7 +9,7 @@ mod desktop;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
-use common::{ERIKA, ManualClock, World, anchors_of, ca};
+use common::{CARD_PIN, DEVICE_PIN, ERIKA, ManualClock, World, anchors_of, blueprint, ca, image_by};
 use desktop::Desktop;
 use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 use serde_json::Value;
@@ -150,4 +150,65 @@ fn a_key_ring_that_is_gone_or_was_tidied_up_is_told_and_a_login_heals_it() {
     assert_eq!(desktop.entries().len(), 1);
     assert_eq!(place(&login(&desktop, &world, &password, &["--no-key-ring"])), "file");
     assert_eq!(desktop.entries().len(), 0, "the next login has tidied up");
+}
+
+/// Logs in with the session in a file, so that nothing but the device key needs the key ring; then registers.
+fn registered(desktop: &Desktop, world: &World) -> String {
+    let password = world.member(ERIKA);
+    assert_eq!(place(&login(desktop, world, &password, &["--no-key-ring"])), "file");
+    let image = desktop.home().parent().unwrap().join("erika.xml");
+    std::fs::write(&image, image_by(&ca(), &blueprint(ERIKA))).unwrap();
+    let words = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    let registered = desktop.run_with(&words, &[CARD_PIN, DEVICE_PIN]);
+    assert!(registered.status.success(), "{registered:?}");
+    text(&registered.stderr)
+}
+
+/// Changes the device PIN from one to another; why it fails.
+fn change_pin(desktop: &Desktop, options: &[&str], [old, new]: [&str; 2]) -> Option<String> {
+    let words = ["devices", "change-pin", "--json", "--pin-fd", "3"];
+    let output = desktop.run_with(&[&words[..], options].concat(), &[old, new]);
+    let answer = json_of(&output);
+    if answer["changed"] == true {
+        return None;
+    }
+    let error = &answer["error"];
+    assert_eq!((error["code"].as_str(), output.status.code()), (Some("device_secret"), Some(95)), "{output:?}");
+    Some(error["message"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_part_of_the_device_key_is_in_the_key_ring_and_no_pin_is_tried_without_it() {
+    let (world, mut desktop) = (world(), Desktop::new());
+    let told = registered(&desktop, &world);
+    assert!(!told.contains("no key ring"), "{told}");
+    assert_eq!(desktop.entries().len(), 1);
+    assert!(std::fs::read_to_string(desktop.home().join("device.json")).unwrap().contains("\"has_secret\": true"));
+    assert_eq!(change_pin(&desktop, &[], [DEVICE_PIN, "141421"]), None);
+    assert_eq!(desktop.entries().len(), 1, "the secret is the same");
+    let tries = || world.count("SELECT COUNT(*) FROM pin_attempt WHERE number > 0");
+    let before = tries();
+    desktop.lock_key_ring();
+    let locked = change_pin(&desktop, &[], ["141421", "173205"]).unwrap();
+    assert!(locked.contains("locked"), "{locked}");
+    let unwanted = change_pin(&desktop, &["--no-key-ring"], ["141421", "173205"]).unwrap();
+    assert!(unwanted.contains("not to be used"), "{unwanted}");
+    desktop.open_key_ring();
+    assert_eq!(tries(), before, "a key ring that is locked costs no try");
+    assert_eq!(change_pin(&desktop, &[], ["141421", "173205"]), None);
+    desktop.delete_entries();
+    let lost = change_pin(&desktop, &[], ["173205", "141421"]).unwrap();
+    assert!(lost.contains("not there any more"), "{lost}");
+    desktop.end_key_ring();
+    let absent = change_pin(&desktop, &[], ["173205", "141421"]).unwrap();
+    assert!(absent.contains("none here"), "{absent}");
+}
+
+#[test]
+fn where_there_is_no_key_ring_the_device_key_does_without_and_the_program_says_so() {
+    let (world, desktop) = (world(), Desktop::without_key_ring());
+    let told = registered(&desktop, &world);
+    assert!(told.contains("There is no key ring here"), "{told}");
+    assert!(std::fs::read_to_string(desktop.home().join("device.json")).unwrap().contains("\"has_secret\": false"));
+    assert_eq!(change_pin(&desktop, &[], [DEVICE_PIN, "141421"]), None);
 }

@@ -206,6 +206,9 @@ fn pins_that_are_guessed_first_are_refused_with_the_reason_and_asked_for_again()
         ("123123", WeakPin::Blocks),
         ("234567", WeakPin::Run),
         ("159753", WeakPin::Common),
+        // What stands on the card, and in it.
+        ("120864", WeakPin::BirthDate),
+        ("123459", WeakPin::PostalCode),
     ];
     let new_device_pins = weak.iter().map(|(pin, _)| *pin).chain([DEVICE_PIN]).collect();
     let mut script = Script { new_device_pins, ..Script::default() };

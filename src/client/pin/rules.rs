@@ -131,3 +131,76 @@ fn is_date(digits: &[u8], date: &str) -> bool {
     ];
     orders.iter().any(|order| order.concat().as_bytes() == digits)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretText;
+
+    fn pin(digits: &str) -> DevicePin {
+        DevicePin::parse(&SecretText::new(digits.to_owned())).unwrap()
+    }
+
+    #[test]
+    fn what_is_guessed_first_is_refused_with_the_reason() {
+        let kvnr = "A123456780".parse().unwrap();
+        let iccsn = Iccsn::from_bcd(&[0x80, 0x27, 0x69, 0x99, 0x99, 0x00, 0x00, 0x52, 0x74, 0x19]).unwrap();
+        let can = Can::parse(&SecretText::new("493817".to_owned())).unwrap();
+        let old = pin("270618");
+        let known = Known {
+            kvnr: Some(&kvnr),
+            birth_date: Some("1964-08-12"),
+            postal_code: Some("38104"),
+            iccsn: Some(&iccsn),
+            can: Some(&can),
+            old: Some(&old),
+        };
+        for (digits, weak) in [
+            ("000000", WeakPin::OneDigit),
+            ("123456", WeakPin::Run),
+            ("654321", WeakPin::Run),
+            ("890123", WeakPin::Run),
+            ("135791", WeakPin::Run),
+            ("121212", WeakPin::Blocks),
+            ("739739", WeakPin::Blocks),
+            ("120864", WeakPin::BirthDate),
+            ("640812", WeakPin::BirthDate),
+            ("081264", WeakPin::BirthDate),
+            ("126408", WeakPin::BirthDate),
+            ("086412", WeakPin::BirthDate),
+            ("641208", WeakPin::BirthDate),
+            ("196408", WeakPin::BirthDate),
+            ("081964", WeakPin::BirthDate),
+            ("121964", WeakPin::BirthDate),
+            ("196412", WeakPin::BirthDate),
+            ("345678", WeakPin::Run),
+            ("456780", WeakPin::InsuranceNumber),
+            ("381042", WeakPin::PostalCode),
+            ("238104", WeakPin::PostalCode),
+            ("527419", WeakPin::CardNumber),
+            ("493817", WeakPin::Can),
+            ("270618", WeakPin::Old),
+            ("159753", WeakPin::Common),
+            ("271828", WeakPin::Common),
+        ] {
+            assert_eq!(weakness(&pin(digits), &known), Some(weak), "{digits}");
+        }
+        for digits in ["384719", "052741", "964081", "493818", "810438", "141421"] {
+            assert_eq!(weakness(&pin(digits), &known), None, "{digits}");
+        }
+        // Nothing is known, and nothing of it is refused.
+        for digits in ["120864", "456780", "381042", "527419", "493817", "270618"] {
+            assert_eq!(weakness(&pin(digits), &Known::default()), None, "{digits}");
+        }
+        let unknown_day = Known { birth_date: Some("1964-00-00"), ..Known::default() };
+        assert_eq!(weakness(&pin("384719"), &unknown_day), None);
+    }
+
+    #[test]
+    fn the_list_holds_a_thousand_numbers_of_six_digits_that_no_other_rule_refuses() {
+        let list: Vec<_> = COMMON.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(list.len(), 1000);
+        assert_eq!(list.iter().collect::<HashSet<_>>().len(), 1000);
+        assert!(list.iter().all(|digits| weakness(&pin(digits), &Known::default()) == Some(WeakPin::Common)));
+    }
+}
