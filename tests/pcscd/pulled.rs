@@ -80,7 +80,7 @@ fn while_it_registers_a_computer() {
         assert_eq!(devices(&computer), []);
         assert_eq!(computer.kept(), ["profile.json", "session.json"]);
     });
-    assert_eq!(commands, 9);
+    assert_eq!(commands, 14);
     ended.success();
     assert_eq!(devices(&computer).len(), 1);
     insurer.stop();

@@ -44,13 +44,19 @@ fn erika_registers_her_computer_once() {
         [0x00, 0xB0, 0x91, 0x00],
         [0x00, 0xA4, 0x04, 0x0C],
         [0x00, 0xB0, 0x84, 0x00],
+        // Card number and person, so that no device PIN is made of them.
+        [0x00, 0xA4, 0x04, 0x0C],
+        [0x00, 0xB0, 0x82, 0x00],
+        [0x00, 0xA4, 0x04, 0x0C],
+        [0x00, 0xB0, 0x81, 0x00],
         [0x80, 0x20, 0x00, 0x02],
         VERIFY,
+        [0x00, 0xA4, 0x04, 0x0C],
         MSE_SET,
         SIGN,
         SIGN,
     ];
-    assert_eq!(inserted.commands()[..9], expected);
+    assert_eq!(inserted.commands()[..14], expected);
     let bound = devices(&computer);
     assert!(matches!(&bound[..], [(_, state, level)] if state == "active" && level == "B3"), "{bound:?}");
 
