@@ -41,7 +41,8 @@ fn a_person_registers_with_the_card_lying_on_the_reader() {
     let before = watched.sent.iter().take_while(plain).count();
     assert!(watched.sent[before..].iter().all(|header| !plain(&header)), "nothing goes out plain once it is secured");
     let secured: Vec<_> = watched.sent[before..].iter().map(|header| header[1]).collect();
-    assert_eq!(secured, [0xA4, 0xB0, 0x20, 0x20, 0x22, 0x2A, 0x2A], "certificate, status, PIN, two signatures");
+    let expected = [0xA4, 0xB0, 0xA4, 0xB0, 0xA4, 0xB0, 0x20, 0x20, 0xA4, 0x22, 0x2A, 0x2A];
+    assert_eq!(secured, expected, "certificate, card number, person, status, PIN, two signatures");
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
     assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "no try is missing");
@@ -97,10 +98,10 @@ fn a_card_on_the_reader_is_not_asked_what_it_would_refuse() {
         let mut card = contactless(ERIKA);
         let mut reader = Reader { card: &mut card, tells_atr: atr, sent: Vec::new() };
         computer.register_as(&mut reader, &mut typing(&[CAN]), &Wish { replace: true, ..wish() }).unwrap();
-        // SELECT and EF.Version2; where nothing is told, DF.ESIGN, its file and the MF again; PACE in six; seven secured.
-        assert_eq!(reader.sent.len(), 2 + refused + 6 + 7);
+        // SELECT and EF.Version2; where nothing is told, DF.ESIGN, its file and the MF again; PACE in six; twelve secured.
+        assert_eq!(reader.sent.len(), 2 + refused + 6 + 12);
         let secured = reader.sent.iter().filter(|header| header[0] & 0x0C != 0).count();
-        assert_eq!(secured, 7);
+        assert_eq!(secured, 12);
     }
 }
 
