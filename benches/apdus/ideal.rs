@@ -144,9 +144,14 @@ pub(crate) fn sign(way: Way) -> Vec<Exchange> {
     way_of(way, &[pin_status(), verify(), select(10), mse_set(), signature()])
 }
 
-/// The certificate, the PIN, and two signatures, all in DF.ESIGN.
+/// EF.GDO in the MF, which is selected, and EF.PD in DF.HCA, so that no device PIN is made of what stands on the card; then
+/// certificate, PIN and two signatures, all in DF.ESIGN. The product looks at the certificate first, so that the wrong card
+/// is found at once, and has two more SELECT to send for it.
 pub(crate) fn register(way: Way, content: &Content) -> Vec<Exchange> {
     let plain = [
+        read(content.gdo, way),
+        vec![select(6)],
+        read(content.pd, way),
         vec![select(10)],
         read(content.certificate, way),
         vec![pin_status(), verify(), mse_set(), signature(), signature()],
