@@ -53,6 +53,11 @@ fn told(kind: Kind, code: &str, detail: &str) -> Failure {
             Some((rule, count)) => failure.text("detail", rule).number("characters", count.parse().unwrap_or_default()),
             None => failure.text("detail", detail),
         },
+        // How many tries are left: the sentences are chosen by the number, which a text never is.
+        Kind::MatchCodeWrong => match detail.parse() {
+            Ok(tries) => failure.number("detail", tries),
+            Err(_) => failure.text("detail", NONE),
+        },
         // Characters that fit together and are not this code's.
         Kind::LetterCodeWrong => failure.number("group", 0),
         Kind::NotYet => match detail.split('-').collect::<Vec<_>>().as_slice() {
@@ -118,6 +123,20 @@ mod tests {
     fn refusal(code: &str, detail: Option<&str>, retry_after: Option<u64>) -> Failure {
         let (code, detail) = (code.to_owned(), detail.map(str::to_owned));
         ServiceError::Refused { code, detail, retry_after, trace_id: "t".to_owned() }.into()
+    }
+
+    #[test]
+    fn a_wrong_match_code_is_told_with_the_tries_that_are_left() {
+        let (german, english) = (Texts::new(Language::De), Texts::new(Language::En));
+        for (tries, de, en) in [
+            (Some("2"), "noch 2 Versuche übrig.", "2 tries are left."),
+            (Some("1"), "noch ein Versuch übrig.", "one try is left."),
+            (None, "Der Vergleichscode ist falsch.", "The match code is wrong."),
+        ] {
+            let failure = refusal("match_code_wrong", tries, None);
+            assert!(german.cause(&failure).ends_with(de), "{}", german.cause(&failure));
+            assert!(english.cause(&failure).ends_with(en), "{}", english.cause(&failure));
+        }
     }
 
     #[test]
