@@ -129,14 +129,11 @@ pub(super) async fn evaluate(
     Body(request): Body<PinRequest>,
 ) -> Result<Json<PinEvaluated>, Refusal> {
     let now = service.now_unix();
-    let device = find(&service, &id).await?;
-    let expected = device.expected(&service);
-    let requested = RequestedElement::of_evaluation(&request.message, &device.transport_key, &expected, now);
-    let requested = requested.map_err(invalid)?;
+    let (requested, mut tx, device) = signed(&service, &id, |device, expected| {
+        RequestedElement::of_evaluation(&request.message, &device.transport_key, expected, now)
+    })
+    .await?;
     let voprf_pk = requested.share().ok_or_else(Refusal::internal)?;
-
-    let mut tx = service.store.begin().await?;
-    let device = Device::usable(&service, &mut tx, &id).await?;
     let share = share::open(&service, &mut tx, Owner::Device(&id), &voprf_pk.to_string()).await?;
     let share = share.ok_or(Code::ShareErased)?;
     let attempt_id = match Attempt::by_element(&mut tx, &device, requested.sha256()).await? {
@@ -175,12 +172,9 @@ pub(super) async fn confirm(
     Body(request): Body<PinRequest>,
 ) -> Result<Json<PinConfirmed>, Refusal> {
     let now = service.now_unix();
-    let device = find(&service, &id).await?;
-    let confirmed = ConfirmedAttempt::check(&request.message, &device.key, &device.expected(&service), now);
-    let confirmed = confirmed.map_err(invalid)?;
-
-    let mut tx = service.store.begin().await?;
-    let mut device = Device::usable(&service, &mut tx, &id).await?;
+    let (confirmed, mut tx, mut device) =
+        signed(&service, &id, |device, expected| ConfirmedAttempt::check(&request.message, &device.key, expected, now))
+            .await?;
     let attempt = Attempt::by_id(&mut tx, &device, confirmed.id()).await?.ok_or(Code::NotFound)?;
     let share = share::open(&service, &mut tx, Owner::Device(&id), &attempt.voprf_pk).await?;
     share.ok_or(Code::ShareErased)?;
@@ -208,12 +202,10 @@ pub(super) async fn change(
     Body(request): Body<PinRequest>,
 ) -> Result<Json<PinEvaluated>, Refusal> {
     let now = service.now_unix();
-    let device = find(&service, &id).await?;
-    let requested = RequestedElement::of_change(&request.message, &device.key, &device.expected(&service), now);
-    let requested = requested.map_err(invalid)?;
-
-    let mut tx = service.store.begin().await?;
-    let device = Device::usable(&service, &mut tx, &id).await?;
+    let (requested, mut tx, device) = signed(&service, &id, |device, expected| {
+        RequestedElement::of_change(&request.message, &device.key, expected, now)
+    })
+    .await?;
     let (voprf_pk, share, attempt_id) = match Attempt::by_element(&mut tx, &device, requested.sha256()).await? {
         Some(before) if before.number == 0 && before.is_fresh(now) => {
             let share = share::open(&service, &mut tx, Owner::Device(&id), &before.voprf_pk).await?;
@@ -303,8 +295,18 @@ pub(super) async fn settle_due(service: &Service) -> Result<(), Refusal> {
     Ok(())
 }
 
-async fn find(service: &Service, id: &str) -> Result<Device, Refusal> {
-    Device::find(&mut *service.store.pool().acquire().await?, id).await
+/// What a device has signed, the transaction that it changes something in, and the device as it is there. Whatever is not
+/// signed as it should be makes nobody wait for a transaction.
+async fn signed<T>(
+    service: &Service,
+    id: &str,
+    check: impl FnOnce(&Device, &ExpectedPin<'_>) -> Result<T, Part>,
+) -> Result<(T, Tx, Device), Refusal> {
+    let device = Device::find(&mut *service.store.pool().acquire().await?, id).await?;
+    let checked = check(&device, &device.expected(service)).map_err(invalid)?;
+    let mut tx = service.store.begin().await?;
+    let device = Device::usable(service, &mut tx, id).await?;
+    Ok((checked, tx, device))
 }
 
 fn evaluated(

@@ -190,17 +190,6 @@ fn a_change_of_pin_takes_back_no_count_and_makes_copies_worthless() {
     assert_eq!(world.count("SELECT COUNT(*) FROM pin_attempt WHERE confirmed_at IS NULL"), 4);
 }
 
-/// A confirmation as the owner's program makes it.
-fn confirmation(thief: &Thief, attempt: &PinEvaluated) -> PinConfirmation {
-    PinConfirmation {
-        v: VERSION,
-        aud: thief.aud.clone(),
-        device_id: thief.id(),
-        attempt_id: attempt.attempt_id,
-        iat: thief.clock.now(),
-    }
-}
-
 #[test]
 fn a_confirmation_clears_its_own_attempt_only() {
     let world = World::new();
@@ -210,13 +199,13 @@ fn a_confirmation_clears_its_own_attempt_only() {
     assert_eq!((first.tries_left, owners.tries_left), (4, 3));
     // One that comes before the owner's confirmation, and after her attempt, stays counted.
     assert_eq!(thief.spend().unwrap().tries_left, 2);
-    let confirmed: PinConfirmed = thief.send("confirm", sign(&confirmation(&thief, &owners), &key).unwrap()).unwrap();
+    let confirmed: PinConfirmed = thief.send("confirm", sign(&thief.confirmation(&owners), &key).unwrap()).unwrap();
     assert_eq!((confirmed.wrong_tries, confirmed.unconfirmed), (1, 2));
     assert_eq!(thief.spend().unwrap().tries_left, 3, "one of the four before, and this one");
     // The same confirmation again, and one of the attempt before: no counter goes back.
-    let again: PinConfirmed = thief.send("confirm", sign(&confirmation(&thief, &owners), &key).unwrap()).unwrap();
+    let again: PinConfirmed = thief.send("confirm", sign(&thief.confirmation(&owners), &key).unwrap()).unwrap();
     assert_eq!((again.wrong_tries, again.unconfirmed), (1, 3));
-    let late: PinConfirmed = thief.send("confirm", sign(&confirmation(&thief, &first), &key).unwrap()).unwrap();
+    let late: PinConfirmed = thief.send("confirm", sign(&thief.confirmation(&first), &key).unwrap()).unwrap();
     assert_eq!((late.wrong_tries, late.unconfirmed), (0, 2));
     assert_eq!(thief.spend().unwrap().tries_left, 2);
 }
@@ -239,21 +228,16 @@ fn what_a_device_says_about_its_pin_is_taken_once() {
     early.iat += 120;
     let (early, element) = (thief.signed(&early), early.blinded);
     thief.send::<PinEvaluated>("evaluate", early.clone()).unwrap();
-    let confirm = sign(&confirmation(&thief, &first), &key).unwrap();
-    let change = PinChange {
-        v: VERSION,
-        aud: thief.aud.clone(),
-        device_id: thief.id(),
-        voprf_pk: thief.device.key.voprf_pk(),
-        blinded: any_element(),
-        iat: thief.clock.now() + 120,
-    };
+    let confirm = sign(&thief.confirmation(&first), &key).unwrap();
+    let mut change = thief.change(any_element());
+    change.iat += 120;
     let change = sign(&change, &key).unwrap();
     let made: PinEvaluated = thief.send("change", change.clone()).unwrap();
     assert_eq!(thief.send::<PinEvaluated>("change", change.clone()).unwrap().voprf_pk, made.voprf_pk, "one share");
     assert_eq!(shares(&world), 2);
-    world.clock.advance(121);
+    world.clock.advance(WINDOW);
     assert_eq!(refusal(thief.send::<PinEvaluated>("evaluate", early)), code("pin_element_used"));
+    world.clock.advance(1);
     assert_eq!(refusal(thief.evaluate(element)), code("pin_element_used"));
     assert_eq!(refusal(thief.send::<PinEvaluated>("change", change)), code("pin_element_used"));
     assert_eq!(refusal(thief.send::<PinEvaluated>("evaluate", message)), part("pin_message_invalid", "iat"));
@@ -298,21 +282,14 @@ fn every_claim_of_what_a_device_says_about_its_pin_is_checked() {
         ("iat", |m| m.iat += 121),
     ];
     for (claim, forge) in forgeries {
-        let mut message = confirmation(&thief, &attempt);
+        let mut message = thief.confirmation(&attempt);
         forge(&mut message);
         assert_eq!(confirm(&message), wrong(claim));
     }
-    let mut nobodys = confirmation(&thief, &attempt);
+    let mut nobodys = thief.confirmation(&attempt);
     nobodys.attempt_id = [7; 16].into();
     assert_eq!(confirm(&nobodys), code("not_found"));
-    let change = PinChange {
-        v: VERSION,
-        aud: thief.aud.clone(),
-        device_id: thief.id(),
-        voprf_pk: thief.device.key.voprf_pk(),
-        blinded: any_element(),
-        iat: thief.clock.now(),
-    };
+    let change = thief.change(any_element());
     type ForgeChange = fn(&mut PinChange);
     let forgeries: [(&str, ForgeChange); 6] = [
         ("v", |m| m.v = 2),
@@ -338,21 +315,14 @@ fn the_open_key_of_the_file_confirms_nothing_and_asks_for_no_share() {
     let (thief, key) = (Thief::of(&computer), open_key(&computer));
     let attempt = thief.spend().unwrap();
     let signature = part("pin_message_invalid", "signature");
-    let confirm = thief.signed(&confirmation(&thief, &attempt));
+    let confirm = thief.signed(&thief.confirmation(&attempt));
     assert_eq!(refusal(thief.send::<PinConfirmed>("confirm", confirm)), signature);
-    let change = PinChange {
-        v: VERSION,
-        aud: thief.aud.clone(),
-        device_id: thief.id(),
-        voprf_pk: thief.device.key.voprf_pk(),
-        blinded: any_element(),
-        iat: thief.clock.now(),
-    };
+    let change = thief.change(any_element());
     assert_eq!(refusal(thief.send::<PinEvaluated>("change", thief.signed(&change))), signature);
     // Nor does one message stand for another, or a strange key for either.
     let message = part("pin_message_invalid", "message");
     assert_eq!(refusal(thief.send::<PinConfirmed>("confirm", sign(&change, &key).unwrap())), message);
-    let confirm = sign(&confirmation(&thief, &attempt), &key).unwrap();
+    let confirm = sign(&thief.confirmation(&attempt), &key).unwrap();
     assert_eq!(refusal(thief.send::<PinEvaluated>("change", confirm)), message);
     let stranger = sign(&thief.evaluation(any_element()), &new_key()).unwrap();
     assert_eq!(refusal(thief.send::<PinEvaluated>("evaluate", stranger)), signature);

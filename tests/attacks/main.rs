@@ -16,6 +16,7 @@ mod claims;
 mod debug;
 mod device_codes;
 mod device_pin;
+mod device_pins;
 mod evidence;
 mod faults;
 mod folder;

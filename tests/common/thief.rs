@@ -6,7 +6,7 @@ use kartenbund::client::home::Device;
 use kartenbund::device_key::{Blinded, DeviceKeyError, Evaluated, PinAnswer};
 use kartenbund::jose::{base64url, jws};
 use kartenbund::protocol::api::{PinEvaluated, PinRequest};
-use kartenbund::protocol::pin::PinEvaluation;
+use kartenbund::protocol::pin::{PinChange, PinConfirmation, PinEvaluation};
 use kartenbund::protocol::{DeviceId, VERSION};
 use kartenbund::secret::SecretBytes;
 use kartenbund::voprf::{Blinding, Element, Evaluation, Share};
@@ -67,6 +67,24 @@ impl Thief {
             aud: self.aud.clone(),
             device_id: self.id(),
             voprf_pk: self.device.key.voprf_pk().unwrap(),
+            blinded,
+            iat: self.clock.now(),
+        }
+    }
+
+    /// A confirmation as the owner's program makes it.
+    pub fn confirmation(&self, attempt: &PinEvaluated) -> PinConfirmation {
+        let (aud, device_id, iat) = (self.aud.clone(), self.id(), self.clock.now());
+        PinConfirmation { v: VERSION, aud, device_id, attempt_id: attempt.attempt_id, iat }
+    }
+
+    /// A wish for another share as the owner's program makes it.
+    pub fn change(&self, blinded: Element) -> PinChange {
+        PinChange {
+            v: VERSION,
+            aud: self.aud.clone(),
+            device_id: self.id(),
+            voprf_pk: self.device.key.voprf_pk(),
             blinded,
             iat: self.clock.now(),
         }

@@ -1,5 +1,6 @@
 //! A card on a reader without contacts: the card access number first, then everything as ever.
 
+use kartenbund::client::pin::rules::WeakPin;
 use kartenbund::client::{ReachError, Way};
 use kartenbund::egk::{Egk, Interface, LastTry, PinAnswer, PinStatus};
 use kartenbund::reader::pace::PaceError;
@@ -46,6 +47,19 @@ fn a_person_registers_with_the_card_lying_on_the_reader() {
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
     assert_eq!(tries_left_contactless(&mut card), "Usable(Tries(3))", "no try is missing");
+}
+
+#[test]
+fn neither_the_access_number_nor_the_number_of_the_card_is_a_device_pin() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let iccsn = Some("80276999990000527419".to_owned());
+    let blueprint = Blueprint { can: typed("493817"), iccsn, ..blueprint(ERIKA) };
+    let mut card = VirtualCard::load_contactless(&image_by(&ca(), &blueprint), &mut rng()).unwrap();
+    let new_device_pins = ["493817", "527419", DEVICE_PIN].into();
+    let mut script = Script { new_device_pins, ..typing(&["493817"]) };
+    computer.register_as(&mut card, &mut script, &wish()).unwrap();
+    assert_eq!(script.weak_pins, [WeakPin::Can, WeakPin::CardNumber]);
 }
 
 /// What passes between reader and card takes time on the air.

@@ -6,6 +6,8 @@ use kartenbund::client::pin::rules::WeakPin;
 use kartenbund::client::pin::{change, unlock};
 use kartenbund::client::session::OpenSession;
 use kartenbund::protocol::service::Receipt;
+use kartenbund::secret::SecretBytes;
+use kartenbund::voprf::Share;
 
 use super::common::line::{Cut, Liar};
 use super::common::mail::MailServer;
@@ -135,7 +137,7 @@ fn a_pin_is_changed_and_the_old_one_opens_nothing_any_more() {
     assert_eq!(shares(&world), 1, "the share before is erased");
     assert_eq!(tries_left(open_with(&computer, DEVICE_PIN)), 4);
     open_with(&computer, NEW_PIN).unwrap();
-    assert_eq!(world.audited("device.pin_changed"), 1);
+    assert_eq!((world.audited("device.pin_share_made"), world.audited("device.pin_changed")), (1, 1));
     let accepted = computer.apply(&new_address());
     let mut script = Script { device_pin: NEW_PIN, ..Script::with_code(&accepted.match_code) };
     computer
@@ -169,6 +171,7 @@ fn a_change_that_breaks_off_anywhere_loses_no_device() {
                 tries_left(open_with(&computer, wrong));
                 open_with(&computer, right).unwrap_or_else(|error| panic!("{place}: {error}"));
                 assert!(!is_new || shares(&world) == 1, "{place}: the unlocking has confirmed the new file");
+                assert_eq!(world.audited("device.pin_changed"), i64::from(is_new), "{place}");
                 change_to(&computer, right, THIRD_PIN).unwrap_or_else(|error| panic!("{place}: {error}"));
                 assert_eq!(shares(&world), 1, "{place}");
                 open_with(&computer, THIRD_PIN).unwrap();
@@ -195,6 +198,63 @@ fn two_commands_that_change_the_pin_at_once_leave_one_that_opens() {
     assert_eq!(shares(&world), 1);
 }
 
+/// Two at once would each give up the share that the other one's file is locked with.
+#[test]
+fn a_change_waits_for_the_one_before() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    std::thread::scope(|scope| {
+        let before = computer.here.home.lock().unwrap();
+        let changing = scope.spawn(|| change_to(&computer, DEVICE_PIN, NEW_PIN).map(drop));
+        world.wait_until("the old PIN is confirmed", || world.audited("device.pin_confirmed") == 1);
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        assert_eq!(world.audited("device.pin_share_made"), 0, "no share is made meanwhile");
+        drop(before);
+        changing.join().unwrap().unwrap();
+    });
+    open_with(&computer, NEW_PIN).unwrap();
+}
+
+/// The line on which another command's file takes the place of this one's, as soon as `what` was answered.
+fn replaced_after(world: &World, computer: &Computer, what: &'static str, file: Vec<u8>) -> Liar {
+    let path = computer.here.home.folder().join("device.json");
+    Liar::before(world, move |asked, answer| {
+        if asked.ends_with(what) {
+            std::fs::write(&path, &file).unwrap();
+        }
+        answer
+    })
+}
+
+#[test]
+fn a_pin_that_another_command_has_just_changed_opens_the_file_it_has_written() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let path = computer.here.home.folder().join("device.json");
+    let old = std::fs::read(&path).unwrap();
+    change_to(&computer, DEVICE_PIN, NEW_PIN).unwrap();
+    let new = std::fs::read(&path).unwrap();
+    std::fs::write(&path, old).unwrap();
+    let line = replaced_after(&world, &computer, "evaluate", new);
+    open_with(&line.deceives(&computer), NEW_PIN).unwrap();
+}
+
+#[test]
+fn a_change_writes_over_no_file_that_another_command_has_changed() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let path = computer.here.home.folder().join("device.json");
+    let mut other: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let share = Share::of(&SecretBytes::random(&mut rng())).unwrap();
+    other["key"]["voprf_pk"] = json!(share.public_key());
+    let other = other.to_string().into_bytes();
+    let line = replaced_after(&world, &computer, "confirm", other.clone());
+    let refused = change_to(&line.deceives(&computer), DEVICE_PIN, NEW_PIN).map(drop);
+    assert!(matches!(refused, Err(PinError::Gone)), "{refused:?}");
+    assert_eq!(std::fs::read(&path).unwrap(), other);
+    assert_eq!(shares(&world), 1, "and no share is made for it");
+}
+
 #[test]
 fn pins_that_are_guessed_first_are_refused_with_the_reason_and_asked_for_again() {
     let world = World::new();
@@ -209,6 +269,7 @@ fn pins_that_are_guessed_first_are_refused_with_the_reason_and_asked_for_again()
         // What stands on the card, and in it.
         ("120864", WeakPin::BirthDate),
         ("123459", WeakPin::PostalCode),
+        ("456780", WeakPin::InsuranceNumber),
     ];
     let new_device_pins = weak.iter().map(|(pin, _)| *pin).chain([DEVICE_PIN]).collect();
     let mut script = Script { new_device_pins, ..Script::default() };
@@ -226,6 +287,18 @@ fn pins_that_are_guessed_first_are_refused_with_the_reason_and_asked_for_again()
 }
 
 #[test]
+fn on_a_device_that_was_removed_elsewhere_no_pin_is_asked_for_to_change_it() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let id = computer.devices().remove(0).device_id;
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{id}")).unwrap();
+    let mut script = Script::default();
+    let refused = computer.with(&mut script, |around| change(&computer.here, around));
+    assert!(matches!(refused, Err(PinError::Gone)), "{refused:?}");
+    assert_eq!(script.steps, []);
+}
+
+#[test]
 fn a_receipt_says_that_the_pin_was_confirmed_just_before() {
     let world = World::new();
     let computer = world.registered(ERIKA);
@@ -236,8 +309,8 @@ fn a_receipt_says_that_the_pin_was_confirmed_just_before() {
     assert_eq!(receipt.amr, ["swk", "pin"]);
 }
 
-#[test]
-fn the_owner_is_told_of_three_wrong_pins_and_of_the_end() {
+/// A person with a registered computer and an e-mail address.
+fn owner_with_email() -> (World, Computer, MailServer) {
     let mail = MailServer::new();
     let folder = tempfile::tempdir().unwrap();
     let world = World::configured(folder, TestDatabase::new(), ManualClock::at(NOW), |settings| {
@@ -247,11 +320,21 @@ fn the_owner_is_told_of_three_wrong_pins_and_of_the_end() {
     });
     let computer = world.registered(ERIKA);
     world.sql("UPDATE account SET email = 'erika@person.example'").unwrap();
+    (world, computer, mail)
+}
+
+#[test]
+fn the_owner_is_told_of_three_wrong_pins_and_of_the_end() {
+    let (world, computer, _mail) = owner_with_email();
     let told = |kind: &str| world.count(format!("SELECT COUNT(*) FROM notice WHERE kind = '{kind}'"));
     let thief = Thief::of(&computer);
-    for _ in 0..3 {
+    for _ in 0..2 {
         thief.spend().unwrap();
     }
+    world.clock.advance(120);
+    let is_settled = || world.count("SELECT COUNT(*) FROM device WHERE pin_settle_at IS NOT NULL") == 0;
+    world.wait_until("two wrong ones are no news", is_settled);
+    thief.spend().unwrap();
     assert_eq!(told("pin_wrong"), 0, "the third may still be the right one");
     world.clock.advance(120);
     world.wait_until("three wrong ones are told", || told("pin_wrong") == 1);
@@ -263,6 +346,25 @@ fn the_owner_is_told_of_three_wrong_pins_and_of_the_end() {
     world.clock.advance(120);
     world.wait_until("the end is told", || told("pin_used_up") == 1);
     assert_eq!(told("pin_unconfirmed"), 0);
+}
+
+#[test]
+fn an_owner_who_keeps_confirming_is_told_of_every_ten_guesses_that_are_not_hers() {
+    let (world, computer, _mail) = owner_with_email();
+    let told = |kind: &str| world.count(format!("SELECT COUNT(*) FROM notice WHERE kind = '{kind}'"));
+    let thief = Thief::of(&computer);
+    for (unconfirmed, notices) in [(8, 0), (16, 1), (18, 1), (26, 2)] {
+        while world.count("SELECT COUNT(*) FROM pin_attempt WHERE confirmed_at IS NULL") < unconfirmed {
+            thief.spend().unwrap();
+            thief.spend().unwrap();
+            open_with(&computer, DEVICE_PIN).unwrap();
+        }
+        world.clock.advance(120);
+        let is_settled = || world.count("SELECT COUNT(*) FROM device WHERE pin_settle_at IS NOT NULL") == 0;
+        world.wait_until("what is unconfirmed is settled", is_settled);
+        assert_eq!(told("pin_unconfirmed"), notices, "after {unconfirmed}");
+    }
+    assert_eq!(told("pin_wrong"), 0, "there were never three in a row");
 }
 
 #[test]

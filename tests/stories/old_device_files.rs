@@ -84,6 +84,7 @@ fn an_old_file_gets_a_share_at_the_next_unlocking() {
     assert_eq!(version(&computer), 1);
     assert_eq!(open_with(&computer, DEVICE_PIN).unwrap(), [Notice::PinShared]);
     assert_eq!(version(&computer), 2);
+    assert_eq!(world.audited("device.pin_changed"), 1);
     let wrong = open_with(&computer, "384710").map(drop);
     assert!(matches!(wrong, Err(PinError::Wrong { tries_left: Some(4) })), "now the service counts: {wrong:?}");
     let accepted = computer.apply(&new_address());
