@@ -169,8 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn both_languages_say_the_same_things() {
+    fn both_languages_say_the_same_things_and_nothing_is_said_twice() {
         assert_eq!(ids(GERMAN), ids(ENGLISH));
+        // The later one would silently take the place of the other.
+        for source in [GERMAN, ENGLISH] {
+            let count = source.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase())).count();
+            assert_eq!(count, ids(source).len());
+        }
     }
 
     #[test]

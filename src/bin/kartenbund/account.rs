@@ -32,6 +32,7 @@ use time::OffsetDateTime;
 
 use crate::args::{
     ApplyCommand, ApprovalsCommand, BindingMethod, CodeArgs, DevicesCommand, NewCardReason, PinArgs, RegisterArgs,
+    SigningCardArgs,
 };
 use crate::cards::{can, length, with_card};
 use crate::output::Output;
@@ -65,6 +66,12 @@ pub(crate) fn pins(args: &PinArgs) -> Result<Answers, Failure> {
     Ok(Answers { pins: lines(args.pin_fd)?, ..Answers::default() })
 }
 
+/// What is answered to a card that signs.
+pub(crate) fn signing(args: &SigningCardArgs) -> Result<Answers, Failure> {
+    let SigningCardArgs { card, pin, allow_last_try, no_keypad } = args;
+    Ok(Answers { allow_last_try: *allow_last_try, no_keypad: *no_keypad, can: can(card), ..pins(pin)? })
+}
+
 pub(crate) fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| Kind::InputInvalid.failure().text("input", "identifier"))
 }
@@ -84,10 +91,8 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
     }
     let here = login::resume(home, clock())?;
-    let wish = Wish { name, replace: args.replace, length: length(&args.card) };
-    let (allow_last_try, no_keypad) = (args.allow_last_try, args.no_keypad);
-    let letter_code = lines(*code_fd)?;
-    let answers = Answers { allow_last_try, no_keypad, letter_code, can: can(&args.card), ..pins(&args.pin)? };
+    let wish = Wish { name, replace: args.replace, length: length(&args.signing.card) };
+    let answers = Answers { letter_code: lines(*code_fd)?, ..signing(&args.signing)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
         Some(device) => Ok(device),
         None if with_code => {
@@ -99,7 +104,7 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
             };
             Ok(register::register_with_code(&here, &code, &wish, around)?)
         }
-        None => with_card(&args.card, output, Sharing::Exclusive, |channel| {
+        None => with_card(&args.signing.card, output, Sharing::Exclusive, |channel| {
             Ok(register::register(&here, channel, &wish, around)?)
         }),
     })?;

@@ -179,7 +179,7 @@ pub(crate) enum VirtualCardCommand {
     New(NewCardArgs),
     Run {
         #[arg(value_name = "IMAGE")]
-        image: PathBuf,
+        card_image: PathBuf,
         #[arg(long)]
         contactless: bool,
         #[arg(long, value_name = "FILE")]
@@ -233,13 +233,57 @@ pub(crate) struct LoginArgs {
     pub(crate) service: Option<String>,
     #[arg(long)]
     pub(crate) kvnr: Option<String>,
-    #[arg(long, value_name = "N")]
+    #[arg(long)]
+    pub(crate) card: bool,
+    #[command(flatten)]
+    pub(crate) signing: SigningCardArgs,
+    #[arg(long, value_name = "N", conflicts_with = "card")]
     pub(crate) password_fd: Option<u32>,
+}
+
+/// Which card signs, and how its PIN is entered.
+#[derive(Args)]
+pub(crate) struct SigningCardArgs {
+    #[command(flatten)]
+    pub(crate) card: CardArgs,
+    #[command(flatten)]
+    pub(crate) pin: PinArgs,
+    #[arg(long)]
+    pub(crate) allow_last_try: bool,
+    #[arg(long)]
+    pub(crate) no_keypad: bool,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum PasswordCommand {
     Change(PasswordArgs),
+    Reset(ResetArgs),
+}
+
+#[derive(Args)]
+pub(crate) struct ResetArgs {
+    #[command(flatten)]
+    pub(crate) way: ResetWayArgs,
+    #[arg(long, value_name = "URL")]
+    pub(crate) service: Option<String>,
+    #[arg(long)]
+    pub(crate) kvnr: Option<String>,
+    #[command(flatten)]
+    pub(crate) signing: SigningCardArgs,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
+}
+
+/// How the person shows who she is. None is before another.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct ResetWayArgs {
+    #[arg(long)]
+    pub(crate) card: bool,
+    #[arg(long)]
+    pub(crate) device: bool,
+    #[arg(long)]
+    pub(crate) letter: bool,
 }
 
 /// Where passwords come from.
@@ -267,17 +311,11 @@ pub(crate) struct RegisterArgs {
     #[command(flatten)]
     pub(crate) code: CodeArgs,
     #[command(flatten)]
-    pub(crate) card: CardArgs,
-    #[command(flatten)]
-    pub(crate) pin: PinArgs,
+    pub(crate) signing: SigningCardArgs,
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) device_name: Option<String>,
     #[arg(long)]
     pub(crate) replace: bool,
-    #[arg(long)]
-    pub(crate) allow_last_try: bool,
-    #[arg(long)]
-    pub(crate) no_keypad: bool,
 }
 
 /// Where the code of a letter comes from, if it is not typed; or that there is to be one.

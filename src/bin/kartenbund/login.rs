@@ -1,11 +1,16 @@
 //! `login`, `logout`, `password`, `sessions`: how a person comes in and goes, here and elsewhere.
 
-use kartenbund::client::home::{HomeError, Place, Placed};
-use kartenbund::client::login;
+use kartenbund::client::Surroundings;
+use kartenbund::client::card_login::login_with_card;
+use kartenbund::client::home::{Home, HomeError, Place, Placed, Profile};
+use kartenbund::client::login::{self, Opened};
 use kartenbund::client::password;
+use kartenbund::client::reset;
 use kartenbund::client::service::Service;
+use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::protocol::SessionId;
 use kartenbund::protocol::api::{SessionAnswer, SessionsAnswer};
+use kartenbund::reader::pcsc::Sharing;
 use kartenbund::secret::SecretText;
 use kartenbund::ui::failure::{Failure, Value};
 use kartenbund::ui::numbers::insurance_number;
@@ -14,44 +19,88 @@ use kartenbund::ui::text::shown;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::account::{clock, id, lines, with_person};
-use crate::args::{LoginArgs, PasswordArgs, PasswordCommand, SessionsCommand};
+use crate::account::{clock, id, lines, signing, with_person};
+use crate::args::{LoginArgs, PasswordArgs, PasswordCommand, ResetArgs, SessionsCommand, SigningCardArgs};
+use crate::cards::{length, with_card};
 use crate::computer::Computer;
 use crate::output::Output;
 
-pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Result<(), Failure> {
-    let home = computer.home_for_login()?;
-    let before = match home.profile() {
-        Ok(profile) => Some(profile),
-        Err(HomeError::NoProfile) => None,
-        Err(error) => return Err(error.into()),
-    };
-    let address = args.service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
-    let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?;
-    let kvnr = match (&args.kvnr, before) {
-        (Some(typed), _) => insurance_number(&SecretText::new(typed.clone()))?,
-        (None, Some(profile)) => profile.kvnr,
-        (None, None) => Terminal::new(&output.texts, Answers::default()).kvnr()?,
-    };
-    let answers = Answers { password: lines(args.password_fd)?, ..Answers::default() };
-    let (profile, placed, is_new) = with_person(output, answers, |around| {
-        let (profile, opened) = login::login(&home, &service, kvnr, around)?;
-        match opened.must_change_password {
-            true => Ok((profile, password::choose_first(&home, true, clock(), around)?.placed, true)),
-            false => Ok((profile, opened.placed, false)),
+/// Where a person logs in, and as whom.
+struct Whose {
+    home: Home,
+    service: Service,
+    /// As typed, else as at the login before.
+    kvnr: Option<Kvnr>,
+}
+
+impl Whose {
+    fn of(computer: &Computer, service: Option<String>, kvnr: Option<String>) -> Result<Self, Failure> {
+        let home = computer.home_for_login()?;
+        let before = match home.profile() {
+            Ok(profile) => Some(profile),
+            Err(HomeError::NoProfile) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let address = service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
+        let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?;
+        let typed = kvnr.map(|typed| insurance_number(&SecretText::new(typed))).transpose()?;
+        Ok(Self { home, service, kvnr: typed.or(before.map(|profile| profile.kvnr)) })
+    }
+
+    /// The number, asked for where it is not known.
+    fn kvnr(&self, output: &Output) -> Result<Kvnr, Failure> {
+        match &self.kvnr {
+            Some(kvnr) => Ok(kvnr.clone()),
+            None => Ok(Terminal::new(&output.texts, Answers::default()).kvnr()?),
         }
-    })?;
+    }
+
+    /// Logs in with card and card PIN. Without a number, the card says whose account it is.
+    fn with_card(
+        &self,
+        args: &SigningCardArgs,
+        output: &Output,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(Profile, Opened), Failure> {
+        with_card(&args.card, output, Sharing::Exclusive, |channel| {
+            let Self { home, service, kvnr } = self;
+            Ok(login_with_card(home, service, kvnr.as_ref(), channel, length(&args.card), around)?)
+        })
+    }
+}
+
+pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Result<(), Failure> {
+    let whose = Whose::of(computer, args.service, args.kvnr)?;
+    // Whoever names a card or its reader means to log in with it.
+    let by_card = args.card || args.signing.card.reader.is_some() || args.signing.card.virtual_card.is_some();
+    let (profile, placed, said) = if by_card {
+        let logged_in = |around: &mut Surroundings<'_>| whose.with_card(&args.signing, output, around);
+        let (profile, opened) = with_person(output, signing(&args.signing)?, logged_in)?;
+        (profile, opened.placed, Some("login-by-card"))
+    } else {
+        let kvnr = whose.kvnr(output)?;
+        let answers = Answers { password: lines(args.password_fd)?, ..Answers::default() };
+        with_person(output, answers, |around| {
+            let (profile, opened) = login::login(&whose.home, &whose.service, kvnr, around)?;
+            match opened.must_change_password {
+                true => {
+                    let chosen = password::choose_first(&whose.home, true, clock(), around)?;
+                    Ok((profile, chosen.placed, Some("done-password-first")))
+                }
+                false => Ok((profile, opened.placed, None)),
+            }
+        })?
+    };
+    let is_chosen = said == Some("done-password-first");
     let thumbprint = profile.service_key.thumbprint().to_string();
-    let chosen = is_new.then(|| output.texts.get("done-password-first"));
-    let lines = [output.say("done-login", "insurer", profile.insurer.clone())];
-    output.result(
-        &json!({
-            "service": profile.service, "insurer": profile.insurer, "service_key": profile.service_key,
-            "service_key_thumbprint": thumbprint, "session_place": placed.place.name(),
-            "password_chosen": is_new,
-        }),
-        chosen.into_iter().chain(lines).chain(place_lines(placed, output)),
-    )
+    let done = output.say("done-login", "insurer", profile.insurer.clone());
+    let value = json!({
+        "service": profile.service, "insurer": profile.insurer, "service_key": profile.service_key,
+        "service_key_thumbprint": thumbprint, "session_place": placed.place.name(), "password_chosen": is_chosen,
+    });
+    let said = said.map(|id| output.texts.get(id));
+    let (before, after) = if is_chosen { (said, None) } else { (None, said) };
+    output.result(&value, before.into_iter().chain([done]).chain(place_lines(placed, output)).chain(after))
 }
 
 /// Where a login has put the secrets of the session.
@@ -84,6 +133,7 @@ pub(crate) fn logout(computer: &Computer, everywhere: bool, output: &Output) -> 
 pub(crate) fn password(computer: &Computer, command: PasswordCommand, output: &Output) -> Result<(), Failure> {
     match command {
         PasswordCommand::Change(args) => change(computer, &args, output),
+        PasswordCommand::Reset(args) => reset(computer, args, output),
     }
 }
 
@@ -91,8 +141,44 @@ fn change(computer: &Computer, args: &PasswordArgs, output: &Output) -> Result<(
     let home = computer.home()?;
     let answers = Answers { password: lines(args.password_fd)?, ..Answers::default() };
     let opened = with_person(output, answers, |around| Ok(password::change(&home, clock(), around)?))?;
+    changed(opened, output)
+}
+
+fn changed(opened: Option<Opened>, output: &Output) -> Result<(), Failure> {
     let place = opened.into_iter().flat_map(|opened| place_lines(opened.placed, output));
     output.result(&json!({ "changed": true }), [output.texts.get("done-password")].into_iter().chain(place))
+}
+
+/// A forgotten password: the person shows with card and card PIN, or on a registered device, who she is, and chooses another
+/// one; or a letter comes.
+fn reset(computer: &Computer, args: ResetArgs, output: &Output) -> Result<(), Failure> {
+    let whose = Whose::of(computer, args.service, args.kvnr)?;
+    let answers = Answers { password: lines(args.password.password_fd)?, ..signing(&args.signing)? };
+    if args.way.letter {
+        let kvnr = whose.kvnr(output)?;
+        with_person(output, answers, |around| Ok(reset::order_letter(&whose.home, &whose.service, kvnr, around)?))?;
+        return output.result(&json!({ "asked": true }), [output.texts.get("done-reset-letter")]);
+    }
+    if args.way.card {
+        let opened = with_person(output, answers, |around| {
+            whose.with_card(&args.signing, output, around)?;
+            Ok(password::change(&whose.home, clock(), around)?)
+        })?;
+        return changed(opened, output);
+    }
+    let kvnr = whose.kvnr(output)?;
+    let opened = with_person(output, answers, |around| {
+        let asked = reset::ask_device(&whose.home, &whose.service, kvnr, around)?;
+        let values = [
+            ("code", Value::Text(String::from(asked.match_code.clone()))),
+            ("until", Value::Text(output.texts.moment(asked.expires_at))),
+        ];
+        let value = json!({ "match_code": asked.match_code, "expires_at": asked.expires_at });
+        output.result(&value, [output.texts.with("reset-asked", &values)])?;
+        reset::wait_for_approval(&whose.home, &whose.service, asked, &mut std::thread::sleep, around)?;
+        Ok(password::choose_first(&whose.home, false, clock(), around)?)
+    })?;
+    changed(Some(opened), output)
 }
 
 pub(crate) fn sessions(computer: &Computer, command: Option<SessionsCommand>, output: &Output) -> Result<(), Failure> {

@@ -22,8 +22,8 @@ use crate::output::{Output, file_failure};
 pub(crate) fn run(command: VirtualCardCommand, output: &Output) -> Result<(), Failure> {
     match command {
         VirtualCardCommand::New(args) => new(&args, output),
-        VirtualCardCommand::Run { image, contactless, scenario, vpcd } => {
-            plug(load(&image, contactless, scenario.as_deref())?, &vpcd, output)
+        VirtualCardCommand::Run { card_image, contactless, scenario, vpcd } => {
+            plug(load(&card_image, contactless, scenario.as_deref())?, &vpcd, output)
         }
     }
 }

@@ -279,7 +279,7 @@ error-account-unknown = Die Karte ist in Ordnung, aber Ihr Konto gibt es hier no
 error-reset-not-approved = Kein registriertes Gerät hat dem neuen Passwort zugestimmt.
     .remedy = Stimmen Sie auf dem registrierten Gerät zu ("kartenbund approvals") oder nehmen Sie die Gesundheitskarte oder einen Brief: "kartenbund password reset".
 error-login-failed = Versichertennummer oder Passwort stimmen nicht.
-    .remedy = Achten Sie auf Groß- und Kleinschreibung. Vor dem ersten Tag der Versicherung ist keine Anmeldung möglich.
+    .remedy = Achten Sie auf Groß- und Kleinschreibung. Vor dem ersten Tag der Versicherung ist keine Anmeldung möglich. Vergessen: „kartenbund password reset“.
 error-login-delayed = { $code ->
         [too_many_logins] Aus Ihrem Netz wurden in letzter Zeit zu viele Passwörter versucht.
        *[other] Für dieses Konto wurden mehrere falsche Passwörter eingegeben; bis zum nächsten Versuch vergeht etwas Zeit.
@@ -879,6 +879,9 @@ account-line = { $account }: { $insurer }; { $place ->
     }
 done-password-first = Ihr eigenes Passwort gilt ab jetzt; das aus dem Brief können Sie wegwerfen.
 done-password = Ihr neues Passwort gilt ab jetzt. Alle anderen Anmeldungen sind beendet; registrierte Geräte bleiben.
+login-by-card = Ein neues Passwort können Sie jetzt ohne das alte wählen: „kartenbund password change“.
+reset-asked = Stimmen Sie jetzt auf Ihrem registrierten Gerät zu: „kartenbund approvals“. Der Vergleichscode ist { $code }; das geht bis { $until }. Hier wird solange gewartet.
+done-reset-letter = Wenn es zu dieser Versichertennummer ein Konto gibt, kommt ein Brief mit einem Initialpasswort an die Anschrift, die Ihre Krankenkasse hat. Das bisherige Passwort gilt, bis Sie ein neues wählen.
 done-sessions-ended = { $count ->
         [0] Es gab keine anderen Anmeldungen.
         [one] Eine Anmeldung ist beendet.
@@ -1100,10 +1103,8 @@ event-device-code-voided = Code aus einem Brief ungültig: zu oft falsch
 event-application-submitted = Antrag gestellt
 event-application-approved = Antrag freigegeben
 event-application-denied = Antrag abgelehnt
-event-application-not-me = Antrag abgelehnt: Den hat jemand anders gestellt
 event-application-superseded = Antrag durch einen neueren ersetzt
 event-application-not-me = Antrag als fremd gemeldet und abgelehnt
-event-application-superseded = Antrag durch einen neueren ersetzt
 event-application-match-code-wrong = Falscher Vergleichscode
 event-application-expired = Antrag abgelaufen
 event-application-cancelled = Antrag zurückgezogen
@@ -1173,7 +1174,7 @@ arg-report = Bericht zum Weitergeben in diese neue Datei schreiben, ohne persön
 arg-out = Datei, die geschrieben wird
 arg-explain = Die Sitzung zeigen, Befehl für Befehl, entschlüsselt und geprüft
 arg-file = Datei, die gelesen wird
-arg-image = Kartenabbild (XML)
+arg-card-image = Kartenabbild (XML)
 arg-vpcd = Adresse des virtuellen Lesers
 arg-kvnr = Versichertennummer: ein Großbuchstabe und neun Ziffern
 arg-name = Name
@@ -1186,6 +1187,9 @@ arg-iccsn = Kartennummer (20 Ziffern)
 arg-not-before = Erster Tag des Zertifikats
 arg-not-after = Letzter Tag des Zertifikats
 arg-service = Adresse des Dienstes: https://…
+arg-card = Mit der Gesundheitskarte und ihrer PIN
+arg-device = Auf einem Gerät zustimmen, das für das Konto registriert ist
+arg-letter = Einen Brief mit einem Initialpasswort bestellen
 arg-password-fd = Passwörter von diesem Dateideskriptor lesen, je Zeile eines in der Reihenfolge der Fragen
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
 arg-no-keypad = PINs auf diesem Computer eingeben, auch wenn der Kartenleser eine Tastatur hat
@@ -1238,6 +1242,7 @@ cmd-card-genuine = Zeigt, ob der Chip echt ist, ohne PIN; nicht, wessen Karte es
 cmd-login = Anmelden
 cmd-password = Das Passwort Ihres Kontos
 cmd-password-change = Ein neues Passwort wählen
+cmd-password-reset = Ein vergessenes Passwort ersetzen: mit der Gesundheitskarte, mit einem registrierten Gerät oder durch einen Brief
 cmd-sessions = Anmeldungen an Ihrem Konto, hier und anderswo
 cmd-sessions-list = Alle Anmeldungen zeigen
 cmd-sessions-end = Eine Anmeldung beenden, oder mit --others alle anderen

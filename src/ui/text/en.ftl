@@ -279,7 +279,7 @@ error-account-unknown = The card is all right, but there is no account of yours 
 error-reset-not-approved = No registered device has approved the new password.
     .remedy = Approve it on the registered device ("kartenbund approvals"), or use the health card or a letter: "kartenbund password reset".
 error-login-failed = Insurance number or password are wrong.
-    .remedy = Mind capital and small letters. Before the first day of the insurance nobody can log in.
+    .remedy = Mind capital and small letters. Before the first day of the insurance nobody can log in. Forgotten: "kartenbund password reset".
 error-login-delayed = { $code ->
         [too_many_logins] Too many passwords were tried from your network lately.
        *[other] Several wrong passwords were entered for this account; some time passes before the next try.
@@ -879,6 +879,9 @@ account-line = { $account }: { $insurer }; { $place ->
     }
 done-password-first = Your own password holds from now on; the one of the letter can be thrown away.
 done-password = Your new password holds from now on. All other logins are ended; registered devices stay.
+login-by-card = You can choose a new password now, without the old one: "kartenbund password change".
+reset-asked = Approve it on your registered device now: "kartenbund approvals". The match code is { $code }; there is time until { $until }. This program waits.
+done-reset-letter = If there is an account of this insurance number, a letter with an initial password comes to the address your insurer has. The present password holds until you choose a new one.
 done-sessions-ended = { $count ->
         [0] There were no other logins.
         [one] One login is ended.
@@ -1100,10 +1103,8 @@ event-device-code-voided = Code of a letter void: wrong too often
 event-application-submitted = Application submitted
 event-application-approved = Application approved
 event-application-denied = Application denied
-event-application-not-me = Application denied: somebody else submitted it
 event-application-superseded = Application replaced by a newer one
 event-application-not-me = Application reported as not yours, and denied
-event-application-superseded = Application replaced by a newer one
 event-application-match-code-wrong = Wrong match code
 event-application-expired = Application expired
 event-application-cancelled = Application cancelled
@@ -1173,7 +1174,7 @@ arg-report = Write a report to pass on into this new file, without anything pers
 arg-out = File to write
 arg-explain = Show the session, command by command, decrypted and checked
 arg-file = File to read
-arg-image = Card image (XML)
+arg-card-image = Card image (XML)
 arg-vpcd = Address of the virtual reader
 arg-kvnr = Insurance number: one capital letter and nine digits
 arg-name = Name
@@ -1186,6 +1187,9 @@ arg-iccsn = Card number (20 digits)
 arg-not-before = First day of the certificate
 arg-not-after = Last day of the certificate
 arg-service = Address of the service: https://…
+arg-card = With the health card and its PIN
+arg-device = Approve on a device that is registered for the account
+arg-letter = Order a letter with an initial password
 arg-password-fd = Read passwords from this file descriptor, one in each line, in the order they are asked for
 arg-pin-fd = Read PINs from this file descriptor, one in a line
 arg-no-keypad = Type PINs on this computer although the card reader has a keypad
@@ -1238,6 +1242,7 @@ cmd-card-genuine = Shows whether the chip is genuine, without PIN; not whose car
 cmd-login = Log in
 cmd-password = The password of your account
 cmd-password-change = Choose a new password
+cmd-password-reset = Replace a forgotten password: with the health card, with a registered device, or by a letter
 cmd-sessions = Logins to your account, here and elsewhere
 cmd-sessions-list = Show all logins
 cmd-sessions-end = End a login, or with --others all the others

@@ -1,0 +1,155 @@
+//! Without a password: the card opens the account, and a forgotten password is replaced in three ways.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::Child;
+
+use super::common::{CARD_PIN, DEVICE_PIN, ERIKA, MAX, blueprint, image_by, register_of};
+use super::*;
+
+const OWN: &str = "Regenschirm im Juni 1998";
+
+/// The program with PINs on descriptor 3 and passwords on descriptor 4.
+fn command(computer: &Computer, words: &[&str], pins: &[&str], passwords: &[&str]) -> Command {
+    let file = |name: &str, lines: &[&str]| {
+        let path = computer.0.path().join(name);
+        std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        path
+    };
+    let (pins, passwords) = (file("pins", pins), file("passwords", passwords));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "pins=$1; shift; exec \"$@\" 3<\"$pins\" 4<\"$0\""]).arg(passwords).arg(pins);
+    shell.args([env!("CARGO_BIN_EXE_kartenbund"), "--json"]).args(words);
+    shell.env("KARTENBUND_HOME", computer.home()).env("KARTENBUND_NO_KEY_RING", "1").env_remove("KARTENBUND_ACCOUNT");
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
+fn run(computer: &Computer, words: &[&str], pins: &[&str], passwords: &[&str]) -> Value {
+    json_of(&command(computer, words, pins, passwords).output().unwrap())
+}
+
+fn code(answer: &Value) -> &str {
+    answer["error"]["code"].as_str().unwrap_or_else(|| panic!("{answer}"))
+}
+
+/// A card as a file.
+fn card(computer: &Computer, person: &str) -> PathBuf {
+    let path = computer.0.path().join(format!("{person}.xml"));
+    std::fs::write(&path, image_by(&ca(), &blueprint(person))).unwrap();
+    path
+}
+
+fn holds(world: &World, password: &str) -> bool {
+    let login = ["login", "--service", &world.address, "--kvnr", ERIKA];
+    Computer::new().run(&login, &[password]).status.success()
+}
+
+#[test]
+fn card_and_card_pin_open_an_account_that_never_got_a_letter() {
+    let (world, here) = (world(), Computer::new());
+    assert_eq!(world.import_report(&register_of(&[ERIKA])).imported, 1);
+    let image = card(&here, ERIKA);
+    let image = image.to_str().unwrap();
+    let login = ["login", "--card", "--virtual-card", image, "--pin-fd", "3", "--service", &world.address];
+    assert_eq!(code(&run(&here, &login, &[], &[])), "nobody_there");
+    let wrong = command(&here, &login, &["111111", "222222"], &[]).output().unwrap();
+    assert_eq!(code(&json_of(&wrong)), "card_pin_wrong", "one try for one run");
+    assert_eq!(world.count("SELECT COUNT(*) FROM session"), 0);
+
+    let opened = run(&here, &login, &[CARD_PIN], &[]);
+    assert_eq!((&opened["insurer"], &opened["password_chosen"]), (&Value::from("Musterkasse"), &Value::Bool(false)));
+    assert_eq!(here.json(&["sessions"], &[])["sessions"][0]["method"], "card");
+    assert_eq!(world.state_of(ERIKA), "active");
+    // It needs no old password to choose the first one.
+    assert_eq!(here.json(&["password", "change"], &[OWN])["changed"], true);
+    assert!(holds(&world, OWN));
+
+    // Whoever names a card means it, and this computer knows the service by now.
+    let again = run(&here, &["login", "--virtual-card", image, "--pin-fd", "3"], &[CARD_PIN], &[]);
+    assert_eq!(again["insurer"], "Musterkasse");
+    let told = text(&here.run(&["login", "--help"], &[]).stdout);
+    assert!(told.contains("With the health card and its PIN"), "{told}");
+}
+
+#[test]
+fn another_persons_card_opens_nothing_and_its_pin_is_not_asked_for() {
+    let (world, here) = (world(), Computer::new());
+    world.member(ERIKA);
+    world.member(MAX);
+    let max = card(&here, MAX);
+    let words = ["--service", &world.address, "--kvnr", ERIKA, "--virtual-card", max.to_str().unwrap()];
+    for way in [&["login", "--card"][..], &["password", "reset", "--card"]] {
+        let refused = command(&here, &[way, &words].concat(), &[], &[]).output().unwrap();
+        assert_eq!((code(&json_of(&refused)), refused.status.code()), ("other_person", Some(43)), "{way:?}");
+    }
+    // Where no service answers, no card is shown a PIN either.
+    let nowhere = ["login", "--card", "--virtual-card", max.to_str().unwrap(), "--service", "http://127.0.0.1:1"];
+    assert_eq!(code(&run(&Computer::new(), &nowhere, &[], &[])), "service_unreachable");
+}
+
+#[test]
+fn the_card_replaces_a_forgotten_password() {
+    let (world, here) = (world(), Computer::new());
+    let forgotten = world.member(ERIKA);
+    let image = card(&here, ERIKA);
+    let reset = ["password", "reset", "--card", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    let reset = [&reset[..], &["--password-fd", "4", "--service", &world.address]].concat();
+    assert_eq!(code(&run(&here, &reset, &[CARD_PIN], &["short"])), "password_refused");
+    assert!(holds(&world, &forgotten), "nothing was chosen");
+    assert_eq!(run(&here, &reset, &[CARD_PIN], &[OWN])["changed"], true);
+    assert!(holds(&world, OWN) && !holds(&world, &forgotten));
+    assert!(here.run(&["devices"], &[]).status.success(), "and the person is logged in");
+}
+
+/// Somebody waits at another computer; what it has said is read line by line.
+fn waits_for_a_device(elsewhere: &Computer, world: &World) -> (Child, Value, impl FnOnce() -> Value) {
+    let words = ["password", "reset", "--device", "--service", &world.address, "--kvnr", ERIKA, "--password-fd", "4"];
+    let mut child = command(elsewhere, &words, &[], &[OWN]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut line = move || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let asked = line();
+    (child, asked, line)
+}
+
+#[test]
+fn a_registered_device_replaces_a_forgotten_password_elsewhere() {
+    let (world, here, elsewhere) = (world(), Computer::new(), Computer::new());
+    let forgotten = world.member(ERIKA);
+    let image = card(&here, ERIKA);
+    let login = ["login", "--service", &world.address, "--kvnr", ERIKA, "--password-fd", "4"];
+    run(&here, &login, &[], &[&forgotten]);
+    let register = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    assert_eq!(run(&here, &register, &[CARD_PIN, DEVICE_PIN], &[])["binding_level"], "B3");
+
+    let (mut child, asked, last) = waits_for_a_device(&elsewhere, &world);
+    world.wait_until("the device is asked", || world.count("SELECT COUNT(*) FROM application") == 1);
+    let approvals = run(&here, &["approvals"], &[], &[]);
+    let (id, match_code) = (&approvals["approvals"][0]["approval_id"], asked["match_code"].as_str().unwrap());
+    let approve = ["approvals", "approve", id.as_str().unwrap(), "--match-code", match_code, "--pin-fd", "3"];
+    assert_eq!(run(&here, &approve, &[DEVICE_PIN], &[])["verdict"], "approve");
+    assert_eq!(last()["changed"], true);
+    assert!(child.wait().unwrap().success());
+    assert!(holds(&world, OWN) && !holds(&world, &forgotten));
+    assert!(elsewhere.run(&["devices"], &[]).status.success(), "and the person is logged in");
+}
+
+#[test]
+fn a_letter_is_ordered_and_nobody_learns_whether_there_is_such_an_account() {
+    let (world, here) = (world(), Computer::new());
+    let known = world.member(ERIKA);
+    let said = [ERIKA, MAX].map(|person| {
+        let words = ["password", "reset", "--letter", "--service", &world.address, "--kvnr", person];
+        let output = Computer::new().run(&words, &[]);
+        (output.status.code(), output.stdout, output.stderr)
+    });
+    assert_eq!(said[0], said[1]);
+    assert!(text(&said[0].1).starts_with("If there is an account"), "{said:?}");
+    world.wait_until("it is ordered", || world.count("SELECT COUNT(*) FROM letter WHERE state = 'ordered'") == 1);
+    assert!(holds(&world, &known), "the present one holds on");
+    // Nobody chooses a way for the person.
+    for ways in [&[][..], &["--card", "--letter"]] {
+        let words = [&["password", "reset"][..], ways].concat();
+        assert_eq!(here.refused(&words, &[]), ("usage".to_owned(), 2), "{ways:?}");
+    }
+}
