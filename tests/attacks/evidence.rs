@@ -199,7 +199,8 @@ struct LyingService {
     key: SigningKey,
     binding: Receipt,
     decision: Receipt,
-    /// The audit's entry about the decision.
+    /// The audit's entries about the two.
+    binding_entry: Entry,
     entry: Entry,
     /// What becomes of the head over it.
     head: fn(&mut AuditHead),
@@ -209,13 +210,15 @@ impl LyingService {
     fn with(honest: &Bundle, own: &SigningKey) -> Self {
         let key = honest.service.jwk.verifying_key();
         let read = |receipt| jws::verify::<Receipt>(receipt, key).unwrap();
+        let entry = |audit: &Option<Inclusion>| serde_json::from_slice(&audit.as_ref().unwrap().entry).unwrap();
         let approval = &honest.devices[0].approvals[0];
         Self {
             bundle: honest.clone(),
             key: own.clone(),
             binding: read(&honest.devices[0].binding.receipt),
             decision: read(&approval.receipt),
-            entry: serde_json::from_slice(&approval.audit.as_ref().unwrap().entry).unwrap(),
+            binding_entry: entry(&honest.devices[0].binding.audit),
+            entry: entry(&approval.audit),
             head: |_| (),
         }
     }
@@ -238,7 +241,9 @@ impl LyingService {
         bundle.service.jwk = jwk(&self.key);
         let binding = &mut bundle.devices[0].binding;
         binding.receipt = sign(&self.binding, &self.key).unwrap();
-        self.sign_head(binding.audit.as_mut().unwrap(), self.binding.audit_head, |_| ());
+        let inclusion = binding.audit.as_mut().unwrap();
+        inclusion.entry = kartenbund::jose::json::canonical(&self.binding_entry).unwrap();
+        self.sign_head(inclusion, self.binding.audit_head, |_| ());
         approval(&mut bundle).receipt = sign(&self.decision, &self.key).unwrap();
         audit(&mut bundle).entry = kartenbund::jose::json::canonical(&self.entry).unwrap();
         self.sign_head(audit(&mut bundle), self.decision.audit_head, self.head);
@@ -256,13 +261,16 @@ fn a_receipt_for_something_else_proves_nothing_here() {
     assert!(verify(&bundle).findings.is_some(), "as long as it does not lie");
     let mut all = vec![serde_json::to_vec(&bundle).unwrap()];
     type Lie = fn(&mut LyingService);
-    let lies: [(&str, Lie, LinkName); 25] = [
+    let lies: [(&str, Lie, LinkName); 28] = [
         // Nothing can be judged without the time of the binding.
         ("another version", |s| s.binding.v = 2, LinkName::Certificate),
         ("another service", |s| s.binding.aud = "https://stranger.example".to_owned(), LinkName::Certificate),
         ("a decision", |s| s.binding.subject = ReceiptSubject::Decision, LinkName::BindingReceipt),
         ("another device", |s| s.binding.id = s.decision.id.clone(), LinkName::BindingReceipt),
         ("another proof", |s| s.binding.sha256 = s.decision.sha256, LinkName::BindingReceipt),
+        ("an end", |s| s.binding_entry.event = "device.revoked".to_owned(), LinkName::BindingAudit),
+        ("a binding of another device", |s| s.binding_entry.device_id = Some([7; 16].into()), LinkName::BindingAudit),
+        ("a binding elsewhere", |s| s.binding_entry.object = s.binding.id.clone(), LinkName::BindingAudit),
         ("another version of the decision", |s| s.decision.v = 2, LinkName::Decision),
         ("another service's decision", |s| s.decision.aud = "https://stranger.example".to_owned(), LinkName::Decision),
         ("a binding", |s| s.decision.subject = ReceiptSubject::Binding, LinkName::DecisionReceipt),
@@ -328,6 +336,7 @@ fn evidence_of_two_persons_is_not_one_account() {
     let report = first.verify(&anchors_of(&[&ca()]), Some(key));
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::Certificate, Some("kvnr")));
+    assert!(report.findings.is_none(), "a device that holds says nothing beside one that does not");
     let of_two = serde_json::to_vec(&first).unwrap();
     first.devices.clear();
     assert!(first.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_none(), "nothing proves nothing");
