@@ -41,6 +41,7 @@ lint: setup $(DENY)
 	cargo fmt --check $(IFD_HANDLER)
 	cargo clippy --all-targets $(IFD_HANDLER_BUILD) -- -D warnings
 	set -e; for features in $(FEATURE_SETS); do cargo clippy --all-targets $$features -- -D warnings; done
+	cargo clippy --test conformance -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
 	$(DENY) check licenses bans sources
 	cargo build --no-default-features --features server --bin kartenbund-server

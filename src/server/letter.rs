@@ -35,6 +35,8 @@ const WINDOW: i64 = 30 * DAY;
 pub(super) const FORMER_ADDRESS: i64 = 14 * DAY;
 /// How long it is known, in seconds, that a letter went out: long enough to look into a complaint.
 const KEPT: i64 = 90 * DAY;
+/// How many days before the insurance begins members are invited: a letter holds for 60.
+const INVITED_BEFORE: i64 = 14;
 /// Accounts that are invited in one transaction.
 const INVITED_AT_ONCE: i64 = 500;
 
@@ -337,18 +339,24 @@ pub(super) async fn change_address_at_once(
     sqlx::query(update).bind(account_id).bind(address.to_owned()).execute(connection).await.map(drop)
 }
 
-/// Orders an initial password for the next members who are in the register, have no access, and never got a letter;
-/// from account `after` on. Gives the last account it looked at, and how many it has invited.
+/// Orders an initial password for the next members who are in the register, have no access, never got a letter, and can
+/// use one: their insurance begins soon, and they are old enough. From account `after` on. Gives the last account it looked at, and how many it has invited.
 async fn invite(service: &Service, after: i64) -> Result<Option<(i64, u64)>, LettersError> {
     let now = service.now_unix();
     let members = sqlx::query_as::<_, (i64, String)>(
         "SELECT account_id, kvnr FROM account a WHERE account_id > $1 AND state = $2 \
-         AND (membership_end IS NULL OR membership_end >= $3) \
+         AND (membership_end IS NULL OR membership_end >= $3) AND membership_start <= $6 AND birth_date <= $7 \
          AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = a.account_id AND l.kind = $5) \
          ORDER BY account_id LIMIT $4",
     );
-    let members = members.bind(after).bind(AccountState::Registered.as_str()).bind(service.now().date().to_string());
+    let today = service.now().date();
+    let members = members.bind(after).bind(AccountState::Registered.as_str()).bind(today.to_string());
     let members = members.bind(INVITED_AT_ONCE).bind(Kind::InitialPassword.as_str());
+    // Days of the form YYYY-MM-DD are compared as texts; the one of a birth need not be one of this calendar year.
+    let first_day = today.saturating_add(time::Duration::days(INVITED_BEFORE));
+    let age = service.settings.accounts.minimum_age.map_or(0, i32::from);
+    let (year, rest) = (today.year() - age, today.to_string().split_off("YYYY".len()));
+    let members = members.bind(first_day.to_string()).bind(format!("{year:04}{rest}"));
     let members = members.fetch_all(service.store.pool()).await?;
     let Some((last, _)) = members.last() else { return Ok(None) };
     let last = *last;

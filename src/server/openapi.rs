@@ -40,7 +40,14 @@ pub(super) fn describe(paths: OpenApi) -> OpenApi {
         let scheme = ApiKey::Header(ApiKeyValue::with_description(header, description));
         (name, SecurityScheme::ApiKey(scheme))
     });
-    complete(Description::openapi(), paths, schemes)
+    let mut openapi = complete(Description::openapi(), paths, schemes);
+    // A session that may choose a password and nothing else, and an account that can only be read, are refused everywhere.
+    for_each_operation(&mut openapi, |operation| {
+        if operation.security.is_none() {
+            add_error(operation, "403".to_owned());
+        }
+    });
+    openapi
 }
 
 /// The same for the operators' endpoints.
@@ -56,11 +63,15 @@ fn complete<const N: usize>(mut openapi: OpenApi, paths: OpenApi, schemes: [(&st
             components.add_security_scheme(name, scheme);
         }
     }
+    for_each_operation(&mut openapi, describe_errors);
+    openapi
+}
+
+fn for_each_operation(openapi: &mut OpenApi, mut work: impl FnMut(&mut Operation)) {
     for item in openapi.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
-        operations.into_iter().flatten().for_each(describe_errors);
+        operations.into_iter().flatten().for_each(&mut work);
     }
-    openapi
 }
 
 /// Adds the errors that follow from what an operation takes: a token, a body, a part of the path. Every error is
@@ -70,12 +81,15 @@ fn describe_errors(operation: &mut Operation) {
     let is_read = has_body || operation.parameters.is_some();
     let common =
         [("400", is_read), ("401", operation.security.is_none()), ("408", has_body), ("413", has_body), ("500", true)];
-    let responses = &mut operation.responses.responses;
     let added = common.into_iter().filter(|(_, applies)| *applies).map(|(status, _)| status.to_owned());
-    let own: Vec<_> = responses.keys().filter(|status| status.starts_with(['4', '5'])).cloned().collect();
-    for status in added.chain(own) {
-        let problem = Content::new(Some(Ref::from_schema_name("Problem")));
-        let response = ResponseBuilder::new().description("An error (RFC 9457).");
-        responses.insert(status, RefOr::T(response.content("application/problem+json", problem).build()));
-    }
+    let own: Vec<_> =
+        operation.responses.responses.keys().filter(|status| status.starts_with(['4', '5'])).cloned().collect();
+    added.chain(own).for_each(|status| add_error(operation, status));
+}
+
+fn add_error(operation: &mut Operation, status: String) {
+    let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response = ResponseBuilder::new().description("An error (RFC 9457).");
+    let response = RefOr::T(response.content("application/problem+json", problem).build());
+    operation.responses.responses.insert(status, response);
 }

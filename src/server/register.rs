@@ -300,6 +300,12 @@ async fn update(
         }
     }
     if is_new(&hashes.address) {
+        let query = "SELECT COUNT(*) FROM account WHERE account_id = $1 AND address <> $2 AND first_login IS NOT NULL";
+        let query = sqlx::query_scalar::<_, i64>(query).bind(account.account_id).bind(member.address.clone());
+        // Whoever talked somebody at the insurer into it must not go unnoticed. The letter goes where they went before.
+        if query.fetch_one(&mut **tx).await? > 0 {
+            notice::queue(service, tx, account.account_id, Kind::AddressChanged, now).await?;
+        }
         letter::change_address(tx, account.account_id, &member.address, now).await?;
     }
     if let (true, Some(email)) = (is_new(&hashes.email), &member.email) {
@@ -309,7 +315,8 @@ async fn update(
     update.bind(account.account_id).bind(hashes.joined()).execute(&mut **tx).await.map(drop)
 }
 
-/// Notices go to another address; where they went before that is told, too.
+/// Notices go to another address; where they went before that is told, too, by letter where that was none. Who never
+/// logged in has nothing to be told of.
 async fn change_email(
     service: &Service,
     tx: &mut Tx,
@@ -317,9 +324,10 @@ async fn change_email(
     email: &str,
     now: NumericDate,
 ) -> Result<(), sqlx::Error> {
-    let before = sqlx::query_scalar::<_, Option<String>>("SELECT email FROM account WHERE account_id = $1");
-    let before = before.bind(account_id).fetch_one(&mut **tx).await?;
-    let is_told = before.is_some_and(|before| before != email);
+    let query = "SELECT COUNT(*) FROM account \
+                 WHERE account_id = $1 AND (email IS NULL OR email <> $2) AND (first_login IS NOT NULL OR email IS NOT NULL)";
+    let query = sqlx::query_scalar::<_, i64>(query).bind(account_id).bind(email.to_owned());
+    let is_told = query.fetch_one(&mut **tx).await? > 0;
     if is_told {
         notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
     }

@@ -433,6 +433,8 @@ fn an_endpoint_without_session_is_one_that_is_named_here() {
         for (method, operation) in item.as_object().unwrap() {
             let is_open = OPEN.contains(&path.as_str());
             assert_eq!(operation.get("security").is_some(), is_open, "{method} {path}");
+            // What a setup session and a closed account are told is described.
+            assert!(is_open || operation["responses"]["403"].is_object(), "{method} {path}");
         }
     }
     assert_eq!(openapi["paths"]["/v1/login"]["post"]["security"], json!([{"dpop_proof": []}]));

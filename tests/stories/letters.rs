@@ -181,6 +181,30 @@ fn nobody_is_invited_twice_and_nobody_whose_membership_is_over() {
 }
 
 #[test]
+fn nobody_is_invited_long_before_the_first_day_or_below_the_age() {
+    let world = World::new().restarted(|settings| settings.accounts.minimum_age = Some(15));
+    let day = |days: i64| {
+        let day = time::OffsetDateTime::from_unix_timestamp(world.clock.now() + days * DAY).unwrap();
+        day.date().to_string()
+    };
+    let row = |person: &str, born: &str, start: &str| format!("{person},A,M,{born},Weg,1,12345,Ort,D,{start}\n");
+    let years_ago = |years: i32, days: i64| {
+        let day = day(days);
+        format!("{}{}", day[..4].parse::<i32>().unwrap() - years, &day[4..])
+    };
+    let register = HEADER.to_owned()
+        + &row(ERIKA, "1964-08-12", &day(15))
+        + &row(MAX, &years_ago(15, 1), "2020-01-01")
+        + &row("K220635158", &years_ago(15, 0), &day(14));
+    assert_eq!(world.import_report(&register).imported, 3);
+    assert_eq!(world.create_letters().0.created, 1);
+    assert_eq!(world.state_of("K220635158"), "letter_ordered", "old enough today, and insured in two weeks");
+    // A day later the others are.
+    world.clock.advance(DAY);
+    assert_eq!(world.create_letters().0.created, 2);
+}
+
+#[test]
 fn what_a_letter_said_is_forgotten_and_its_password_was_never_kept() {
     let world = World::new();
     newcomer(&world, ERIKA, "Erika,Müstermann", "Weg,1,12345,Ort,D");

@@ -501,3 +501,21 @@ fn a_client_that_knew_a_stolen_password_is_a_stranger_again() {
     at(&world, "new computer")(NEW).unwrap();
     assert_eq!(world.count("SELECT COUNT(*) FROM known_client"), 20, "the newest");
 }
+
+#[test]
+fn a_computer_that_is_used_again_and_again_stays_known_however_many_others_log_in() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let jkt = |world: &World| world.column("SELECT jkt FROM known_client ORDER BY last_login DESC, jkt LIMIT 1");
+    at(&world, "her computer")(&password).unwrap();
+    let hers = jkt(&world);
+    for number in 0..25 {
+        world.clock.advance(60);
+        let insert = "INSERT INTO known_client SELECT account_id, 'browser";
+        world.sql(format!("{insert} {number}', {} FROM account", world.clock.now())).unwrap();
+        world.clock.advance(60);
+        at(&world, "her computer")(&password).unwrap();
+        assert_eq!(jkt(&world), hers, "she was here last");
+    }
+    assert_eq!(world.count("SELECT COUNT(*) FROM known_client"), 20);
+}

@@ -210,6 +210,31 @@ fn an_address_that_the_register_changes_is_told_to_both() {
 }
 
 #[test]
+fn nobody_at_the_insurer_changes_where_an_owner_is_reached_without_her_learning_of_it() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    let import = |city: &str, email: &str| {
+        let register = register_of(&[ERIKA]).replace("membership_start", "membership_start,email");
+        let register = register.replace("2020-01-01", &format!("2020-01-01,{email}")).replace("Musterstadt", city);
+        assert_eq!(world.import_report(&register).changed, 1);
+    };
+    world.member(ERIKA);
+    // Who never logged in has nothing to be told of.
+    import("Bonn", "");
+    assert!(letters(&world).is_empty());
+    world.clock.advance(15 * 24 * 60 * 60);
+    world.log_in(ERIKA, PASSWORD);
+    import("Berlin", "");
+    let told = letters(&world);
+    assert!(told.len() == 1 && told[0].contains("Anschrift geändert") && told[0].contains("Bonn"), "{told:?}");
+    // The first e-mail address takes the place of letters: a last one says so.
+    import("Berlin", EMAIL);
+    assert_eq!(mail.wait_for(1)[0].recipient, EMAIL);
+    let told = letters(&world);
+    assert!(told.len() == 2 && told[1].contains("E-Mail-Adresse geändert") && told[1].contains("Bonn"), "{told:?}");
+}
+
+#[test]
 fn what_is_not_done_is_not_told() {
     let mail = MailServer::new();
     let world = world(&mail);

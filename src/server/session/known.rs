@@ -8,7 +8,7 @@ use crate::server::http::Refusal;
 use crate::server::states::{SessionState, States as _};
 use crate::server::store::Tx;
 
-/// How many clients an account knows: the newest.
+/// How many clients an account knows: those that logged in last.
 const MAX_KNOWN_CLIENTS: i64 = 20;
 
 /// Whether a client has logged in to this account before.
@@ -29,12 +29,13 @@ pub(in crate::server) async fn know_client(
     client: Thumbprint,
     now: NumericDate,
 ) -> Result<(), sqlx::Error> {
-    let insert = "INSERT INTO known_client (account_id, jkt, first_login) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    let insert = "INSERT INTO known_client (account_id, jkt, last_login) VALUES ($1, $2, $3) \
+                  ON CONFLICT (account_id, jkt) DO UPDATE SET last_login = $3";
     sqlx::query(insert).bind(account_id).bind(client.to_string()).bind(now).execute(&mut *connection).await?;
     // Each has a delay of its own: whoever knew the password once must not have any number of them.
     let delete = sqlx::query(
         "DELETE FROM known_client WHERE account_id = $1 AND jkt NOT IN (SELECT jkt FROM known_client \
-         WHERE account_id = $1 ORDER BY first_login DESC, jkt LIMIT $2)",
+         WHERE account_id = $1 ORDER BY last_login DESC, jkt LIMIT $2)",
     );
     delete.bind(account_id).bind(MAX_KNOWN_CLIENTS).execute(connection).await.map(drop)
 }
