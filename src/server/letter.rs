@@ -340,7 +340,8 @@ pub(super) async fn change_address_at_once(
 }
 
 /// Orders an initial password for the next members who are in the register, have no access, never got a letter, and can
-/// use one: their insurance begins soon, and they are old enough. From account `after` on. Gives the last account it looked at, and how many it has invited.
+/// use one: their insurance begins soon, and they are old enough. From account `after` on. Gives the last account it
+/// looked at, and how many it has invited.
 async fn invite(service: &Service, after: i64) -> Result<Option<(i64, u64)>, LettersError> {
     let now = service.now_unix();
     let members = sqlx::query_as::<_, (i64, String)>(
