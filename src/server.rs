@@ -83,6 +83,7 @@ pub use progress::Progress;
 pub use register::{ImportError, ImportEvent, ImportReport, Rejected};
 pub use settings::{ApprovalPolicy, Database, Encryption, Insurer, Proxy, SessionPolicy, Settings, Smtp, SmtpLogin};
 pub use source::Network;
+pub use states::transitions;
 pub use texts::{TextError, TextFault, Texts};
 pub use tls::{TlsError, TlsFiles};
 
@@ -235,12 +236,8 @@ async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
         if let Err(error) = service.keys.read_tokens_again() {
             tracing::error!(%error, "the keys for tokens cannot be read again; those of before stay");
         }
-        if let Err(error) = account::close_ended(&service).await {
-            tracing::error!(code = error.code.as_str(), "accounts whose membership has ended were not closed");
-        }
-        if let Err(error) = account::reopen_renewed(&service).await {
-            tracing::error!(code = error.code.as_str(), "accounts whose membership goes on were not opened again");
-        }
+        account::close_ended(&service).await;
+        account::reopen_renewed(&service).await;
     }
 }
 

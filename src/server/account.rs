@@ -8,7 +8,7 @@ use time::{Date, Duration};
 use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::password::{self, Person};
-use super::states::{AccountState, Event, States as _, transition};
+use super::states::{AccountState, Event, States as _, transition_to};
 use super::{Service, device, notice, reset, session};
 use crate::identity::kvnr::Kvnr;
 
@@ -33,6 +33,8 @@ pub(super) struct Account {
     pub(super) id: i64,
     pub(super) kvnr: Kvnr,
     pub(super) state: AccountState,
+    /// What it was before it was suspended, as long as it is: also where it was closed meanwhile.
+    pub(super) suspended_from: Option<AccountState>,
 }
 
 /// What the register says about the person of an account.
@@ -47,16 +49,23 @@ pub(super) struct Register {
 impl Account {
     /// The account of this number.
     pub(super) async fn by_id(connection: &mut AnyConnection, id: i64) -> Result<Self, Refusal> {
-        let query = sqlx::query_as::<_, (String, String)>("SELECT kvnr, state FROM account WHERE account_id = $1");
-        let (kvnr, state) = query.bind(id).fetch_one(connection).await?;
-        Ok(Self { id, kvnr: kvnr.parse().map_err(|_| Refusal::internal())?, state: AccountState::parse(&state)? })
+        let query = "SELECT kvnr, state, suspended_from FROM account WHERE account_id = $1";
+        let query = sqlx::query_as::<_, (String, String, Option<String>)>(query);
+        let (kvnr, state, suspended_from) = query.bind(id).fetch_one(connection).await?;
+        Self::of(id, kvnr.parse().map_err(|_| Refusal::internal())?, &state, suspended_from.as_deref())
     }
 
     /// The account of an insurance number.
     pub(super) async fn by_kvnr(connection: &mut AnyConnection, kvnr: &Kvnr) -> Result<Option<Self>, Refusal> {
-        let query = sqlx::query_as::<_, (i64, String)>("SELECT account_id, state FROM account WHERE kvnr = $1");
+        let query = "SELECT account_id, state, suspended_from FROM account WHERE kvnr = $1";
+        let query = sqlx::query_as::<_, (i64, String, Option<String>)>(query);
         let row = query.bind(kvnr.as_str()).fetch_optional(connection).await?;
-        row.map(|(id, state)| Ok(Self { id, kvnr: kvnr.clone(), state: AccountState::parse(&state)? })).transpose()
+        row.map(|(id, state, from)| Self::of(id, kvnr.clone(), &state, from.as_deref())).transpose()
+    }
+
+    fn of(id: i64, kvnr: Kvnr, state: &str, suspended_from: Option<&str>) -> Result<Self, Refusal> {
+        let suspended_from = suspended_from.map(AccountState::parse).transpose()?;
+        Ok(Self { id, kvnr, state: AccountState::parse(state)?, suspended_from })
     }
 
     /// What the register says about the person.
@@ -79,13 +88,29 @@ impl Account {
         {
             return Err(Refusal::new(Code::TooYoung).with_detail(&service.settings.insurer.hotline));
         }
-        if self.state == AccountState::Suspended {
+        if self.suspended_from.is_some() {
             return Err(Refusal::new(Code::AccountSuspended).with_detail(&service.settings.insurer.hotline));
         }
         Ok(())
     }
 
-    /// Moves the account by `event`, with its audit entry and the notice to its owner. `false` when the table does not know the transition.
+    /// Where `event` leads, and what the account was before it was suspended if it is so then.
+    fn after(&self, event: Event) -> Option<(AccountState, Option<AccountState>)> {
+        let Self { state, suspended_from, .. } = *self;
+        Some(match (state, event, suspended_from) {
+            (AccountState::Suspended, Event::AccountResumed, from) => (from?, None),
+            (AccountState::Closed, Event::AccountResumed, from) => from.map(|_| (AccountState::Closed, None))?,
+            (AccountState::Closed, Event::AccountReopened | Event::AccountReadmitted, Some(_)) => {
+                (AccountState::Suspended, state.after(event))
+            }
+            (AccountState::Suspended, Event::PasswordStolen, Some(from)) => (state, from.after(event)),
+            (_, Event::AccountSuspended, _) => (state.after(event)?, Some(state)),
+            _ => (state.after(event)?, suspended_from),
+        })
+    }
+
+    /// Moves the account by `event`, with its audit entry and the notice to its owner. `false` when the table does not
+    /// know the transition.
     pub(super) async fn move_by(
         &mut self,
         service: &Service,
@@ -93,10 +118,15 @@ impl Account {
         event: Event,
         actor: &str,
     ) -> Result<bool, Refusal> {
-        let Some(state) = transition(connection, &self.id.to_string(), self.state, event).await? else {
-            return Ok(false);
-        };
-        self.state = state;
+        let Some((to, suspended_from)) = self.after(event) else { return Ok(false) };
+        let id = self.id.to_string();
+        let Some(state) = transition_to(connection, &id, self.state, event, to).await? else { return Ok(false) };
+        if suspended_from != self.suspended_from {
+            let update = sqlx::query("UPDATE account SET suspended_from = $2 WHERE account_id = $1");
+            let update = update.bind(self.id).bind(suspended_from.map(AccountState::as_str));
+            update.execute(&mut *connection).await?;
+        }
+        (self.state, self.suspended_from) = (state, suspended_from);
         let person = service.keys.pseudonym(&self.kvnr);
         let entry = Entry { actor, device: None, event, object: &person, result: "ok", detail: None };
         let now = service.now_unix();
@@ -159,7 +189,7 @@ impl Service {
         let mut tx = self.store.begin().await?;
         let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
         session::end_all(self, &mut tx, &account, operator, self.now_unix()).await?;
-        reset::void(&mut tx, &account).await?;
+        reset::void(self, &mut tx, &account).await?;
         let person = self.keys.pseudonym(&account.kvnr);
         let event = Event::SessionsEnded;
         let entry = Entry { actor: operator, device: None, event, object: &person, result: "ok", detail: None };
@@ -174,55 +204,69 @@ impl Service {
             return Err(Code::AccountState.into());
         }
         if event == Event::PasswordStolen {
-            password::void(&mut tx, &account).await?;
+            password::void(self, &mut tx, &account).await?;
             session::forget_clients(&mut tx, account.id).await?;
         }
         if event != Event::AccountResumed {
-            reset::void(&mut tx, &account).await?;
+            reset::void(self, &mut tx, &account).await?;
             session::end_all(self, &mut tx, &account, operator, self.now_unix()).await?;
         }
         Ok(tx.commit().await?)
     }
 }
 
+/// Accounts that are closed or opened in one round.
+const ROUND: i64 = 100;
+
 /// Closes the accounts whose membership ended long enough ago. Their devices are revoked; what they hold can be read.
-pub(super) async fn close_ended(service: &Service) -> Result<(), Refusal> {
+pub(super) async fn close_ended(service: &Service) {
     let days = Duration::days(service.settings.accounts.days_after_membership.into());
-    let Some(last_day) = service.now().date().checked_sub(days) else { return Ok(()) };
-    let ended = "SELECT account_id FROM account WHERE membership_end < $1 AND state <> 'closed' LIMIT 100";
-    let ended = sqlx::query_scalar::<_, i64>(ended).bind(last_day.to_string());
-    for id in ended.fetch_all(service.store.pool()).await? {
-        let mut tx = service.store.begin().await?;
-        let mut account = Account::by_id(&mut tx, id).await?;
-        let was_suspended = account.state == AccountState::Suspended;
-        if account.move_by(service, &mut tx, Event::AccountClosed, "service").await? {
-            if was_suspended {
-                password::void(&mut tx, &account).await?; // who was kept out is not let in by the end of membership
-            }
-            device::revoke_all(service, &mut tx, &account).await?;
-            password::initial::void(&mut tx, &account).await?;
-        }
-        tx.commit().await?;
-    }
-    Ok(())
+    let Some(last_day) = service.now().date().checked_sub(days) else { return };
+    let ended = "SELECT account_id FROM account WHERE membership_end < $1 AND state <> 'closed' AND account_id > $2 \
+                 ORDER BY account_id LIMIT $3";
+    move_each(service, ended, &last_day.to_string(), Event::AccountClosed).await;
 }
 
 /// Opens closed accounts again whose membership goes on or has begun anew, which the register says. The password with
 /// which the person could read meanwhile holds on; without one she is in the register as at the beginning. Her devices
 /// stay revoked.
-pub(super) async fn reopen_renewed(service: &Service) -> Result<(), Refusal> {
+pub(super) async fn reopen_renewed(service: &Service) {
     let renewed = "SELECT account_id FROM account WHERE state = 'closed' \
-                   AND (membership_end IS NULL OR membership_end >= $1) LIMIT 100";
-    let renewed = sqlx::query_scalar::<_, i64>(renewed).bind(service.now().date().to_string());
-    for id in renewed.fetch_all(service.store.pool()).await? {
-        let mut tx = service.store.begin().await?;
-        let mut account = Account::by_id(&mut tx, id).await?;
-        let has_password = password::Kept::of(&mut tx, id).await?.is_some();
-        let event = if has_password { Event::AccountReopened } else { Event::AccountReadmitted };
-        account.move_by(service, &mut tx, event, "service").await?;
-        tx.commit().await?;
+                   AND (membership_end IS NULL OR membership_end >= $1) AND account_id > $2 ORDER BY account_id LIMIT $3";
+    move_each(service, renewed, &service.now().date().to_string(), Event::AccountReopened).await;
+}
+
+/// Moves every account that `query` finds for a day, each in a transaction of its own: one that fails is logged, holds
+/// up none after it, and is tried again at the next round.
+async fn move_each(service: &Service, query: &'static str, day: &str, event: Event) {
+    let mut after = 0;
+    loop {
+        let found = sqlx::query_scalar::<_, i64>(query).bind(day.to_owned()).bind(after).bind(ROUND);
+        let found = found.fetch_all(service.store.pool()).await.unwrap_or_else(|error| {
+            tracing::error!(%error, event = event.as_str(), "accounts cannot be looked for");
+            Vec::new()
+        });
+        for id in &found {
+            if let Err(refusal) = move_one(service, *id, event).await {
+                let code = refusal.code.as_str();
+                tracing::error!(code, account = id, event = event.as_str(), "an account could not be moved");
+            }
+        }
+        let Some(last) = found.last() else { return };
+        after = *last;
     }
-    Ok(())
+}
+
+async fn move_one(service: &Service, id: i64, event: Event) -> Result<(), Refusal> {
+    let mut tx = service.store.begin().await?;
+    let mut account = Account::by_id(&mut tx, id).await?;
+    let is_readmitted = event == Event::AccountReopened && password::Kept::of(&mut tx, id).await?.is_none();
+    let event = if is_readmitted { Event::AccountReadmitted } else { event };
+    if account.move_by(service, &mut tx, event, "service").await? && event == Event::AccountClosed {
+        device::revoke_all(service, &mut tx, &account).await?;
+        password::initial::void(service, &mut tx, &account).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// `YYYY-MM-DD`.

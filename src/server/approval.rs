@@ -313,9 +313,9 @@ async fn lock_out(
     session::forget_clients(tx, account.id).await?;
     session::know_client(tx, account.id, session.client, now).await?;
     if row.kind()? == ApplicationType::PasswordReset {
-        reset::void(tx, &account).await?; // as no password holds any more below
+        reset::void(service, tx, &account).await?; // as no password holds any more below
     } else {
-        password::void(tx, &account).await?;
+        password::void(service, tx, &account).await?;
         account.move_by(service, tx, Event::PasswordStolen, &actor).await?;
     }
     Ok(notice::queue(service, tx, account.id, Kind::NotMe, now).await?)

@@ -236,7 +236,7 @@ async fn is_waiting(connection: &mut AnyConnection, account: &Account, kind: Kin
     Ok(waiting.bind(LetterState::Ordered.as_str()).fetch_one(connection).await? > 0)
 }
 
-/// Whether as many letters of this kind were ordered by such requesters as may be.
+/// Whether as many letters of this kind were ordered by such requesters as may be. What never went out does not count.
 async fn were_enough(
     connection: &mut AnyConnection,
     account: &Account,
@@ -245,10 +245,12 @@ async fn were_enough(
     now: NumericDate,
 ) -> Result<bool, sqlx::Error> {
     let Some(limit) = by.limit() else { return Ok(false) };
-    let recent =
-        "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by = $3 AND created > $4";
+    let recent = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by = $3 AND created > $4 \
+                  AND state IN ($5, $6)";
     let recent = sqlx::query_scalar::<_, i64>(recent).bind(account.id).bind(kind.as_str());
-    Ok(recent.bind(by.as_str()).bind(now - WINDOW).fetch_one(connection).await? >= limit)
+    let recent = recent.bind(by.as_str()).bind(now - WINDOW);
+    let recent = recent.bind(LetterState::Ordered.as_str()).bind(LetterState::Created.as_str());
+    Ok(recent.fetch_one(connection).await? >= limit)
 }
 
 /// What a letter tells that is neither password nor code.

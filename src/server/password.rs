@@ -194,10 +194,10 @@ fn hash(peppered: &[u8; 32]) -> Option<String> {
 }
 
 /// Nothing that was ever a password of this account is one any more.
-pub(super) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
+pub(super) async fn void(service: &Service, connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM password WHERE account_id = $1");
     delete.bind(account.id).execute(&mut *connection).await?;
-    initial::void(connection, account).await
+    initial::void(service, connection, account).await
 }
 
 /// Whether this is a hash that a register may bring.

@@ -268,12 +268,25 @@ pub(super) async fn confirm(
 
 /// What was asked for this account before, and whatever was approved or taken of it, opens nothing any more: there is
 /// another password, or the owner has called.
-pub(super) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
-    let update = "UPDATE password_reset SET state = $2 WHERE kvnr = $1 AND state IN ($3, $4, $5)";
-    let update = sqlx::query(update).bind(account.kvnr.as_str()).bind(ResetState::Void.as_str());
-    let update = update.bind(ResetState::Requested.as_str()).bind(ResetState::Answered.as_str());
-    let update = update.bind(ResetState::Taken.as_str());
-    update.execute(connection).await.map(drop)
+pub(super) async fn void(service: &Service, connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
+    let event = Event::PasswordResetVoided;
+    let asked = "SELECT reset_id, state FROM password_reset WHERE kvnr = $1";
+    let asked = sqlx::query_as::<_, (String, String)>(asked).bind(account.kvnr.as_str());
+    let person = service.keys.pseudonym(&account.kvnr);
+    let mut voided = Vec::new();
+    for (id, state) in asked.fetch_all(&mut *connection).await? {
+        if transition(connection, &id, ResetState::parse(&state)?, event).await?.is_some() {
+            voided.push(id);
+        }
+    }
+    if voided.is_empty() {
+        return Ok(());
+    }
+    let entries = voided.iter().map(|id| {
+        let detail = Some(person.clone());
+        Entry { actor: "service", device: None, event, object: id, result: "ok", detail }
+    });
+    Ok(audit::append_all(connection, entries, service.now_unix()).await?)
 }
 
 /// Forgets requests that are over and not counted any more.

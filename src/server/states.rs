@@ -27,7 +27,7 @@ pub(super) trait States: Copy + Eq + Debug + 'static {
         states.find(|state| state.as_str() == text).ok_or_else(Refusal::internal)
     }
 
-    /// Where `event` leads from here.
+    /// Where `event` leads from here; the first row, where what was before decides.
     fn after(self, event: Event) -> Option<Self> {
         Self::TABLE.iter().find(|row| row.from == self && row.event == event).map(|row| row.to)
     }
@@ -42,9 +42,36 @@ pub(super) async fn transition<S: States>(
     event: Event,
 ) -> Result<Option<S>, sqlx::Error> {
     let Some(to) = from.after(event) else { return Ok(None) };
+    transition_to(connection, id, from, event, to).await
+}
+
+/// The same where the table has more than one row for this event, as what was before decides.
+pub(super) async fn transition_to<S: States>(
+    connection: &mut AnyConnection,
+    id: &str,
+    from: S,
+    event: Event,
+    to: S,
+) -> Result<Option<S>, sqlx::Error> {
+    if !S::TABLE.iter().any(|row| row.from == from && row.event == event && row.to == to) {
+        return Ok(None);
+    }
     let update = sqlx::query(S::UPDATE).bind(id).bind(from.as_str()).bind(to.as_str());
     let moved = update.execute(connection).await?.rows_affected() == 1;
     Ok(moved.then_some(to))
+}
+
+/// The rows of the tables of accounts, sessions, devices and applications: kind of object, state, event, next state, by
+/// the names that database and audit use. What stands in none of them does not happen.
+pub fn transitions() -> Vec<[&'static str; 4]> {
+    macro_rules! rows {
+        ($($kind:literal: $states:ty),*) => {
+            [$(<$states>::TABLE.iter().map(|row| [$kind, row.from.name(), row.event.name(), row.to.name()]).collect::<Vec<_>>()),*]
+        };
+    }
+    let tables =
+        rows!("account": AccountState, "session": SessionState, "device": DeviceState, "application": ApplicationState);
+    tables.concat()
 }
 
 macro_rules! names {
@@ -278,8 +305,15 @@ impl States for AccountState {
         row(Self::LetterOrdered, Event::AccountSuspended, Self::Suspended),
         row(Self::InitialLogin, Event::AccountSuspended, Self::Suspended),
         row(Self::IdentPending, Event::AccountSuspended, Self::Suspended),
-        // Without a password there is still the way in by letter, card or identity provider.
+        // Back to what it was. It stays suspended whatever becomes of membership: a closed one may not be read, and one
+        // that opens again is suspended.
+        row(Self::Suspended, Event::AccountResumed, Self::Registered),
+        row(Self::Suspended, Event::AccountResumed, Self::LetterOrdered),
+        row(Self::Suspended, Event::AccountResumed, Self::InitialLogin),
+        row(Self::Suspended, Event::AccountResumed, Self::IdentPending),
         row(Self::Suspended, Event::AccountResumed, Self::Active),
+        row(Self::Suspended, Event::AccountResumed, Self::ResetPending),
+        row(Self::Closed, Event::AccountResumed, Self::Closed),
         // The end of membership.
         row(Self::Registered, Event::AccountClosed, Self::Closed),
         row(Self::LetterOrdered, Event::AccountClosed, Self::Closed),
@@ -290,7 +324,9 @@ impl States for AccountState {
         row(Self::ResetPending, Event::AccountClosed, Self::Closed),
         // Membership goes on, or begins again: with the password that let her read meanwhile, or without one.
         row(Self::Closed, Event::AccountReopened, Self::Active),
+        row(Self::Closed, Event::AccountReopened, Self::Suspended),
         row(Self::Closed, Event::AccountReadmitted, Self::Registered),
+        row(Self::Closed, Event::AccountReadmitted, Self::Suspended),
     ];
     const UPDATE: &'static str = "UPDATE account SET state = $3 WHERE account_id = CAST($1 AS BIGINT) AND state = $2";
 
@@ -432,6 +468,10 @@ mod tests {
         assert_eq!(late.unwrap(), None);
         let nobody = transition(&mut connection, "b", ApplicationState::Pending, Event::ApplicationApproved).await;
         assert_eq!(nobody.unwrap(), None);
+        let from = ApplicationState::Denied;
+        let other =
+            transition_to(&mut connection, "a", from, Event::ApplicationApproved, ApplicationState::Queued).await;
+        assert_eq!(other.unwrap(), None, "no such row");
         let state = sqlx::query_scalar::<_, String>("SELECT state FROM application");
         assert_eq!(state.fetch_one(&mut connection).await.unwrap(), "denied");
     }
@@ -451,7 +491,8 @@ mod tests {
         let leads_on =
             |row: &&Transition<AccountState>| row.from == AccountState::Closed && row.to != AccountState::Closed;
         let events: Vec<_> = AccountState::TABLE.iter().filter(leads_on).map(|row| row.event).collect();
-        assert_eq!(events, [Event::AccountReopened, Event::AccountReadmitted], "membership alone opens it again");
+        let membership = [Event::AccountReopened, Event::AccountReadmitted];
+        assert_eq!(events, membership.map(|event| [event; 2]).concat(), "membership alone opens it again");
         assert!(LetterState::TABLE.iter().all(|row| row.from == LetterState::Ordered));
     }
 }

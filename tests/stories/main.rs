@@ -7,12 +7,14 @@ mod common;
 
 mod account;
 mod account_states;
+mod account_table;
 mod approvals;
 mod audit;
 mod broken;
 mod card_login;
 mod card_pin;
 mod contactless;
+mod delivery;
 mod device_codes;
 mod device_pin;
 mod hostile_reader;

@@ -3,22 +3,22 @@
 use kartenbund::protocol::api::{NoticeLanguage, NotificationSettings};
 use kartenbund::protocol::application::{Application, Contact};
 use kartenbund::protocol::approval::MatchCode;
-use kartenbund::server::{Encryption, ServerError, Service, Settings, Smtp};
+use kartenbund::server::Settings;
 use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 
-use super::common::mail::{FULL, Mail, MailServer, SLOW, UNKNOWN};
+use super::common::mail::{Mail, MailServer, UNKNOWN};
 use super::*;
 
-const EMAIL: &str = "erika@person.example";
+pub(crate) const EMAIL: &str = "erika@person.example";
 const SETTINGS: &str = "/v1/notification-settings";
 
-fn world(mail: &MailServer) -> World {
+pub(crate) fn world(mail: &MailServer) -> World {
     World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), ManualClock::at(NOW), |settings| {
         telling(settings, mail);
     })
 }
 
-fn telling(settings: &mut Settings, mail: &MailServer) {
+pub(crate) fn telling(settings: &mut Settings, mail: &MailServer) {
     settings.payer_iks = vec![MUSTERKASSE_IK.parse().unwrap()];
     settings.anchors = Box::new(anchors_of(&[&ca()]));
     settings.insurer.hotline = "0800 123 456".to_owned();
@@ -26,7 +26,7 @@ fn telling(settings: &mut Settings, mail: &MailServer) {
 }
 
 /// Erika, who has given her e-mail address, at a computer that is not registered yet.
-fn reachable(world: &World, email: &str) -> Computer {
+pub(crate) fn reachable(world: &World, email: &str) -> Computer {
     let password = world.member(ERIKA);
     world.sql(format!("UPDATE account SET email = '{email}'")).unwrap();
     world.log_in(ERIKA, &password)
@@ -45,17 +45,17 @@ fn prefer(computer: &Computer, language: &str, off: &[&str]) -> Result<Notificat
 }
 
 /// Kind and state of all notices, in the order they were queued.
-fn notices(world: &World) -> Vec<String> {
+pub(crate) fn notices(world: &World) -> Vec<String> {
     world.column("SELECT kind || ' ' || state FROM notice ORDER BY created, kind, recipient")
 }
 
 /// Title and address of the letters that tell something.
-fn letters(world: &World) -> Vec<String> {
+pub(crate) fn letters(world: &World) -> Vec<String> {
     world.column("SELECT title || ' ' || address FROM letter WHERE kind = 'notice' ORDER BY created, title")
 }
 
 /// Waits until a notice is as `condition` says.
-fn wait_until(world: &World, condition: &str) {
+pub(crate) fn wait_until(world: &World, condition: &str) {
     let began = std::time::Instant::now();
     while world.count(format!("SELECT COUNT(*) FROM notice WHERE {condition}")) == 0 {
         assert!(began.elapsed().as_secs() < 30, "{condition}: {:?}", notices(world));
@@ -64,7 +64,7 @@ fn wait_until(world: &World, condition: &str) {
 }
 
 /// Subjects of all that arrived, without the insurer's name, in alphabetical order.
-fn subjects(mails: &[Mail]) -> Vec<String> {
+pub(crate) fn subjects(mails: &[Mail]) -> Vec<String> {
     let mut subjects: Vec<_> = mails.iter().map(|mail| mail.subject().replace("Musterkasse: ", "")).collect();
     subjects.sort();
     subjects
@@ -253,103 +253,6 @@ fn what_is_not_done_is_not_told() {
 }
 
 #[test]
-fn nothing_is_lost_while_the_mail_server_is_down() {
-    let mut mail = MailServer::new();
-    let mut world = world(&mail);
-    let computer = reachable(&world, EMAIL);
-    mail.go_down();
-    computer.register(&mut card(ERIKA)).unwrap();
-    let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
-    wait_until(&world, "kind = 'device_added' AND attempts = 1 AND last_error = 'connection' AND state = 'queued'");
-    wait_until(&world, "kind = 'device_revoked' AND attempts = 1 AND last_error = 'connection' AND state = 'queued'");
-    std::thread::sleep(std::time::Duration::from_millis(2500));
-    assert_eq!(world.count("SELECT MAX(attempts) FROM notice"), 1, "the next attempt is not at once");
-    world.clock.advance(15);
-    wait_until(&world, "attempts = 2 AND state = 'queued'");
-    world.clock.advance(29);
-    std::thread::sleep(std::time::Duration::from_millis(2500));
-    assert_eq!(world.count("SELECT MAX(attempts) FROM notice"), 2, "and the one after that later");
-    world.stop();
-    assert!(mail.mails().is_empty());
-    mail.go_up();
-    // The service starts again, too.
-    world.clock.advance(24 * 60 * 60);
-    let _again = world.beside(|settings| telling(settings, &mail));
-    assert_eq!(subjects(&mail.wait_for(2)), ["Gerät entfernt", "Neues Gerät in Ihrem Konto"]);
-}
-
-#[test]
-fn what_was_sent_and_not_noted_comes_again_and_is_recognised() {
-    let mail = MailServer::new();
-    let world = world(&mail);
-    let computer = reachable(&world, EMAIL);
-    // As if the service were killed after the mail server's answer.
-    world.fault("notice", "UPDATE OF sent");
-    computer.register(&mut card(ERIKA)).unwrap();
-    mail.wait_for(1);
-    world.mend("notice");
-    std::thread::sleep(std::time::Duration::from_millis(2500));
-    assert_eq!(mail.mails().len(), 1, "it belongs to whoever claimed it");
-    world.clock.advance(5 * 60);
-    let told = mail.wait_for(2);
-    assert_eq!(told[0].header("Message-ID"), told[1].header("Message-ID"));
-    assert_eq!(told[0].header("Date"), told[1].header("Date"));
-    wait_until(&world, "state = 'sent' AND attempts = 2");
-}
-
-#[test]
-fn whose_mailbox_is_gone_gets_a_letter_where_it_matters() {
-    let mail = MailServer::new();
-    let world = world(&mail);
-    let computer = reachable(&world, UNKNOWN);
-    computer.register(&mut card(ERIKA)).unwrap();
-    wait_until(&world, "state = 'failed' AND last_error = 'smtp_550'");
-    assert!(letters(&world)[0].starts_with("Neues Gerät in Ihrem Konto {"), "{:?}", letters(&world));
-    assert_eq!(world.audited("notice.failed"), 1);
-    let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
-    wait_until(&world, "kind = 'device_revoked' AND state = 'failed'");
-    assert_eq!(letters(&world).len(), 1, "not for everything");
-    assert!(mail.mails().is_empty());
-    assert!(world.audit_entries().iter().all(|entry| !entry.contains("person.example")));
-}
-
-#[test]
-fn whose_mailbox_is_full_is_tried_for_five_days() {
-    let mail = MailServer::new();
-    let world = world(&mail);
-    reachable(&world, FULL).register(&mut card(ERIKA)).unwrap();
-    wait_until(&world, "state = 'queued' AND attempts = 1 AND last_error = 'smtp_452'");
-    // Whatever she chooses meanwhile, what was said in one language is not put into a frame of another.
-    world.sql("UPDATE account SET language = 'en'").unwrap();
-    world.clock.advance(5 * 24 * 60 * 60);
-    wait_until(&world, "state = 'queued' AND attempts = 2");
-    world.clock.advance(60 * 60);
-    wait_until(&world, "state = 'failed' AND attempts = 3");
-    assert_eq!(letters(&world).len(), 1);
-    assert!(letters(&world)[0].starts_with("Neues Gerät"), "{:?}", letters(&world));
-    assert_eq!(world.column("SELECT language FROM letter"), ["de"]);
-}
-
-#[test]
-fn one_mailbox_that_is_refused_holds_up_no_other() {
-    let mail = MailServer::new();
-    let world = world(&mail);
-    let computer = reachable(&world, UNKNOWN);
-    computer.register(&mut card(ERIKA)).unwrap();
-    wait_until(&world, "state = 'failed'");
-    let copies = "INSERT INTO notice (notice_id, account_id, kind, recipient, language, created, state, \
-        attempts, due) SELECT 'copy-' || state.n, account_id, kind, state.n || '@person.example', language, \
-        created, 'queued', 0, due FROM notice, (SELECT 'full' AS n UNION SELECT 'unknown' UNION SELECT 'max' UNION \
-        SELECT 'moritz') AS state";
-    assert_eq!(world.sql(copies).unwrap(), 4);
-    let mut recipients: Vec<_> = mail.wait_for(2).into_iter().map(|mail| mail.recipient).collect();
-    recipients.sort();
-    assert_eq!(recipients, ["max@person.example", "moritz@person.example"]);
-}
-
-#[test]
 fn another_email_address_needs_an_approval_and_both_are_told() {
     let mail = MailServer::new();
     let world = world(&mail);
@@ -445,83 +348,6 @@ fn what_is_only_useful_can_be_switched_off_and_what_warns_cannot() {
 }
 
 #[test]
-fn two_services_on_one_database_send_each_notice_once() {
-    let mail = MailServer::new();
-    let world = world(&mail);
-    let second = world.beside(|settings| telling(settings, &mail));
-    let computer = reachable(&world, SLOW);
-    computer.register(&mut card(ERIKA)).unwrap();
-    let copies = "INSERT INTO notice (notice_id, account_id, kind, recipient, language, created, state, \
-        attempts, due) SELECT 'copy-' || application_number.n, account_id, kind, recipient, language, created, \
-        'queued', 0, due FROM notice, (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS application_number";
-    assert_eq!(world.sql(copies).unwrap(), 4);
-    mail.wait_for(5);
-    // Each takes three seconds: time enough for the other service to look for work.
-    std::thread::sleep(std::time::Duration::from_secs(5));
-    let mails = mail.mails();
-    let ids: std::collections::BTreeSet<_> = mails.iter().map(|mail| mail.header("Message-ID")).collect();
-    assert_eq!((mails.len(), ids.len()), (5, 5));
-    assert_eq!(world.count("SELECT COUNT(*) FROM notice WHERE state = 'sent' AND attempts = 1"), 5);
-    drop(second);
-}
-
-#[test]
-fn the_line_to_the_mail_server_is_protected() {
-    let mail = MailServer::strict();
-    let world = world(&mail);
-    reachable(&world, EMAIL).register(&mut card(ERIKA)).unwrap();
-    mail.wait_for(1);
-
-    let mut wrong = mail.setting();
-    wrong.ca = MailServer::strict().setting().ca;
-    let other =
-        World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), ManualClock::at(NOW), |settings| {
-            telling(settings, &mail);
-            settings.smtp = Some(wrong);
-        });
-    reachable(&other, EMAIL).register(&mut card(ERIKA)).unwrap();
-    wait_until(&other, "state = 'queued' AND attempts = 1 AND last_error IN ('connection', 'tls')");
-    assert_eq!(mail.mails().len(), 1, "whoever cannot be checked gets nothing");
-}
-
-#[test]
-fn a_password_the_mail_server_does_not_know_fails_no_notice() {
-    let mail = MailServer::strict();
-    let world =
-        World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), ManualClock::at(NOW), |settings| {
-            telling(settings, &mail);
-            let smtp = settings.smtp.as_mut().unwrap();
-            smtp.login.as_mut().unwrap().password = typed("something else");
-        });
-    reachable(&world, EMAIL).register(&mut card(ERIKA)).unwrap();
-    wait_until(&world, "state = 'queued' AND attempts = 1 AND last_error = 'smtp_535'");
-    assert!(letters(&world).is_empty());
-}
-
-/// Whether a service starts with such a mail server.
-fn opens_with(smtp: Smtp) -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    let mut settings = Settings::new(folder.path().join("service"), "");
-    settings.smtp = Some(smtp);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    match runtime.block_on(Service::open(settings, std::sync::Arc::new(time::OffsetDateTime::now_utc))) {
-        Ok(_) => true,
-        Err(ServerError::Smtp(_)) => false,
-        Err(other) => panic!("{other}"),
-    }
-}
-
-#[test]
-fn without_protection_only_this_computer_is_spoken_with() {
-    for (host, is_taken) in [("localhost", true), ("127.0.0.1", true), ("mail.person.example", false)] {
-        let mut smtp = Smtp::new(host, "nachrichten@musterkasse.example");
-        smtp.encryption = Encryption::None;
-        assert_eq!(opens_with(smtp), is_taken, "{host}");
-    }
-    assert!(!opens_with(Smtp::new("localhost", "no address")));
-}
-
-#[test]
 fn where_the_insurer_has_no_mail_server_letters_go_out_and_no_email_waits() {
     let world = World::new();
     let computer = reachable(&world, EMAIL);
@@ -565,4 +391,43 @@ fn where_a_notice_went_is_forgotten_when_it_is_there_and_the_notice_after_ninety
     world.clock.advance(60);
     // An initial password that waits is no notice, and what it says is forgotten when it is made.
     world.wait_until("they are forgotten", || kept() == (0, 1));
+}
+
+#[test]
+fn an_account_that_a_card_opens_and_one_that_closes_are_told_in_the_persons_language() {
+    let de = [
+        "Konto mit der Gesundheitskarte eröffnet",
+        "Ein neues Passwort wartet auf Ihre Freigabe",
+        "Konto geschlossen",
+        "Konto wieder geöffnet",
+    ];
+    let en = [
+        "Account opened with the health card",
+        "A new password waits for your approval",
+        "Account closed",
+        "Account open again",
+    ];
+    for (language, expected) in [("de", de), ("en", en)] {
+        let mail = MailServer::new();
+        let world = world(&mail);
+        assert_eq!(world.import_report(&register_of(&[ERIKA])).imported, 1);
+        world.sql(format!("UPDATE account SET email = '{EMAIL}', language = '{language}'")).unwrap();
+        let told = |subject: &str| {
+            world.wait_until(subject, || subjects(&mail.mails()).iter().any(|found| found == subject));
+        };
+        let computer = card_login::log_in_as(&world, "card", None, card(ERIKA), &mut Script::default()).unwrap();
+        told(expected[0]);
+        set_password(&computer, CHOSEN).unwrap();
+        computer.register(&mut card(ERIKA)).unwrap();
+        let asked = json!({"kvnr": ERIKA, "way": "device"});
+        world.stranger().ask::<_, serde_json::Value>("/v1/password/reset", &asked).unwrap();
+        told(expected[1]);
+        for (last, subject) in [("2026-11-22", expected[2]), ("", expected[3])] {
+            let header = HEADER.trim_end().to_owned() + ",membership_end\n";
+            let row = format!("{ERIKA},Erika,Mustermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,{last}\n");
+            assert_eq!(world.import_report(&(header + &row)).changed, 1);
+            world.clock.advance(32 * 24 * 60 * 60);
+            told(subject);
+        }
+    }
 }

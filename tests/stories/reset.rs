@@ -147,6 +147,44 @@ fn a_letter_is_ordered_by_whoever_asks_and_the_old_password_holds() {
 }
 
 #[test]
+fn a_letter_that_never_went_out_is_not_one_of_the_two() {
+    let world = World::new();
+    world.member(ERIKA);
+    let stranger = Forgetful::at(&world, "stranger");
+    let letters = |state: &str| {
+        world.count(format!("SELECT COUNT(*) FROM letter WHERE kind = 'initial_password' AND state = '{state}'"))
+    };
+    for nth in 1..=2 {
+        stranger.order_letter(ERIKA);
+        world.wait_until("a letter is ordered", || letters("ordered") == 1);
+        world.suspend(ERIKA).unwrap(); // the letter would open nothing
+        assert_eq!(world.create_letters().0.cancelled, 1, "{nth}");
+        world.resume(ERIKA).unwrap();
+    }
+    for nth in 1..=2 {
+        stranger.order_letter(ERIKA);
+        world.wait_until("a letter is ordered", || letters("ordered") == 1);
+        assert_eq!(world.create_letters().0.created, 1, "{nth}");
+    }
+    stranger.order_letter(ERIKA);
+    world.wait_until("the third is refused", || world.audited("too_many_letters") == 1);
+    assert_eq!((letters("cancelled"), letters("created"), letters("ordered")), (2, 2, 0));
+}
+
+#[test]
+fn what_becomes_void_of_a_request_stands_in_the_audit() {
+    let world = World::new();
+    let device = world.registered(ERIKA);
+    Forgetful::at(&world, "phone").ask(ERIKA);
+    assert_eq!(world.audited("password.reset_voided"), 0);
+    change_password(&device, Some(PASSWORD), CHOSEN).unwrap();
+    assert_eq!(world.audited("password.reset_voided"), 1);
+    assert_eq!(world.column("SELECT state FROM password_reset"), ["void"]);
+    world.suspend(ERIKA).unwrap();
+    assert_eq!(world.audited("password.reset_voided"), 1, "what is void becomes so once");
+}
+
+#[test]
 fn strangers_order_two_letters_in_thirty_days_and_none_for_nobody() {
     let world = World::new();
     world.member(ERIKA);

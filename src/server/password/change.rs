@@ -66,7 +66,7 @@ pub(in crate::server) async fn set(
         return Err(Code::AccountState.into());
     }
     hashed.keep(&mut tx, account.id, now).await?;
-    initial::void(&mut tx, &account).await?;
+    initial::void(&service, &mut tx, &account).await?;
     session::forget_clients(&mut tx, account.id).await?;
     session::know_client(&mut tx, account.id, session.client, now).await?;
     if let Some(counted) = counted {

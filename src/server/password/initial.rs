@@ -105,10 +105,14 @@ impl Letter {
 }
 
 /// No initial password of the account holds any more, and no new password that was asked for without the old one.
-pub(in crate::server) async fn void(connection: &mut AnyConnection, account: &Account) -> Result<(), sqlx::Error> {
+pub(in crate::server) async fn void(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account: &Account,
+) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM initial_password WHERE account_id = $1");
     delete.bind(account.id).execute(&mut *connection).await?;
-    reset::void(connection, account).await
+    reset::void(service, connection, account).await
 }
 
 /// What is kept of an initial password: base64url of HMAC-SHA-256 over the account it is for and itself. Blanks are
