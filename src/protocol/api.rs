@@ -341,6 +341,7 @@ bodies! {
     /// Asks for a new password without the old one.
     pub struct ResetRequest {
         /// Versichertennummer: one capital letter and nine digits.
+        #[cfg_attr(feature = "server", schema(pattern = "^[A-Z][0-9]{9}$", example = "A123456780"))]
         kvnr: String,
         /// How the person is to show who she is.
         way: ResetWay,

@@ -3,7 +3,7 @@
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
 
 use crate::protocol::api::Problem;
 
@@ -41,6 +41,13 @@ pub(super) fn describe(paths: OpenApi) -> OpenApi {
         (name, SecurityScheme::ApiKey(scheme))
     });
     let mut openapi = complete(Description::openapi(), paths, schemes);
+    // They stand within the object of a binding: its members, which they do not name, are none too many.
+    for grounds in ["CardGrounds", "QrGrounds"] {
+        let schemas = openapi.components.as_mut().and_then(|components| components.schemas.get_mut(grounds));
+        if let Some(RefOr::T(Schema::Object(object))) = schemas {
+            object.additional_properties = None;
+        }
+    }
     // A session that may choose a password and nothing else, and an account that can only be read, are refused everywhere.
     for_each_operation(&mut openapi, |operation| {
         if operation.security.is_none() {

@@ -304,10 +304,20 @@ impl Stream for Events {
     }
 }
 
+/// A server-sent event.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "the description alone names it")]
+pub(super) struct ApprovalEvent {
+    /// `approval`.
+    event: String,
+    /// An `ApprovalSummary` as JSON.
+    data: String,
+}
+
 /// The approvals that wait, and every new one as it comes: server-sent events named `approval`, each with an
 /// `ApprovalSummary`.
 #[utoipa::path(get, path = "/v1/approvals/events", responses(
-    (status = 200, body = String, content_type = "text/event-stream"), (status = 503, body = Problem)))]
+    (status = 200, body = ApprovalEvent, content_type = "text/event-stream"), (status = 503, body = Problem)))]
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
     session: Session,

@@ -50,8 +50,10 @@ fn a_member_who_is_logged_in_meets_nothing_that_is_not_described() {
     let clock = ManualClock::at(OffsetDateTime::now_utc());
     let world = World::configured(folder, TestDatabase::new(), clock, |settings| {
         settings.sessions.access_token = 600;
+        settings.payer_iks = vec![kartenbund::virtual_card::personalise::MUSTERKASSE_IK.parse().unwrap()];
+        settings.anchors = Box::new(anchors_of(&[&ca()]));
     });
-    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let computer = world.registered(ERIKA);
     let session = serde_json::to_value(computer.here.home.session().unwrap().unwrap()).unwrap();
     let mut command = schemathesis();
     command.env("SCHEMATHESIS_HOOKS", "dpop").env("KARTENBUND_URL", &world.address);
@@ -59,7 +61,12 @@ fn a_member_who_is_logged_in_meets_nothing_that_is_not_described() {
     command.env("KARTENBUND_SESSION_KEY", session["key"].as_str().unwrap());
     command.args(["--exclude-path-regex", ENDS_THE_SESSION]).arg(format!("{}/openapi.json", world.address));
     let told = run(&mut command);
-    assert!(!told.contains("  - GET /v1/devices\n"), "it lists what it never got into: {told}");
+    // What it never got into: no card can be guessed.
+    let refused =
+        told.split("Authentication failed").nth(1).and_then(|rest| rest.split('💡').next()).unwrap_or_default();
+    let refused: Vec<_> = refused.lines().filter_map(|line| line.strip_prefix("  - ")).collect();
+    assert!(refused.iter().all(|operation| *operation == "POST /v1/login/card"), "{told}");
+    assert!(told.contains("36 selected"), "each operation but those that end the session: {told}");
     assert!(computer.here.service.get::<Value>("/v1/devices").is_ok(), "she is still logged in");
 }
 

@@ -15,13 +15,13 @@ use crate::people::{Client, Forgetful, Guesser, Line, Operator, Owner, Renewer, 
 use crate::process::{Process, is_chain, on, program, read_on};
 
 /// Two accounts that are suspended and resumed.
-const MOVED: [&str; 2] = ["A123456780", "M100200305"];
+pub(crate) const MOVED: [&str; 2] = ["A123456780", "M100200305"];
 /// Number of the first person who has no password yet.
-const WITHOUT_PASSWORD: usize = 1000;
+pub(crate) const WITHOUT_PASSWORD: usize = 1000;
 /// Nobody listens there: notices wait.
 const NO_MAIL: &str =
     "[mail]\nhost = \"localhost\"\nport = 9\nencryption = \"none\"\nfrom = \"post@musterkasse.example\"\n";
-const LIMITS: &str = "[logins]\ntries_in_an_hour = 1000000\ntries_in_a_day = 1000000\n\
+pub(crate) const LIMITS: &str = "[logins]\ntries_in_an_hour = 1000000\ntries_in_a_day = 1000000\n\
                       [sessions]\naccess_token = 3600\nidle = 7200\n[letters]\ninvite = false\nbatch = 5\n";
 
 #[test]
@@ -37,16 +37,16 @@ fn what_was_answered_holds_when_the_service_is_killed_a_hundred_times() {
 }
 
 /// Everybody at the service.
-struct Clients {
+pub(crate) struct Clients {
     guesser: Guesser,
     owners: [Owner; 2],
     renewer: Renewer,
     forgetful: Forgetful,
-    operators: [Operator; 2],
+    pub(crate) operators: [Operator; 2],
 }
 
 impl Clients {
-    fn new(sessions: usize, line: &Line) -> Self {
+    pub(crate) fn new(sessions: usize, line: &Line) -> Self {
         thread::scope(|scope| {
             let owners = [1, 2].map(|person| scope.spawn(move || Owner::new(number(person), line)));
             Self {
@@ -59,7 +59,7 @@ impl Clients {
         })
     }
 
-    fn each(&mut self) -> Vec<&mut dyn Client> {
+    pub(crate) fn each(&mut self) -> Vec<&mut dyn Client> {
         let [first, second] = &mut self.owners;
         let [suspends, resumes] = &mut self.operators;
         vec![&mut self.guesser, first, second, &mut self.renewer, &mut self.forgetful, suspends, resumes]
@@ -168,7 +168,7 @@ fn below(bound: u64) -> u64 {
 }
 
 /// Five people with passwords, and `others` without; all have an e-mail address.
-fn import(folder: &Path, more: &str, others: usize) {
+pub(crate) fn import(folder: &Path, more: &str, others: usize) {
     let row = |kvnr: &str, hash: &str| {
         format!("{kvnr},Erika,M,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,\"{hash}\",erika@person.example\n")
     };

@@ -5,72 +5,104 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use crate::common::TestDatabase;
 use crate::common::postgresql::cluster;
-use crate::process::{Process, TOKEN, Toggling, audit, import, is_chain};
+use crate::common::{TestDatabase, number};
+use crate::crash::{self, Clients, LIMITS};
+use crate::people::Line;
+use crate::process::{Process, TOKEN, Toggling, audit, import, is_chain, proof_of_login};
 
+/// People log in, guess, renew tokens, change and forget passwords at both, an operator suspends and resumes; what each
+/// of them was told by one process holds at the other.
 #[test]
 fn one_of_two_is_killed_and_started_again_under_load() {
     let shared = tempfile::tempdir().unwrap();
     std::fs::write(shared.path().join("url"), cluster().new_database().expose()).unwrap();
-    let more = format!("data = \"{0}/data\"\n[database]\nurl_file = \"{0}/url\"\n", shared.path().display());
-    let persons = ["A123456780", "M100200305", "K220635158", "M700800900"];
-    import(shared.path(), &more, &persons);
+    let data = format!("data = \"{}/data\"\n", shared.path().display());
+    let more = format!("{data}[database]\nurl_file = \"{}/url\"\n{LIMITS}", shared.path().display());
+    crash::import(shared.path(), &more, 200);
     let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let stays = Process::start(folders[0].path(), &more);
     let killed = Mutex::new(Some(Process::start(folders[1].path(), &more)));
-    let imported = audit(&stays).lines().count();
+    let mut clients = Clients::new(8, &Line::to(&stays.url, &stays.admin));
 
     let (goes_on, begun, failed) = (AtomicBool::new(true), AtomicU64::new(0), AtomicU64::new(0));
-    let up = |process: &Option<Process>| process.as_ref().map(|process| process.admin.clone());
     let begin = |least: u64| {
         let goal = begun.load(Ordering::SeqCst) + least;
         while begun.load(Ordering::SeqCst) < goal {
             thread::sleep(Duration::from_millis(5));
         }
     };
-    let done: u64 = thread::scope(|scope| {
-        let clients: Vec<_> = persons
-            .iter()
+    let people = clients.each().len() as u64;
+    thread::scope(|scope| {
+        let everybody: Vec<_> = clients
+            .each()
+            .into_iter()
             .enumerate()
-            .map(|(n, kvnr)| {
+            .map(|(n, client)| {
                 let (goes_on, begun, failed, killed, stays) = (&goes_on, &begun, &failed, &killed, &stays);
                 scope.spawn(move || {
-                    let mut client = Toggling::new(kvnr);
+                    let up = || killed.lock().unwrap().as_ref().map(|up| Line::to(&up.url, &up.admin));
+                    let here = Line::to(&stays.url, &stays.admin);
                     // In turn; to the one that stays where the other is known to be down.
                     for round in n.. {
-                        let other = if round % 2 == 0 { up(&killed.lock().unwrap()) } else { None };
-                        if client.once(other.as_ref().unwrap_or(&stays.admin)).is_err() {
+                        let other = if round % 2 == 0 { up() } else { None };
+                        if !client.step(other.as_ref().unwrap_or(&here)) {
+                            assert!(other.is_some(), "the one that stays answers everybody");
                             failed.fetch_add(1, Ordering::SeqCst);
+                            thread::sleep(Duration::from_millis(200)); // the database may be at it still
+                            client.look_back(&here);
                         }
                         begun.fetch_add(1, Ordering::SeqCst);
                         if !goes_on.load(Ordering::SeqCst) {
                             break;
                         }
                     }
-                    client.done
+                    client.look_back(&here);
                 })
             })
             .collect();
         for _ in 0..3 {
-            begin(40);
+            begin(60);
             let process = killed.lock().unwrap().take().unwrap();
             process.signal("KILL");
             process.ended();
-            begin(20);
+            begin(40);
             let again = Process::start(folders[1].path(), &more);
             *killed.lock().unwrap() = Some(again);
         }
-        begin(40);
+        begin(60);
         goes_on.store(false, Ordering::SeqCst);
-        clients.into_iter().map(|client| client.join().unwrap()).sum()
+        everybody.into_iter().for_each(|client| client.join().unwrap());
     });
     let failed = failed.load(Ordering::SeqCst);
-    assert!(failed <= 3 * persons.len() as u64, "{failed} failed: no more than were on their way");
+    assert!(failed <= 3 * people, "{failed} failed: no more than were on their way");
     let audit = audit(&stays);
     assert!(is_chain(&audit), "two processes wrote one chain");
-    let entries = (audit.lines().count() - imported) as u64;
-    assert!((done..=done + failed).contains(&entries), "{done} were answered, {failed} cut off, {entries} are there");
+    let moved = |line: &&str| line.contains("account.suspended") || line.contains("account.resumed");
+    let entries = i64::try_from(audit.lines().filter(moved).count()).unwrap();
+    let [suspends, resumes] = &clients.operators;
+    let told = suspends.moves + resumes.moves;
+    assert!((told.answered..=told.answered + told.lost).contains(&entries), "{told:?}, {entries} are there");
+}
+
+/// A stranger who spreads his guesses over all processes, and waits for one to be started anew, has no more of them.
+#[test]
+fn a_guesser_gains_nothing_by_asking_the_other_process() {
+    let (_, more, _shared) = shared_database();
+    let more = more + "[logins]\ntries_in_an_hour = 5\n";
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let mut processes = [0, 1].map(|n| Process::start(folders[n].path(), &more));
+    let guess = |processes: &[Process; 2], n: usize| {
+        let url = &processes[n % 2].url;
+        let login = reqwest::blocking::Client::new().post(format!("{url}/v1/login"));
+        let body = format!(r#"{{"kvnr":"{}","password":"wrong"}}"#, number(n));
+        login.header("DPoP", proof_of_login(url)).body(body).send().unwrap().status().as_u16()
+    };
+    assert_eq!([1, 2, 3, 4, 5].map(|n| guess(&processes, n)), [401; 5], "a number each, so that none has to wait");
+    assert_eq!([6, 7].map(|n| guess(&processes, n)), [429; 2], "whichever is asked");
+    processes[1].signal("KILL");
+    processes[1] = Process::start(folders[1].path(), &more);
+    assert_eq!([8, 9].map(|n| guess(&processes, n)), [429; 2], "whatever is started anew");
 }
 
 /// A database, what is said of it in a configuration, and a folder for what the processes share.

@@ -1,4 +1,5 @@
-"""Signs each request of schemathesis with a DPoP proof (RFC 9449), by the session key of a member who is logged in."""
+"""Gives each request of schemathesis what its operation says it needs: a DPoP proof (RFC 9449) by the session key of a
+member who is logged in, and her access token."""
 
 import base64
 import hashlib
@@ -26,17 +27,13 @@ def part(value: dict) -> str:
     return encode(json.dumps(value, separators=(",", ":")).encode())
 
 
-def proof(method: str, path: str) -> str:
+def proof(method: str, path: str, token: str | None) -> str:
     public = KEY.public_key().public_numbers()
     x, y = (encode(number.to_bytes(32, "big")) for number in (public.x, public.y))
     header = {"alg": "ES256", "jwk": {"crv": "P-256", "kty": "EC", "x": x, "y": y}, "typ": "dpop+jwt"}
-    claims = {
-        "ath": encode(hashlib.sha256(TOKEN.encode()).digest()),
-        "htm": method,
-        "htu": SERVICE + path,
-        "iat": int(time.time()),
-        "jti": str(uuid.uuid4()),
-    }
+    claims = {"htm": method, "htu": SERVICE + path, "iat": int(time.time()), "jti": str(uuid.uuid4())}
+    if token:
+        claims["ath"] = encode(hashlib.sha256(token.encode()).digest())
     signed = f"{part(header)}.{part(claims)}"
     r, s = utils.decode_dss_signature(KEY.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
     return f"{signed}.{encode(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
@@ -48,6 +45,14 @@ class Member:
         return TOKEN
 
     def set(self, case, token, context):
-        url = case.as_transport_kwargs(base_url=SERVICE)["url"]
-        case.headers["Authorization"] = f"DPoP {token}"
-        case.headers["DPoP"] = proof(case.method.upper(), urllib.parse.urlsplit(url).path)
+        needs = {name for each in security(case.operation) for name in each}
+        path = urllib.parse.urlsplit(case.as_transport_kwargs(base_url=SERVICE)["url"]).path
+        if "access_token" in needs:
+            case.headers["Authorization"] = f"DPoP {token}"
+        if "dpop_proof" in needs:
+            case.headers["DPoP"] = proof(case.method.upper(), path, token if "access_token" in needs else None)
+
+
+def security(operation) -> list:
+    """What the operation says, or else the whole description (OpenAPI 3.1, 4.8.10)."""
+    return operation.definition.raw.get("security", operation.schema.raw_schema.get("security", []))
