@@ -31,6 +31,8 @@ pub struct Operator {
     pub name: String,
     /// SHA-256 of their token.
     pub token_sha256: [u8; 32],
+    /// Whether they read what is counted, and do nothing else: a program that observes.
+    pub only_metrics: bool,
 }
 
 /// The operator who sends the request.
@@ -40,6 +42,22 @@ pub(super) struct Caller {
 }
 
 impl FromRequestParts<Arc<Service>> for Caller {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
+        let Observer(operator) = Observer::from_request_parts(parts, service).await?;
+        if operator.only_metrics {
+            tracing::warn!(name = operator.name, "an operator for metrics alone asked for more");
+            return Err(Code::TokenInvalid.into());
+        }
+        Ok(Self { actor: format!("operator:{}", operator.name) })
+    }
+}
+
+/// Any operator, also one who may only observe.
+struct Observer(Operator);
+
+impl FromRequestParts<Arc<Service>> for Observer {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
@@ -58,7 +76,7 @@ impl FromRequestParts<Arc<Service>> for Caller {
             tracing::warn!("somebody without an operator's token asked the admin listener");
             Code::TokenInvalid
         })?;
-        Ok(Self { actor: format!("operator:{}", operator.name) })
+        Ok(Self(operator.clone()))
     }
 }
 
@@ -233,7 +251,7 @@ async fn audit(
 /// What is counted, for Prometheus.
 #[utoipa::path(get, path = "/metrics", responses(
     (status = 200, body = String, content_type = "application/openmetrics-text"), (status = 401, body = Problem)))]
-async fn metrics(State(service): State<Arc<Service>>, _: Caller) -> Result<impl IntoResponse, Refusal> {
+async fn metrics(State(service): State<Arc<Service>>, _: Observer) -> Result<impl IntoResponse, Refusal> {
     let text = service.metrics.text(&service).await?;
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }

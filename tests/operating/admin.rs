@@ -73,6 +73,21 @@ fn only_an_operator_gets_in_and_every_route_asks() {
     assert!(!process.log().contains(TOKEN), "no token in the log");
 }
 
+#[test]
+fn whoever_reads_what_is_counted_can_do_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = "0123456789abcdef0123456789abcdef";
+    std::fs::write(folder.path().join("prometheus"), hex::encode(openssl::sha::sha256(token.as_bytes()))).unwrap();
+    let more = "[[admin.operator]]\nname = \"prometheus\"\ntoken_sha256_file = \"prometheus\"\nonly_metrics = true\n";
+    let process = Process::start(folder.path(), more);
+    for (method, path) in ROUTES {
+        let status = call(method, &format!("{}{path}", process.admin), Some(token)).status();
+        assert_eq!(status == 200, path == "/metrics", "{path}: {status}");
+        assert!(path == "/metrics" || status == 401, "{path}: {status}");
+    }
+    assert_eq!(call("get", &format!("{}/metrics", process.admin), Some(TOKEN)).status(), 200, "anna may, too");
+}
+
 /// What an operator asks for an account; the status of the answer.
 fn ask(process: &Process, what: &str, kvnr: &str) -> u16 {
     let request = Client::new().post(format!("{}/admin/v1/accounts/{what}", process.admin)).bearer_auth(TOKEN);

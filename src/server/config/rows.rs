@@ -441,6 +441,12 @@ const OPERATOR: &[Row<Operator>] = &[
             Ok(())
         },
     ),
+    with_default(
+        "only_metrics",
+        "false",
+        "Whether they may read /metrics and do nothing else: for Prometheus.",
+        keep!(|operator, value| operator.only_metrics, value.boolean()),
+    ),
 ];
 
 /// A name that can stand in the audit and in messages as it is.
