@@ -44,3 +44,25 @@ fn a_website_is_known_by_the_keys_in_the_configuration() {
         assert!(!log.contains("198.51.100.7") && !log.contains(NUMBER), "{log}");
     }
 }
+
+/// Where somebody comes from is what the proxy says, which is the last that stands there; a stranger says what he likes.
+#[test]
+fn a_stranger_does_not_choose_where_he_comes_from() {
+    let limits = "[logins]\ntries_in_an_hour = 2\n";
+    let try_from = |process: &Process, forwarded: &str| {
+        let url = &process.url;
+        let login =
+            reqwest::blocking::Client::new().post(format!("{url}/v1/login")).header("DPoP", proof_of_login(url));
+        let login = login.header("X-Forwarded-For", forwarded);
+        login.body(r#"{"kvnr":"A123456780","password":"wrong"}"#).send().unwrap().status().as_u16()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let behind = Process::start(folder.path(), &format!("[proxy]\naddresses = [\"127.0.0.1\"]\n{limits}"));
+    let told = ["198.51.100.7", "198.51.100.200", "198.51.100.7", "192.0.2.1, 198.51.100.8", "203.0.113.9"];
+    assert_eq!(told.map(|said| try_from(&behind, said)), [401, 401, 429, 429, 401], "a network is a /24");
+
+    let folder = tempfile::tempdir().unwrap();
+    let open = Process::start(folder.path(), limits);
+    let said = ["198.51.100.7", "192.0.2.1", "203.0.113.9"];
+    assert_eq!(said.map(|said| try_from(&open, said)), [401, 401, 429], "nobody is a proxy by saying so");
+}

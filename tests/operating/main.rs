@@ -18,5 +18,6 @@ mod people;
 mod process;
 mod processes;
 mod reload;
+mod restore;
 mod stopping;
 mod tls;

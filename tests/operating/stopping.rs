@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::process::{Process, TOKEN, Toggling, audit, import, is_chain};
+use crate::common::TestDatabase;
+use crate::common::postgresql::cluster;
+use crate::process::{Process, TOKEN, Toggling, audit, import, is_chain, on};
 
 #[test]
 fn health_and_readiness() {
@@ -28,6 +30,27 @@ fn health_and_readiness() {
     assert_eq!(get("/healthz").text().unwrap(), "ok", "it stops and is alive");
     let (status, log) = process.ended();
     assert_eq!(status.code(), Some(0), "{log}");
+}
+
+#[test]
+fn a_service_without_its_database_says_so_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = cluster().new_database();
+    let name = url.expose().split(['/', '?']).find(|part| part.starts_with("world_")).unwrap().to_owned();
+    let more = on(&TestDatabase::Postgresql(url), folder.path());
+    let process = Process::start(folder.path(), &more);
+    let status = |path: &str| reqwest::blocking::get(format!("{}{path}", process.url)).unwrap().status().as_u16();
+    let ask = |statement: String| cluster().psql("postgres", &statement).unwrap();
+    assert_eq!(status("/readyz"), 200);
+    ask(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+    ask(format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"));
+    assert_eq!((status("/readyz"), status("/healthz")), (503, 200), "it is alive, and no use");
+    ask(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+    let began = Instant::now();
+    while status("/readyz") != 200 {
+        assert!(began.elapsed() < Duration::from_secs(30), "{}", process.log());
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
@@ -74,6 +97,7 @@ fn under_load_nothing_that_was_answered_is_lost() {
 #[test]
 fn a_request_that_runs_when_the_service_stops_is_answered() {
     let folder = tempfile::tempdir().unwrap();
+    import(folder.path(), "", &["A123456780"]);
     let process = Process::start(folder.path(), "");
     // It is on its way when its head has been answered: the service waits for the body.
     let address = process.admin.strip_prefix("http://").unwrap();
@@ -98,7 +122,9 @@ fn a_request_that_runs_when_the_service_stops_is_answered() {
     // The connection ends behind the answer, in however many pieces it comes.
     let mut answer = Vec::new();
     connection.read_to_end(&mut answer).unwrap();
-    assert!(answer.starts_with(b"HTTP/1.1 404"), "{}\n{}", String::from_utf8_lossy(&answer), process.log());
+    assert!(answer.starts_with(b"HTTP/1.1 204"), "{}\n{}", String::from_utf8_lossy(&answer), process.log());
     let (status, log) = process.ended();
     assert_eq!(status.code(), Some(0), "{log}");
+    let audit = audit(&Process::start(folder.path(), ""));
+    assert_eq!(audit.matches("account.suspended").count(), 1, "what was answered is done");
 }
