@@ -17,6 +17,7 @@ mod notices;
 mod people;
 mod process;
 mod processes;
+mod registers;
 mod reload;
 mod restore;
 mod stopping;

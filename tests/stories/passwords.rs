@@ -132,46 +132,17 @@ fn a_new_pepper_is_taken_up_at_the_next_login_and_the_old_one_still_verifies() {
     world.log_in(ERIKA, OLD);
 }
 
-/// A data folder as version 0.1.0 left it: its migration, its key file, one account, one device, an audit entry.
 #[test]
-fn a_service_of_the_first_version_goes_on_with_what_it_has() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("service");
-    std::fs::create_dir(&data).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let migrations = tempfile::tempdir().unwrap();
-        let first = "0001_first_light.sql";
-        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/server/migrations/sqlite");
-        std::fs::copy(source.join(first), migrations.path().join(first)).unwrap();
-        sqlx::any::install_default_drivers();
-        let url = format!("sqlite://{}?mode=rwc", data.join("kartenbund.sqlite").display());
-        let pool = sqlx::AnyPool::connect(&url).await.unwrap();
-        sqlx::migrate::Migrator::new(migrations.path()).await.unwrap().run(&pool).await.unwrap();
-        // echo -n altes-Passwort-1 | argon2 somesalt1234abcd -id -t 3 -k 65536 -p 1 -e
-        let rows = "INSERT INTO account VALUES (7, 'A123456780', 'Erika', 'Müstermann', '1964-08-12', \
-            '{\"street\":null,\"house_number\":null,\"postal_code\":\"12345\",\"city\":\"Ort\",\"country\":\"D\",\"supplement\":null}', \
-            NULL, '2020-01-01', \
-            '$argon2id$v=19$m=65536,t=3,p=1$c29tZXNhbHQxMjM0YWJjZA$CHG2HjYWg0BFBz8NQBwYRYBIV3sTSQHwfaO5f7qgj+I', 1); \
-            INSERT INTO session VALUES ('x', 7, 1, 2); \
-            INSERT INTO audit VALUES (1, '{}', 'RBNvo1WzZ4oRRq0W9-hknpT7T8If536DEMBg9hyq_4o')";
-        sqlx::raw_sql(rows).execute(&pool).await.unwrap();
-        pool.close().await;
-    });
-    let keys = json!({"v": 1, "signing": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
-        "pseudonym": "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI"});
-    std::fs::write(data.join("service-keys.json"), keys.to_string()).unwrap();
-
-    let world = World::configured(folder, TestDatabase::Sqlite, ManualClock::at(NOW), |settings| {
-        settings.payer_iks = vec!["999567890".parse().unwrap()];
-        settings.anchors = Box::new(anchors_of(&[&ca()]));
-    });
-    assert_eq!(world.state_of(ERIKA), "active");
-    assert_eq!(refused_login(&world, ERIKA, "wrong-password"), code("login_failed"));
-    let computer = world.log_in(ERIKA, "altes-Passwort-1");
-    assert_eq!(world.count("SELECT COUNT(*) FROM password WHERE pepper IS NULL"), 0, "under a pepper now");
-    computer.register(&mut card(ERIKA)).unwrap();
-    world.log_in(ERIKA, "altes-Passwort-1");
+fn an_initial_password_from_before_a_new_pepper_still_opens_the_account() {
+    let mut world = World::new();
+    assert_eq!(world.import_report(&register_of(&[ERIKA])).imported, 1);
+    let (_, letters) = world.create_letters();
+    world.stop();
+    kartenbund::server::rotate_pepper(&world.folder.path().join("service")).unwrap();
+    let world = world.restarted(|_| ());
+    let computer = world.log_in(ERIKA, &letters[0].1);
+    set_password(&computer, CHOSEN).unwrap();
+    assert_eq!(refused_login(&world, ERIKA, &letters[0].1), code("login_failed"), "once");
 }
 
 #[test]

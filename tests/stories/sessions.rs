@@ -224,3 +224,23 @@ fn the_audit_says_who_ended_a_session() {
     assert_eq!(actors.len(), 2);
     assert!(actors[0] != "operator" && actors[1] == "operator", "{actors:?}");
 }
+
+#[test]
+fn a_new_key_for_tokens_logs_nobody_out() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let keys = world.folder.path().join("service");
+    let reads = |computer: &Computer| computer.here.service.get::<serde_json::Value>("/v1/sessions").is_ok();
+    for rotation in 1..=2 {
+        kartenbund::server::rotate_token_key(&keys, 12 * 60 * 60, world.clock.now()).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(1500)); // the service looks once a second
+        assert!(reads(&computer), "{rotation}: with the token she has");
+        // The new key signs after a minute; the token of before ends, and another one is asked for.
+        for _ in 0..3 {
+            world.clock.advance(400);
+            assert!(reads(&computer), "{rotation}");
+        }
+    }
+    assert_eq!(world.column("SELECT state FROM session"), ["open"]);
+    assert!(world.count("SELECT generation FROM session") >= 4, "her tokens were renewed");
+}
