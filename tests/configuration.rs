@@ -275,6 +275,8 @@ fn the_operators_listener_needs_operators_and_no_proxy_excuses_plain_http() {
 
 #[test]
 fn lives_of_sessions_go_together() {
+    let invited = told(&format!("{INSURER}[letters]\npassword_days = 10\ninvite_days = 10\n"));
+    assert!(invited[0].starts_with("line 5: letters.invite_days: "), "{invited:?}");
     let told = told(&format!("{INSURER}[sessions]\naccess_token = 600\nidle = 300\nmaximum = 299\n"));
     assert!(told.iter().any(|told| told.starts_with("line 6: sessions.maximum: a number from 300")), "{told:#?}");
     let told = self::told(&format!("{INSURER}[sessions]\naccess_token = 600\nidle = 500\nmaximum = 400\n"));

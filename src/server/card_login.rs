@@ -30,8 +30,6 @@ use crate::protocol::{Challenge, NumericDate, VERSION};
 
 /// Life of a challenge, in seconds.
 const CHALLENGE_LIFE: i64 = 180;
-/// Logins with the card in a day and account.
-const MAX_A_DAY: i64 = 10;
 const DAY: i64 = 24 * 60 * 60;
 
 /// Hands out a challenge for the session key of the proof. It is signed and nothing is kept, not even the proof, which
@@ -134,7 +132,7 @@ async fn open(
     }
     let today = "SELECT COUNT(*) FROM card_login WHERE account_id = $1 AND used > $2";
     let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(now - DAY).fetch_one(&mut **tx).await?;
-    if today >= MAX_A_DAY {
+    if today >= i64::from(service.settings.login_limits.with_card_in_a_day) {
         return Err(Code::TooManyCardLogins.into());
     }
     let count = sqlx::query("UPDATE card_login SET account_id = $2 WHERE challenge = $1");

@@ -175,6 +175,11 @@ impl Config {
             reader.wrong("texts", Wrong::Impossible("a text names {hotline}, and insurer.hotline is not set"));
         }
         let sessions = &self.settings.sessions;
+        let letters = &self.settings.letters;
+        if letters.invite_days >= letters.password_days {
+            let why = "the password in an invitation would end before the first day of the insurance";
+            reader.wrong("letters.invite_days", Wrong::Impossible(why));
+        }
         if sessions.access_token > sessions.idle {
             reader.wrong("sessions.idle", Wrong::Impossible("a session is not idle before its access token has ended"));
         }

@@ -24,9 +24,8 @@ pub use create::{LetterEvent, LetterReport, LettersError};
 pub use settings::LetterSettings;
 
 const DAY: i64 = 24 * 60 * 60;
-/// How many letters of a kind may be ordered for one account in how many seconds: by all strangers together, by whoever
-/// knows the password, and with card and card PIN.
-const MAX_OF_STRANGERS: i64 = 2;
+/// How many letters of a kind may be ordered for one account in how many seconds: by whoever knows the password, and with
+/// card and card PIN. They are no settings: no member needs more, and how many strangers may order is one.
 const MAX_WITH_PASSWORD: i64 = 2;
 const MAX_WITH_CARD: i64 = 5;
 const WINDOW: i64 = 30 * DAY;
@@ -35,8 +34,6 @@ const WINDOW: i64 = 30 * DAY;
 pub(super) const FORMER_ADDRESS: i64 = 14 * DAY;
 /// How long it is known, in seconds, that a letter went out: long enough to look into a complaint.
 const KEPT: i64 = 90 * DAY;
-/// How many days before the insurance begins members are invited: a letter holds for 60.
-const INVITED_BEFORE: i64 = 14;
 /// Accounts that are invited in one transaction.
 const INVITED_AT_ONCE: i64 = 500;
 
@@ -89,9 +86,9 @@ impl Requester<'_> {
     }
 
     /// How many letters of a kind in the window.
-    fn limit(self) -> Option<i64> {
+    fn limit(self, service: &Service) -> Option<i64> {
         match self {
-            Self::Stranger => Some(MAX_OF_STRANGERS),
+            Self::Stranger => Some(service.settings.letters.of_strangers.into()),
             Self::Owner { with_card: false, .. } => Some(MAX_WITH_PASSWORD),
             Self::Owner { with_card: true, .. } => Some(MAX_WITH_CARD),
             Self::Operator(_) => None,
@@ -184,7 +181,7 @@ pub(super) async fn order(
     if is_waiting && account.state.after(Event::InitialPasswordUsed).is_some() {
         return Ok(Ordered::Already);
     }
-    if were_enough(connection, account, Kind::InitialPassword, by, now).await? {
+    if were_enough(service, connection, account, Kind::InitialPassword, by, now).await? {
         return Ok(Ordered::TooMany);
     }
     if !account.move_by(service, connection, event, &by.actor()).await? {
@@ -212,7 +209,7 @@ pub(super) async fn order_device_code(
     if is_waiting(connection, account, Kind::DeviceCode).await? {
         return Ok(Ordered::Already);
     }
-    if were_enough(connection, account, Kind::DeviceCode, by, now).await? {
+    if were_enough(service, connection, account, Kind::DeviceCode, by, now).await? {
         return Ok(Ordered::TooMany);
     }
     insert(connection, account.id, Kind::DeviceCode, by.as_str(), None, now).await?;
@@ -238,13 +235,14 @@ async fn is_waiting(connection: &mut AnyConnection, account: &Account, kind: Kin
 
 /// Whether as many letters of this kind were ordered by such requesters as may be. What never went out does not count.
 async fn were_enough(
+    service: &Service,
     connection: &mut AnyConnection,
     account: &Account,
     kind: Kind,
     by: Requester<'_>,
     now: NumericDate,
 ) -> Result<bool, sqlx::Error> {
-    let Some(limit) = by.limit() else { return Ok(false) };
+    let Some(limit) = by.limit(service) else { return Ok(false) };
     let recent = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by = $3 AND created > $4 \
                   AND state IN ($5, $6)";
     let recent = sqlx::query_scalar::<_, i64>(recent).bind(account.id).bind(kind.as_str());
@@ -356,7 +354,7 @@ async fn invite(service: &Service, after: i64) -> Result<Option<(i64, u64)>, Let
     let members = members.bind(after).bind(AccountState::Registered.as_str()).bind(today.to_string());
     let members = members.bind(INVITED_AT_ONCE).bind(Kind::InitialPassword.as_str());
     // Days of the form YYYY-MM-DD are compared as texts; the one of a birth need not be one of this calendar year.
-    let first_day = today.saturating_add(time::Duration::days(INVITED_BEFORE));
+    let first_day = today.saturating_add(time::Duration::days(service.settings.letters.invite_days.into()));
     let age = service.settings.accounts.minimum_age.map_or(0, i32::from);
     let (year, rest) = (today.year() - age, today.to_string().split_off("YYYY".len()));
     let members = members.bind(first_day.to_string()).bind(format!("{year:04}{rest}"));

@@ -21,18 +21,20 @@ const LONGEST_DELAY: i64 = 900;
 /// The bucket that all unknown clients of an account share.
 const UNKNOWN: &str = "";
 
-/// How often passwords may be tried from one network.
+/// How often somebody may log in, or try to: passwords from one network, and cards.
 #[derive(Clone, Copy, Debug)]
 pub struct LoginLimits {
     /// Tries in an hour from one network (IPv4: /24, IPv6: /64) by clients that the account does not know.
     pub tries_in_an_hour: u32,
     /// The same in a day.
     pub tries_in_a_day: u32,
+    /// Logins with card and card PIN in a day and account. The card counts wrong PINs itself.
+    pub with_card_in_a_day: u32,
 }
 
 impl Default for LoginLimits {
     fn default() -> Self {
-        Self { tries_in_an_hour: 30, tries_in_a_day: 200 }
+        Self { tries_in_an_hour: 30, tries_in_a_day: 200, with_card_in_a_day: 10 }
     }
 }
 

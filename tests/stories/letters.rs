@@ -205,6 +205,31 @@ fn nobody_is_invited_long_before_the_first_day_or_below_the_age() {
 }
 
 #[test]
+fn an_insurer_decides_how_long_initial_passwords_hold_and_how_many_strangers_order() {
+    let world = World::new().restarted(|settings| {
+        settings.letters.password_days = 3;
+        settings.letters.invite_days = 2;
+        settings.letters.of_strangers = 0;
+    });
+    let member = |person: &str, first: &str| format!("{person},Max,M,1990-01-01,Weg,1,12345,Ort,D,{first}\n");
+    let register = HEADER.to_owned() + &member(ERIKA, "2026-11-25") + &member(MAX, "2026-11-26");
+    assert_eq!(world.import_report(&register).imported, 2);
+    let (report, passwords) = world.create_letters();
+    assert_eq!((report.invited, passwords[0].0.as_str()), (1, ERIKA), "it is the 23rd");
+    let asked = json!({"kvnr": ERIKA, "way": "letter"});
+    world.stranger().ask::<_, serde_json::Value>("/v1/password/reset", &asked).unwrap();
+    world.wait_until("the stranger is refused", || world.audited("too_many_letters") == 1);
+    world.clock.advance(3 * 24 * 60 * 60 - 1);
+    world.log_in(ERIKA, &passwords[0].1);
+    world.clock.advance(1);
+    let ended = ("initial_password_ended".to_owned(), "expired".to_owned());
+    let (_, passwords) = world.create_letters();
+    assert_eq!(passwords[0].0, MAX, "his first day is near");
+    world.clock.advance(3 * 24 * 60 * 60);
+    assert_eq!(refused_login(&world, MAX, &passwords[0].1), ended);
+}
+
+#[test]
 fn what_a_letter_said_is_forgotten_and_its_password_was_never_kept() {
     let world = World::new();
     newcomer(&world, ERIKA, "Erika,Müstermann", "Weg,1,12345,Ort,D");

@@ -164,6 +164,24 @@ const LETTERS: &[Row<Config>] = &[
         keep!(|config, value| config.settings.letters.invite, value.boolean()),
     ),
     with_default(
+        "invite_days",
+        "14",
+        "How many days before their insurance begins members are invited. The password in the letter must hold longer.",
+        keep!(|config, value| config.settings.letters.invite_days, value.number(0, 365)),
+    ),
+    with_default(
+        "password_days",
+        "60",
+        "How many days an initial password holds, from the day its letter is made.",
+        keep!(|config, value| config.settings.letters.password_days, value.number(1, 365)),
+    ),
+    with_default(
+        "of_strangers",
+        "2",
+        "How many letters with an initial password may be ordered in 30 days for an account by whoever knows its number.",
+        keep!(|config, value| config.settings.letters.of_strangers, value.number(0, 20)),
+    ),
+    with_default(
         "batch",
         "500",
         "How many letters a folder in the outbox holds at most.",
@@ -201,6 +219,12 @@ const LOGINS: &[Row<Config>] = &[
         "200",
         "The same in a day.",
         keep!(|config, value| config.settings.login_limits.tries_in_a_day, value.number(1, 1_000_000)),
+    ),
+    with_default(
+        "with_card_in_a_day",
+        "10",
+        "Logins with card and card PIN in a day and account.",
+        keep!(|config, value| config.settings.login_limits.with_card_in_a_day, value.number(1, 1000)),
     ),
 ];
 

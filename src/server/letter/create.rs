@@ -391,7 +391,7 @@ impl Work {
         let contents = match kind {
             Kind::InitialPassword => Contents::InitialPassword {
                 password: initial::random(&mut random()),
-                valid_until: today.saturating_add(Duration::seconds(initial::LIFE)),
+                valid_until: today.saturating_add(Duration::days(settings.letters.password_days.into())),
             },
             Kind::DeviceCode => Contents::DeviceCode {
                 code: LetterCode::random(&settings.issuer, &mut random()).ok_or(LettersError::Issuer)?,

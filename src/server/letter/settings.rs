@@ -14,12 +14,27 @@ pub struct LetterSettings {
     pub invite: bool,
     /// Letters in a folder that is handed over at once.
     pub batch: u16,
+    /// How many days an initial password holds, from the day its letter is made.
+    pub password_days: u16,
+    /// How many days before their insurance begins members are invited.
+    pub invite_days: u16,
+    /// How many letters with an initial password all strangers together may order for an account in 30 days.
+    pub of_strangers: u8,
     /// How many days a code for a device holds.
     pub code_days: u16,
 }
 
 impl Default for LetterSettings {
     fn default() -> Self {
-        Self { outbox: None, sender: String::new(), invite: true, batch: 500, code_days: 90 }
+        Self {
+            outbox: None,
+            sender: String::new(),
+            invite: true,
+            batch: 500,
+            password_days: 60,
+            invite_days: 14,
+            of_strangers: 2,
+            code_days: 90,
+        }
     }
 }

@@ -17,8 +17,7 @@ use crate::server::{Service, reset};
 const ALPHABET: &[u8; 70] = b"ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrstuvwxyz2346789,.:=()+-_[]#!?%&";
 /// 12 characters of 70: 73 bits.
 const LENGTH: usize = 12;
-/// How long it can be used, in seconds: 60 days.
-pub(in crate::server) const LIFE: i64 = 60 * 24 * 60 * 60;
+const DAY: i64 = 24 * 60 * 60;
 /// How long whoever used it may use it again, in seconds: as long as the session lives that it opens.
 const LOST_ANSWER: i64 = 15 * 60;
 const DOMAIN: &[u8] = b"kartenbund/initial-password/v1";
@@ -45,12 +44,13 @@ pub(in crate::server) async fn keep(
     password: &SecretText,
     now: NumericDate,
 ) -> Result<(), sqlx::Error> {
+    let life = i64::from(service.settings.letters.password_days).saturating_mul(DAY);
     let pepper = service.keys.peppers.newest();
     let insert = sqlx::query(
         "INSERT INTO initial_password (mac, account_id, pepper, created, expires_at) VALUES ($1, $2, $3, $4, $5)",
     );
     let insert = insert.bind(mac(pepper, &account.kvnr, password)).bind(account.id).bind(pepper.id());
-    insert.bind(now).bind(now.saturating_add(LIFE)).execute(connection).await.map(drop)
+    insert.bind(now).bind(now.saturating_add(life)).execute(connection).await.map(drop)
 }
 
 /// An initial password that somebody has, whether it still holds or not.
