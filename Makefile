@@ -9,6 +9,8 @@ FUZZ_VERSION = 0.13.2
 FUZZ = target/tools/bin/cargo-fuzz
 FUZZ_TARGETS = tlv vsd certificate cvc image secure_messaging replay apdus
 SECONDS_EACH = 20
+# Where the peer of bench-peers is installed.
+PEER = $(CURDIR)/target/peer
 # The card reader in software that tests use: a package of its own, for pcscd calls it through a C interface.
 IFD_HANDLER = --manifest-path tools/ifd-handler/Cargo.toml
 IFD_HANDLER_BUILD = $(IFD_HANDLER) --locked --target-dir target/ifd-handler
@@ -18,7 +20,7 @@ FEATURE_SETS = "--no-default-features" "--no-default-features --features client"
 # Tests of the service, which run on SQLite and on PostgreSQL.
 BOTH_DATABASES = --test stories --test attacks --test hostile_requests
 
-.PHONY: demo test lint bench timing fuzz conformance fixtures setup
+.PHONY: demo test lint bench bench-peers timing fuzz conformance fixtures setup
 
 ## The whole story once: card, registration, approval, evidence.
 demo: setup
@@ -55,6 +57,18 @@ bench: setup
 	cargo bench --bench apdus
 	cargo bench --bench cpu
 	cargo bench --bench service
+
+## Approvals beside what a developer would pick instead: WebAuthn with @simplewebauthn/server, express and better-sqlite3
+## (docs/performance.md).
+bench-peers: setup $(PEER)/node_modules
+	PEER=$(PEER) cargo bench --bench peers
+
+$(PEER)/node_modules: benches/peers/package-lock.json benches/peers/server.js
+	mkdir -p $(PEER)
+	cp benches/peers/package.json benches/peers/package-lock.json benches/peers/server.js $(PEER)
+	command -v npm >/dev/null || tools/setup.sh nodejs npm
+	cd $(PEER) && npm ci
+	touch $@
 
 ## Whether the time of a refused login tells unknown accounts, wrong passwords and accounts before their day apart:
 ## a thousand of each (docs/threat-model.md).

@@ -7,6 +7,7 @@
 pub mod base64url;
 #[cfg(feature = "client")]
 mod card;
+mod es256;
 pub mod json;
 pub mod jwk;
 pub mod jws;

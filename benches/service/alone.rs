@@ -8,7 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use argon2::{Algorithm, Argon2, Params, Version};
+use kartenbund::jose::jws::Algorithm as _;
+use kartenbund::jose::{Es256, P256Jwk};
+use kartenbund::secret::SecretBytes;
 use kartenbund::server::Database;
+use kartenbund::voprf::{Blinded, Share};
 use p256::ecdsa::signature::{Signer as _, Verifier as _};
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use p256::elliptic_curve::Generate as _;
@@ -16,6 +20,8 @@ use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
 
 use crate::common::rng;
+use crate::common::thief::any_element;
+use crate::factor::With;
 use crate::load::{Measured, drive, timed};
 
 /// Argon2id as the service has it (64 MiB, three passes), on so many threads.
@@ -41,6 +47,116 @@ pub(crate) fn p256(length: usize, limit: Duration) -> Measured {
     let signature: Signature = key.sign(&message);
     let verifying = VerifyingKey::from(&key);
     drive(vec![|| Some(timed(|| verifying.verify(&message, &signature).unwrap()).1)], limit)
+}
+
+/// What a decision needs: the proof of the request and the decision are verified, the receipt is signed.
+pub(crate) fn decision(limit: Duration) -> Measured {
+    let (key, own) = (Signed::new(), Signed::new());
+    cryptography(limit, move || {
+        key.verify(2);
+        own.sign(1);
+    })
+}
+
+/// What an evaluation needs: its message is verified, the share comes from its seed, and evaluates with a proof.
+pub(crate) fn evaluation(limit: Duration) -> Measured {
+    let (key, share) = (Signed::new(), Evaluated::new());
+    cryptography(limit, move || {
+        key.verify(1);
+        share.evaluate();
+    })
+}
+
+/// What a registration needs: the proofs of four requests and the device's possession are verified, a share is made and
+/// evaluates, challenge and receipt are signed; with a code its signature is verified, with a card both of the card's and
+/// that of its certificate.
+pub(crate) fn registration(with: With, limit: Duration) -> Measured {
+    let (key, own, share, card) = (Signed::new(), Signed::new(), Evaluated::new(), OfCard::new());
+    cryptography(limit, move || {
+        key.verify(5);
+        share.make();
+        share.evaluate();
+        own.sign(2);
+        match with {
+            With::Code => key.verify(1),
+            With::Card => card.verify(3),
+        }
+    })
+}
+
+/// Cryptography on one thread.
+fn cryptography(limit: Duration, work: impl Fn() + Send) -> Measured {
+    drive(vec![move || Some(timed(&work).1)], limit)
+}
+
+/// A signature on P-256 over 600 bytes.
+struct Signed {
+    key: SigningKey,
+    public: P256Jwk,
+    message: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl Signed {
+    fn new() -> Self {
+        let (key, message) = (SigningKey::generate_from_rng(&mut rng()), vec![7; 600]);
+        let signature: Signature = key.sign(&message);
+        Self { public: P256Jwk::from(VerifyingKey::from(&key)), key, message, signature: signature.to_bytes().to_vec() }
+    }
+
+    fn verify(&self, times: usize) {
+        for _ in 0..times {
+            assert!(Es256::verify(self.public.verifying_key(), &self.message, &self.signature));
+        }
+    }
+
+    fn sign(&self, times: usize) {
+        for _ in 0..times {
+            let signature: Signature = self.key.sign(&self.message);
+            std::hint::black_box(signature);
+        }
+    }
+}
+
+/// The same on brainpoolP256r1.
+struct OfCard {
+    key: ecdsa::VerifyingKey<bp256::BrainpoolP256r1>,
+    message: Vec<u8>,
+    signature: ecdsa::Signature<bp256::BrainpoolP256r1>,
+}
+
+impl OfCard {
+    fn new() -> Self {
+        let key = ecdsa::SigningKey::<bp256::BrainpoolP256r1>::generate_from_rng(&mut rng());
+        let message = vec![7; 600];
+        Self { key: *key.verifying_key(), signature: key.sign(&message), message }
+    }
+
+    fn verify(&self, times: usize) {
+        for _ in 0..times {
+            self.key.verify(&self.message, &self.signature).unwrap();
+        }
+    }
+}
+
+/// A share in a device PIN and an element.
+struct Evaluated {
+    seed: SecretBytes<32>,
+    blinded: Blinded,
+}
+
+impl Evaluated {
+    fn new() -> Self {
+        Self { seed: SecretBytes::random(&mut rng()), blinded: Blinded::parse(&any_element()).unwrap() }
+    }
+
+    fn make(&self) -> Share {
+        Share::of(&self.seed).unwrap()
+    }
+
+    fn evaluate(&self) {
+        std::hint::black_box(self.make().evaluate(&self.blinded, &mut rng()));
+    }
 }
 
 /// New files of this length, down to the disk, on so many threads.

@@ -15,7 +15,7 @@ impl Connection {
         Self(BufReader::new(stream))
     }
 
-    /// One request with headers in lines of their own; the body of its answer, which is 200.
+    /// One request with headers in lines of their own; the body of its answer, which is one of success.
     pub(crate) fn ask(&mut self, line: &str, headers: &str, body: &str) -> Vec<u8> {
         let request = format!(
             "{line} HTTP/1.1\r\nhost: service\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -34,7 +34,7 @@ impl Connection {
         }
         let mut body = vec![0; length];
         self.0.read_exact(&mut body).unwrap();
-        assert!(status.starts_with("HTTP/1.1 200 "), "{status}{}", String::from_utf8_lossy(&body));
+        assert!(status.starts_with("HTTP/1.1 20"), "{status}{}", String::from_utf8_lossy(&body));
         body
     }
 }
@@ -56,6 +56,12 @@ impl Measured {
     pub(crate) fn of(mut latencies: Vec<Duration>, took: Duration) -> Self {
         latencies.sort();
         Self { count: latencies.len(), seconds: took.as_secs_f64(), latencies }
+    }
+
+    /// Of all of these, one after the other.
+    pub(crate) fn joined(all: Vec<Self>) -> Self {
+        let seconds = all.iter().map(|one| one.seconds).sum();
+        Self::of(all.into_iter().flat_map(|one| one.latencies).collect(), Duration::from_secs_f64(seconds))
     }
 
     pub(crate) fn rate(&self) -> f64 {

@@ -1,5 +1,6 @@
 //! What the account service carries, each figure beside its limit measured alone in the same run: logins beside
-//! Argon2id, renewals beside bare commits, reads beside bare reads. Markdown on standard output; `docs/performance.md`
+//! Argon2id, renewals beside bare commits, reads beside bare reads; registrations, evaluations of PINs and decisions
+//! beside the cryptography they need and bare commits. Markdown on standard output; `docs/performance.md`
 //! holds a run.
 //!
 //! Register and letters are the library's, called from here; requests go to a process of `kartenbund-server`, over
@@ -15,24 +16,26 @@ mod common;
 mod process;
 
 mod alone;
+mod factor;
 mod load;
 mod requests;
 
-use std::num::NonZero;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::postgresql::durable_cluster;
-use common::{HEADER, PASSWORD_HASH, TestDatabase, number, rng};
+use common::{PASSWORD_HASH, TestDatabase, number, rng};
 use kartenbund::client::session::SessionKey;
+use kartenbund::jose::P256Jwk;
 use kartenbund::protocol::dpop::{DpopProof, ProvenRequest};
 use kartenbund::server::{LetterEvent, Service, Settings};
 use time::OffsetDateTime;
 
 use alone::Bare;
+use factor::{Members, With};
 use load::{Measured, cpu_time, drive, memory, timed};
-use requests::Requests;
+use requests::{Requests, cores, register_header, register_row};
 
 /// Clients at once, where nothing else is said.
 const CLIENTS: usize = 8;
@@ -47,6 +50,8 @@ struct Size {
     accounts: usize,
     /// Sessions that each of them opens.
     logins: usize,
+    /// Members who register devices and decide.
+    deciding: usize,
     /// How long what has no end is measured.
     time: Duration,
 }
@@ -55,8 +60,8 @@ fn main() {
     let is_short = std::env::var_os("SHORT").is_some();
     let time = if is_short { Duration::from_millis(200) } else { Duration::from_secs(4) };
     let sizes = match is_short {
-        true => [60, 40].map(|members| Size { members, accounts: 4, logins: 2, time }),
-        false => [10_000, 2_000].map(|members| Size { members, accounts: 32, logins: 10, time }),
+        true => [60, 40].map(|members| Size { members, accounts: 4, logins: 2, deciding: 8, time }),
+        false => [10_000, 2_000].map(|members| Size { members, accounts: 32, logins: 10, deciding: 240, time }),
     };
     dpop(time);
     println!("| what | at once | a second | p50, ms | p99, ms | CPU, ms each | alone | a second | ratio |");
@@ -72,14 +77,17 @@ fn main() {
         let each = (with_them - idle) * 10_000.0 / *sessions as f64;
         println!("| {database} | {idle:.1} | {sessions} | {with_them:.1} | {each:.1} | {after_logins:.1} |");
     }
+    println!(
+        "\n| what | at once | a second | p50, ms | p99, ms | a second and core | cryptography alone | ratio | commits alone | ratio |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for (_, Found { factor, .. }) in &found {
+        factor.iter().for_each(|line| println!("{line}"));
+    }
     println!("\n| logins with a password | a second and core | Argon2id alone |\n|---|---|---|");
     for (database, Found { logins, argon2id, .. }) in found {
         println!("| {database} | {logins:.2} | {argon2id:.2} |");
     }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Checking a proof beside verifying its signature.
@@ -105,6 +113,8 @@ struct Found {
     /// Logins a second and core, and hashes.
     logins: f64,
     argon2id: f64,
+    /// Lines of the second factor.
+    factor: Vec<String>,
 }
 
 /// A line of the table. `cpu` is what all took, in seconds.
@@ -120,6 +130,22 @@ fn row(database: &str, what: &str, at_once: usize, measured: &Measured, cpu: f64
     );
 }
 
+/// The same where two limits stand beside it: cryptography, which takes CPU time of the service as the rest does, and
+/// commits, which wait for the disk.
+fn row_of_factor(what: &str, measured: &Measured, cpu: f64, cryptography: &Measured, commits: &Measured) -> String {
+    let percentile = |share| measured.percentile(share).map_or("–".to_owned(), |latency| format!("{latency:.1}"));
+    let (rate, each_core) = (measured.rate(), measured.count as f64 / cpu);
+    format!(
+        "| {what} | {CLIENTS} | {rate:.0} | {} | {} | {each_core:.0} | {:.0} | {:.3} | {:.0} | {:.3} |",
+        percentile(0.5),
+        percentile(0.99),
+        cryptography.rate(),
+        each_core / cryptography.rate(),
+        commits.rate(),
+        rate / commits.rate()
+    )
+}
+
 fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let bare = match &database {
@@ -132,12 +158,7 @@ fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     let initial_passwords = prepare(name, folder.path(), &database, &bare, size);
 
     let cores = cores();
-    let more = format!(
-        "{}[logins]\ntries_in_an_hour = 1000000\ntries_in_a_day = 1000000\n[passwords]\nparallel_hashes = {cores}\n\
-         [sessions]\naccess_token = 3600\nidle = 7200\n",
-        process::on(&database, folder.path())
-    );
-    let process = process::Process::start(folder.path(), &more);
+    let process = process::Process::start(folder.path(), &requests::configuration(&database, folder.path()));
     let pid = process.id();
     let counted = |work: &mut dyn FnMut() -> Measured| {
         let before = cpu_time(pid);
@@ -169,7 +190,44 @@ fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     requests.sign_for_reads(alone.count);
     let (measured, cpu) = counted(&mut || requests.read(CLIENTS, size.time));
     row(name, "reads with a session", CLIENTS, &measured, cpu, ("reads", &alone));
-    Found { idle, sessions: size.members, with_them, after_logins: memory(pid), logins, argon2id }
+    let after_logins = memory(pid);
+
+    let mut requests = Requests::to(process.address(), &process.url);
+    requests.log_in(cores, &deciding(size), 1);
+    let mut members = Members::with(process.address(), &process.url, requests.into_sessions());
+    keep_codes(&database, folder.path(), &members);
+    let mut factor = Vec::new();
+    let mut beside = |what: &str, cryptography: Measured, work: &mut dyn FnMut() -> Measured| {
+        let commits = bare.commits(CLIENTS, size.time);
+        let (measured, cpu) = counted(work);
+        factor.push(row_of_factor(&format!("{what}, {name}"), &measured, cpu, &cryptography, &commits));
+    };
+    for (what, with) in [("registrations by card", With::Card), ("registrations by QR code", With::Code)] {
+        beside(what, alone::registration(with, size.time), &mut || members.register(CLIENTS, with));
+    }
+    beside("evaluations of PINs", alone::evaluation(size.time), &mut || members.evaluate(CLIENTS));
+    let rounds = members.prepare_decisions();
+    beside("approvals", alone::decision(size.time), &mut || members.decide(CLIENTS, &rounds));
+    Found { idle, sessions: size.members, with_them, after_logins, logins, argon2id, factor }
+}
+
+/// Insurance numbers of those who register devices.
+fn deciding(size: &Size) -> Vec<String> {
+    (500_000..500_000 + size.deciding).map(number).collect()
+}
+
+/// Keeps the public halves of codes, as the service does when it has written their letters.
+fn keep_codes(database: &TestDatabase, folder: &Path, members: &Members) {
+    let letters = "INSERT INTO letter (letter_id, account_id, kind, requested_by, state, created) \
+                   SELECT kvnr, account_id, 'device_code', 'anna', 'created', 0 FROM account WHERE kvnr LIKE 'A005%'";
+    database.sql(folder, letters);
+    let row = |(kvnr, qr_id, jwk): (&str, String, P256Jwk)| {
+        let (jwk, account) = (serde_json::to_string(&jwk).unwrap(), "(SELECT account_id FROM account WHERE kvnr =");
+        format!("('{kvnr}', {account} '{kvnr}'), '{qr_id}', '{jwk}', 'valid', 0, 0, 10000000000)")
+    };
+    let rows = members.codes().map(row).collect::<Vec<_>>().join(", ");
+    let columns = "letter_id, account_id, qr_id, jwk, state, failures, created, expires_at";
+    database.sql(folder, String::leak(format!("INSERT INTO device_code ({columns}) VALUES {rows}")));
 }
 
 /// Insurance numbers of those who have a password.
@@ -179,12 +237,9 @@ fn accounts(size: &Size) -> Vec<String> {
 
 /// Imports the register and makes the letters; gives the passwords in them.
 fn prepare(name: &str, folder: &Path, database: &TestDatabase, bare: &Bare, size: &Size) -> Vec<(String, String)> {
-    let row_of = |kvnr: String, hash: &str| {
-        format!("{kvnr},Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,\"{hash}\"\n")
-    };
-    let with = accounts(size).into_iter().map(|kvnr| row_of(kvnr, PASSWORD_HASH));
-    let without = (0..size.members).map(|member| row_of(number(1_000_000 + member), ""));
-    let register = HEADER.trim_end().to_owned() + ",password_hash\n" + &with.chain(without).collect::<String>();
+    let with = accounts(size).into_iter().chain(deciding(size)).map(|kvnr| register_row(&kvnr, PASSWORD_HASH));
+    let without = (0..size.members).map(|member| register_row(&number(1_000_000 + member), ""));
+    let register = register_header() + &with.chain(without).collect::<String>();
 
     let mut settings = Settings::new(folder.join("data"), "https://konto.kasse.example");
     settings.database = database.setting();

@@ -1,6 +1,8 @@
 //! Requests of clients. Where many come in a short time, their proofs are signed before.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -8,10 +10,12 @@ use kartenbund::client::session::SessionKey;
 use kartenbund::protocol::api::TokenAnswer;
 use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::secret::SecretText;
+use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 use time::OffsetDateTime;
 
-use crate::common::{PASSWORD, rng};
+use crate::common::{HEADER, PASSWORD, TestDatabase, ca, rng};
 use crate::load::{Connection, Measured, drive, timed};
+use crate::process;
 
 /// How often a session may renew its tokens in a minute, with some to spare.
 const RENEWALS: usize = 55;
@@ -25,18 +29,44 @@ pub(crate) struct Requests {
     sessions: Vec<Session>,
 }
 
-struct Session {
-    key: SessionKey,
-    tokens: TokenAnswer,
+pub(crate) struct Session {
+    pub(crate) kvnr: String,
+    pub(crate) key: SessionKey,
+    pub(crate) tokens: TokenAnswer,
     /// Header lines for the next requests.
     signed: Vec<String>,
 }
 
 /// A header line with a proof, by a key, for a request at this moment.
-fn proof(key: &SessionKey, method: &str, address: &str, access_token: Option<&SecretText>) -> String {
+pub(crate) fn proof(key: &SessionKey, method: &str, address: &str, access_token: Option<&SecretText>) -> String {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     let proof = key.prove(ProvenRequest { method, address, access_token }, now).unwrap();
     format!("dpop: {}\r\n", proof.to_str().unwrap())
+}
+
+pub(crate) fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// First line of a register whose members may have a password.
+pub(crate) fn register_header() -> String {
+    HEADER.trim_end().to_owned() + ",password_hash\n"
+}
+
+pub(crate) fn register_row(kvnr: &str, hash: &str) -> String {
+    format!("{kvnr},Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,\"{hash}\"\n")
+}
+
+/// A service with this database that takes cards of the test CA and refuses no login for coming often.
+pub(crate) fn configuration(database: &TestDatabase, folder: &Path) -> String {
+    std::fs::write(folder.join("ca.pem"), ca().certificate_pem().unwrap()).unwrap();
+    format!(
+        "{}[cards]\npayer_iks = [\"{MUSTERKASSE_IK}\"]\ntest_anchors = [\"ca.pem\"]\n\
+         [logins]\ntries_in_an_hour = 1000000\ntries_in_a_day = 1000000\n[passwords]\nparallel_hashes = {}\n\
+         [sessions]\naccess_token = 3600\nidle = 7200\n",
+        process::on(database, folder),
+        cores()
+    )
 }
 
 impl Requests {
@@ -88,7 +118,20 @@ impl Requests {
         let proof = proof(&key, "POST", &format!("{}/v1/login", self.url), None);
         let body = serde_json::json!({ "kvnr": kvnr, "password": password }).to_string();
         let (answer, latency) = timed(|| connection.ask("POST /v1/login", &proof, &body));
-        (Session { key, tokens: serde_json::from_slice(&answer).unwrap(), signed: Vec::new() }, latency)
+        (
+            Session {
+                kvnr: kvnr.to_owned(),
+                key,
+                tokens: serde_json::from_slice(&answer).unwrap(),
+                signed: Vec::new(),
+            },
+            latency,
+        )
+    }
+
+    /// The sessions that were opened last.
+    pub(crate) fn into_sessions(self) -> Vec<Session> {
+        self.sessions
     }
 
     pub(crate) fn sign_for_renewals(&mut self) {

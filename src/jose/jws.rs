@@ -1,12 +1,12 @@
 //! Compact JWS (RFC 7515, 7.1): three parts, one algorithm and one `typ` for each kind of message.
 
-use ecdsa::signature::{Signer as _, Verifier as _};
+use ecdsa::signature::Signer as _;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::jwk::P256Jwk;
-use super::{base64url, json};
+use super::{base64url, es256, json};
 use crate::pki::CardKey;
 
 /// Longest JWS read.
@@ -40,7 +40,7 @@ impl Algorithm for Es256 {
     }
 
     fn verify(key: &Self::VerifyingKey, signing_input: &[u8], signature: &[u8]) -> bool {
-        p256::ecdsa::Signature::from_slice(signature).is_ok_and(|s| key.verify(signing_input, &s).is_ok())
+        es256::verify(key, signing_input, signature)
     }
 }
 
