@@ -6,6 +6,7 @@ pub mod card_login;
 pub mod card_pin;
 mod card_signing;
 pub mod doctor;
+pub mod emergency;
 pub mod home;
 mod keypad;
 pub mod keyring;
@@ -257,6 +258,12 @@ pub trait Ui {
     /// # Errors
     /// [`AskError`].
     fn letter_code(&mut self, next: usize, wrong: Option<&CodeError>) -> Result<SecretText, AskError>;
+
+    /// Asks for a revocation code. `wrong` is what was wrong with the one before.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn revocation_code(&mut self, wrong: Option<&CodeError>) -> Result<SecretText, AskError>;
 
     /// Asks for a new device PIN, twice. `refused` is why the one before was not taken.
     ///

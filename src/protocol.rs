@@ -17,6 +17,7 @@ pub mod pin;
 pub mod presence;
 pub mod qr;
 pub mod registration;
+pub mod revocation;
 pub mod service;
 pub mod session;
 

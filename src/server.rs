@@ -31,6 +31,7 @@ mod progress;
 mod register;
 mod registration;
 mod reset;
+mod revocation;
 mod session;
 mod settings;
 mod source;
@@ -72,6 +73,7 @@ pub use admin::Operator;
 pub use audit::AuditError;
 pub use audit::verify::{AuditFault, AuditReport, AuditVerifyError, Statements, verify_audit_lines};
 pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
+pub use device::DevicePolicy;
 pub use http::Code;
 pub use keys::{KeysError, rotate_pepper, rotate_token_key};
 pub use letter::{LetterEvent, LetterReport, LetterSettings, LettersError, Ordered};
@@ -236,6 +238,7 @@ async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
         if let Err(error) = service.keys.read_tokens_again() {
             tracing::error!(%error, "the keys for tokens cannot be read again; those of before stay");
         }
+        device::end_bindings(&service).await;
         account::close_ended(&service).await;
         account::reopen_renewed(&service).await;
     }
@@ -266,6 +269,12 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(registration::state))
         .routes(routes!(device::list))
         .routes(routes!(device::revoke))
+        .routes(routes!(device::rename))
+        .routes(routes!(device::lock))
+        .routes(routes!(device::unlock))
+        .routes(routes!(device::lock_all))
+        .routes(routes!(revocation::make))
+        .routes(routes!(revocation::revoke))
         .routes(routes!(pin::evaluate))
         .routes(routes!(pin::confirm))
         .routes(routes!(pin::change))

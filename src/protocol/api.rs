@@ -153,7 +153,7 @@ bodies! {
         device_id: DeviceId => String,
         /// What the person calls it.
         name: String,
-        /// `pending_wait`, `active` or `revoked`.
+        /// `pending_wait`, `active`, `locked`, `expired` or `revoked`.
         state: String,
         /// How it was bound.
         method: Method,
@@ -163,6 +163,19 @@ bodies! {
         jkt: Thumbprint => String,
         /// Since when it may approve; as long as it waits, from when on at the earliest.
         active_from: NumericDate,
+        /// When its time ends.
+        expires_at: NumericDate,
+        /// When its PIN was right for the last time.
+        last_used: Option<NumericDate>,
+        /// Where its key lies (RFC 8176): `swk`, in software.
+        key_class: String,
+    }
+
+    /// What is to be different.
+    #[derive(Debug)]
+    pub struct DeviceChange {
+        /// What the person calls it.
+        name: String,
     }
 
     /// A letter was ordered.
@@ -474,6 +487,24 @@ pub struct LoginRequest {
     pub client_name: Option<String>,
 }
 
+/// A revocation code.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct RevocationCodeAnswer {
+    /// Four groups of five characters with blanks between them; it is shown once.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub code: SecretText,
+}
+
+/// Locks everything.
+#[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+pub struct RevocationRequest {
+    /// The groups of a revocation code.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub code: SecretText,
+}
+
 /// Asks for new tokens.
 #[derive(Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -517,6 +548,8 @@ pub struct TokenAnswer {
 }
 
 masked!(
+    RevocationCodeAnswer,
+    RevocationRequest,
     LoginRequest,
     TokenRequest,
     TokenAnswer,

@@ -2,6 +2,10 @@
 //! key signs for that.
 
 mod code;
+/// What other codes in groups with check characters are made of.
+pub(in crate::protocol) mod groups {
+    pub(in crate::protocol) use super::code::{IN_GROUP, character, check_of_group, pack, unpack, value};
+}
 
 use serde::{Deserialize, Serialize};
 

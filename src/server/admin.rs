@@ -15,9 +15,10 @@ use subtle::ConstantTimeEq as _;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::account::Account;
 use super::http::{self, Body, Code, Refusal};
 use super::letter::Ordered;
-use super::{Service, openapi};
+use super::{Service, device, openapi};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::api::Problem;
 
@@ -87,6 +88,7 @@ pub(super) fn app(service: Arc<Service>) -> Router {
         .routes(routes!(resume))
         .routes(routes!(report_stolen))
         .routes(routes!(end_sessions))
+        .routes(routes!(lock_devices))
         .routes(routes!(order_letter))
         .routes(routes!(cancel_approved))
         .routes(routes!(audit))
@@ -181,6 +183,21 @@ async fn end_sessions(
     Body(request): Body<AccountRequest>,
 ) -> Result<StatusCode, Refusal> {
     service.end_sessions(&request.kvnr()?, &caller.actor).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Locks all devices of an account, for somebody who has lost one and calls.
+#[utoipa::path(post, path = "/admin/v1/accounts/lock-devices", request_body = AccountRequest, responses((status = 204),
+    (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn lock_devices(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    let mut tx = service.store.begin().await?;
+    let account = Account::by_kvnr(&mut tx, &request.kvnr()?).await?.ok_or(Code::NotFound)?;
+    device::lock_each(&service, &mut tx, &account, &caller.actor).await?;
+    tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

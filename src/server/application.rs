@@ -86,7 +86,7 @@ impl Row {
 /// Submits an application. The document is frozen here; old values come from the register.
 #[utoipa::path(post, path = "/v1/applications", request_body = Application, responses(
     (status = 202, body = ApplicationAccepted), (status = 403, body = Problem), (status = 409, body = Problem),
-    (status = 422, body = Problem), (status = 429, body = Problem)))]
+    (status = 422, body = Problem), (status = 423, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn submit(
     State(service): State<Arc<Service>>,
     session: Session,

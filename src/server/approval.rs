@@ -115,7 +115,8 @@ pub(super) async fn show(
 #[utoipa::path(post, path = "/v1/approvals/{id}/decision", params(("id" = String, Path)),
     request_body = DecisionRequest, responses(
     (status = 200, body = DecisionAnswer), (status = 403, body = Problem), (status = 404, body = Problem),
-    (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem)))]
+    (status = 409, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem),
+    (status = 423, body = Problem)))]
 pub(super) async fn decide(
     State(service): State<Arc<Service>>,
     session: Session,
@@ -172,15 +173,19 @@ async fn check_decision(
     request: &DecisionRequest,
     now: NumericDate,
 ) -> Result<VerifiedDecision, Refusal> {
-    let query = sqlx::query_as::<_, (String, String, String, i64)>(
-        "SELECT jwk, binding_level, state, active_from FROM device WHERE device_id = $1 AND account_id = $2",
+    let query = sqlx::query_as::<_, (String, String, String, i64, i64)>(
+        "SELECT jwk, binding_level, state, active_from, expires_at FROM device WHERE device_id = $1 AND account_id = $2",
     );
     let query = query.bind(request.device_id.to_string()).bind(account.id);
-    let (jwk, level, state, active_from) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
+    let (jwk, level, state, active_from, expires_at) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
     match DeviceState::parse(&state)? {
         DeviceState::Active => {}
         DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
         DeviceState::Revoked => return Err(Code::NoDevice.into()),
+        state => device::check_usable(state)?,
+    }
+    if now >= expires_at {
+        return Err(Code::DeviceExpired.into()); // before the service has looked again
     }
     let expected = ExpectedDecision {
         aud: &service.settings.issuer,

@@ -132,7 +132,7 @@ async fn open(
     }
     let today = "SELECT COUNT(*) FROM card_login WHERE account_id = $1 AND used > $2";
     let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(now - DAY).fetch_one(&mut **tx).await?;
-    if today >= i64::from(service.settings.login_limits.with_card_in_a_day) {
+    if today >= i64::from(service.current().login_limits.with_card_in_a_day) {
         return Err(Code::TooManyCardLogins.into());
     }
     let count = sqlx::query("UPDATE card_login SET account_id = $2 WHERE challenge = $1");

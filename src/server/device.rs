@@ -9,24 +9,32 @@ use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Code, Path, Refusal};
+use super::http::{Body, Code, Path, Refusal};
 use super::letter;
-use super::notice;
+use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{DeviceState, Event, LetterState, States as _, transition};
-use super::store::from_json;
+use super::store::{Tx, from_json};
 use super::{Service, pin};
 use crate::protocol::NumericDate;
-use crate::protocol::api::{DeviceAnswer, DevicesAnswer, Problem};
+use crate::protocol::api::{DeviceAnswer, DeviceChange, DevicesAnswer, Problem};
+use crate::protocol::application::is_plain_text;
 use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::service::AMR_SOFTWARE_KEY;
+use crate::protocol::session::SessionMethod;
 
+const DAY: i64 = 24 * 60 * 60;
 /// How long a device waits that was bound by weaker evidence than card and card PIN, in seconds.
-pub(super) const WAIT: i64 = 24 * 60 * 60;
+pub(super) const WAIT: i64 = DAY;
 
 /// `SELECT` of whole rows.
 macro_rules! select {
     ($rest:literal) => {
-        concat!("SELECT device_id, state, name, method, binding_level, jkt, active_from, evidence FROM device ", $rest)
+        concat!(
+            "SELECT device_id, state, name, method, binding_level, jkt, active_from, expires_at, pin_confirmed_at, evidence \
+             FROM device ",
+            $rest
+        )
     };
 }
 
@@ -39,7 +47,24 @@ struct Row {
     binding_level: String,
     jkt: String,
     active_from: i64,
+    expires_at: i64,
+    pin_confirmed_at: Option<i64>,
     evidence: String,
+}
+
+/// How long devices are bound.
+#[derive(Clone, Copy, Debug)]
+pub struct DevicePolicy {
+    /// How many days, and no longer than the certificate of the card that has bound it.
+    pub days: u16,
+    /// How many days before the end its owner is told.
+    pub reminder_days: u16,
+}
+
+impl Default for DevicePolicy {
+    fn default() -> Self {
+        Self { days: 183, reminder_days: 14 }
+    }
 }
 
 /// The devices of the account that are not revoked, among them those that wait.
@@ -65,23 +90,155 @@ pub(super) async fn revoke(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    let now = service.now_unix();
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
-    let query = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1 AND account_id = $2");
-    let state = query.bind(&id).bind(account.id).fetch_optional(&mut *tx).await?.ok_or(Code::NotFound)?;
-    let moved = transition(&mut tx, &id, DeviceState::parse(&state)?, Event::DeviceRevoked).await?;
-    if moved.is_none() {
-        return Err(Code::NotFound.into());
-    }
-    let actor = service.keys.pseudonym(&account.kvnr);
-    let entry =
-        Entry { actor: &actor, device: None, event: Event::DeviceRevoked, object: &id, result: "ok", detail: None };
-    audit::append(&mut tx, entry, now).await?;
+    own_moves(&service, &mut tx, &account, &id, Event::DeviceRevoked).await?;
     pin::erase(&mut tx, &id).await?;
-    notice::queue(&service, &mut tx, account.id, notice::Kind::DeviceRevoked, now).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Gives a device another name.
+#[utoipa::path(patch, path = "/v1/devices/{id}", params(("id" = String, Path)), request_body = DeviceChange, responses(
+    (status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
+pub(super) async fn rename(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+    Body(request): Body<DeviceChange>,
+) -> Result<StatusCode, Refusal> {
+    if !is_plain_text(&request.name) {
+        return Err(Code::DeviceNameInvalid.into());
+    }
+    let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
+    own_moves(&service, &mut tx, &account, &id, Event::DeviceRenamed).await?;
+    let update = sqlx::query("UPDATE device SET name = $2 WHERE device_id = $1");
+    update.bind(&id).bind(request.name).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Locks a device: it decides nothing and its PIN is not evaluated, until it is unlocked. Any session may do that; one
+/// that is locked already stays so.
+#[utoipa::path(post, path = "/v1/devices/{id}/lock", params(("id" = String, Path)), responses(
+    (status = 204), (status = 404, body = Problem)))]
+pub(super) async fn lock(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
+    own_moves(&service, &mut tx, &account, &id, Event::DeviceLocked).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Locks all devices of the account.
+#[utoipa::path(post, path = "/v1/devices/lock-all", responses((status = 204)))]
+pub(super) async fn lock_all(State(service): State<Arc<Service>>, session: Session) -> Result<StatusCode, Refusal> {
+    let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    lock_each(&service, &mut tx, &account, &actor).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Unlocks a device. That takes card and card PIN: whoever has the password alone must not undo what its owner did.
+#[utoipa::path(post, path = "/v1/devices/{id}/unlock", params(("id" = String, Path)), responses(
+    (status = 204), (status = 404, body = Problem)))]
+pub(super) async fn unlock(
+    State(service): State<Arc<Service>>,
+    session: Session,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Refusal> {
+    if session.method != SessionMethod::Card {
+        return Err(Code::StrongerLoginNeeded.into());
+    }
+    let mut tx = service.store.begin().await?;
+    let account = session.still_open(&service, &mut tx).await?;
+    own_moves(&service, &mut tx, &account, &id, Event::DeviceUnlocked).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Moves a device of the account by what its owner does, with audit entry and notice.
+async fn own_moves(service: &Service, tx: &mut Tx, account: &Account, id: &str, event: Event) -> Result<(), Refusal> {
+    let query = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1 AND account_id = $2");
+    let state = query.bind(id).bind(account.id).fetch_optional(&mut **tx).await?.ok_or(Code::NotFound)?;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let is_moved = moves(service, tx, account, id, DeviceState::parse(&state)?, event, &actor).await?;
+    if is_moved { Ok(()) } else { Err(Code::NotFound.into()) }
+}
+
+/// Moves a device by `event`, with audit entry and notice; `false` where the table does not know that.
+async fn moves(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    id: &str,
+    state: DeviceState,
+    event: Event,
+    actor: &str,
+) -> Result<bool, Refusal> {
+    if transition(tx, id, state, event).await?.is_none() {
+        return Ok(false);
+    }
+    let now = service.now_unix();
+    let person = service.keys.pseudonym(&account.kvnr);
+    let detail = (actor != person).then_some(person);
+    audit::append(tx, Entry { actor, device: None, event, object: id, result: "ok", detail }, now).await?;
+    if let Some(kind) = Kind::of(event) {
+        notice::queue(service, tx, account.id, kind, now).await?;
+    }
+    Ok(true)
+}
+
+/// Locks every device of an account that can be locked.
+pub(super) async fn lock_each(service: &Service, tx: &mut Tx, account: &Account, actor: &str) -> Result<(), Refusal> {
+    let query = sqlx::query_as::<_, (String, String)>("SELECT device_id, state FROM device WHERE account_id = $1");
+    for (id, state) in query.bind(account.id).fetch_all(&mut **tx).await? {
+        moves(service, tx, account, &id, DeviceState::parse(&state)?, Event::DeviceLocked, actor).await?;
+    }
+    Ok(())
+}
+
+/// Ends the time of devices whose time is over, and tells the owners of those that have some days left, once. Each has a
+/// transaction of its own: one that fails is logged, and tried again at the next round.
+pub(super) async fn end_bindings(service: &Service) {
+    let now = service.now_unix();
+    let days = i64::from(service.settings.devices.reminder_days).saturating_mul(DAY);
+    let due = sqlx::query_as::<_, (String, i64)>(
+        "SELECT device_id, account_id FROM device WHERE state IN ('active', 'locked') \
+         AND (expires_at <= $1 OR (expires_at <= $2 AND expiry_told = 0)) LIMIT 100",
+    );
+    let due = due.bind(now).bind(now.saturating_add(days)).fetch_all(service.store.pool()).await;
+    let due = due.unwrap_or_else(|error| {
+        tracing::error!(%error, "devices whose time is over cannot be looked for");
+        Vec::new()
+    });
+    for (id, account_id) in due {
+        if let Err(refusal) = end_binding(service, &id, account_id, now).await {
+            tracing::error!(code = refusal.code.as_str(), device = id, "the time of a device was not ended");
+        }
+    }
+}
+
+async fn end_binding(service: &Service, id: &str, account_id: i64, now: NumericDate) -> Result<(), Refusal> {
+    let mut tx = service.store.begin().await?;
+    let account = Account::by_id(&mut tx, account_id).await?;
+    let query = "SELECT state, expires_at, expiry_told FROM device WHERE device_id = $1";
+    let query = sqlx::query_as::<_, (String, i64, i64)>(query).bind(id);
+    let (state, expires_at, told) = query.fetch_one(&mut *tx).await?;
+    if expires_at <= now {
+        moves(service, &mut tx, &account, id, DeviceState::parse(&state)?, Event::DeviceExpired, "service").await?;
+    } else if told == 0 {
+        notice::queue(service, &mut tx, account.id, Kind::DeviceExpires, now).await?;
+        sqlx::query("UPDATE device SET expiry_told = 1 WHERE device_id = $1").bind(id).execute(&mut *tx).await?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// Revokes all devices of an account that has ended.
@@ -137,13 +294,29 @@ async fn end_wait(service: &Service, id: &str, account_id: i64, now: NumericDate
     Ok(tx.commit().await?)
 }
 
-/// Why the account has no device that may approve: it has none at all, or one that waits.
+/// Why the account has no device that may approve: it has one that waits, is locked or has expired, or none at all.
 pub(super) async fn none_active(connection: &mut AnyConnection, account: &Account) -> Result<Refusal, Refusal> {
-    let waiting = sqlx::query_scalar::<_, Option<i64>>(
-        "SELECT MIN(active_from) FROM device WHERE account_id = $1 AND state = $2",
-    );
-    let waiting = waiting.bind(account.id).bind(DeviceState::PendingWait.as_str()).fetch_one(connection).await?;
-    Ok(waiting.map_or_else(|| Code::NoDevice.into(), is_waiting))
+    let there = "SELECT state, active_from FROM device WHERE account_id = $1 ORDER BY active_from";
+    let there = sqlx::query_as::<_, (String, i64)>(there).bind(account.id).fetch_all(connection).await?;
+    for (name, refusal) in [
+        (DeviceState::PendingWait, None),
+        (DeviceState::Locked, Some(Code::DeviceLockedByOwner)),
+        (DeviceState::Expired, Some(Code::DeviceExpired)),
+    ] {
+        if let Some((_, active_from)) = there.iter().find(|(state, _)| state == name.as_str()) {
+            return Ok(refusal.map_or_else(|| is_waiting(*active_from), Refusal::from));
+        }
+    }
+    Ok(Code::NoDevice.into())
+}
+
+/// A device that was locked or has expired is used for nothing.
+pub(super) fn check_usable(state: DeviceState) -> Result<(), Refusal> {
+    match state {
+        DeviceState::Locked => Err(Code::DeviceLockedByOwner.into()),
+        DeviceState::Expired => Err(Code::DeviceExpired.into()),
+        DeviceState::PendingWait | DeviceState::Active | DeviceState::Revoked => Ok(()),
+    }
 }
 
 /// A device that may approve from then on at the earliest.
@@ -173,5 +346,8 @@ fn answer(row: Row) -> Result<DeviceAnswer, Refusal> {
         binding_level: row.binding_level.parse().map_err(|_| Refusal::internal())?,
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
         active_from: row.active_from,
+        expires_at: row.expires_at,
+        last_used: row.pin_confirmed_at,
+        key_class: AMR_SOFTWARE_KEY.to_owned(),
     })
 }

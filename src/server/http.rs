@@ -72,6 +72,8 @@ codes! {
     PasswordFirst = 403 "password_first", "The session may do nothing but choose a password.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
     DeviceWaiting = 403 "device_waiting", "The device may approve nothing yet; the detail is when it may at the earliest.";
+    DeviceExpired = 403 "device_expired", "The device's time is over: the computer must be registered anew.";
+    StrongerLoginNeeded = 403 "stronger_login_needed", "Only a session that card and card PIN have opened may do this.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
     AccountUnknown = 404 "account_unknown", "The person on the card is not in the register.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
@@ -96,6 +98,7 @@ codes! {
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";
     PasswordRefused = 422 "password_refused", "The password breaks a rule, which is the detail.";
     ClientNameInvalid = 422 "client_name_invalid", "The client's name is not plain text of at most 100 characters.";
+    DeviceNameInvalid = 422 "device_name_invalid", "The device's name is not plain text of at most 100 characters.";
     DeviceInformationInvalid = 422 "device_information_invalid", "The device information is not plain text of version 1.0.";
     CertificateMalformed = 422 "certificate_malformed", "The certificate does not name exactly one person and insurer.";
     CertificateUntrusted = 422 "certificate_untrusted", "The certificate's issuer is not trusted.";
@@ -123,6 +126,7 @@ codes! {
     MatchCodeWrong = 422 "match_code_wrong", "The match code is wrong; the detail is how many tries are left.";
     MatchCodeDenied = 422 "match_code_denied", "The match code was wrong too often: the approval is denied.";
     DeviceLocked = 423 "device_locked", "No try is left for the device PIN, and the last one may still be confirmed.";
+    DeviceLockedByOwner = 423 "device_locked_by_owner", "The device was locked: it must be unlocked first.";
     LoginDelayed = 429 "login_delayed", "Wrong passwords were tried: the next try is taken after a while.";
     TooManyLogins = 429 "too_many_logins", "As many passwords were tried from this network as may be.";
     TooManyRefreshes = 429 "too_many_refreshes", "Tokens were asked for as often as may be in a minute.";

@@ -61,6 +61,18 @@ kinds! {
     DeviceAdded = "device_added", Instead;
     /// A device was bound by weaker evidence (B1, B2).
     DeviceAddedWithoutPin = "device_added_without_pin", Always;
+    /// A device was locked.
+    DeviceLocked = "device_locked", Never;
+    /// A locked device was unlocked.
+    DeviceUnlocked = "device_unlocked", Instead;
+    /// The time of a device ends soon.
+    DeviceExpires = "device_expires", Never;
+    /// The time of a device is over.
+    DeviceExpired = "device_expired", Never;
+    /// A code was made with which everything can be locked; the one before does not hold any more.
+    RevocationCodeMade = "revocation_code_made", Instead;
+    /// Such a code was used: all devices are locked, and all sessions have ended.
+    RevocationCodeUsed = "revocation_code_used", Always;
     /// A device was removed for good.
     DeviceRevoked = "device_revoked", Never;
     /// Three wrong device PINs in a row.
@@ -116,7 +128,7 @@ kinds! {
 }
 
 impl Kind {
-    /// What is told of an event that moves the account.
+    /// What is told of an event that moves an account or a device.
     pub(super) fn of(event: Event) -> Option<Self> {
         Some(match event {
             Event::PasswordSet => Self::PasswordChanged,
@@ -126,6 +138,10 @@ impl Kind {
             Event::AccountResumed => Self::AccountResumed,
             Event::AccountClosed => Self::AccountClosed,
             Event::AccountReopened => Self::AccountReopened,
+            Event::DeviceLocked => Self::DeviceLocked,
+            Event::DeviceUnlocked => Self::DeviceUnlocked,
+            Event::DeviceExpired => Self::DeviceExpired,
+            Event::DeviceRevoked => Self::DeviceRevoked,
             _ => return None,
         })
     }

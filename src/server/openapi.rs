@@ -76,7 +76,7 @@ fn complete<const N: usize>(mut openapi: OpenApi, paths: OpenApi, schemes: [(&st
 
 fn for_each_operation(openapi: &mut OpenApi, mut work: impl FnMut(&mut Operation)) {
     for item in openapi.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         operations.into_iter().flatten().for_each(&mut work);
     }
 }

@@ -19,7 +19,7 @@ use super::audit::{self, Entry};
 use super::http::{Body, Code, Path, Refusal};
 use super::states::{AccountState, DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json};
-use super::{Service, random};
+use super::{Service, device, random};
 use crate::jose::P256Jwk;
 use crate::protocol::api::{PinConfirmed, PinEvaluated, PinRequest, Problem, RegistrationPinAnswer};
 use crate::protocol::pin::{ConfirmedAttempt, ExpectedPin, RequestedElement};
@@ -88,6 +88,7 @@ impl Device {
         if device.state == DeviceState::Revoked {
             return Err(Code::ShareErased.into());
         }
+        device::check_usable(device.state)?;
         if device.account.state == AccountState::Suspended {
             return Err(Refusal::new(Code::AccountSuspended).with_detail(&service.settings.insurer.hotline));
         }

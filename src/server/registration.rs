@@ -359,10 +359,13 @@ async fn bind(
         return Err(Refusal::internal());
     }
     let (level, method) = (evidence.level(), evidence.method());
-    let key_identifier = match evidence {
-        Evidence::Card(_, Membership { .. }, card) => card.key_identifier(),
+    let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
+    let (key_identifier, expires_at) = match evidence {
+        Evidence::Card(certificate, Membership { .. }, card) => {
+            (card.key_identifier(), longest.min(certificate.certificate().not_after.unix_timestamp()))
+        }
         // No card has named this key: its thumbprint does.
-        Evidence::Qr(_) => KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()),
+        Evidence::Qr(_) => (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest),
     };
     if let Some(code) = code {
         code.use_up(tx).await?;
@@ -402,7 +405,7 @@ async fn bind(
     let information: DeviceInformation = from_json(&row.device_information)?;
     let insert = sqlx::query(
         "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
-         key_identifier, active_from, evidence) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+         key_identifier, active_from, evidence, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     );
     // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice.
     let (state, active_from) = match level {
@@ -412,7 +415,7 @@ async fn bind(
     let insert = insert.bind(device_id.to_string()).bind(account.id).bind(state.as_str());
     let insert = insert.bind(information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
-    let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?);
+    let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?).bind(expires_at);
     insert.execute(&mut **tx).await?;
 
     let id = expected.registration_id.to_string();

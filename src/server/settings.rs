@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::account::AccountPolicy;
 use super::admin::Operator;
+use super::device::DevicePolicy;
 use super::letter::LetterSettings;
 use super::limits::LoginLimits;
 use super::password::PasswordRules;
@@ -55,6 +56,8 @@ pub struct Settings {
     pub clients: Vec<ConfidentialClient>,
     /// How long sessions live.
     pub sessions: SessionPolicy,
+    /// How long devices are bound.
+    pub devices: DevicePolicy,
     /// How long approvals live, and who may decide on them.
     pub approvals: ApprovalPolicy,
     /// The mail server that takes notices; without one they wait.
@@ -82,6 +85,7 @@ impl Settings {
             identity_providers: Vec::new(),
             clients: Vec::new(),
             sessions: SessionPolicy::default(),
+            devices: DevicePolicy::default(),
             approvals: ApprovalPolicy::default(),
             smtp: None,
         }

@@ -108,6 +108,8 @@ names! {
         AccountReopened = "account.reopened",
         AccountReadmitted = "account.readmitted",
         SessionsEnded = "account.sessions_ended",
+        RevocationCodeMade = "account.revocation_code_made",
+        RevocationCodeUsed = "account.revocation_code_used",
         SessionOpened = "session.opened",
         SessionRefused = "session.refused",
         SessionClosed = "session.closed",
@@ -119,6 +121,10 @@ names! {
         RegistrationPinEvaluated = "registration.pin_evaluated",
         DeviceBound = "device.bound",
         DeviceActivated = "device.activated",
+        DeviceRenamed = "device.renamed",
+        DeviceLocked = "device.locked",
+        DeviceUnlocked = "device.unlocked",
+        DeviceExpired = "device.expired",
         DeviceRevoked = "device.revoked",
         PinEvaluated = "device.pin_evaluated",
         PinConfirmed = "device.pin_confirmed",
@@ -201,6 +207,10 @@ names! {
         /// Bound by weaker evidence than card and card PIN: it may approve nothing until its owner had time to notice.
         PendingWait = "pending_wait",
         Active = "active",
+        /// Its owner, or somebody with her revocation code, has locked it: it can be unlocked and used for nothing else.
+        Locked = "locked",
+        /// Its time is over: the computer is registered anew with the card.
+        Expired = "expired",
         Revoked = "revoked",
     }
 }
@@ -367,6 +377,17 @@ impl States for DeviceState {
         row(Self::PendingWait, Event::DeviceActivated, Self::Active),
         row(Self::PendingWait, Event::DeviceRevoked, Self::Revoked),
         row(Self::Active, Event::DeviceRevoked, Self::Revoked),
+        row(Self::Locked, Event::DeviceRevoked, Self::Revoked),
+        row(Self::Expired, Event::DeviceRevoked, Self::Revoked),
+        row(Self::PendingWait, Event::DeviceRenamed, Self::PendingWait),
+        row(Self::Active, Event::DeviceRenamed, Self::Active),
+        row(Self::Locked, Event::DeviceRenamed, Self::Locked),
+        row(Self::Expired, Event::DeviceRenamed, Self::Expired),
+        row(Self::PendingWait, Event::DeviceLocked, Self::Locked),
+        row(Self::Active, Event::DeviceLocked, Self::Locked),
+        row(Self::Locked, Event::DeviceUnlocked, Self::Active),
+        row(Self::Active, Event::DeviceExpired, Self::Expired),
+        row(Self::Locked, Event::DeviceExpired, Self::Expired),
         // One that waits can be unlocked: its PIN is counted from the first day on.
         row(Self::PendingWait, Event::PinEvaluated, Self::PendingWait),
         row(Self::PendingWait, Event::PinConfirmed, Self::PendingWait),
@@ -379,6 +400,8 @@ impl States for DeviceState {
         row(Self::Active, Event::PinChanged, Self::Active),
         // Five wrong PINs, or fifty that were never confirmed.
         row(Self::Active, Event::PinUsedUp, Self::Revoked),
+        row(Self::Locked, Event::PinUsedUp, Self::Revoked),
+        row(Self::Expired, Event::PinUsedUp, Self::Revoked),
     ];
     const UPDATE: &'static str = "UPDATE device SET state = $3 WHERE device_id = $1 AND state = $2";
 

@@ -8,6 +8,7 @@ use crate::client::AskError;
 use crate::client::accounts::{AccountName, AccountsError};
 use crate::client::approve::ApproveError;
 use crate::client::card_login::CardLoginError;
+use crate::client::emergency::EmergencyError;
 use crate::client::home::HomeError;
 use crate::client::keyring::KeyRingError;
 use crate::client::login::LoginError;
@@ -147,6 +148,9 @@ kinds! {
     LetterCodeWrong = 106 "letter_code_wrong";
     LetterCodeOfOtherService = 107 "letter_code_of_other_service";
     LetterCodeEnded = 108 "letter_code_ended";
+    DeviceLockedByOwner = 97 "device_locked_by_owner";
+    DeviceExpired = 98 "device_expired";
+    StrongerLoginNeeded = 99 "stronger_login_needed";
     DeviceWaiting = 109 "device_waiting";
 }
 
@@ -313,6 +317,16 @@ impl From<DeviceKeyError> for Failure {
             _ => Kind::DeviceFile.failure(),
         };
         failure.because(&error)
+    }
+}
+
+impl From<EmergencyError> for Failure {
+    fn from(error: EmergencyError) -> Self {
+        match error {
+            EmergencyError::Service(error) => error.into(),
+            EmergencyError::Ask(error) => error.into(),
+            EmergencyError::Code(error) => (&error).into(),
+        }
     }
 }
 

@@ -315,6 +315,19 @@ impl Ui for Terminal<'_> {
         Ok(SecretText::new(self.visible(&question)?))
     }
 
+    fn revocation_code(&mut self, wrong: Option<&CodeError>) -> Result<SecretText, AskError> {
+        if let Some(lines) = &mut self.answers.letter_code {
+            return if wrong.is_some() { Err(AskError::NobodyThere) } else { lines.next() };
+        }
+        is_terminal()?;
+        self.explain("ask-revocation-code-what");
+        if let Some(wrong) = wrong {
+            tell(&format!("! {}", self.texts.cause(&wrong.into())));
+        }
+        let question = self.texts.get("ask-revocation-code");
+        Ok(SecretText::new(self.visible(&question)?))
+    }
+
     fn new_device_pin(&mut self, refused: Option<WeakPin>) -> Result<DevicePin, AskError> {
         if let Some(weak) = refused {
             if self.answers.pins.is_some() {

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::Child;
 
-use super::common::{CARD_PIN, DEVICE_PIN, ERIKA, MAX, blueprint, image_by, register_of};
+use super::common::{CARD_PIN, DEVICE_PIN, ERIKA, MAX, PASSWORD, blueprint, image_by, register_of};
 use super::*;
 
 const OWN: &str = "Regenschirm im Juni 1998";
@@ -152,4 +152,47 @@ fn a_letter_is_ordered_and_nobody_learns_whether_there_is_such_an_account() {
         let words = [&["password", "reset"][..], ways].concat();
         assert_eq!(here.refused(&words, &[]), ("usage".to_owned(), 2), "{ways:?}");
     }
+}
+
+#[test]
+fn a_lost_computer_is_locked_from_another_and_unlocked_with_the_card() {
+    let (world, here, elsewhere) = (world(), Computer::new(), Computer::new());
+    world.member(ERIKA);
+    let image = card(&here, ERIKA);
+    let image = image.to_str().unwrap();
+    let with_card = ["--virtual-card", image, "--pin-fd", "3"];
+    let login = [&["login", "--service", &world.address, "--card"][..], &with_card].concat();
+    assert_eq!(run(&here, &login, &[CARD_PIN], &[])["insurer"], "Musterkasse");
+    let bound = run(&here, &[&["register"][..], &with_card].concat(), &[CARD_PIN, DEVICE_PIN], &[]);
+    let id = bound["device_id"].as_str().unwrap_or_else(|| panic!("{bound}")).to_owned();
+    let of_device = |computer: &Computer, member: &str| computer.json(&["devices"], &[])["devices"][0][member].clone();
+    assert_eq!(here.json(&["devices", "rename", &id, "Laptop"], &[])["device_id"], id.as_str());
+    assert_eq!(of_device(&here, "name"), "Laptop");
+    let shown = text(&here.run(&["devices"], &[]).stdout);
+    for part in ["Laptop (this computer): active, Level B3", "valid until", "key in a file", "never used yet"] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    let code = here.json(&["devices", "revocation-code"], &[])["code"].as_str().unwrap().to_owned();
+
+    elsewhere.run(&["login", "--service", &world.address, "--kvnr", ERIKA], &[PASSWORD]);
+    assert_eq!(elsewhere.json(&["devices", "lock", &id], &[])["device_id"], id.as_str());
+    assert_eq!(of_device(&elsewhere, "state"), "locked");
+    assert_eq!(elsewhere.refused(&["devices", "unlock", &id], &[]), ("stronger_login_needed".to_owned(), 99));
+    assert_eq!(elsewhere.refused(&["apply", "contact", "--email", "e@person.example"], &[]).1, 97);
+    assert_eq!(
+        here.json(&["devices", "unlock", &id], &[])["device_id"],
+        id.as_str(),
+        "she has logged in with the card"
+    );
+    assert_eq!(here.json(&["devices", "lock-all"], &[])["locked"], true);
+    assert_eq!(here.json(&["devices", "unlock", &id], &[])["device_id"], id.as_str());
+
+    // On a computer that knows nothing, with the printed code.
+    let stranger = Computer::new();
+    let emergency = ["emergency", "--service", &world.address, "--code-fd", "3"];
+    let wrong = run(&stranger, &emergency, &["00000 00000"], &[]);
+    assert_eq!(wrong["error"]["code"], "letter_code_wrong");
+    assert_eq!(run(&stranger, &emergency, &[&code], &[])["sent"], true);
+    assert_eq!(world.column("SELECT state FROM device"), ["locked"]);
+    assert_eq!(here.refused(&["devices"], &[]).0, "session_ended");
 }

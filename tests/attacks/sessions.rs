@@ -409,7 +409,7 @@ fn a_setup_session_may_do_nothing_but_choose_a_password_and_log_out() {
 
 #[test]
 fn an_endpoint_without_session_is_one_that_is_named_here() {
-    const OPEN: [&str; 14] = [
+    const OPEN: [&str; 15] = [
         "/.well-known/kartenbund-audit",
         "/.well-known/kartenbund-configuration",
         "/healthz",
@@ -417,6 +417,7 @@ fn an_endpoint_without_session_is_one_that_is_named_here() {
         "/v1/devices/{id}/pin/change",
         "/v1/devices/{id}/pin/confirm",
         "/v1/devices/{id}/pin/evaluate",
+        "/v1/emergency/revoke",
         "/v1/ident",
         "/v1/login",
         "/v1/login/card",

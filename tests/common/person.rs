@@ -137,6 +137,10 @@ impl Ui for Script {
         self.letter_code.pop_front().map(|line| typed(&line)).ok_or(AskError::NobodyThere)
     }
 
+    fn revocation_code(&mut self, _: Option<&CodeError>) -> Result<SecretText, AskError> {
+        self.letter_code.pop_front().map(|code| typed(&code)).ok_or(AskError::NobodyThere)
+    }
+
     fn new_device_pin(&mut self, refused: Option<WeakPin>) -> Result<DevicePin, AskError> {
         self.weak_pins.extend(refused);
         let pin = match self.new_device_pins.pop_front() {

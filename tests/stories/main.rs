@@ -17,6 +17,7 @@ mod contactless;
 mod delivery;
 mod device_codes;
 mod device_pin;
+mod devices;
 mod earlier_versions;
 mod hostile_reader;
 mod ident;

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use kartenbund::client::Surroundings;
 use kartenbund::client::approve::{self, decide};
+use kartenbund::client::emergency;
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::pin;
 use kartenbund::client::qr;
 use kartenbund::client::register::{self, Wish};
+use kartenbund::client::service::Service;
 use kartenbund::client::session::Clock;
 use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
-    ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DevicesAnswer,
-    LetterOrdered,
+    ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DeviceChange,
+    DevicesAnswer, LetterOrdered, RevocationCodeAnswer,
 };
 use kartenbund::protocol::application::{
     Application, ApplicationType, BankAccount, CardOrder, CardReason, Contact, is_plain_text,
@@ -35,6 +37,7 @@ use crate::args::{
     SigningCardArgs,
 };
 use crate::cards::{can, length, with_card};
+use crate::computer::Computer;
 use crate::output::Output;
 
 pub(crate) fn now() -> NumericDate {
@@ -127,6 +130,20 @@ fn order_code(home: Home, output: &Output) -> Result<(), Failure> {
     output.result(&ordered, [output.texts.get(said)])
 }
 
+/// Locks everything by the printed code, also where nobody is logged in and nothing was ever registered.
+pub(crate) fn emergency(
+    computer: &Computer,
+    at: Option<String>,
+    code_fd: Option<u32>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let known = || Ok::<_, Failure>(computer.home_for_login()?.profile()?.service);
+    let service = Service::at(&at.map_or_else(known, Ok)?)?;
+    let answers = Answers { letter_code: lines(code_fd)?, ..Answers::default() };
+    with_person(output, answers, |around| Ok(emergency::lock_everything(&service, around)?))?;
+    output.result(&json!({ "sent": true }), [output.texts.get("done-emergency")])
+}
+
 pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Output) -> Result<(), Failure> {
     let here = login::resume(home, clock())?;
     let own = match here.home.device() {
@@ -139,6 +156,33 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
             let answer: DevicesAnswer = here.service.get("/v1/devices")?;
             let lines: Vec<_> = answer.devices.iter().map(|device| device_line(device, own, output)).collect();
             let lines = if lines.is_empty() { vec![output.texts.get("devices-none")] } else { lines };
+            output.result(&answer, lines)
+        }
+        DevicesCommand::Rename { id: text, name } => {
+            let id: DeviceId = id(&text)?;
+            here.service.submit(Method::PATCH, &format!("/v1/devices/{id}"), &DeviceChange { name })?;
+            output.result(&json!({ "device_id": id }), [output.texts.get("done-device-renamed")])
+        }
+        DevicesCommand::Lock { id: text } => {
+            let id: DeviceId = id(&text)?;
+            here.service.command(Method::POST, &format!("/v1/devices/{id}/lock"))?;
+            output.result(&json!({ "device_id": id }), [output.texts.get("done-device-locked")])
+        }
+        DevicesCommand::LockAll => {
+            here.service.command(Method::POST, "/v1/devices/lock-all")?;
+            output.result(&json!({ "locked": true }), [output.texts.get("done-devices-locked")])
+        }
+        DevicesCommand::Unlock { id: text } => {
+            let id: DeviceId = id(&text)?;
+            here.service.command(Method::POST, &format!("/v1/devices/{id}/unlock"))?;
+            output.result(&json!({ "device_id": id }), [output.texts.get("done-device-unlocked")])
+        }
+        DevicesCommand::RevocationCode => {
+            let answer: RevocationCodeAnswer = here.service.call(Method::POST, "/v1/revocation-code", &json!({}))?;
+            let lines = [
+                output.say("done-revocation-code", "code", answer.code.expose()),
+                output.say("done-revocation-code-how", "service", here.profile.service.clone()),
+            ];
             output.result(&answer, lines)
         }
         DevicesCommand::ChangePin(args) => {
@@ -161,13 +205,19 @@ fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) ->
     let own = if own == Some(device.device_id) { format!(" ({})", texts.get("this-computer")) } else { String::new() };
     let since = texts.moment(device.active_from);
     let word = if device.state == WAITING { "word-from" } else { "word-since" };
+    let until = texts.with("device-until", &[("until", Value::Text(texts.moment(device.expires_at)))]);
+    let used = match device.last_used {
+        Some(at) => texts.with("device-used", &[("at", Value::Text(texts.moment(at)))]),
+        None => texts.get("device-never-used"),
+    };
     format!(
-        "{}{own}: {}, {} {}, {} {since}\n  {}",
+        "{}{own}: {}, {} {}, {} {since}, {until}\n  {}; {used}\n  {}",
         shown(&device.name),
         texts.get(&format!("state-{}", device.state)),
         texts.get("label-level"),
         device.binding_level,
         texts.get(word),
+        texts.get(&format!("key-class-{}", device.key_class)),
         device.device_id,
     )
 }

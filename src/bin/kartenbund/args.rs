@@ -74,6 +74,12 @@ pub(crate) enum Command {
     },
     Accounts,
     Register(RegisterArgs),
+    Emergency {
+        #[arg(long, value_name = "URL")]
+        service: Option<String>,
+        #[arg(long, value_name = "N")]
+        code_fd: Option<u32>,
+    },
     Devices {
         #[command(subcommand)]
         command: Option<DevicesCommand>,
@@ -345,6 +351,22 @@ pub(crate) enum DevicesCommand {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
+    Rename {
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    Lock {
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+    },
+    LockAll,
+    Unlock {
+        #[arg(value_name = "ID", allow_hyphen_values = true)]
+        id: String,
+    },
+    RevocationCode,
     ChangePin(PinArgs),
 }
 
@@ -589,6 +611,8 @@ mod tests {
             "approvals not-me",
             "apply cancel",
             "devices remove",
+            "devices lock",
+            "devices unlock",
             "sessions end",
             "evidence export",
         ] {

@@ -401,6 +401,10 @@ impl Ui for Scripted<'_> {
         Err(AskError::NobodyThere)
     }
 
+    fn revocation_code(&mut self, _: Option<&CodeError>) -> Result<SecretText, AskError> {
+        Err(AskError::NobodyThere)
+    }
+
     fn letter_code(&mut self, _: usize, _: Option<&CodeError>) -> Result<SecretText, AskError> {
         Err(AskError::NobodyThere)
     }

@@ -59,6 +59,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Sessions { command } => login::sessions(&computer, command, output),
         Command::Accounts => computer::accounts(&computer, output),
         Command::Register(register) => account::register(home()?, &register, output),
+        Command::Emergency { service, code_fd } => account::emergency(&computer, service, code_fd, output),
         Command::Devices { command } => account::devices(home()?, command, output),
         Command::Apply(application) => account::apply(home()?, application, output),
         Command::Approvals { watch: true, .. } => watch::run(home()?, output),

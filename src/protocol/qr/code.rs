@@ -24,7 +24,7 @@ const SECRET: usize = 26;
 const CHECK: usize = 2;
 const CHARACTERS: usize = ID + SECRET + CHECK;
 /// Characters of a group before its own check character, and all groups.
-const IN_GROUP: usize = 4;
+pub(in crate::protocol) const IN_GROUP: usize = 4;
 /// How many groups a code has.
 pub const GROUPS: usize = CHARACTERS / IN_GROUP;
 /// Longest name of a host (RFC 1035, 2.3.4), with a port.
@@ -270,12 +270,12 @@ fn is_host(text: &str) -> bool {
 }
 
 /// The character of a value below 32.
-fn character(value: u8) -> char {
+pub(in crate::protocol) fn character(value: u8) -> char {
     ALPHABET.get(usize::from(value)).map_or('?', |byte| char::from(*byte))
 }
 
 /// The value of a character, however it is written: small letters, O for 0, and I or L for 1, as Crockford has it.
-fn value(character: char) -> Option<u8> {
+pub(in crate::protocol) fn value(character: char) -> Option<u8> {
     let character = match character.to_ascii_uppercase() {
         'O' => '0',
         'I' | 'L' => '1',
@@ -289,14 +289,14 @@ fn values(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 /// Bytes as values of five bits, the first bits first, and 0 behind the last.
-fn pack(bytes: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
+pub(in crate::protocol) fn pack(bytes: &[u8], length: usize) -> Zeroizing<Vec<u8>> {
     let bit = |index: usize| bytes.get(index / 8).is_some_and(|byte| byte >> (7 - index % 8) & 1 == 1);
     let value = |at: usize| (0..5).fold(0, |value, bit_of| value << 1 | u8::from(bit(at * 5 + bit_of)));
     Zeroizing::new((0..length).map(value).collect())
 }
 
 /// The bytes again; `None` where values are missing or what stands behind the last byte is not 0.
-fn unpack(values: &[u8], bytes: &mut [u8]) -> Option<()> {
+pub(in crate::protocol) fn unpack(values: &[u8], bytes: &mut [u8]) -> Option<()> {
     let bit = |index: usize| values.get(index / 5).map(|value| value >> (4 - index % 5) & 1);
     for (at, byte) in bytes.iter_mut().enumerate() {
         *byte = (0..8).try_fold(0, |byte, bit_of| Some(byte << 1 | bit(at * 8 + bit_of)?))?;
@@ -307,7 +307,7 @@ fn unpack(values: &[u8], bytes: &mut [u8]) -> Option<()> {
 /// The check character of a group: the number of the group, and its values with weights α, α², α³, α⁴ in GF(32). The
 /// weights, and the 1 of the check character itself, are different and none is 0: whichever character is wrong and
 /// whichever two are exchanged, the sum is another; and so it is where two groups are.
-fn check_of_group(number: usize, values: &[u8]) -> u8 {
+pub(in crate::protocol) fn check_of_group(number: usize, values: &[u8]) -> u8 {
     let number = u8::try_from(number).unwrap_or_default();
     let (sum, _) =
         values.iter().fold((number, 2), |(sum, weight), value| (sum ^ times(weight, *value), times(weight, 2)));

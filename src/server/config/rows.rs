@@ -69,6 +69,7 @@ pub(super) const ROWS: &[Row<Config>] = &[
         TEXTS,
     ),
     section("logins", "How often passwords may be tried.", LOGINS),
+    section("devices", "Registered devices.", DEVICES),
     section("sessions", "How long sessions live, in seconds.", SESSIONS),
     section("approvals", "How long approvals live, and who may decide on them.", APPROVALS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
@@ -225,6 +226,22 @@ const LOGINS: &[Row<Config>] = &[
         "10",
         "Logins with card and card PIN in a day and account.",
         keep!(|config, value| config.settings.login_limits.with_card_in_a_day, value.number(1, 1000)),
+    ),
+];
+
+const DEVICES: &[Row<Config>] = &[
+    with_default(
+        "days",
+        "183",
+        "How many days a device is bound; one that a card has bound no longer than the card's certificate. Then the computer\n\
+         is registered anew.",
+        keep!(|config, value| config.settings.devices.days, value.number(1, 3650)),
+    ),
+    with_default(
+        "reminder_days",
+        "14",
+        "How many days before that its owner is told.",
+        keep!(|config, value| config.settings.devices.reminder_days, value.number(0, 365)),
     ),
 ];
 

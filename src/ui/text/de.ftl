@@ -348,6 +348,12 @@ error-not-found = Das gibt es in diesem Konto nicht.
 
 error-no-device = Es ist kein Gerät registriert, das freigeben kann.
     .remedy = Registrieren Sie diesen Computer mit der Gesundheitskarte: „kartenbund register“. Ohne Karte geht es mit dem Code aus einem Brief: „kartenbund register --order-letter“.
+error-device-locked-by-owner = Dieses Gerät ist gesperrt.
+    .remedy = Melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) und entsperren Sie es: „kartenbund devices unlock“.
+error-device-expired = Die Registrierung dieses Geräts ist abgelaufen.
+    .remedy = Registrieren Sie den Computer mit der Gesundheitskarte neu; Name und Stufe bleiben: „kartenbund register --replace“.
+error-stronger-login-needed = Dafür müssen Sie mit Gesundheitskarte und Karten-PIN angemeldet sein.
+    .remedy = Melden Sie sich so an und versuchen Sie es noch einmal: „kartenbund login --card“.
 error-device-waiting = Dieses Gerät darf noch nichts freigeben.
     .remedy = „kartenbund devices“ zeigt, ab wann. Ein Gerät, das ohne Karten-PIN registriert wurde, wartet 24 Stunden, und bis der Brief gedruckt ist, der davon berichtet. Mit der Gesundheitskarte geht es sofort: „kartenbund register --replace“.
 error-letter-code-picture = { $why ->
@@ -358,10 +364,10 @@ error-letter-code-picture = { $why ->
     }
     .remedy = Gebraucht wird ein PNG oder JPEG, in dem der ganze Code mit weißem Rand scharf zu sehen ist. Oder tippen Sie die Gruppen aus dem Brief ab: „kartenbund register --method qr“.
 error-letter-code-wrong = { $group ->
-        [0] Das ist nicht der Code aus einem Brief Ihrer Krankenkasse.
+        [0] Das ist kein solcher Code Ihrer Krankenkasse.
        *[other] Gruppe { $group } stimmt nicht.
     }
-    .remedy = Vergleichen Sie mit dem Brief: Jede Gruppe hat fünf Zeichen. Buchstaben I, L, O und U kommen nicht vor.
+    .remedy = Vergleichen Sie mit dem Papier, auf dem er steht: Jede Gruppe hat fünf Zeichen. Buchstaben I, L, O und U kommen nicht vor.
 error-letter-code-of-other-service = { $host ->
         [none] Der Code ist für einen anderen Dienst, oder Gruppen aus zwei Briefen sind vermischt.
        *[host] Der Code ist für einen anderen Dienst: { $host }.
@@ -704,6 +710,8 @@ keypad-new-pin = Geben Sie am Kartenleser, nicht auf dieser Tastatur, die bisher
        *[other] noch { $tries } Versuche
     }), dann zweimal eine neue mit 6 bis 8 Ziffern. Abbrechen können Sie am Leser.
 keypad-puk = Geben Sie die PUK (8 Ziffern) jetzt am Kartenleser ein, nicht auf dieser Tastatur. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige. Abbrechen können Sie am Leser.
+ask-revocation-code-what = Der Sperrcode steht auf dem Ausdruck: vier Gruppen aus fünf Zeichen. Er sperrt alle Geräte und beendet alle Anmeldungen.
+ask-revocation-code = Sperrcode:
 ask-letter-code-what = Der Code steht im Brief Ihrer Krankenkasse unter dem QR-Code: neun Gruppen aus fünf Zeichen.
     Groß oder klein ist gleich. Sie können eine Gruppe eingeben oder mehrere auf einmal.
 ask-letter-code = Ab Gruppe { $next } von { $of }:
@@ -860,6 +868,11 @@ state-executed = ausgeführt
 state-failed = fehlgeschlagen
 state-pending_wait = wartet
 state-active = aktiv
+state-locked = gesperrt
+key-class-swk = Schlüssel in einer Datei
+device-until = gültig bis { $until }
+device-used = zuletzt benutzt { $at }
+device-never-used = noch nie benutzt
 state-revoked = entfernt
 
 done-login = Angemeldet bei { $insurer }.
@@ -925,6 +938,13 @@ card-genuine = { $kind ->
     }
     Kartennummer { $iccsn }, CA { $authority }.
 card-genuine-honest = Das zeigt nicht, wessen Karte es ist, wer sie in der Hand hat oder ob sie gesperrt wurde. Mit einer echten Karte noch nicht bestätigt.
+done-device-renamed = Das Gerät hat einen neuen Namen.
+done-device-locked = Das Gerät ist gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte.
+done-devices-locked = Alle Geräte sind gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte.
+done-device-unlocked = Das Gerät ist entsperrt.
+done-revocation-code = Ihr Sperrcode: { $code }
+done-revocation-code-how = Drucken Sie ihn aus oder schreiben Sie ihn ab, und bewahren Sie ihn nicht beim Computer auf. Er wird nicht noch einmal gezeigt. Damit sperren Sie alles, ohne Anmeldung und von jedem Computer: „kartenbund emergency --service { $service }“.
+done-emergency = Der Sperrcode ist abgeschickt. Wenn es Ihrer ist, sind jetzt alle Geräte gesperrt und alle Anmeldungen beendet; der Code ist verbraucht.
 done-device-removed = Das Gerät ist entfernt.
 devices-none = Es ist kein Gerät registriert.
 this-computer = dieser Computer
@@ -1079,6 +1099,8 @@ event-account-resumed = Konto wieder geöffnet
 event-account-closed = Konto geschlossen, die Mitgliedschaft ist zu Ende
 event-account-readmitted = Wieder im Verzeichnis der Versicherten; das Konto kann neu eröffnet werden
 event-account-reopened = Konto wieder geöffnet, die Mitgliedschaft geht weiter
+event-account-revocation-code-made = Neuer Sperrcode
+event-account-revocation-code-used = Alles mit dem Sperrcode gesperrt
 event-account-sessions-ended = Alle Anmeldungen beendet
 event-session-opened = Angemeldet
 event-session-refused = Anmeldung abgelehnt
@@ -1090,6 +1112,10 @@ event-registration-challenged = Karte und Gerät um ihre Unterschrift gebeten
 event-registration-refused = Registrierung eines Geräts abgelehnt
 event-device-bound = Gerät registriert
 event-device-activated = Wartezeit eines Geräts vorbei; es kann freigeben
+event-device-renamed = Gerät umbenannt
+event-device-locked = Gerät gesperrt
+event-device-unlocked = Gerät entsperrt
+event-device-expired = Registrierung eines Geräts abgelaufen
 event-device-revoked = Gerät entfernt
 event-registration-pin-evaluated = Geräte-PIN eines neuen Geräts gesetzt
 event-device-pin-evaluated = Geräte-PIN ausprobiert
@@ -1252,6 +1278,12 @@ cmd-register = Diesen Computer registrieren
 cmd-devices = Registrierte Geräte
 cmd-devices-list = Alle Geräte zeigen
 cmd-devices-remove = Ein Gerät für immer entfernen
+cmd-devices-rename = Einem Gerät einen anderen Namen geben
+cmd-devices-lock = Ein Gerät sperren
+cmd-devices-lock-all = Alle Geräte sperren
+cmd-devices-unlock = Ein Gerät entsperren (nach „kartenbund login --card“)
+cmd-devices-revocation-code = Einen neuen Sperrcode erstellen und zeigen
+cmd-emergency = Alles sperren, mit dem Sperrcode und ohne Anmeldung
 cmd-devices-change-pin = Die Geräte-PIN dieses Computers ändern
 cmd-apply = Einen geschützten Antrag stellen
 cmd-apply-address = Neue Anschrift

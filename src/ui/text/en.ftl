@@ -348,6 +348,12 @@ error-not-found = There is no such thing in this account.
 
 error-no-device = No device is registered that can approve.
     .remedy = Register this computer with the health card: "kartenbund register". Without a card, take the code of a letter: "kartenbund register --order-letter".
+error-device-locked-by-owner = This device is locked.
+    .remedy = Log in with the health card ("kartenbund login --card") and unlock it: "kartenbund devices unlock".
+error-device-expired = The registration of this device has expired.
+    .remedy = Register the computer anew with the health card; name and level stay: "kartenbund register --replace".
+error-stronger-login-needed = For this you must be logged in with health card and card PIN.
+    .remedy = Log in that way and try again: "kartenbund login --card".
 error-device-waiting = This device may approve nothing yet.
     .remedy = "kartenbund devices" shows from when on. A device that was registered without the card PIN waits for 24 hours, and until the letter is printed that tells of it. With the health card it takes no time: "kartenbund register --replace".
 error-letter-code-picture = { $why ->
@@ -358,10 +364,10 @@ error-letter-code-picture = { $why ->
     }
     .remedy = It takes a PNG or JPEG that shows the whole code, sharp, with the white around it. Or type the groups of the letter: "kartenbund register --method qr".
 error-letter-code-wrong = { $group ->
-        [0] This is not the code of a letter from your insurer.
+        [0] This is no such code of your insurer.
        *[other] Group { $group } is wrong.
     }
-    .remedy = Compare it with the letter: each group has five characters. The letters I, L, O and U do not occur.
+    .remedy = Compare it with the paper it stands on: each group has five characters. The letters I, L, O and U do not occur.
 error-letter-code-of-other-service = { $host ->
         [none] The code is for another service, or groups of two letters are mixed.
        *[host] The code is for another service: { $host }.
@@ -704,6 +710,8 @@ keypad-new-pin = Please type on the card reader, not on this keyboard, the prese
        *[other] { $tries } tries left
     }), then twice a new one of 6 to 8 digits. You can cancel on the reader.
 keypad-puk = Please type the PUK (8 digits) on the card reader now, not on this keyboard. It can be used ten times at most; every entry counts, also a right one. You can cancel on the reader.
+ask-revocation-code-what = The revocation code stands on the printout: four groups of five characters. It locks all devices and ends all sessions.
+ask-revocation-code = Revocation code:
 ask-letter-code-what = The code is in the letter from your insurer, below the QR code: nine groups of five characters.
     Capital and small letters are the same. You can enter one group, or several at once.
 ask-letter-code = From group { $next } of { $of } on:
@@ -860,6 +868,11 @@ state-executed = executed
 state-failed = failed
 state-pending_wait = waiting
 state-active = active
+state-locked = locked
+key-class-swk = key in a file
+device-until = valid until { $until }
+device-used = last used { $at }
+device-never-used = never used yet
 state-revoked = removed
 
 done-login = Logged in at { $insurer }.
@@ -925,6 +938,13 @@ card-genuine = { $kind ->
     }
     Card number { $iccsn }, CA { $authority }.
 card-genuine-honest = That does not show whose card it is, nor who holds it, nor that it was not blocked. Not yet confirmed with a real card.
+done-device-renamed = The device has a new name.
+done-device-locked = The device is locked. It can be unlocked after a login with the health card.
+done-devices-locked = All devices are locked. They can be unlocked after a login with the health card.
+done-device-unlocked = The device is unlocked.
+done-revocation-code = Your revocation code: { $code }
+done-revocation-code-how = Print it or write it down, and do not keep it with the computer. It is not shown again. With it you lock everything, without login and from any computer: "kartenbund emergency --service { $service }".
+done-emergency = The revocation code is sent. If it is yours, all devices are locked now and all sessions have ended; the code is used up.
 done-device-removed = The device is removed.
 devices-none = No device is registered.
 this-computer = this computer
@@ -1079,6 +1099,8 @@ event-account-resumed = Account opened again
 event-account-closed = Account closed, the membership has ended
 event-account-readmitted = In the register of members again; the account can be opened anew
 event-account-reopened = Account open again, the membership goes on
+event-account-revocation-code-made = New revocation code
+event-account-revocation-code-used = Everything locked with the revocation code
 event-account-sessions-ended = All logins ended
 event-session-opened = Logged in
 event-session-refused = Login refused
@@ -1090,6 +1112,10 @@ event-registration-challenged = Card and device asked for their signatures
 event-registration-refused = Registration of a device refused
 event-device-bound = Device registered
 event-device-activated = Waiting time of a device over; it may approve
+event-device-renamed = Device renamed
+event-device-locked = Device locked
+event-device-unlocked = Device unlocked
+event-device-expired = Registration of a device expired
 event-device-revoked = Device removed
 event-registration-pin-evaluated = Device PIN of a new device set
 event-device-pin-evaluated = Device PIN tried
@@ -1252,6 +1278,12 @@ cmd-register = Register this computer
 cmd-devices = Registered devices
 cmd-devices-list = Show all devices
 cmd-devices-remove = Remove a device for good
+cmd-devices-rename = Give a device another name
+cmd-devices-lock = Lock a device
+cmd-devices-lock-all = Lock all devices
+cmd-devices-unlock = Unlock a device (after "kartenbund login --card")
+cmd-devices-revocation-code = Make and show a new revocation code
+cmd-emergency = Lock everything, with the revocation code and without login
 cmd-devices-change-pin = Change the device PIN of this computer
 cmd-apply = Submit a protected application
 cmd-apply-address = New address
