@@ -5,6 +5,7 @@ pub mod approve;
 pub mod card_login;
 pub mod card_pin;
 mod card_signing;
+pub mod device_login;
 pub mod doctor;
 pub mod emergency;
 pub mod home;

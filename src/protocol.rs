@@ -9,6 +9,7 @@ pub mod approval;
 pub mod audit;
 pub mod card_login;
 pub mod client_assertion;
+pub mod device_login;
 pub mod dpop;
 pub mod evidence;
 pub mod ident;

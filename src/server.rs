@@ -13,6 +13,7 @@ mod client;
 mod config;
 mod device;
 mod device_code;
+mod device_login;
 mod dpop;
 mod evidence;
 mod http;
@@ -224,6 +225,7 @@ async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
             ("expired proofs were not forgotten", dpop::forget_expired(&service).await),
             ("old tries of passwords were not forgotten", limits::forget(&service).await),
             ("used challenges were not forgotten", card_login::forget(&service).await),
+            ("used challenges of devices were not forgotten", device_login::forget(&service).await),
             ("statements of identity providers were not forgotten", ident::forget(&service).await),
             ("the audit was not signed", audit::heads::make_due(&service).await),
             ("requests for passwords were not forgotten", reset::forget(&service).await),
@@ -253,6 +255,8 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(login::login))
         .routes(routes!(card_login::challenge))
         .routes(routes!(card_login::login))
+        .routes(routes!(device_login::challenge))
+        .routes(routes!(device_login::login))
         .routes(routes!(ident::take))
         .routes(routes!(reset::request))
         .routes(routes!(reset::confirm))

@@ -9,7 +9,6 @@ use super::service::ServiceError;
 use super::session::Clock;
 use super::{AskError, Notice, Step, Surroundings};
 use crate::protocol::api::{PasswordRequest, SessionsAnswer};
-use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
 /// Why the password was not chosen.
@@ -70,7 +69,7 @@ pub fn change(home: &Home, clock: Clock, around: &mut Surroundings<'_>) -> Resul
         Err(error) => return Err(error.into()),
     };
     let old = match method {
-        Some(SessionMethod::Card) => None,
+        Some(method) if !method.needs_old_password() => None,
         _ => Some(around.ui.old_password()?),
     };
     set(&here, old, around).map(|_| None)

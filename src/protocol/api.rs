@@ -116,7 +116,8 @@ bodies! {
 
     /// A fresh challenge.
     pub struct ChallengeAnswer {
-        /// [`super::service::RegistrationChallenge`] or [`super::card_login::CardLoginChallenge`] as a compact JWS.
+        /// [`super::service::RegistrationChallenge`], [`super::card_login::CardLoginChallenge`] or
+        /// [`super::device_login::DeviceLoginChallenge`] as a compact JWS.
         challenge: String,
     }
 
@@ -342,6 +343,19 @@ bodies! {
         client_name: Option<String>,
     }
 
+    /// Logs in with what a registered device signed.
+    pub struct DeviceLoginRequest {
+        /// The challenge, as the service handed it out.
+        challenge: String,
+        /// The device that signed.
+        device_id: DeviceId => String,
+        /// [`super::device_login::DeviceLoginStatement`] as a compact JWS.
+        statement: String,
+        /// What the client calls itself in the list of sessions: plain text of at most 100 characters.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client_name: Option<String>,
+    }
+
     /// Hands in what an identity provider stated.
     pub struct IdentRequest {
         /// [`super::ident::IdentStatement`] as a compact JWS.
@@ -560,6 +574,7 @@ masked!(
     DecisionRequest,
     NotificationSettings,
     CardLoginRequest,
+    DeviceLoginRequest,
     IdentRequest,
     ResetRequest
 );

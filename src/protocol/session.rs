@@ -17,6 +17,8 @@ pub enum SessionMethod {
     InitialPassword,
     /// Card and card PIN.
     Card,
+    /// A registered device and its PIN.
+    Device,
     /// The statement of an identity provider.
     IdentityProvider,
     /// A reset of the password that was approved.
@@ -24,7 +26,8 @@ pub enum SessionMethod {
 }
 
 impl SessionMethod {
-    const ALL: [Self; 5] = [Self::Password, Self::InitialPassword, Self::Card, Self::IdentityProvider, Self::Reset];
+    const ALL: [Self; 6] =
+        [Self::Password, Self::InitialPassword, Self::Card, Self::Device, Self::IdentityProvider, Self::Reset];
 
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
@@ -32,16 +35,22 @@ impl SessionMethod {
             Self::Password => "password",
             Self::InitialPassword => "initial_password",
             Self::Card => "card",
+            Self::Device => "device",
             Self::IdentityProvider => "identity_provider",
             Self::Reset => "reset",
         }
+    }
+
+    /// Whether the password that holds has to be shown before another one is chosen. Card and card PIN stand in for it.
+    pub fn needs_old_password(self) -> bool {
+        matches!(self, Self::Password | Self::Device)
     }
 
     /// Whether the session is a setup session: it may do nothing but choose a password.
     pub fn is_setup(self) -> bool {
         match self {
             Self::InitialPassword | Self::IdentityProvider | Self::Reset => true,
-            Self::Password | Self::Card => false,
+            Self::Password | Self::Card | Self::Device => false,
         }
     }
 }

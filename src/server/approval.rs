@@ -32,8 +32,6 @@ use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, VERSION};
 const MAX_WAIT: Duration = Duration::from_secs(25);
 /// Wrong match codes that deny an approval.
 const MAX_WRONG_CODES: i64 = 3;
-/// How long after its confirmation a device PIN stands in a receipt, in seconds.
-const PIN_IS_FRESH: i64 = 60;
 
 /// Whether to wait for another one.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -257,7 +255,7 @@ async fn take_decision(
     moved.ok_or(Code::AlreadyDecided)?;
     // What the service saw, never what the client says.
     let mut amr = vec![AMR_SOFTWARE_KEY.to_owned()];
-    if pin::confirmed_at(tx, request.device_id).await?.is_some_and(|at| now.saturating_sub(at) <= PIN_IS_FRESH) {
+    if pin::is_fresh(tx, request.device_id, now).await? {
         amr.push(AMR_PIN.to_owned());
     }
     let before = audit::head(tx).await?;

@@ -75,7 +75,7 @@ pub(super) async fn login(
     let opened = match checked {
         Ok(card) => {
             actor = service.keys.pseudonym(&card.kvnr);
-            let holder = Holder { proof, client, client_name };
+            let holder = Holder { proof, client, client_name, device: None };
             open(&service, &mut tx, card, used, holder, now).await
         }
         Err(refusal) => {

@@ -186,6 +186,14 @@ impl Config {
         if sessions.idle > sessions.maximum {
             reader.wrong("sessions.maximum", Wrong::Impossible("a session lasts at least as long as it may be idle"));
         }
+        if sessions.access_token > sessions.idle_with_device {
+            let why = "a session is not idle before its access token has ended";
+            reader.wrong("sessions.idle_with_device", Wrong::Impossible(why));
+        }
+        if sessions.idle_with_device > sessions.maximum_with_device {
+            let why = "a session lasts at least as long as it may be idle";
+            reader.wrong("sessions.maximum_with_device", Wrong::Impossible(why));
+        }
         if let Some(smtp) = &self.settings.smtp {
             match smtp.login.as_ref().map(|login| (login.user.is_empty(), login.password.expose().is_empty())) {
                 Some((true, _)) => reader.wrong("mail.user", Wrong::Missing),

@@ -74,6 +74,7 @@ codes! {
     DeviceWaiting = 403 "device_waiting", "The device may approve nothing yet; the detail is when it may at the earliest.";
     DeviceExpired = 403 "device_expired", "The device's time is over: the computer must be registered anew.";
     StrongerLoginNeeded = 403 "stronger_login_needed", "Only a session that card and card PIN have opened may do this.";
+    DevicePinNotConfirmed = 403 "device_pin_not_confirmed", "The device PIN was not confirmed within the last minute.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
     AccountUnknown = 404 "account_unknown", "The person on the card is not in the register.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
@@ -114,6 +115,7 @@ codes! {
     OtherInsurer = 422 "other_insurer", "The card is of an insurer that is not this service's.";
     PairingInvalid = 422 "pairing_invalid", "The pairing data are wrong.";
     CardStatementInvalid = 422 "card_statement_invalid", "The card's statement is wrong.";
+    DeviceStatementInvalid = 422 "device_statement_invalid", "The statement of the device is wrong, or there is no such device.";
     QrStatementInvalid = 422 "qr_statement_invalid", "The statement of the code is wrong.";
     IdentStatementInvalid = 422 "ident_statement_invalid", "The statement of the identity provider is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
@@ -131,6 +133,7 @@ codes! {
     TooManyLogins = 429 "too_many_logins", "As many passwords were tried from this network as may be.";
     TooManyRefreshes = 429 "too_many_refreshes", "Tokens were asked for as often as may be in a minute.";
     TooManyCardLogins = 429 "too_many_card_logins", "The card was used to log in as often as it may be in a day.";
+    TooManyDeviceLogins = 429 "too_many_device_logins", "The device was used to log in as often as it may be in a minute.";
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyLetters = 429 "too_many_letters", "As many letters of this kind were ordered as may be in 30 days.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";

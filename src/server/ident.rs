@@ -38,7 +38,7 @@ pub(super) async fn take(
     let mut tx = service.store.begin().await?;
     let proof = dpop::take_in(&mut tx, proof).await?;
     use_up(&mut tx, &statement).await?;
-    let holder = Holder { proof, client, client_name };
+    let holder = Holder { proof, client, client_name, device: None };
     let opened = open(&service, &mut tx, &statement, holder, now).await;
     session::conclude(&service, tx, SessionMethod::IdentityProvider, opened, &actor, now).await
 }

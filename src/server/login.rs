@@ -90,7 +90,7 @@ pub(super) async fn login(
             if let Some(counted) = counted {
                 counted.forgive(&mut tx).await?;
             }
-            let holder = Holder { proof, client, client_name };
+            let holder = Holder { proof, client, client_name, device: None };
             (method, session::open(&service, &mut tx, &account, method, holder, now).await)
         }
         Err(refusal) => {

@@ -260,7 +260,7 @@ pub(super) async fn confirm(
     let event = Event::PasswordResetTaken;
     audit::append(&mut tx, Entry { actor: &actor, device: None, event, object: &id, result: "ok", detail: None }, now)
         .await?;
-    let holder = Holder { proof, client, client_name };
+    let holder = Holder { proof, client, client_name, device: None };
     let answer = session::open(&service, &mut tx, &account, SessionMethod::Reset, holder, now).await?;
     tx.commit().await?;
     Ok(Json(answer))

@@ -26,7 +26,7 @@ use super::dpop::{self, Proof};
 use super::http::{Code, Path, Refusal};
 use super::notice::{self, Kind};
 use super::settings::SessionPolicy;
-use super::states::{AccountState, Event, SessionState, States as _, transition};
+use super::states::{AccountState, DeviceState, Event, SessionState, States as _, transition};
 use super::store::Tx;
 use super::token::{AccessToken, RefreshToken};
 use super::{Service, random};
@@ -35,7 +35,7 @@ use crate::protocol::api::{Problem, SessionAnswer, SessionsAnswer, TokenAnswer};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::dpop::SCHEME;
 use crate::protocol::session::SessionMethod;
-use crate::protocol::{NumericDate, SessionId};
+use crate::protocol::{DeviceId, NumericDate, SessionId};
 use crate::secret::SecretText;
 
 /// `SELECT` or `UPDATE` that gives whole rows.
@@ -44,7 +44,7 @@ macro_rules! columns {
         concat!(
             $before,
             " session_id, account_id, state, method, jkt, client_name, client_id, generation, created, refreshed, \
-             expires_at, refreshes ",
+             expires_at, refreshes, device_id ",
             $after
         )
     };
@@ -70,6 +70,8 @@ struct Row {
     expires_at: i64,
     /// Requests for new tokens in this minute.
     refreshes: i64,
+    /// The device that has opened it for its own program.
+    device_id: Option<String>,
 }
 
 impl Row {
@@ -83,7 +85,9 @@ impl Row {
 
     /// When it ends unless its tokens are renewed.
     fn ends_at(&self, policy: &SessionPolicy) -> NumericDate {
-        self.expires_at.min(self.refreshed.saturating_add(policy.idle))
+        // What no method can be read of is idle at once, and opens nothing.
+        let idle = self.method().map_or(0, |method| policy.idle(method));
+        self.expires_at.min(self.refreshed.saturating_add(idle))
     }
 }
 
@@ -107,6 +111,8 @@ pub(super) struct Holder {
     pub(super) client: Option<ClientId>,
     /// What the client calls itself.
     pub(super) client_name: Option<String>,
+    /// The device whose program it is, where the device opens it: it ends with what the device may do.
+    pub(super) device: Option<DeviceId>,
 }
 
 /// Who sends the request: the holder of the key of any open session. An endpoint that takes this is one that is open to
@@ -139,17 +145,18 @@ impl FromRequestParts<Arc<Service>> for SetupSession {
         let AccessToken { session: id, expires_at: token_ends_at } =
             service.keys.tokens().open_access(&token, now).ok_or(Code::TokenInvalid)?;
         let proof = dpop::check(service, parts, Some(&token))?;
-        let (row, account) = {
+        let (row, account, is_open) = {
             let mut connection = service.store.pool().acquire().await?;
             let row = find(&mut connection, id).await?.ok_or(Code::TokenInvalid)?;
             let account = Account::by_id(&mut connection, row.account_id).await?;
-            (row, account)
+            let is_open = check_open(&mut connection, &row).await;
+            (row, account, is_open)
         };
         // The key is the one the session is bound to: whoever has the token alone has nothing.
         if row.jkt != proof.jkt().to_string() {
             return Err(Code::TokenInvalid.into());
         }
-        check_open(&row)?;
+        is_open?;
         if now >= row.ends_at(&service.settings.sessions) {
             return Err(Code::TokenInvalid.into());
         }
@@ -173,7 +180,7 @@ impl Session {
         connection: &mut AnyConnection,
     ) -> Result<Account, Refusal> {
         let row = find(connection, self.id).await?.ok_or(Code::TokenInvalid)?;
-        check_open(&row)?;
+        check_open(connection, &row).await?;
         if service.now_unix() >= row.ends_at(&service.settings.sessions) {
             return Err(Code::TokenInvalid.into());
         }
@@ -188,12 +195,18 @@ fn access_token(header: &str) -> Option<SecretText> {
     scheme.eq_ignore_ascii_case(SCHEME).then(|| SecretText::new(token.to_owned()))
 }
 
-/// The session was not ended. Whoever holds its key learns why it was.
-fn check_open(row: &Row) -> Result<(), Refusal> {
+/// The session was not ended, and the device that has opened it may still open one. Whoever holds its key learns why not.
+async fn check_open(connection: &mut AnyConnection, row: &Row) -> Result<(), Refusal> {
     match SessionState::parse(&row.state)? {
-        SessionState::Open => Ok(()),
-        state => Err(ended(state)),
+        SessionState::Open => {}
+        state => return Err(ended(state)),
     }
+    let Some(device) = &row.device_id else { return Ok(()) };
+    let state = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1");
+    let state = state.bind(device).fetch_optional(connection).await?;
+    // Locked, expired or removed, it is thrown out wherever it is logged in.
+    let is_active = state.as_deref() == Some(DeviceState::Active.as_str());
+    if is_active { Ok(()) } else { Err(ended(SessionState::Ended)) }
 }
 
 fn ended(state: SessionState) -> Refusal {
@@ -220,18 +233,25 @@ pub(super) async fn open(
     holder: Holder,
     now: NumericDate,
 ) -> Result<TokenAnswer, Refusal> {
-    let Holder { proof, client: opened_by, client_name } = holder;
+    let Holder { proof, client: opened_by, client_name, device } = holder;
     let client_id = opened_by.as_ref().map(ClientId::as_str);
     let policy = &service.settings.sessions;
     let id = SessionId::random(&mut random());
     let jkt = proof.jkt().to_string();
-    let life = if method.is_setup() { policy.setup } else { policy.maximum };
-    let insert =
-        columns!("INSERT INTO session (minute,", ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+    let life = policy.life(method);
+    let insert = columns!(
+        "INSERT INTO session (minute,",
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    );
     let insert = sqlx::query(insert).bind(0_i64);
     let insert = insert.bind(id.to_string()).bind(account.id).bind(SessionState::Open.as_str()).bind(method.as_str());
     let insert = insert.bind(&jkt).bind(client_name).bind(client_id).bind(0_i64).bind(now).bind(now);
-    insert.bind(now.saturating_add(life)).bind(0_i64).execute(&mut **tx).await?;
+    insert
+        .bind(now.saturating_add(life))
+        .bind(0_i64)
+        .bind(device.map(|device| device.to_string()))
+        .execute(&mut **tx)
+        .await?;
 
     let is_news = is_news(tx, account.id, id, proof.jkt(), now).await?;
     let is_known = is_known_client(tx, account.id, proof.jkt()).await?;
@@ -243,8 +263,7 @@ pub(super) async fn open(
     let object = id.to_string();
     let through = client_id.map_or(String::new(), |id| format!(" through {id}"));
     let detail = Some(format!("{} {client}{through}", method.as_str()));
-    let entry =
-        Entry { actor: &actor, device: None, event: Event::SessionOpened, object: &object, result: "ok", detail };
+    let entry = Entry { actor: &actor, device, event: Event::SessionOpened, object: &object, result: "ok", detail };
     audit::append(tx, entry, now).await?;
     if is_news {
         notice::queue(service, tx, account.id, Kind::LoginFromNewClient, now).await?;
@@ -452,9 +471,12 @@ pub(super) async fn end_one(
 
 /// How many sessions are open.
 pub(super) async fn count_open(service: &Service, now: NumericDate) -> Result<i64, Refusal> {
-    let query = "SELECT COUNT(*) FROM session WHERE state = $1 AND expires_at > $2 AND refreshed > $3";
+    let query = "SELECT COUNT(*) FROM session WHERE state = $1 AND expires_at > $2 \
+                 AND refreshed > CASE WHEN method = $4 THEN $5 ELSE $3 END";
     let query = sqlx::query_scalar::<_, i64>(query).bind(SessionState::Open.as_str()).bind(now);
     let query = query.bind(now.saturating_sub(service.settings.sessions.idle));
+    let query = query.bind(SessionMethod::Device.as_str());
+    let query = query.bind(now.saturating_sub(service.settings.sessions.idle_with_device));
     Ok(query.fetch_one(service.store.pool()).await?)
 }
 

@@ -17,6 +17,7 @@ use crate::protocol::BindingLevel;
 use crate::protocol::application::ApplicationType;
 use crate::protocol::client_assertion::ConfidentialClient;
 use crate::protocol::ident::IdentityProvider;
+use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
 /// What the operator decides. Every part has defaults; [`Settings::new`] takes what has none.
@@ -156,13 +157,45 @@ pub struct SessionPolicy {
     pub idle: i64,
     /// A session ends after so long, however often its tokens are renewed.
     pub maximum: i64,
+    /// [`Self::idle`] of a session that a registered device has opened for itself.
+    pub idle_with_device: i64,
+    /// [`Self::maximum`] of a session that a registered device has opened for itself.
+    pub maximum_with_device: i64,
     /// A session in which a password is chosen ends after so long.
     pub setup: i64,
 }
 
+impl SessionPolicy {
+    /// How long a session that was opened like this lives, in seconds.
+    pub fn life(&self, method: SessionMethod) -> i64 {
+        match method {
+            method if method.is_setup() => self.setup,
+            SessionMethod::Device => self.maximum_with_device,
+            _ => self.maximum,
+        }
+    }
+
+    /// How long it may be idle, in seconds.
+    pub fn idle(&self, method: SessionMethod) -> i64 {
+        if method == SessionMethod::Device { self.idle_with_device } else { self.idle }
+    }
+
+    /// The longest life of any.
+    pub fn longest(&self) -> i64 {
+        self.maximum.max(self.maximum_with_device)
+    }
+}
+
 impl Default for SessionPolicy {
     fn default() -> Self {
-        Self { access_token: 5 * 60, idle: 15 * 60, maximum: 12 * 60 * 60, setup: 15 * 60 }
+        Self {
+            access_token: 5 * 60,
+            idle: 15 * 60,
+            maximum: 12 * 60 * 60,
+            idle_with_device: 12 * 60 * 60,
+            maximum_with_device: 7 * 24 * 60 * 60,
+            setup: 15 * 60,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use crate::client::AskError;
 use crate::client::accounts::{AccountName, AccountsError};
 use crate::client::approve::ApproveError;
 use crate::client::card_login::CardLoginError;
+use crate::client::device_login::DeviceLoginError;
 use crate::client::emergency::EmergencyError;
 use crate::client::home::HomeError;
 use crate::client::keyring::KeyRingError;
@@ -152,6 +153,8 @@ kinds! {
     DeviceExpired = 98 "device_expired";
     StrongerLoginNeeded = 99 "stronger_login_needed";
     DeviceWaiting = 109 "device_waiting";
+    DeviceOfOtherService = 110 "device_of_other_service";
+    DeviceLoginRefused = 111 "device_login_refused";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -415,6 +418,17 @@ impl From<CardLoginError> for Failure {
             CardLoginError::Keypad(why) => why.into(),
             CardLoginError::Certificate(refusal) => refusal.into(),
             CardLoginError::Message => Kind::Internal.failure().because(&error),
+        }
+    }
+}
+
+impl From<DeviceLoginError> for Failure {
+    fn from(error: DeviceLoginError) -> Self {
+        match error {
+            DeviceLoginError::Login(error) => error.into(),
+            DeviceLoginError::Pin(error) => error.into(),
+            DeviceLoginError::OtherService => Kind::DeviceOfOtherService.failure(),
+            DeviceLoginError::Message => Kind::Internal.failure().because(&error),
         }
     }
 }

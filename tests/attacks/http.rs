@@ -96,6 +96,7 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
                 "/v1/token",
                 "/v1/login",
                 "/v1/login/card",
+                "/v1/login/device",
                 "/v1/password",
                 "/v1/password/reset",
             ];
@@ -107,7 +108,7 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
             }
         }
     }
-    assert_eq!(operations, 45);
+    assert_eq!(operations, 47);
 }
 
 /// Sends the head of a request, lets something happen once the service has read it, and then sends the body.

@@ -15,6 +15,7 @@ mod certificates;
 mod claims;
 mod debug;
 mod device_codes;
+mod device_login;
 mod device_pin;
 mod device_pins;
 mod evidence;

@@ -409,7 +409,7 @@ fn a_setup_session_may_do_nothing_but_choose_a_password_and_log_out() {
 
 #[test]
 fn an_endpoint_without_session_is_one_that_is_named_here() {
-    const OPEN: [&str; 15] = [
+    const OPEN: [&str; 17] = [
         "/.well-known/kartenbund-audit",
         "/.well-known/kartenbund-configuration",
         "/healthz",
@@ -422,6 +422,8 @@ fn an_endpoint_without_session_is_one_that_is_named_here() {
         "/v1/login",
         "/v1/login/card",
         "/v1/login/card/challenge",
+        "/v1/login/device",
+        "/v1/login/device/challenge",
         "/v1/password/reset",
         "/v1/password/reset/confirm",
         "/v1/token",

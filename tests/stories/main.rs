@@ -16,6 +16,7 @@ mod card_pin;
 mod contactless;
 mod delivery;
 mod device_codes;
+mod device_login;
 mod device_pin;
 mod devices;
 mod earlier_versions;

@@ -203,7 +203,7 @@ async fn migrate(config: Config) -> Result<(), Failure> {
 fn rotate(settings: &Settings, kind: KeyKind) -> Result<(), Failure> {
     let now = OffsetDateTime::now_utc().unix_timestamp();
     match kind {
-        KeyKind::Token => rotate_token_key(&settings.data, settings.sessions.maximum, now)?,
+        KeyKind::Token => rotate_token_key(&settings.data, settings.sessions.longest(), now)?,
         KeyKind::Pepper => rotate_pepper(&settings.data)?,
     }
     println!("the new key is in service-keys.json: back it up");

@@ -241,6 +241,8 @@ pub(crate) struct LoginArgs {
     pub(crate) kvnr: Option<String>,
     #[arg(long)]
     pub(crate) card: bool,
+    #[arg(long, conflicts_with_all = ["card", "reader", "virtual_card", "kvnr", "password_fd"])]
+    pub(crate) device: bool,
     #[command(flatten)]
     pub(crate) signing: SigningCardArgs,
     #[arg(long, value_name = "N", conflicts_with = "card")]

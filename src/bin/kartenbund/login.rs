@@ -2,6 +2,7 @@
 
 use kartenbund::client::Surroundings;
 use kartenbund::client::card_login::login_with_card;
+use kartenbund::client::device_login::login_with_device;
 use kartenbund::client::home::{Home, HomeError, Place, Placed, Profile};
 use kartenbund::client::login::{self, Opened};
 use kartenbund::client::password;
@@ -19,7 +20,7 @@ use kartenbund::ui::text::shown;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::account::{clock, id, lines, signing, with_person};
+use crate::account::{clock, id, lines, pins, signing, with_person};
 use crate::args::{LoginArgs, PasswordArgs, PasswordCommand, ResetArgs, SessionsCommand, SigningCardArgs};
 use crate::cards::{length, with_card};
 use crate::computer::Computer;
@@ -73,7 +74,12 @@ pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Re
     let whose = Whose::of(computer, args.service, args.kvnr)?;
     // Whoever names a card or its reader means to log in with it.
     let by_card = args.card || args.signing.card.reader.is_some() || args.signing.card.virtual_card.is_some();
-    let (profile, placed, said) = if by_card {
+    let (profile, placed, said) = if args.device {
+        let answers = pins(&args.signing.pin)?;
+        let (profile, opened) =
+            with_person(output, answers, |around| Ok(login_with_device(&whose.home, whose.service, around)?))?;
+        (profile, opened.placed, Some("login-by-device"))
+    } else if by_card {
         let logged_in = |around: &mut Surroundings<'_>| whose.with_card(&args.signing, output, around);
         let (profile, opened) = with_person(output, signing(&args.signing)?, logged_in)?;
         (profile, opened.placed, Some("login-by-card"))

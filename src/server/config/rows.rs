@@ -265,6 +265,18 @@ const SESSIONS: &[Row<Config>] = &[
         keep!(|config, value| config.settings.sessions.maximum, value.number(300, 31_536_000)),
     ),
     with_default(
+        "idle_with_device",
+        "43200",
+        "A session that a registered device has opened with its PIN ends when its tokens were not renewed for so long.",
+        keep!(|config, value| config.settings.sessions.idle_with_device, value.number(60, 2_592_000)),
+    ),
+    with_default(
+        "maximum_with_device",
+        "604800",
+        "A session that a registered device has opened with its PIN ends after so long.",
+        keep!(|config, value| config.settings.sessions.maximum_with_device, value.number(300, 31_536_000)),
+    ),
+    with_default(
         "setup",
         "900",
         "A session in which a password is chosen ends after so long.",

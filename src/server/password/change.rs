@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 
 use super::{Kept, MAX_BYTES, initial};
 use crate::protocol::api::{PasswordRequest, Problem};
-use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 use crate::server::Service;
 use crate::server::account::Account;
@@ -22,7 +21,7 @@ use crate::server::states::Event;
 const LOST_ANSWER: i64 = 15 * 60;
 
 /// Sets the password, or changes it. All other sessions end, devices stay, and no initial password holds any more. A
-/// session that was opened with the present password has to show it once more. Whoever lost the answer may ask for the
+/// session that was opened with the present password, or by a device, has to show it once more. Whoever lost the answer may ask for the
 /// same again.
 #[utoipa::path(put, path = "/v1/password", request_body = PasswordRequest, responses(
     (status = 204), (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
@@ -36,7 +35,7 @@ pub(in crate::server) async fn set(
     let new = Arc::new(request.new);
     let kept = check_rules(&service, &session.account, &new).await?;
     let mut counted = None;
-    if session.method == SessionMethod::Password {
+    if session.method.needs_old_password() {
         let tried = count(&service, &session, source).await?;
         if !is_right(&service, kept.as_ref(), request.old, &tried).await? {
             // The first answer may have been lost: then the password is the new one already, and not since long. Later it

@@ -80,7 +80,7 @@ pub(in crate::server) async fn refresh(
         tx.rollback().await?;
         return Err(asked.end_stolen(&service, dpop::check(&service, &parts, None)?).await?);
     }
-    super::check_open(&row)?;
+    super::check_open(&mut tx, &row).await?;
     if row.refreshes > MAX_A_MINUTE {
         tx.commit().await?;
         return Err(Refusal::new(Code::TooManyRefreshes).with_retry_after(60 - now.rem_euclid(60)));

@@ -92,6 +92,7 @@ fn refused(code: &str) -> Kind {
         "stronger_login_needed" => Kind::StrongerLoginNeeded,
         "device_name_invalid" => Kind::InputInvalid,
         "device_waiting" => Kind::DeviceWaiting,
+        "device_statement_invalid" | "device_pin_not_confirmed" => Kind::DeviceLoginRefused,
         "qr_code_ended" => Kind::LetterCodeEnded,
         "qr_statement_invalid" => Kind::LetterCodeWrong,
         "share_erased" => Kind::DeviceGone,
@@ -114,7 +115,8 @@ fn refused(code: &str) -> Kind {
         | "too_many_registrations"
         | "too_many_applications"
         | "too_many_letters"
-        | "too_many_card_logins" => Kind::TooMany,
+        | "too_many_card_logins"
+        | "too_many_device_logins" => Kind::TooMany,
         _ => Kind::ServiceRefused,
     }
 }
