@@ -23,7 +23,8 @@ fn verify_with_p256(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> boo
 #[cfg(not(feature = "server"))]
 pub(super) use verify_with_p256 as verify;
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests {
     use p256::ecdsa::signature::Signer as _;
     use p256::ecdsa::{Signature, SigningKey};

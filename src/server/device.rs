@@ -16,12 +16,12 @@ use super::session::Session;
 use super::states::{DeviceState, Event, LetterState, States as _, transition};
 use super::store::{Tx, from_json};
 use super::{Service, pin};
-use crate::protocol::NumericDate;
 use crate::protocol::api::{DeviceAnswer, DeviceChange, DevicesAnswer, Problem};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::service::AMR_SOFTWARE_KEY;
 use crate::protocol::session::SessionMethod;
+use crate::protocol::{BindingLevel, NumericDate};
 
 const DAY: i64 = 24 * 60 * 60;
 /// How long a device waits that was bound by weaker evidence than card and card PIN, in seconds.
@@ -146,7 +146,7 @@ pub(super) async fn lock_all(State(service): State<Arc<Service>>, session: Sessi
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Unlocks a device. That takes card and card PIN: whoever has the password alone must not undo what its owner did.
+/// Unlocks a device. That takes card and card PIN, or another device that they have bound: whoever has the password alone must not undo what its owner did.
 #[utoipa::path(post, path = "/v1/devices/{id}/unlock", params(("id" = String, Path)), responses(
     (status = 204), (status = 404, body = Problem)))]
 pub(super) async fn unlock(
@@ -154,14 +154,27 @@ pub(super) async fn unlock(
     session: Session,
     Path(id): Path<String>,
 ) -> Result<StatusCode, Refusal> {
-    if session.method != SessionMethod::Card {
-        return Err(Code::StrongerLoginNeeded.into());
-    }
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
+    if !is_of_b3(&mut tx, &session).await? {
+        return Err(Code::StrongerLoginNeeded.into());
+    }
     own_moves(&service, &mut tx, &account, &id, Event::DeviceUnlocked).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether card and card PIN stand behind the session: at its login, or at the binding of the device that has opened it. A
+/// device that is locked has no session, so that none unlocks itself.
+async fn is_of_b3(tx: &mut Tx, session: &Session) -> Result<bool, Refusal> {
+    if session.method != SessionMethod::Device {
+        return Ok(session.method == SessionMethod::Card);
+    }
+    let query = "SELECT COUNT(*) FROM session s JOIN device d ON d.device_id = s.device_id \
+                 WHERE s.session_id = $1 AND d.state = $2 AND d.binding_level = $3";
+    let query = sqlx::query_scalar::<_, i64>(query).bind(session.id.to_string());
+    let query = query.bind(DeviceState::Active.as_str()).bind(BindingLevel::B3.to_string());
+    Ok(query.fetch_one(&mut **tx).await? > 0)
 }
 
 /// Moves a device of the account by what its owner does, with audit entry and notice.

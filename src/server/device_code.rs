@@ -38,7 +38,10 @@ pub(super) async fn order(
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
     let actor = service.keys.pseudonym(&account.kvnr);
-    let by = Requester::Owner { actor: &actor, with_card: session.method == SessionMethod::Card };
+    let by = Requester::Owner {
+        actor: &actor,
+        is_strong: matches!(session.method, SessionMethod::Card | SessionMethod::Device),
+    };
     let ordered = letter::order_device_code(&service, &mut tx, &account, by, service.now_unix()).await?;
     tx.commit().await?;
     match ordered {

@@ -25,7 +25,7 @@ pub use settings::LetterSettings;
 
 const DAY: i64 = 24 * 60 * 60;
 /// How many letters of a kind may be ordered for one account in how many seconds: by whoever knows the password, and with
-/// card and card PIN. They are no settings: no member needs more, and how many strangers may order is one.
+/// card or device. They are no settings: no member needs more, and how many strangers may order is one.
 const MAX_WITH_PASSWORD: i64 = 2;
 const MAX_WITH_CARD: i64 = 5;
 const WINDOW: i64 = 30 * DAY;
@@ -68,8 +68,8 @@ pub(super) enum Requester<'a> {
     Owner {
         /// Whom the audit names.
         actor: &'a str,
-        /// Whether the session was opened with card and card PIN.
-        with_card: bool,
+        /// Whether the session was opened with card or device, each with its PIN.
+        is_strong: bool,
     },
     /// The operator; whom the audit names.
     Operator(&'a str),
@@ -79,8 +79,8 @@ impl Requester<'_> {
     fn as_str(self) -> &'static str {
         match self {
             Self::Stranger => "stranger",
-            Self::Owner { with_card: false, .. } => "owner",
-            Self::Owner { with_card: true, .. } => "owner_with_card",
+            Self::Owner { is_strong: false, .. } => "owner",
+            Self::Owner { is_strong: true, .. } => "owner_with_card",
             Self::Operator(_) => "operator",
         }
     }
@@ -89,8 +89,8 @@ impl Requester<'_> {
     fn limit(self, service: &Service) -> Option<i64> {
         match self {
             Self::Stranger => Some(service.settings.letters.of_strangers.into()),
-            Self::Owner { with_card: false, .. } => Some(MAX_WITH_PASSWORD),
-            Self::Owner { with_card: true, .. } => Some(MAX_WITH_CARD),
+            Self::Owner { is_strong: false, .. } => Some(MAX_WITH_PASSWORD),
+            Self::Owner { is_strong: true, .. } => Some(MAX_WITH_CARD),
             Self::Operator(_) => None,
         }
     }

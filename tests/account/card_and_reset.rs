@@ -187,6 +187,16 @@ fn a_lost_computer_is_locked_from_another_and_unlocked_with_the_card() {
     assert_eq!(here.json(&["devices", "lock-all"], &[])["locked"], true);
     assert_eq!(here.json(&["devices", "unlock", &id], &[])["device_id"], id.as_str());
 
+    // No password and no card: the device PIN.
+    here.run(&["logout"], &[]);
+    let by_device = ["login", "--device", "--pin-fd", "3"];
+    assert_eq!(self::code(&run(&here, &by_device, &["111222"], &[])), "device_pin_wrong");
+    assert_eq!(run(&here, &by_device, &[DEVICE_PIN], &[])["insurer"], "Musterkasse");
+    let sessions = here.json(&["sessions"], &[]);
+    let here_now = sessions["sessions"].as_array().unwrap().iter().find(|session| session["is_current"] == true);
+    assert_eq!(here_now.unwrap()["method"], "device");
+    assert!(text(&here.run(&["sessions"], &[]).stdout).contains("with a registered device"));
+
     // On a computer that knows nothing, with the printed code.
     let stranger = Computer::new();
     let emergency = ["emergency", "--service", &world.address, "--code-fd", "3"];

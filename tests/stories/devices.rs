@@ -1,10 +1,12 @@
 //! The life of a device: its name, locked and unlocked, its end; and the code that locks everything.
 
+use kartenbund::client::device_login::{DeviceLoginError, login_with_device};
 use kartenbund::client::emergency::lock_everything;
 use kartenbund::client::pin::{change, unlock};
 use kartenbund::protocol::api::{DeviceAnswer, RevocationCodeAnswer};
 use kartenbund::server::transitions;
 
+use super::common::line::{Cut, Liar};
 use super::common::mail::MailServer;
 use super::common::thief::Thief;
 use super::*;
@@ -20,6 +22,13 @@ fn path(device: &DeviceAnswer, what: &str) -> String {
 fn later(world: &World, computer: &Computer, seconds: i64) -> Computer {
     world.clock.advance(seconds);
     world.try_log_in(computer.here.home.folder(), ERIKA, PASSWORD).unwrap()
+}
+
+/// The same person, logged in with the device PIN of this computer.
+fn by_device(world: &World, computer: &Computer) -> Result<Computer, DeviceLoginError> {
+    computer.with(&mut Script::default(), |around| login_with_device(&computer.here.home, world.remote(), around))?;
+    let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
+    Ok(Computer { here, clock: world.clock.clone() })
 }
 
 fn only_device(computer: &Computer) -> DeviceAnswer {
@@ -102,17 +111,64 @@ fn a_locked_device_decides_nothing_until_card_and_pin_have_unlocked_it() {
 }
 
 #[test]
+fn another_device_unlocks_a_lost_one_and_none_unlocks_itself() {
+    let world = World::new();
+    let laptop = world.registered(ERIKA);
+    let desktop = world.try_log_in(&world.folder.path().join("desktop"), ERIKA, PASSWORD).unwrap();
+    desktop.register(&mut card(ERIKA)).unwrap();
+    let laptop = by_device(&world, &laptop).unwrap();
+    let desktop = by_device(&world, &desktop).unwrap();
+    let of = |computer: &Computer| computer.here.home.device().unwrap().device_id().unwrap();
+    let path = |computer: &Computer, what: &str| format!("/v1/devices/{}/{what}", of(computer));
+    desktop.here.service.command(Method::POST, &path(&laptop, "lock")).unwrap();
+    assert!(laptop.here.service.get::<serde_json::Value>("/v1/devices").is_err(), "its session has ended");
+    assert_eq!(desktop.devices().len(), 2, "the other's has not");
+    desktop.here.service.command(Method::POST, &path(&laptop, "unlock")).unwrap();
+    let laptop = by_device(&world, &laptop).unwrap();
+    // Somebody has the sessions of both devices' programs; locked is locked.
+    laptop.here.service.command(Method::POST, "/v1/devices/lock-all").unwrap();
+    for computer in [&laptop, &desktop] {
+        let unlocked = computer.here.service.command(Method::POST, &path(&laptop, "unlock"));
+        assert!(unlocked.is_err(), "no device unlocks itself");
+    }
+    assert_eq!(world.column("SELECT DISTINCT state FROM device"), ["locked"]);
+}
+
+#[test]
+fn a_device_of_a_letter_unlocks_no_other() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let by_letter = computer.register_by_letter(&world.letter_with_code(ERIKA)).unwrap();
+    let other = world.try_log_in(&world.folder.path().join("other"), ERIKA, PASSWORD).unwrap();
+    let by_card = other.register(&mut card(ERIKA)).unwrap();
+    world.create_letters();
+    let computer = relog(&world, &computer, DAY);
+    world.wait_until("it is active", || computer.devices().iter().all(|device| device.state == "active"));
+    let computer = by_device(&world, &computer).unwrap();
+    assert_eq!(computer.here.home.device().unwrap().device_id(), Some(by_letter.device_id));
+    let path = |what: &str| format!("/v1/devices/{}/{what}", by_card.device_id);
+    computer.here.service.command(Method::POST, &path("lock")).unwrap();
+    assert_eq!(refusal(computer.here.service.command(Method::POST, &path("unlock"))), "stronger_login_needed");
+}
+
+#[test]
 fn a_signature_that_was_made_before_counts_no_more_when_the_device_was_locked() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
     // Everything is signed; the device is locked before the decision arrives.
-    let lock = "UPDATE device SET state = 'locked'";
-    let mut script = Script::with_code(&accepted.match_code);
-    let result = world.meanwhile(lock, || {
-        computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around))
+    let lock = path(&only_device(&computer), "/lock");
+    let (headers, address) = (computer.headers("POST", &lock), format!("{}{lock}", world.address));
+    let line = Liar::cutting(&world, Cut::Request, move |path| {
+        if path.ends_with("/decision") {
+            let request = reqwest::blocking::Client::new().post(&address);
+            let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+            assert_eq!(request.send().unwrap().status(), 204);
+        }
+        false
     });
-    assert!(result.is_err());
+    let deceived = line.deceives(&computer);
+    assert_eq!(refused_approval(&deceived, &accepted), "device_locked_by_owner");
     assert_eq!(world.column("SELECT state FROM application"), ["pending"]);
 }
 
