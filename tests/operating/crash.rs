@@ -78,7 +78,7 @@ fn kill_and_start_again(times: u32, sessions: usize) {
     let mut books = Books::default();
     books.balance(&mut clients, &process, count);
     for _ in 0..times {
-        load(&mut clients, process, folder, &more);
+        load(clients.each(), process, folder, &more);
         if below(3) == 0 {
             kill_while_it_starts(folder, &more);
         }
@@ -106,13 +106,14 @@ fn kill_and_start_again(times: u32, sessions: usize) {
 }
 
 /// Everybody asks until the service is killed: at any time, or at the moment somebody gets an answer.
-fn load(clients: &mut Clients, process: Process, folder: &Path, more: &str) {
+pub(crate) fn load(clients: Vec<&mut dyn Client>, process: Process, folder: &Path, more: &str) {
     const NOBODY: usize = usize::MAX;
     let (aim, stop) = (AtomicUsize::new(NOBODY), AtomicBool::new(false));
     let (hit, hits) = mpsc::sync_channel(1);
     let (url, admin) = (process.url.clone(), process.admin.clone());
+    let people = clients.len() as u64;
     thread::scope(|scope| {
-        for (number, client) in clients.each().into_iter().enumerate() {
+        for (number, client) in clients.into_iter().enumerate() {
             let (aim, hit, url, admin) = (&aim, hit.clone(), &url, &admin);
             scope.spawn(move || {
                 let line = Line::to(url, admin);
@@ -126,7 +127,7 @@ fn load(clients: &mut Clients, process: Process, folder: &Path, more: &str) {
         scope.spawn(|| create_letters_until(&stop, folder, more));
         thread::sleep(Duration::from_millis(100 + below(1200)));
         if below(2) == 0 {
-            aim.store(usize::try_from(below(7)).unwrap(), Ordering::Relaxed);
+            aim.store(usize::try_from(below(people)).unwrap(), Ordering::Relaxed);
             let _ = hits.recv_timeout(Duration::from_secs(2));
         }
         drop(process); // SIGKILL

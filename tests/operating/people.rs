@@ -18,7 +18,7 @@ const OTHER_PASSWORD: &str = "amsel-fenster-34";
 /// Renewals of a session in a minute; the service takes ten more.
 const IN_A_MINUTE: u32 = 50;
 
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
 }
 

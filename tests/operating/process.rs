@@ -33,8 +33,10 @@ pub(crate) struct Process {
 pub(crate) fn program(folder: &Path, more: &str) -> Command {
     let operator = folder.join("operator");
     std::fs::write(&operator, TOKEN_SHA256).unwrap();
+    // Some choose their port themselves.
+    let listen = if more.starts_with("listen = ") { "" } else { "listen = \"127.0.0.1:0\"\n" };
     let text = format!(
-        "listen = \"127.0.0.1:0\"\n{more}\n[insurer]\nname = \"Musterkasse\"\n\
+        "{listen}{more}\n[insurer]\nname = \"Musterkasse\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n[[admin.operator]]\nname = \"anna\"\ntoken_sha256_file = \"operator\"\n"
     );
     let file = folder.join("kartenbund.toml");
