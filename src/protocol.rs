@@ -132,6 +132,10 @@ bytes_type! {
     NoticeId, 16
 }
 bytes_type! {
+    /// Names a login that a device is to approve.
+    LoginId, 16
+}
+bytes_type! {
     /// Names a request for a new password.
     ResetId, 16
 }

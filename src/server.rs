@@ -43,6 +43,7 @@ mod tls;
 mod token;
 mod upkeep;
 mod watch;
+mod web_login;
 
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
@@ -219,6 +220,7 @@ impl Service {
 async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
     while tokio::time::timeout(SWEEP, stops.changed()).await.is_err() {
         reset::do_what_was_asked(&service).await;
+        web_login::do_what_was_asked(&service).await;
         application::do_what_is_due(&service).await;
         for (what, done) in [
             ("expired sessions were not forgotten", session::forget_expired(&service).await),
@@ -229,6 +231,7 @@ async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
             ("statements of identity providers were not forgotten", ident::forget(&service).await),
             ("the audit was not signed", audit::heads::make_due(&service).await),
             ("requests for passwords were not forgotten", reset::forget(&service).await),
+            ("logins that were to be approved were not forgotten", web_login::forget(&service).await),
             ("old notices were not forgotten", notice::sender::forget(&service).await),
             ("old letters were not forgotten", letter::forget(&service).await),
             ("tries of device PINs were not settled", pin::settle_due(&service).await),
@@ -257,6 +260,8 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(card_login::login))
         .routes(routes!(device_login::challenge))
         .routes(routes!(device_login::login))
+        .routes(routes!(web_login::request))
+        .routes(routes!(web_login::confirm))
         .routes(routes!(ident::take))
         .routes(routes!(reset::request))
         .routes(routes!(reset::confirm))

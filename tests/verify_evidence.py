@@ -13,7 +13,7 @@ CH_AUT, ADMISSION = "1.2.276.0.76.4.70", x509.ObjectIdentifier("1.3.36.8.3.3")
 INSURED = bytes.fromhex("06072a8214004c0431")  # 1.2.276.0.76.4.49
 CRITICAL, CLIENT = {Extension.KEY_USAGE, Extension.BASIC_CONSTRAINTS}, ExtendedKeyUsageOID.CLIENT_AUTH
 USAGES = bytes.fromhex("03020780"), bytes.fromhex("030205a0")  # digitalSignature, and with keyEncipherment
-TYPES, TOLERANCE = "address.change bank.change contact.change password.reset card.order device.add".split(), 120
+TYPES, TOLERANCE = "address.change bank.change contact.change password.reset web.login card.order device.add".split(), 120
 
 def need(holds, what):
     if not holds:

@@ -10,8 +10,8 @@ use super::pairing::DeviceInformation;
 use super::registration::{HandedIn, Method};
 use super::session::SessionMethod;
 use super::{
-    ApplicationId, ApprovalId, AttemptId, BindingLevel, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId,
-    ResetId, SessionId, Sha256Hash, UnknownName,
+    ApplicationId, ApprovalId, AttemptId, BindingLevel, Challenge, DeviceId, DeviceNonce, LoginId, NumericDate,
+    RegistrationId, ResetId, SessionId, Sha256Hash, UnknownName,
 };
 use crate::jose::{Thumbprint, base64url};
 use crate::secret::{SecretText, masked};
@@ -365,6 +365,34 @@ bodies! {
         client_name: Option<String>,
     }
 
+    /// Asks a registered device to let a browser in.
+    pub struct WebLoginRequest {
+        /// Versichertennummer: one capital letter and nine digits.
+        #[cfg_attr(feature = "server", schema(pattern = "^[A-Z][0-9]{9}$", example = "A123456780"))]
+        kvnr: String,
+        /// What the browser calls itself: plain text of at most 100 characters. The device shows it.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        client_name: Option<String>,
+    }
+
+    /// The same answer for everybody: whether there is such an account or a device, it does not say.
+    #[derive(Debug)]
+    pub struct WebLoginAnswer {
+        /// Names the request.
+        login_id: LoginId => String,
+        /// Two digits, shown in the browser and typed on the registered device.
+        match_code: MatchCode => String,
+        /// Until when it can be approved.
+        expires_at: NumericDate,
+    }
+
+    /// Takes the session that was approved.
+    #[derive(Debug)]
+    pub struct WebLoginConfirmation {
+        /// The request.
+        login_id: LoginId => String,
+    }
+
     /// Asks for a new password without the old one.
     pub struct ResetRequest {
         /// Versichertennummer: one capital letter and nine digits.
@@ -576,5 +604,6 @@ masked!(
     CardLoginRequest,
     DeviceLoginRequest,
     IdentRequest,
-    ResetRequest
+    ResetRequest,
+    WebLoginRequest
 );

@@ -31,6 +31,9 @@ pub enum ApplicationType {
     /// New password without the old one. Nobody submits it: it comes from a forgotten password.
     #[serde(rename = "password.reset")]
     PasswordReset,
+    /// A login elsewhere, such as on the insurer's website. Nobody submits it: it comes from whoever asks to be let in.
+    #[serde(rename = "web.login")]
+    WebLogin,
     /// New health card.
     #[serde(rename = "card.order")]
     CardOrder,
@@ -40,11 +43,12 @@ pub enum ApplicationType {
 }
 
 impl ApplicationType {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::AddressChange,
         Self::BankChange,
         Self::ContactChange,
         Self::PasswordReset,
+        Self::WebLogin,
         Self::CardOrder,
         Self::DeviceAdd,
     ];
@@ -56,6 +60,7 @@ impl ApplicationType {
             Self::BankChange => "bank.change",
             Self::ContactChange => "contact.change",
             Self::PasswordReset => "password.reset",
+            Self::WebLogin => "web.login",
             Self::CardOrder => "card.order",
             Self::DeviceAdd => "device.add",
         }
@@ -68,6 +73,7 @@ impl ApplicationType {
             Self::BankChange => "bank.change/1",
             Self::ContactChange => "contact.change/1",
             Self::PasswordReset => "password.reset/1",
+            Self::WebLogin => "web.login/1",
             Self::CardOrder => "card.order/1",
             Self::DeviceAdd => "device.add/1",
         }
@@ -76,7 +82,7 @@ impl ApplicationType {
     /// The least binding level that may approve it, unless the operator wants a higher one.
     pub fn least_level(self) -> BindingLevel {
         match self {
-            Self::AddressChange | Self::ContactChange => BindingLevel::B1,
+            Self::AddressChange | Self::ContactChange | Self::WebLogin => BindingLevel::B1,
             Self::BankChange | Self::PasswordReset | Self::CardOrder | Self::DeviceAdd => BindingLevel::B3,
         }
     }
@@ -127,6 +133,23 @@ masked!(BankAccount, Contact);
 pub struct PasswordReset {
     /// Thumbprint of the session key that asked.
     pub jkt: Thumbprint,
+}
+
+/// Who asks to be let in. What is told of it is what the service saw or was told by the confidential client: the device
+/// shows it and cannot check it. The session opens for this session key alone.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebLogin {
+    /// Thumbprint of the session key that asked.
+    pub jkt: Thumbprint,
+    /// The insurer, whose account it is.
+    pub insurer: String,
+    /// The website, as the insurer calls it.
+    pub website: String,
+    /// What the browser calls itself.
+    pub browser: Option<String>,
+    /// The network it comes from, not the address: `192.0.2.0/24`, `2001:db8::/64`.
+    pub network: String,
 }
 
 /// Why somebody needs another health card.
@@ -187,7 +210,7 @@ pub struct NewDevice {
     pub jkt: Thumbprint,
 }
 
-masked!(NewCard, NewDevice);
+masked!(NewCard, NewDevice, WebLogin);
 
 /// What is to change, old beside new. `old` is `None` where the insurer knows nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -200,6 +223,8 @@ pub enum Change {
     Contact(OldNew<Contact>),
     /// New password.
     Password(PasswordReset),
+    /// A login elsewhere.
+    Login(WebLogin),
     /// New health card.
     Card(NewCard),
     /// Another device.
@@ -280,6 +305,7 @@ impl Change {
             Self::Bank(_) => ApplicationType::BankChange,
             Self::Contact(_) => ApplicationType::ContactChange,
             Self::Password(_) => ApplicationType::PasswordReset,
+            Self::Login(_) => ApplicationType::WebLogin,
             Self::Card(_) => ApplicationType::CardOrder,
             Self::Device(_) => ApplicationType::DeviceAdd,
         }
@@ -305,6 +331,13 @@ impl Change {
                 if is_right { Ok(()) } else { Err(ApplicationError::Email) }
             }
             Self::Password(_) => Ok(()),
+            Self::Login(login) => {
+                let texts = [("insurer", Some(&login.insurer)), ("website", Some(&login.website))];
+                let more = [("browser", login.browser.as_ref()), ("network", Some(&login.network))];
+                let mut texts = texts.into_iter().chain(more);
+                let wrong = texts.find(|(_, text)| text.is_some_and(|text| !is_plain_text(text)));
+                wrong.map_or(Ok(()), |(name, _)| Err(ApplicationError::Text(name)))
+            }
             Self::Card(card) => check_address_text(&card.address),
             Self::Device(device) if is_plain_text(&device.name) => Ok(()),
             Self::Device(_) => Err(ApplicationError::Text("name")),
@@ -329,6 +362,12 @@ impl Change {
                 vec![Row { name: "email", old, new: Some(&change.new.email) }]
             }
             Self::Password(_) => Vec::new(),
+            Self::Login(login) => vec![
+                Row { name: "insurer", old: None, new: Some(&login.insurer) },
+                Row { name: "website", old: None, new: Some(&login.website) },
+                Row { name: "browser", old: None, new: login.browser.as_deref() },
+                Row { name: "network", old: None, new: Some(&login.network) },
+            ],
             Self::Card(card) => {
                 let reason = Row { name: "reason", old: None, new: Some(card.reason.as_str()) };
                 std::iter::once(reason).chain(address_rows(None, &card.address)).collect()

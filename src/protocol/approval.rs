@@ -90,6 +90,7 @@ impl FrozenDocument {
             ApplicationType::BankChange => serde_json::from_value(data).map(Change::Bank),
             ApplicationType::ContactChange => serde_json::from_value(data).map(Change::Contact),
             ApplicationType::PasswordReset => serde_json::from_value(data).map(Change::Password),
+            ApplicationType::WebLogin => serde_json::from_value(data).map(Change::Login),
             ApplicationType::CardOrder => serde_json::from_value(data).map(Change::Card),
             ApplicationType::DeviceAdd => serde_json::from_value(data).map(Change::Device),
         };
@@ -123,6 +124,7 @@ impl Document {
             Change::Bank(change) => serde_json::to_value(change),
             Change::Contact(change) => serde_json::to_value(change),
             Change::Password(reset) => serde_json::to_value(reset),
+            Change::Login(login) => serde_json::to_value(login),
             Change::Card(card) => serde_json::to_value(card),
             Change::Device(device) => serde_json::to_value(device),
         };

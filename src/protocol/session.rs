@@ -19,6 +19,8 @@ pub enum SessionMethod {
     Card,
     /// A registered device and its PIN.
     Device,
+    /// A registered device has approved it, for a browser.
+    DeviceApproval,
     /// The statement of an identity provider.
     IdentityProvider,
     /// A reset of the password that was approved.
@@ -26,8 +28,15 @@ pub enum SessionMethod {
 }
 
 impl SessionMethod {
-    const ALL: [Self; 6] =
-        [Self::Password, Self::InitialPassword, Self::Card, Self::Device, Self::IdentityProvider, Self::Reset];
+    const ALL: [Self; 7] = [
+        Self::Password,
+        Self::InitialPassword,
+        Self::Card,
+        Self::Device,
+        Self::DeviceApproval,
+        Self::IdentityProvider,
+        Self::Reset,
+    ];
 
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
@@ -36,6 +45,7 @@ impl SessionMethod {
             Self::InitialPassword => "initial_password",
             Self::Card => "card",
             Self::Device => "device",
+            Self::DeviceApproval => "device_approval",
             Self::IdentityProvider => "identity_provider",
             Self::Reset => "reset",
         }
@@ -43,14 +53,14 @@ impl SessionMethod {
 
     /// Whether the password that holds has to be shown before another one is chosen. Card and card PIN stand in for it.
     pub fn needs_old_password(self) -> bool {
-        matches!(self, Self::Password | Self::Device)
+        matches!(self, Self::Password | Self::Device | Self::DeviceApproval)
     }
 
     /// Whether the session is a setup session: it may do nothing but choose a password.
     pub fn is_setup(self) -> bool {
         match self {
             Self::InitialPassword | Self::IdentityProvider | Self::Reset => true,
-            Self::Password | Self::Card | Self::Device => false,
+            Self::Password | Self::Card | Self::Device | Self::DeviceApproval => false,
         }
     }
 }

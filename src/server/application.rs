@@ -108,16 +108,22 @@ pub(super) async fn submit(
     // Two of a kind would be mistaken for one another: what was meant is what was submitted last.
     let is_same = |kind: &str| kind == change.kind().as_str();
     end_waiting(&mut tx, &account, is_same, Event::ApplicationSuperseded, &actor, now).await?;
-    // Forgotten passwords are counted apart (`reset`): no stranger uses up what the owner may submit.
-    let pending =
-        "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind <> $2 AND state = $3 AND expires_at > $4";
-    let pending = sqlx::query_scalar::<_, i64>(pending).bind(account.id).bind(ApplicationType::PasswordReset.as_str());
+    // What strangers can ask for is counted apart (`reset`, `web_login`): none uses up what the owner may submit.
+    let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind NOT IN ($2, $3) AND state = $4 \
+         AND expires_at > $5";
+    let pending = sqlx::query_scalar::<_, i64>(pending)
+        .bind(account.id)
+        .bind(ApplicationType::PasswordReset.as_str())
+        .bind(ApplicationType::WebLogin.as_str());
     let pending = pending.bind(ApplicationState::Pending.as_str());
     if pending.bind(now).fetch_one(&mut *tx).await? >= MAX_PENDING {
         return Err(Code::TooManyPending.into());
     }
-    let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind <> $2 AND created > $3";
-    let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(ApplicationType::PasswordReset.as_str());
+    let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind NOT IN ($2, $3) AND created > $4";
+    let today = sqlx::query_scalar::<_, i64>(today)
+        .bind(account.id)
+        .bind(ApplicationType::PasswordReset.as_str())
+        .bind(ApplicationType::WebLogin.as_str());
     if today.bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
         return Err(Code::TooManyApplications.into());
     }
@@ -379,8 +385,8 @@ async fn change_account(
         }
         // The order is the application itself: its document says what is to be sent, and where.
         Change::Card(_) => notice::queue(service, tx, account_id, Kind::CardOrdered, now).await?,
-        // Whoever asked takes it from here: `reset`, a registration.
-        Change::Password(_) | Change::Device(_) => {}
+        // Whoever asked takes it from here: `reset`, `web_login`, a registration.
+        Change::Password(_) | Change::Login(_) | Change::Device(_) => {}
     }
     Ok(())
 }

@@ -85,6 +85,7 @@ codes! {
     NotCancellable = 409 "not_cancellable", "The application cannot be cancelled any more.";
     AccountState = 409 "account_state", "The account's state, which is the detail, does not allow it.";
     IdentStatementUsed = 409 "ident_statement_used", "The statement of the identity provider was handed in before.";
+    WebLoginNotApproved = 409 "login_not_approved", "Nobody has approved the login yet.";
     ResetNotApproved = 409 "reset_not_approved", "Nobody has approved it yet.";
     TooManyDevices = 409 "too_many_devices", "The account has as many active devices as it may.";
     PinElementUsed = 409 "pin_element_used", "The blinded element was evaluated before, or another one was for this registration.";
@@ -92,6 +93,7 @@ codes! {
     RegistrationEnded = 410 "registration_ended", "The registration has expired or was completed.";
     ChallengeEnded = 410 "challenge_ended", "The challenge is unknown, used or expired.";
     ApprovalExpired = 410 "approval_expired", "The approval has expired.";
+    WebLoginEnded = 410 "login_ended", "The login is unknown, used or expired.";
     ResetEnded = 410 "reset_ended", "The request for a new password is unknown, used or expired.";
     QrCodeEnded = 410 "qr_code_ended", "The code of a letter binds no device of this account; the detail is why.";
     ShareErased = 410 "share_erased", "The service's share in this device PIN is erased: the device must be registered anew.";

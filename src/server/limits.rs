@@ -60,6 +60,12 @@ pub(super) struct CountedTry {
     next_try: NumericDate,
 }
 
+/// The network of an address in words, as people are shown it.
+pub(super) fn network_name(address: IpAddr) -> String {
+    let length = if address.is_ipv4() { 24 } else { 64 };
+    format!("{}/{length}", network(address))
+}
+
 /// The network an address belongs to: what one person can have many of is counted as one.
 fn network(address: IpAddr) -> IpAddr {
     match address {

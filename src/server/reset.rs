@@ -153,7 +153,7 @@ async fn put_to_devices(
     if now >= expires_at {
         return Ok(Err("too_late"));
     }
-    if !has_device(service, tx, account).await? {
+    if !has_device(service, tx, account, ApplicationType::PasswordReset).await? {
         return Ok(Err(Code::NoDevice.as_str()));
     }
     // A client that was logged in before has a share of its own, which strangers cannot use up.
@@ -178,10 +178,15 @@ async fn put_to_devices(
 }
 
 /// Whether the account has a device that may approve it.
-async fn has_device(service: &Service, tx: &mut Tx, account: &Account) -> Result<bool, Refusal> {
+pub(super) async fn has_device(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    kind: ApplicationType,
+) -> Result<bool, Refusal> {
     let levels = "SELECT binding_level FROM device WHERE account_id = $1 AND state = $2";
     let levels = sqlx::query_scalar::<_, String>(levels).bind(account.id).bind(DeviceState::Active.as_str());
-    let least = service.settings.approvals.least_level(ApplicationType::PasswordReset);
+    let least = service.settings.approvals.least_level(kind);
     let mut levels = levels.fetch_all(&mut **tx).await?.into_iter();
     Ok(levels.any(|level| level.parse::<BindingLevel>().is_ok_and(|level| level >= least)))
 }
@@ -198,10 +203,15 @@ async fn has_room(tx: &mut Tx, account: &Account, share: &str, now: NumericDate)
 }
 
 /// Whether the owner has said in the last day that it was not her who had asked: then strangers ask her devices nothing.
-async fn are_strangers_locked_out(tx: &mut Tx, account: &Account, now: NumericDate) -> Result<bool, Refusal> {
+pub(super) async fn are_strangers_locked_out(
+    tx: &mut Tx,
+    account: &Account,
+    now: NumericDate,
+) -> Result<bool, Refusal> {
     let query =
-        "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind = $2 AND verdict = $3 AND created > $4";
-    let query = sqlx::query_scalar::<_, i64>(query).bind(account.id).bind(ApplicationType::PasswordReset.as_str());
+        "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind IN ($2, $3) AND verdict = $4 AND created > $5";
+    let query = sqlx::query_scalar::<_, i64>(query).bind(account.id);
+    let query = query.bind(ApplicationType::PasswordReset.as_str()).bind(ApplicationType::WebLogin.as_str());
     let query = query.bind(Verdict::NotMe.as_str()).bind(now - DAY);
     Ok(query.fetch_one(&mut **tx).await? > 0)
 }

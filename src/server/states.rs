@@ -149,6 +149,9 @@ names! {
         LetterFailed = "letter.failed",
         NotificationsSet = "notifications.set",
         NoticeFailed = "notice.failed",
+        WebLoginAsked = "web_login.asked",
+        WebLoginTaken = "web_login.taken",
+        WebLoginVoided = "web_login.voided",
         PasswordResetAsked = "password.reset_asked",
         PasswordResetVoided = "password.reset_voided",
         PasswordResetTaken = "password.reset_taken",
@@ -252,6 +255,18 @@ names! {
         Cancelled = "cancelled",
         /// It cannot be printed as it is: a character or the address.
         Failed = "failed",
+    }
+}
+
+names! {
+    /// A browser that asks a device to be let in: it was written down, then put to the devices or not, then its session
+    /// was taken.
+    WebLoginState {
+        Requested = "requested",
+        Answered = "answered",
+        Taken = "taken",
+        /// The owner has said meanwhile that it was not she who asks.
+        Void = "void",
     }
 }
 
@@ -450,6 +465,20 @@ impl States for LetterState {
         row(Self::Ordered, Event::LetterFailed, Self::Failed),
     ];
     const UPDATE: &'static str = "UPDATE letter SET state = $3 WHERE letter_id = $1 AND state = $2";
+
+    fn as_str(self) -> &'static str {
+        self.name()
+    }
+}
+
+impl States for WebLoginState {
+    const TABLE: &'static [Transition<Self>] = &[
+        row(Self::Requested, Event::WebLoginAsked, Self::Answered),
+        row(Self::Answered, Event::WebLoginTaken, Self::Taken),
+        row(Self::Requested, Event::WebLoginVoided, Self::Void),
+        row(Self::Answered, Event::WebLoginVoided, Self::Void),
+    ];
+    const UPDATE: &'static str = "UPDATE web_login SET state = $3 WHERE login_id = $1 AND state = $2";
 
     fn as_str(self) -> &'static str {
         self.name()

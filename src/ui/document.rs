@@ -58,6 +58,13 @@ pub fn lines(texts: &Texts, document: &Document, width: usize) -> Vec<String> {
             say(2, &format!("{}: {}", texts.get("label-asked"), texts.moment(document.created)));
             ["means", "when", "nobody"].iter().for_each(|what| say(2, &texts.get(&format!("reset-{what}"))));
         }
+        Change::Login(_) => {
+            for row in change.rows() {
+                say(2, &format!("{}: {}", label(texts, row), value(texts, row.name, row.new)));
+            }
+            say(2, &format!("{}: {}", texts.get("label-asked"), texts.moment(document.created)));
+            ["means", "code"].iter().for_each(|what| say(2, &texts.get(&format!("web-login-{what}"))));
+        }
         Change::Card(card) => {
             let reason = texts.get(&format!("card-reason-{}", card.reason.as_str().replace('_', "-")));
             say(2, &format!("{}: {reason}", texts.get("row-reason")));

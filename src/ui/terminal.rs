@@ -402,7 +402,7 @@ impl Ui for Terminal<'_> {
         }
         if verdict == Verdict::NotMe {
             let id = match shown.change.kind() {
-                ApplicationType::PasswordReset => "not-me-means-reset",
+                ApplicationType::PasswordReset | ApplicationType::WebLogin => "not-me-means-reset",
                 _ => "not-me-means",
             };
             writeln!(screen, "  {}", self.texts.get(id))?;

@@ -97,6 +97,7 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
                 "/v1/login",
                 "/v1/login/card",
                 "/v1/login/device",
+                "/v1/login/web",
                 "/v1/password",
                 "/v1/password/reset",
             ];
@@ -108,7 +109,7 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
             }
         }
     }
-    assert_eq!(operations, 47);
+    assert_eq!(operations, 49);
 }
 
 /// Sends the head of a request, lets something happen once the service has read it, and then sends the body.

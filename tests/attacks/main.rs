@@ -35,6 +35,7 @@ mod service;
 mod sessions;
 mod texts;
 mod web_branch;
+mod web_login;
 
 pub(crate) use common::line::Liar;
 pub(crate) use common::*;

@@ -409,7 +409,7 @@ fn a_setup_session_may_do_nothing_but_choose_a_password_and_log_out() {
 
 #[test]
 fn an_endpoint_without_session_is_one_that_is_named_here() {
-    const OPEN: [&str; 17] = [
+    const OPEN: [&str; 19] = [
         "/.well-known/kartenbund-audit",
         "/.well-known/kartenbund-configuration",
         "/healthz",
@@ -424,6 +424,8 @@ fn an_endpoint_without_session_is_one_that_is_named_here() {
         "/v1/login/card/challenge",
         "/v1/login/device",
         "/v1/login/device/challenge",
+        "/v1/login/web",
+        "/v1/login/web/session",
         "/v1/password/reset",
         "/v1/password/reset/confirm",
         "/v1/token",

@@ -24,6 +24,8 @@ pub mod thief;
 pub mod verifier;
 #[path = "web_branch.rs"]
 pub mod web_branch;
+#[path = "web_login.rs"]
+pub mod web_login;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -238,6 +238,8 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/login/card/challenge",
             "/v1/login/device",
             "/v1/login/device/challenge",
+            "/v1/login/web",
+            "/v1/login/web/session",
             "/v1/logout",
             "/v1/notification-settings",
             "/v1/password",

@@ -42,6 +42,7 @@ mod sessions;
 mod timing;
 mod watch;
 mod web_branch;
+mod web_login;
 
 pub(crate) use common::*;
 use kartenbund::apdu::{CommandApdu, ResponseApdu, StatusWord};

@@ -323,7 +323,7 @@ fn decide_on(
         }
         Verdict::Deny => output.texts.get("done-deny"),
         Verdict::NotMe => match answer.application.kind {
-            ApplicationType::PasswordReset => output.texts.get("done-not-me-reset"),
+            ApplicationType::PasswordReset | ApplicationType::WebLogin => output.texts.get("done-not-me-reset"),
             _ => output.texts.get("done-not-me"),
         },
     };
