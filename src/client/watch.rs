@@ -152,6 +152,8 @@ impl Caller {
                     takes_events = false; // and the other way is tried at once
                     continue;
                 }
+                // An answer that came is no failure, however soon: the next one is as near.
+                Ok(Ended::Well) if !takes_events => pause = FIRST_PAUSE,
                 Ok(Ended::Well) => {}
                 Ok(_) => self.say(Heard::Lost),
                 Err(error) if passes(&error) => {

@@ -44,6 +44,13 @@ impl Liar {
         )
     }
 
+    /// Answers the requests that `is_own` names itself; the service never hears of them.
+    pub fn answering(world: &World, is_own: impl Fn(&str) -> bool + Clone + Send + 'static, answer: Answer) -> Self {
+        let is_own_too = is_own.clone();
+        let lie = move |path: &str, truth| if is_own_too(path) { answer.clone() } else { truth };
+        Self::between(world, move |path| !is_own(path), lie)
+    }
+
     fn between(
         world: &World,
         reaches: impl Fn(&str) -> bool + Send + 'static,
@@ -100,11 +107,14 @@ fn hand_on(
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    if !reaches(&path) {
-        return Ok(());
-    }
-    let truth = forwarded.body(body).send().unwrap();
-    let (status, body) = lie(&path, (truth.status().as_u16(), truth.bytes().unwrap().to_vec()));
+    let truth = match reaches(&path) {
+        true => {
+            let truth = forwarded.body(body).send().unwrap();
+            (truth.status().as_u16(), truth.bytes().unwrap().to_vec())
+        }
+        false => (NOTHING, Vec::new()),
+    };
+    let (status, body) = lie(&path, truth);
     if status == NOTHING {
         return Ok(());
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use kartenbund::client::watch::{Told, watch};
 use kartenbund::protocol::ApprovalId;
 
+use super::common::line::Liar;
 use super::*;
 
 /// What a program told that watches: the approval, or how it stands with the line.
@@ -28,7 +29,10 @@ struct Watching {
 
 impl Watching {
     fn at(world: &World, computer: &Computer) -> Self {
-        let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
+        Self::with(world, login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap())
+    }
+
+    fn with(world: &World, here: login::LoggedIn) -> Self {
         let (clock, (out, heard)) = (world.clock.of_client(), channel());
         let is_over = Arc::new(AtomicBool::new(false));
         let is_cancelled = Arc::clone(&is_over);
@@ -96,6 +100,25 @@ fn a_new_approval_is_told_within_a_second_and_each_is_told_once() {
     approve(&computer, &old);
     let other = world.registered(MAX);
     other.apply(&new_address());
+    watching.is_quiet();
+    watching.end().unwrap();
+}
+
+/// What some proxies in offices make of a stream that does not end: an answer of their own. The approvals are asked for
+/// then, again and again, and each answer waits at the service.
+#[test]
+fn where_events_do_not_come_through_each_is_told_within_a_second_all_the_same() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let old = computer.apply(&new_address());
+    let proxy = Liar::answering(&world, |path| path.contains("/events"), (200, b"{}".to_vec()));
+    let watching = Watching::with(&world, proxy.deceives(&computer).here);
+    watching.tells_of(old.approval_id, SECOND * 5);
+    for application in [new_bank_account(), new_contact(), new_address(), new_bank_account(), new_contact()] {
+        std::thread::sleep(SECOND); // it waits
+        let next = computer.apply(&application);
+        watching.tells_of(next.approval_id, SECOND * 2);
+    }
     watching.is_quiet();
     watching.end().unwrap();
 }
