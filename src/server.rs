@@ -81,7 +81,7 @@ pub use keys::{KeysError, rotate_pepper, rotate_token_key};
 pub use letter::{LetterEvent, LetterReport, LetterSettings, LettersError, Ordered};
 pub use limits::LoginLimits;
 pub use listen::{Listener, Listeners};
-pub use notice::SmtpError;
+pub use notice::{SmtpError, notice_kinds};
 pub use password::PasswordRules;
 pub use progress::Progress;
 pub use register::{ImportError, ImportEvent, ImportReport, Rejected};

@@ -236,25 +236,27 @@ pub(super) async fn reopen_renewed(service: &Service) {
     move_each(service, renewed, &service.now().date().to_string(), Event::AccountReopened).await;
 }
 
-/// Moves every account that `query` finds for a day, each in a transaction of its own: one that fails is logged, holds
-/// up none after it, and is tried again at the next round.
+/// Moves every account that `query` finds for a day, each in a transaction of its own: one that fails is logged and
+/// counted, holds up none after it, and is tried again at the next round.
 async fn move_each(service: &Service, query: &'static str, day: &str, event: Event) {
-    let mut after = 0;
+    let (mut after, mut not_moved) = (0, 0);
     loop {
         let found = sqlx::query_scalar::<_, i64>(query).bind(day.to_owned()).bind(after).bind(ROUND);
-        let found = found.fetch_all(service.store.pool()).await.unwrap_or_else(|error| {
-            tracing::error!(%error, event = event.as_str(), "accounts cannot be looked for");
-            Vec::new()
-        });
+        let found = match found.fetch_all(service.store.pool()).await {
+            Ok(found) => found,
+            Err(error) => return tracing::error!(%error, event = event.as_str(), "accounts cannot be looked for"),
+        };
         for id in &found {
             if let Err(refusal) = move_one(service, *id, event).await {
                 let code = refusal.code.as_str();
                 tracing::error!(code, account = id, event = event.as_str(), "an account could not be moved");
+                not_moved += 1;
             }
         }
-        let Some(last) = found.last() else { return };
+        let Some(last) = found.last() else { break };
         after = *last;
     }
+    service.metrics.not_moved(event, not_moved);
 }
 
 async fn move_one(service: &Service, id: i64, event: Event) -> Result<(), Refusal> {

@@ -15,7 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::Service;
 use super::http::Refusal;
 use super::session;
-use super::states::{LetterState, States as _};
+use super::states::{Event, LetterState, States as _};
 
 /// Upper bounds of the durations, in seconds: a read, a password hash, a queue of them.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -30,6 +30,7 @@ pub(super) struct Metrics {
     connections: Family<ConnectionLabels, Gauge>,
     waiting: Family<WaitingLabels, Gauge>,
     notices_failed: Gauge,
+    not_moved: Family<EventLabels, Gauge>,
     sessions: Gauge,
     watching: Gauge,
 }
@@ -59,6 +60,11 @@ struct ConnectionLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EventLabels {
+    event: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct WaitingLabels {
     what: &'static str,
 }
@@ -75,6 +81,7 @@ impl Metrics {
             connections: Family::default(),
             waiting: Family::default(),
             notices_failed: Gauge::default(),
+            not_moved: Family::default(),
             sessions: Gauge::default(),
             watching: Gauge::default(),
             registry: Mutex::default(),
@@ -91,6 +98,8 @@ impl Metrics {
         registry.register("waiting", "Notices and letters that wait to go out", metrics.waiting.clone());
         let help = "Notices that the mail server refused for good";
         registry.register("notices_failed", help, metrics.notices_failed.clone());
+        let help = "Accounts that could not be closed or opened again when it was tried last";
+        registry.register("accounts_not_moved", help, metrics.not_moved.clone());
         registry.register("sessions_open", "Sessions that have not ended", metrics.sessions.clone());
         registry.register("watching", "Connections that wait for approvals", metrics.watching.clone());
         Self { registry: Mutex::new(registry), ..metrics }
@@ -111,6 +120,11 @@ impl Metrics {
     /// Somebody tried to log in, by `method`, with `result`: `ok` or the code of the refusal.
     pub(super) fn login(&self, method: &'static str, result: &'static str) {
         self.logins.get_or_create(&LoginLabels { method, result }).inc();
+    }
+
+    /// A round has moved accounts by `event`, and so many could not be moved.
+    pub(super) fn not_moved(&self, event: Event, accounts: i64) {
+        self.not_moved.get_or_create(&EventLabels { event: event.as_str() }).set(accounts);
     }
 
     /// Counts one password hash in the queue until the guard is dropped.

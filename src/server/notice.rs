@@ -127,6 +127,11 @@ kinds! {
     AccountReopened = "account_reopened", Never;
 }
 
+/// The names of everything a person is told of.
+pub fn notice_kinds() -> Vec<&'static str> {
+    Kind::ALL.iter().map(|kind| kind.as_str()).collect()
+}
+
 impl Kind {
     /// What is told of an event that moves an account or a device.
     pub(super) fn of(event: Event) -> Option<Self> {

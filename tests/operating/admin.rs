@@ -119,6 +119,42 @@ fn what_operators_do_is_in_the_audit_with_their_name() {
 }
 
 #[test]
+fn accounts_that_cannot_be_closed_are_counted_and_named_by_number_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    import(folder.path(), "", &[ERIKA]);
+    let process = Process::start(folder.path(), "");
+    let failing = || -> Option<String> {
+        let metrics = call("get", &format!("{}/metrics", process.admin), Some(TOKEN)).text().unwrap();
+        let before = r#"kartenbund_accounts_not_moved{event="account.closed"} "#;
+        metrics.lines().find_map(|line| line.strip_prefix(before)).map(str::to_owned)
+    };
+    let wait_for = |number: &str| {
+        let began = std::time::Instant::now();
+        while failing().as_deref() != Some(number) {
+            assert!(began.elapsed().as_secs() < 30, "{:?}", failing());
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    wait_for("0");
+    let url = format!("sqlite://{}", folder.path().join("data/kartenbund.sqlite").display());
+    let change = |sql: &'static str| {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+            sqlx::query(sql).execute(&pool).await.unwrap();
+            pool.close().await;
+        });
+    };
+    // Nobody has such a number: whatever is to be done with this account fails.
+    change("UPDATE account SET kvnr = 'damaged', membership_end = '2020-01-01'");
+    wait_for("1");
+    let log = std::fs::read_to_string(&process.log).unwrap();
+    let line = log.lines().find(|line| line.contains("an account could not be moved")).unwrap();
+    assert!(!line.contains("damaged"), "{line}");
+    change("UPDATE account SET membership_end = NULL");
+    wait_for("0");
+}
+
+#[test]
 fn the_audit_is_read_line_by_line_and_is_a_chain() {
     let folder = tempfile::tempdir().unwrap();
     let process = Process::start(folder.path(), "");

@@ -26,7 +26,7 @@ pub(crate) struct Process {
     pub(crate) url: String,
     /// Where operators reach it.
     pub(crate) admin: String,
-    log: PathBuf,
+    pub(crate) log: PathBuf,
 }
 
 /// The program with this configuration in `folder`; `more` goes before all sections.

@@ -281,6 +281,18 @@ fn two_letters_in_thirty_days_are_enough_for_whoever_knows_the_password() {
 }
 
 #[test]
+fn who_opens_the_session_with_a_device_orders_more_than_with_a_password() {
+    let world = World::new();
+    let computer = device_login::log_in_with(&world, &world.registered(ERIKA), &mut Script::default()).unwrap();
+    for _ in 0..5 {
+        order(&computer).unwrap();
+        world.create_letters();
+    }
+    assert_eq!(refusal(order(&computer)), "too_many_letters");
+    order(&world.log_in(ERIKA, PASSWORD)).unwrap();
+}
+
+#[test]
 fn who_has_no_password_yet_gets_no_code_beside_it() {
     let world = World::new();
     assert_eq!(world.import_report(&register_of(&[ERIKA])).imported, 1);

@@ -18,7 +18,7 @@ const NEW_PIN: &str = "141421";
 const THIRD_PIN: &str = "173205";
 
 /// Opens the device key with a PIN; what the person was told.
-fn open_with(computer: &Computer, pin: &'static str) -> Result<Vec<Notice>, PinError> {
+pub(crate) fn open_with(computer: &Computer, pin: &'static str) -> Result<Vec<Notice>, PinError> {
     let mut script = Script { device_pin: pin, ..Script::default() };
     computer.with(&mut script, |around| unlock(&computer.here, 0, around))?;
     Ok(script.notices)

@@ -27,6 +27,7 @@ mod kinds;
 mod letters;
 mod logins;
 mod not_me;
+mod notice_kinds;
 mod notices;
 mod old_cards;
 mod old_device_files;
