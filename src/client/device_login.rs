@@ -98,3 +98,50 @@ fn checked_challenge(
     let is_ours = message.is_for(&profile.service, jkt, now);
     if is_ours { Ok(message.challenge) } else { Err(ServiceError::Contradiction("challenge")) }
 }
+
+#[cfg(test)]
+mod tests {
+    use p256::ecdsa::SigningKey;
+    use p256::elliptic_curve::Generate as _;
+    use rand_core::UnwrapErr;
+
+    use super::*;
+    use crate::jose::P256Jwk;
+
+    const NOW: NumericDate = 1_800_000_000;
+
+    fn key() -> SigningKey {
+        SigningKey::generate_from_rng(&mut UnwrapErr(getrandom::SysRng))
+    }
+
+    #[test]
+    fn the_device_signs_no_challenge_for_something_else() {
+        let (service, jkt) = (key(), P256Jwk::from(*key().verifying_key()).thumbprint());
+        let profile = Profile {
+            service: "https://service.example".to_owned(),
+            service_key: P256Jwk::from(*service.verifying_key()),
+            insurer: "Musterkasse".to_owned(),
+            payer_iks: Vec::new(),
+            kvnr: "A123456780".parse().unwrap(),
+        };
+        let honest = DeviceLoginChallenge {
+            v: VERSION,
+            aud: profile.service.clone(),
+            challenge: [7; 32].into(),
+            jkt,
+            iat: NOW,
+            exp: NOW + 180,
+        };
+        let takes = |by: &SigningKey, change: &dyn Fn(&mut DeviceLoginChallenge)| {
+            let mut message = honest.clone();
+            change(&mut message);
+            checked_challenge(&jws::sign(&message, by).unwrap(), &profile, jkt, NOW).is_ok()
+        };
+        assert!(takes(&service, &|_| {}));
+        assert!(!takes(&key(), &|_| {}), "by another key");
+        assert!(!takes(&service, &|it| it.v = 2));
+        assert!(!takes(&service, &|it| it.aud = "https://other.example".to_owned()));
+        assert!(!takes(&service, &|it| it.jkt = [8; 32].into()), "for another session key");
+        assert!(!takes(&service, &|it| it.exp = NOW));
+    }
+}
