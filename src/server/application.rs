@@ -11,7 +11,7 @@ use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Body, Code, Path, Refusal};
 use super::notice::{self, Kind};
-use super::session::Session;
+use super::session::{Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, device, letter, random};
@@ -61,7 +61,7 @@ pub(super) struct Row {
     pub(super) expires_at: i64,
     pub(super) execute_at: Option<i64>,
     /// The device that has decided.
-    device_id: Option<String>,
+    pub(super) device_id: Option<String>,
 }
 
 impl Row {
@@ -89,13 +89,12 @@ impl Row {
     (status = 422, body = Problem), (status = 423, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn submit(
     State(service): State<Arc<Service>>,
-    session: Session,
+    presented: Presented,
     Body(application): Body<Application>,
 ) -> Result<(StatusCode, Json<ApplicationAccepted>), Refusal> {
     let now = service.now_unix();
     do_what_is_due(&service).await;
-    let mut tx = service.store.begin().await?;
-    let account = session.still_open(&service, &mut tx).await?;
+    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
 
     let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
     let device = device.bind(account.id).bind(DeviceState::Active.as_str()).fetch_optional(&mut *tx).await?;
@@ -326,38 +325,65 @@ pub(super) async fn do_what_is_due(service: &Service) {
     }
 }
 
-/// Ends or executes one application. One that was approved and cannot be read any more has failed, for good.
+/// Ends or executes one application.
 async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Refusal> {
     let mut tx = service.store.begin().await?;
     let row = sqlx::query_as::<_, Row>(BY_APPLICATION).bind(id).fetch_one(&mut *tx).await?;
-    let (event, result) = match row.state()? {
-        ApplicationState::Pending if row.expires_at <= now => (Event::ApplicationExpired, "ok"),
+    let person = service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr);
+    match row.state()? {
+        ApplicationState::Pending if row.expires_at <= now => {
+            conclude(&mut tx, &row, Event::ApplicationExpired, "ok", person, now).await?;
+        }
         ApplicationState::Queued if row.execute_at.is_some_and(|at| at <= now) => {
-            match FrozenDocument::from_bytes(row.document.clone()).read() {
-                Ok(document) => {
-                    change_account(service, &mut tx, &row, &document.change, now).await?;
-                    (Event::ApplicationExecuted, "ok")
-                }
-                Err(_) => {
-                    tracing::error!(application = id, "a document that was approved cannot be read any more");
-                    (Event::ApplicationFailed, Code::ApplicationInvalid.as_str())
-                }
-            }
+            execute(service, &mut tx, &row, person, now).await?;
         }
         _ => return Ok(()), // somebody else was quicker
-    };
-    transition(&mut tx, id, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
-    let detail = Some(service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr));
-    let entry = Entry { actor: "service", device: None, event, object: id, result, detail };
-    audit::append(&mut tx, entry, now).await?;
+    }
     Ok(tx.commit().await?)
+}
+
+/// Executes an application that is queued. One that was approved and cannot be read any more has failed, for good.
+pub(super) async fn execute(
+    service: &Service,
+    connection: &mut AnyConnection,
+    row: &Row,
+    person: String,
+    now: NumericDate,
+) -> Result<ApplicationState, Refusal> {
+    let (event, result) = match FrozenDocument::from_bytes(row.document.clone()).read() {
+        Ok(document) => {
+            change_account(service, connection, row, &document.change, now).await?;
+            (Event::ApplicationExecuted, "ok")
+        }
+        Err(_) => {
+            tracing::error!(application = row.application_id, "a document that was approved cannot be read any more");
+            (Event::ApplicationFailed, Code::ApplicationInvalid.as_str())
+        }
+    };
+    conclude(connection, row, event, result, person, now).await
+}
+
+/// Moves an application by what the service does itself.
+async fn conclude(
+    connection: &mut AnyConnection,
+    row: &Row,
+    event: Event,
+    result: &str,
+    person: String,
+    now: NumericDate,
+) -> Result<ApplicationState, Refusal> {
+    let object = &row.application_id;
+    let moved = transition(connection, object, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
+    let entry = Entry { actor: "service", device: None, event, object, result, detail: Some(person) };
+    audit::append(connection, entry, now).await?;
+    Ok(moved)
 }
 
 /// Carries out a change: the account gets the new value. The notice goes where notices went before, and of a new e-mail
 /// address also there.
 async fn change_account(
     service: &Service,
-    tx: &mut Tx,
+    connection: &mut AnyConnection,
     row: &Row,
     change: &Change,
     now: NumericDate,
@@ -365,26 +391,26 @@ async fn change_account(
     let account_id = row.account_id;
     match change {
         Change::Address(change) => {
-            notice::queue(service, tx, account_id, Kind::AddressChanged, now).await?;
+            notice::queue(service, connection, account_id, Kind::AddressChanged, now).await?;
             let address = to_json(&change.new)?;
-            match level_of_device(tx, row).await? {
-                BindingLevel::B3 => letter::change_address_at_once(tx, account_id, &address).await?,
-                _ => letter::change_address(tx, account_id, &address, now).await?,
+            match level_of_device(connection, row).await? {
+                BindingLevel::B3 => letter::change_address_at_once(connection, account_id, &address).await?,
+                _ => letter::change_address(connection, account_id, &address, now).await?,
             }
         }
         Change::Bank(change) => {
-            notice::queue(service, tx, account_id, Kind::BankChanged, now).await?;
+            notice::queue(service, connection, account_id, Kind::BankChanged, now).await?;
             let update = sqlx::query("UPDATE account SET bank_account = $2 WHERE account_id = $1");
-            update.bind(account_id).bind(to_json(&change.new)?).execute(&mut **tx).await?;
+            update.bind(account_id).bind(to_json(&change.new)?).execute(&mut *connection).await?;
         }
         Change::Contact(change) => {
-            notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
+            notice::queue(service, connection, account_id, Kind::ContactChanged, now).await?;
             let update = sqlx::query("UPDATE account SET email = $2 WHERE account_id = $1");
-            update.bind(account_id).bind(change.new.email.clone()).execute(&mut **tx).await?;
-            notice::queue(service, tx, account_id, Kind::ContactChanged, now).await?;
+            update.bind(account_id).bind(change.new.email.clone()).execute(&mut *connection).await?;
+            notice::queue(service, connection, account_id, Kind::ContactChanged, now).await?;
         }
         // The order is the application itself: its document says what is to be sent, and where.
-        Change::Card(_) => notice::queue(service, tx, account_id, Kind::CardOrdered, now).await?,
+        Change::Card(_) => notice::queue(service, connection, account_id, Kind::CardOrdered, now).await?,
         // Whoever asked takes it from here: `reset`, `web_login`, a registration.
         Change::Password(_) | Change::Login(_) | Change::Device(_) => {}
     }
@@ -392,9 +418,9 @@ async fn change_account(
 }
 
 /// How the device was bound that has decided.
-async fn level_of_device(tx: &mut Tx, row: &Row) -> Result<BindingLevel, Refusal> {
+async fn level_of_device(connection: &mut AnyConnection, row: &Row) -> Result<BindingLevel, Refusal> {
     let query = sqlx::query_scalar::<_, String>("SELECT binding_level FROM device WHERE device_id = $1");
-    let level = query.bind(row.device_id.clone()).fetch_one(&mut **tx).await?;
+    let level = query.bind(row.device_id.clone()).fetch_one(connection).await?;
     level.parse().map_err(|_| Refusal::internal())
 }
 

@@ -8,17 +8,17 @@ use axum::extract::State;
 use serde::Deserialize;
 
 use super::account::Account;
-use super::application::{BY_APPROVAL, Row, do_what_is_due, end_waiting, find, select};
+use super::application::{BY_APPROVAL, Row, do_what_is_due, end_waiting, execute, find, select};
 use super::audit::{self, Entry};
 use super::http::{Body, Code, Path, Query, Refusal};
 use super::notice::{self, Kind};
-use super::session::{self, Session};
+use super::session::{self, Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::watch::Ticket;
 use super::{Service, device, password, pin, random, reset, web_login};
 use crate::protocol::api::{
-    ApplicationAnswer, ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
+    ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
 use crate::protocol::application::ApplicationType;
 use crate::protocol::approval::{
@@ -117,48 +117,66 @@ pub(super) async fn show(
     (status = 423, body = Problem)))]
 pub(super) async fn decide(
     State(service): State<Arc<Service>>,
-    session: Session,
+    presented: Presented,
     Path(id): Path<String>,
     Body(request): Body<DecisionRequest>,
 ) -> Result<Json<DecisionAnswer>, Refusal> {
     let now = service.now_unix();
-    do_what_is_due(&service).await;
-    let mut tx = service.store.begin().await?;
-    let account = session.still_open(&service, &mut tx).await?;
-    let row = find(&mut tx, &account, BY_APPROVAL, &id).await?;
+    let (session, mut tx) = presented.enter(&service).await?;
+    let account = &session.account;
+    let mut row = find(&mut tx, account, BY_APPROVAL, &id).await?;
     match row.state()? {
         ApplicationState::Pending if now < row.expires_at => {}
         ApplicationState::Pending | ApplicationState::Expired => return Err(Code::ApprovalExpired.into()),
         _ => return Err(Code::AlreadyDecided.into()),
     }
-    let decision = check_decision(&service, &mut tx, &account, &row, &request, now).await?;
-    let verdict = decision.verdict();
-    if verdict == Verdict::Approve && !is_match(&row, &decision)? {
-        let refusal = count_wrong_code(&service, &mut tx, &account, &row, request.device_id, now).await?;
+    let checked = check_decision(&service, &mut tx, account, &row, &request, now).await?;
+    let verdict = checked.decision.verdict();
+    if verdict == Verdict::Approve && !is_match(&row, &checked.decision)? {
+        let refusal = count_wrong_code(&service, &mut tx, account, &row, request.device_id, now).await?;
         tx.commit().await?;
         return Err(refusal);
     }
-    let receipt = take_decision(&service, &mut tx, &account, &row, &request, &decision, now).await?;
+    let receipt = take_decision(&service, &mut tx, account, &mut row, &request, checked, now).await?;
     if verdict == Verdict::NotMe {
         lock_out(&service, &mut tx, account.clone(), &session, &row, now).await?;
     }
-    let application = find(&mut tx, &account, BY_APPROVAL, &id).await?.application()?;
+    if row.execute_at.is_some_and(|at| at <= now) {
+        follow_up(&service, &mut tx, account, &mut row, now).await?;
+    }
+    let application = row.application()?;
     tx.commit().await?;
-    // The decision is taken. What follows from it at once is told where it can be, and is done later where it cannot.
-    let application = follow_up(&service, &account, &id).await.unwrap_or(application);
     Ok(Json(DecisionAnswer { verdict, receipt, application }))
 }
 
-/// Executes what is due now, and how far the application is then; `None` when that fails, which is logged.
-async fn follow_up(service: &Service, account: &Account, id: &str) -> Option<ApplicationAnswer> {
-    let done = async {
-        do_what_is_due(service).await;
-        let mut connection = service.store.pool().acquire().await?;
-        find(&mut connection, account, BY_APPROVAL, id).await?.application()
-    };
-    let failed =
-        |refusal: &Refusal| tracing::error!(code = refusal.code.as_str(), "a decision's follow-up work failed");
-    done.await.inspect_err(failed).ok()
+/// Executes what was approved where it does not have to wait. The decision holds whether this can be done or not: what
+/// fails is undone alone, logged, and done later.
+async fn follow_up(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    row: &mut Row,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    tx.attempt().await?;
+    match execute(service, tx, row, service.keys.pseudonym(&account.kvnr), now).await {
+        Ok(state) => {
+            tx.keep().await?;
+            row.state = state.as_str().to_owned();
+        }
+        Err(refusal) => {
+            tx.undo().await?;
+            tracing::error!(code = refusal.code.as_str(), "a decision's follow-up work failed");
+        }
+    }
+    Ok(())
+}
+
+/// A decision that may be taken.
+struct Checked {
+    decision: VerifiedDecision,
+    /// How it was made, as the service saw it and never as the client says.
+    amr: Vec<String>,
 }
 
 /// The device is active, its key signed this very document with this challenge, now, and it is strong enough to approve
@@ -170,7 +188,7 @@ async fn check_decision(
     row: &Row,
     request: &DecisionRequest,
     now: NumericDate,
-) -> Result<VerifiedDecision, Refusal> {
+) -> Result<Checked, Refusal> {
     let query = sqlx::query_as::<_, (String, String, String, i64, i64)>(
         "SELECT jwk, binding_level, state, active_from, expires_at FROM device WHERE device_id = $1 AND account_id = $2",
     );
@@ -196,7 +214,11 @@ async fn check_decision(
     if decision.verdict() == Verdict::Approve && level < service.settings.approvals.least_level(row.kind()?) {
         return Err(Code::LevelTooLow.into());
     }
-    Ok(decision)
+    let mut amr = vec![AMR_SOFTWARE_KEY.to_owned()];
+    if pin::is_fresh(tx, request.device_id, now).await? {
+        amr.push(AMR_PIN.to_owned());
+    }
+    Ok(Checked { decision, amr })
 }
 
 fn is_match(row: &Row, decision: &VerifiedDecision) -> Result<bool, Refusal> {
@@ -241,9 +263,9 @@ async fn take_decision(
     service: &Service,
     tx: &mut Tx,
     account: &Account,
-    row: &Row,
+    row: &mut Row,
     request: &DecisionRequest,
-    decision: &VerifiedDecision,
+    Checked { decision, amr }: Checked,
     now: NumericDate,
 ) -> Result<String, Refusal> {
     let (event, execute_at) = match decision.verdict() {
@@ -252,12 +274,7 @@ async fn take_decision(
         Verdict::NotMe => (Event::ApplicationNotMe, None),
     };
     let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
-    moved.ok_or(Code::AlreadyDecided)?;
-    // What the service saw, never what the client says.
-    let mut amr = vec![AMR_SOFTWARE_KEY.to_owned()];
-    if pin::is_fresh(tx, request.device_id, now).await? {
-        amr.push(AMR_PIN.to_owned());
-    }
+    let state = moved.ok_or(Code::AlreadyDecided)?;
     let before = audit::head(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
@@ -291,7 +308,9 @@ async fn take_decision(
         result: "ok",
         detail: Some(decision.sha256().to_string()),
     };
-    audit::append(tx, entry, now).await?;
+    audit::append_after(tx, before, entry, now).await?;
+    (row.state, row.execute_at) = (state.as_str().to_owned(), execute_at);
+    row.device_id = Some(request.device_id.to_string());
     if event == Event::ApplicationApproved && row.kind()? == ApplicationType::BankChange {
         notice::queue(service, tx, account.id, Kind::BankChangeQueued, now).await?;
     }

@@ -83,13 +83,32 @@ pub(super) async fn append(
     append_all(connection, [entry], now).await
 }
 
+/// The same where the chain's end is known, since nobody else has written in this transaction. Gives the end after it.
+pub(super) async fn append_after(
+    connection: &mut AnyConnection,
+    place: Position,
+    entry: Entry<'_>,
+    now: NumericDate,
+) -> Result<Position, AuditError> {
+    append_all_after(connection, place, [entry], now).await
+}
+
 /// Writes entries, one after the other: many at once take little longer than one.
 pub(super) async fn append_all<'a>(
     connection: &mut AnyConnection,
     entries: impl IntoIterator<Item = Entry<'a>>,
     now: NumericDate,
 ) -> Result<(), AuditError> {
-    let mut place = head(&mut *connection).await?;
+    let place = head(&mut *connection).await?;
+    append_all_after(connection, place, entries, now).await.map(drop)
+}
+
+async fn append_all_after<'a>(
+    connection: &mut AnyConnection,
+    mut place: Position,
+    entries: impl IntoIterator<Item = Entry<'a>>,
+    now: NumericDate,
+) -> Result<Position, AuditError> {
     let mut rows = Vec::new();
     for entry in entries {
         let person = entry.person().map(str::to_owned);
@@ -111,7 +130,7 @@ pub(super) async fn append_all<'a>(
         rows.push((place.seq, bytes, place.sha256.to_string(), person));
     }
     if rows.is_empty() {
-        return Ok(());
+        return Ok(place);
     }
     let insert = format!("INSERT INTO audit (seq, entry, sha256, person) VALUES {}", store::rows(rows.len(), 4));
     let mut insert = sqlx::query(AssertSqlSafe(insert));
@@ -119,7 +138,7 @@ pub(super) async fn append_all<'a>(
         insert = insert.bind(seq).bind(bytes).bind(sha256).bind(person);
     }
     insert.execute(connection).await?;
-    Ok(())
+    Ok(place)
 }
 
 impl Entry<'_> {

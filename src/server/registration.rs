@@ -13,7 +13,7 @@ use super::device;
 use super::device_code::{self, ValidCode};
 use super::http::{Body, Code, Path, Refusal};
 use super::notice::{self, Kind};
-use super::session::Session;
+use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, pin, random};
@@ -70,15 +70,14 @@ struct FreshChallenge {
     (status = 429, body = Problem)))]
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
-    session: Session,
+    presented: Presented,
     Body(request): Body<RegistrationRequest>,
 ) -> Result<(StatusCode, Json<RegistrationOffer>), Refusal> {
     if !request.device_information.is_valid() {
         return Err(Code::DeviceInformationInvalid.into());
     }
     let now = service.now_unix();
-    let mut tx = service.store.begin().await?;
-    let account = session.still_open(&service, &mut tx).await?;
+    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let begun =
         sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
     if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
@@ -112,12 +111,11 @@ pub(super) async fn open(
     (status = 410, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn evaluate_pin(
     State(service): State<Arc<Service>>,
-    session: Session,
+    presented: Presented,
     Path(id): Path<String>,
     Body(request): Body<RegistrationPinRequest>,
 ) -> Result<Json<RegistrationPinAnswer>, Refusal> {
-    let mut tx = service.store.begin().await?;
-    let account = session.still_open(&service, &mut tx).await?;
+    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let (registration_id, row, _) = find(&mut tx, &account, &id).await?;
     if service.now_unix() >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
@@ -133,12 +131,11 @@ pub(super) async fn evaluate_pin(
     (status = 200, body = ChallengeAnswer), (status = 404, body = Problem), (status = 410, body = Problem)))]
 pub(super) async fn challenge(
     State(service): State<Arc<Service>>,
-    session: Session,
+    presented: Presented,
     Path(id): Path<String>,
 ) -> Result<Json<ChallengeAnswer>, Refusal> {
     let now = service.now_unix();
-    let mut tx = service.store.begin().await?;
-    let account = session.still_open(&service, &mut tx).await?;
+    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     let moved = transition(&mut tx, &id, state, Event::RegistrationChallenged).await?;
     if moved.is_none() || now >= row.expires_at {
@@ -171,13 +168,12 @@ pub(super) async fn challenge(
     (status = 410, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn evidence(
     State(service): State<Arc<Service>>,
-    session: Session,
+    presented: Presented,
     Path(id): Path<String>,
     Body(request): Body<EvidenceRequest>,
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
     let now = service.now_unix();
-    let mut tx = service.store.begin().await?;
-    let account = session.still_open(&service, &mut tx).await?;
+    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());

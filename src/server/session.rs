@@ -5,24 +5,24 @@
 
 mod known;
 mod refresh;
+mod request;
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::header::AUTHORIZATION;
-use axum::http::request::Parts;
 use sqlx::AnyConnection;
 
 use known::is_news;
 pub(super) use known::{forget_clients, is_known_client, know_client};
 pub(super) use refresh::{__path_refresh, refresh};
+pub(super) use request::{Presented, SetupSession};
 
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::client::{self, ClientId};
-use super::dpop::{self, Proof};
+use super::dpop::Proof;
 use super::http::{Code, Path, Refusal};
 use super::notice::{self, Kind};
 use super::settings::SessionPolicy;
@@ -36,7 +36,6 @@ use crate::protocol::application::is_plain_text;
 use crate::protocol::dpop::SCHEME;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{DeviceId, NumericDate, SessionId};
-use crate::secret::SecretText;
 
 /// `SELECT` or `UPDATE` that gives whole rows.
 macro_rules! columns {
@@ -115,60 +114,18 @@ pub(super) struct Holder {
     pub(super) device: Option<DeviceId>,
 }
 
-/// Who sends the request: the holder of the key of any open session. An endpoint that takes this is one that is open to
-/// setup sessions.
-pub(super) struct SetupSession(pub(super) Session);
-
-impl FromRequestParts<Arc<Service>> for Session {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let SetupSession(session) = SetupSession::from_request_parts(parts, service).await?;
-        if session.method.is_setup() {
+impl Session {
+    /// It is no setup session. What is left of a closed account can be read, and nothing else.
+    fn is_ordinary(&self, reads: bool) -> Result<(), Refusal> {
+        if self.method.is_setup() {
             return Err(Code::PasswordFirst.into());
         }
-        // What is left of a closed account can be read.
-        if session.account.state == AccountState::Closed && !parts.method.is_safe() {
+        if self.account.state == AccountState::Closed && !reads {
             return Err(Code::AccountClosed.into());
         }
-        Ok(session)
+        Ok(())
     }
-}
 
-impl FromRequestParts<Arc<Service>> for SetupSession {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let now = service.now_unix();
-        let token = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access_token);
-        let token = token.ok_or(Code::TokenInvalid)?;
-        let AccessToken { session: id, expires_at: token_ends_at } =
-            service.keys.tokens().open_access(&token, now).ok_or(Code::TokenInvalid)?;
-        let proof = dpop::check(service, parts, Some(&token))?;
-        let (row, account, is_open) = {
-            let mut connection = service.store.pool().acquire().await?;
-            let row = find(&mut connection, id).await?.ok_or(Code::TokenInvalid)?;
-            let account = Account::by_id(&mut connection, row.account_id).await?;
-            let is_open = check_open(&mut connection, &row).await;
-            (row, account, is_open)
-        };
-        // The key is the one the session is bound to: whoever has the token alone has nothing.
-        if row.jkt != proof.jkt().to_string() {
-            return Err(Code::TokenInvalid.into());
-        }
-        is_open?;
-        if now >= row.ends_at(&service.settings.sessions) {
-            return Err(Code::TokenInvalid.into());
-        }
-        if !client::may_hold_sessions(service, row.client_id.as_deref()) {
-            return Err(Code::ClientMismatch.into());
-        }
-        let client = dpop::take(service, proof, &parts.method).await?.jkt();
-        Ok(Self(Session { account, id, method: row.method()?, client, token_ends_at }))
-    }
-}
-
-impl Session {
     /// The account as it is now, within the transaction that changes something. A body comes later than the head with the
     /// token, and hashing takes its time: what was ended or closed meanwhile changes nothing any more.
     ///
@@ -187,12 +144,6 @@ impl Session {
         let account = Account::by_id(connection, row.account_id).await?;
         if account.state == AccountState::Closed { Err(Code::AccountClosed.into()) } else { Ok(account) }
     }
-}
-
-/// The token after `DPoP`; the name of a scheme is written in large or small letters (RFC 9110, 11.1).
-fn access_token(header: &str) -> Option<SecretText> {
-    let (scheme, token) = header.split_once(' ')?;
-    scheme.eq_ignore_ascii_case(SCHEME).then(|| SecretText::new(token.to_owned()))
 }
 
 /// The session was not ended, and the device that has opened it may still open one. Whoever holds its key learns why not.

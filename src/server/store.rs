@@ -1,22 +1,80 @@
 //! The database: SQLite in the data folder, or PostgreSQL. Every query runs on both.
 
+mod group;
+
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
-use sqlx::{Any, AnyPool, Executor as _, Transaction};
+use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
+use self::group::{Group, Part};
 use super::ServerError;
 use super::http::Refusal;
 use super::settings::Database;
 use crate::disk;
 
-/// A transaction that may write.
-pub(super) type Tx = Transaction<'static, Any>;
+/// A transaction. Dropped, it is undone.
+pub(super) enum Tx {
+    /// One of those that are committed together.
+    Part(Part),
+    /// One of its own.
+    Alone(Transaction<'static, Any>),
+}
+
+impl Tx {
+    /// What it did is there and durable after this, whole.
+    ///
+    /// # Errors
+    /// The database's own. Where the line broke, nobody knows whether it was committed.
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Part(part) => part.commit().await,
+            Self::Alone(tx) => tx.commit().await,
+        }
+    }
+
+    /// Begins something in it that can be undone alone, with [`Self::undo`], and holds from [`Self::keep`] on.
+    pub(super) async fn attempt(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("SAVEPOINT attempt").execute(&mut **self).await.map(drop)
+    }
+
+    pub(super) async fn keep(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("RELEASE SAVEPOINT attempt").execute(&mut **self).await.map(drop)
+    }
+
+    pub(super) async fn undo(&mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("ROLLBACK TO SAVEPOINT attempt").execute(&mut **self).await?;
+        self.keep().await
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match self {
+            Self::Part(part) => part,
+            Self::Alone(tx) => tx,
+        }
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match self {
+            Self::Part(part) => part,
+            Self::Alone(tx) => tx,
+        }
+    }
+}
 
 /// How long a request waits for a free connection, and a writer on SQLite for the one before.
 const BUSY: Duration = Duration::from_secs(10);
 const CONNECTIONS: u32 = 8;
+/// How long a connection may have rested without being asked whether it still holds.
+const RESTED: Duration = Duration::from_secs(1);
 
 const FILE: &str = "kartenbund.sqlite";
 
@@ -25,6 +83,7 @@ pub(super) struct Store {
     /// Connections that write. On SQLite there is one, since it has one writer at a time: whoever waits for it has a
     /// place in the queue, where SQLite itself would look again at longer and longer intervals.
     writers: AnyPool,
+    group: Group,
     dialect: Dialect,
 }
 
@@ -39,7 +98,16 @@ impl Store {
     /// Opens the database as it is: [`Store::migrate`] comes next.
     pub(super) async fn connect(database: &Database, folder: &Path) -> Result<Self, ServerError> {
         install_default_drivers();
-        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY);
+        // Whether a connection still holds is asked when it has rested, not before each use.
+        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY).test_before_acquire(false);
+        let pool = pool.before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for >= RESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        });
         let (pool, writers, dialect) = match database {
             Database::Sqlite => {
                 let path = folder.join(FILE);
@@ -74,7 +142,7 @@ impl Store {
                 (pool.clone(), pool, Dialect::Postgresql)
             }
         };
-        Ok(Self { pool, writers, dialect })
+        Ok(Self { pool, writers, group: Group::default(), dialect })
     }
 
     /// Whether a service has used this database before.
@@ -99,25 +167,23 @@ impl Store {
     }
 
     /// Begins a transaction that may write. It takes its place in the queue of writers at once, on both databases: it
-    /// never fails half way because somebody else wrote, and the entries of the audit follow one another.
+    /// never fails half way because somebody else wrote, and the entries of the audit follow one another. It is committed
+    /// together with those that wait behind it, so nothing but the database may be waited for in it.
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        match self.dialect {
-            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgresql => {
-                let mut tx = self.writers.begin().await?;
-                // Held until the end of the transaction. The number is "KBND" in ASCII.
-                sqlx::query("SELECT pg_advisory_xact_lock(1262636612)::text").execute(&mut *tx).await?;
-                Ok(tx)
-            }
-        }
+        let begin = match self.dialect {
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+            // Held until the end of the transaction. The number is "KBND" in ASCII.
+            Dialect::Postgresql => "BEGIN; SELECT pg_advisory_xact_lock(1262636612)::text",
+        };
+        self.group.begin(BUSY, &self.writers, begin).await.map(Tx::Part)
     }
 
     /// Begins a transaction that changes single rows and writes no audit entry: on PostgreSQL it waits for nobody but
     /// those who change the same rows.
     pub(super) async fn begin_row(&self) -> Result<Tx, sqlx::Error> {
         match self.dialect {
-            Dialect::Sqlite => self.writers.begin_with("BEGIN IMMEDIATE").await,
-            Dialect::Postgresql => self.writers.begin().await,
+            Dialect::Sqlite => self.begin().await,
+            Dialect::Postgresql => self.writers.begin().await.map(Tx::Alone),
         }
     }
 
@@ -127,7 +193,7 @@ impl Store {
         if let Dialect::Postgresql = self.dialect {
             sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
         }
-        Ok(tx)
+        Ok(Tx::Alone(tx))
     }
 
     /// Copies the database as it is at this moment into an empty file.

@@ -119,13 +119,16 @@ fn send_late(
     (method, path, body): (&str, &str, &str),
     meanwhile: impl FnOnce(),
 ) -> String {
-    let proofs = || world.count("SELECT COUNT(*) FROM used_jti");
-    let before = proofs();
-    let request = request(method, path, computer, body);
+    // The service asks for the body (RFC 9110, 10.1.1) when it has looked at the head.
+    const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let request = String::from_utf8(request(method, path, computer, body)).unwrap();
+    let request = request.replacen("\r\n", "\r\nexpect: 100-continue\r\n", 1).into_bytes();
     let (head, body) = request.split_at(request.len() - body.len());
     let mut line = TcpStream::connect(world.address.strip_prefix("http://").unwrap()).unwrap();
     line.write_all(head).unwrap();
-    world.wait_until("the head is read", || proofs() > before);
+    let mut asked = [0; CONTINUE.len()];
+    line.read_exact(&mut asked).unwrap();
+    assert_eq!(asked, CONTINUE);
     meanwhile();
     line.write_all(body).unwrap();
     let mut answer = String::new();
@@ -165,6 +168,30 @@ fn what_arrives_after_its_session_was_ended_changes_nothing() {
         assert!(answer.contains("\"session_ended\""), "{method} {path}: {answer}");
         assert_eq!(world.audit_entries().len(), audited, "{method} {path}");
         world.sql("UPDATE session SET state = 'open'").unwrap();
+    }
+}
+
+#[test]
+fn what_was_sent_once_changes_nothing_when_it_is_sent_again() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let announced = RegistrationRequest {
+        method: BindingMethod::Card,
+        jkt: jwk(&new_key()).thumbprint(),
+        commit: DeviceNonce::random(&mut rng()).commitment(),
+        device_information: information(),
+    };
+    let bodies = [
+        ("/v1/applications", serde_json::to_string(&new_contact()).unwrap()),
+        ("/v1/registrations", serde_json::to_string(&announced).unwrap()),
+    ];
+    for (path, body) in bodies {
+        let request = request("POST", path, &computer, &body);
+        assert!((201..=202).contains(&send(&world, &request).0), "{path}");
+        let audited = world.audit_entries().len();
+        let (status, _, problem) = send(&world, &request);
+        assert_eq!((status, &problem["code"], &problem["detail"]), (401, &json!("proof_invalid"), &json!("replayed")));
+        assert_eq!(world.audit_entries().len(), audited, "{path}");
     }
 }
 

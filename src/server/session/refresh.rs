@@ -77,7 +77,7 @@ pub(in crate::server) async fn refresh(
     let (row, judgement) = asked.judge(&service, &mut tx, dpop::check(&service, &parts, None)?).await?;
     if let Judgement::Stolen(_) = judgement {
         // None of it has happened: it happens together with the end of the session and its audit entry, or not at all.
-        tx.rollback().await?;
+        drop(tx);
         return Err(asked.end_stolen(&service, dpop::check(&service, &parts, None)?).await?);
     }
     super::check_open(&mut tx, &row).await?;

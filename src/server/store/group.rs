@@ -1,0 +1,247 @@
+//! Transactions that are committed together: those that wait while one is at work follow it in the same transaction of the
+//! database, each in a savepoint of its own, and one commit makes all of them durable. Each is whole or not there, nobody
+//! outside sees any of them before that commit, and nobody is told of success before it.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::{self, Arc, PoisonError};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyConnection, AnyPool};
+use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
+
+/// A connection in the transaction of the database, while there is one.
+type Outer = Option<PoolConnection<Any>>;
+
+/// The queue of those who write in this process.
+#[derive(Clone, Default)]
+pub(super) struct Group {
+    /// Whoever has the lock writes; whoever waits has a place.
+    outer: Arc<Mutex<Outer>>,
+    parts: Arc<sync::Mutex<Parts>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    /// The last one was given up: what it did has to be undone before anything else.
+    undo: bool,
+    /// Those that are done, and wait for the commit.
+    done: Vec<oneshot::Sender<()>>,
+}
+
+/// A transaction among the others. Dropped, it is undone.
+pub(in crate::server) struct Part {
+    outer: OwnedMappedMutexGuard<Outer, PoolConnection<Any>>,
+    group: Group,
+    is_done: bool,
+}
+
+impl Group {
+    /// Takes a place in the queue; the first begins the transaction of the database with `begin`.
+    ///
+    /// # Errors
+    /// The database's own, and [`sqlx::Error::PoolTimedOut`] after `patience`.
+    pub(super) async fn begin(
+        &self,
+        patience: Duration,
+        writers: &AnyPool,
+        begin: &'static str,
+    ) -> Result<Part, sqlx::Error> {
+        let outer = tokio::time::timeout(patience, Arc::clone(&self.outer).lock_owned()).await;
+        let outer = outer.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        // In a task of its own: a request that is given up meanwhile leaves nothing half begun.
+        let entering = tokio::spawn(self.clone().enter(outer, writers.clone(), begin));
+        entering.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+    }
+
+    async fn enter(
+        self,
+        mut outer: OwnedMutexGuard<Outer>,
+        writers: AnyPool,
+        begin: &'static str,
+    ) -> Result<Part, sqlx::Error> {
+        self.undo(&mut outer).await?;
+        if outer.is_none() {
+            *outer = Some(run(writers.acquire().await?, begin).await?);
+            // It comes after all who are in the queue now: they are the group.
+            tokio::spawn(self.clone().finish());
+        }
+        let mut outer = OwnedMutexGuard::try_map(outer, Option::as_mut).map_err(|_| sqlx::Error::WorkerCrashed)?;
+        sqlx::raw_sql("SAVEPOINT part").execute(&mut **outer).await?;
+        Ok(Part { outer, group: self, is_done: false })
+    }
+
+    /// Ends the transaction of the database, for all who are in it.
+    async fn finish(self) {
+        let mut outer = Arc::clone(&self.outer).lock_owned().await;
+        let undone = self.undo(&mut outer).await;
+        let done = std::mem::take(&mut self.parts().done);
+        let ended = match (outer.take(), undone) {
+            (Some(outer), Ok(())) => run(outer, if done.is_empty() { "ROLLBACK" } else { "COMMIT" }).await.map(drop),
+            (Some(outer), Err(error)) => {
+                let _ = outer.close().await; // so that nothing of it can be committed
+                Err(error)
+            }
+            (None, undone) => undone,
+        };
+        match ended {
+            Ok(()) => done.into_iter().for_each(|done| {
+                let _ = done.send(()); // whoever has gone away is not told
+            }),
+            Err(error) => tracing::error!(%error, transactions = done.len(), "a commit failed"),
+        }
+    }
+
+    async fn undo(&self, outer: &mut Outer) -> Result<(), sqlx::Error> {
+        if let Some(outer) = outer.as_mut().filter(|_| self.parts().undo) {
+            sqlx::raw_sql("ROLLBACK TO SAVEPOINT part").execute(&mut **outer).await?;
+            sqlx::raw_sql("RELEASE SAVEPOINT part").execute(&mut **outer).await?;
+        }
+        self.parts().undo = false;
+        Ok(())
+    }
+
+    fn parts(&self) -> sync::MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins or ends a transaction. A connection on which that fails is closed: nobody knows what it is in.
+async fn run(mut connection: PoolConnection<Any>, sql: &'static str) -> Result<PoolConnection<Any>, sqlx::Error> {
+    match sqlx::raw_sql(sql).execute(&mut *connection).await {
+        Ok(_) => Ok(connection),
+        Err(error) => {
+            let _ = connection.close().await;
+            Err(error)
+        }
+    }
+}
+
+impl Part {
+    /// Waits until it is committed with the others.
+    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql("RELEASE SAVEPOINT part").execute(&mut **self.outer).await?;
+        let (done, committed) = oneshot::channel();
+        self.group.parts().done.push(done);
+        self.is_done = true;
+        drop(self);
+        committed.await.map_err(|_| sqlx::Error::Protocol("a commit failed".to_owned()))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        if !self.is_done {
+            self.group.parts().undo = true;
+        }
+    }
+}
+
+impl Deref for Part {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.outer
+    }
+}
+
+impl DerefMut for Part {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.outer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::any::{AnyPoolOptions, install_default_drivers};
+
+    use super::*;
+
+    /// A group on a database of its own.
+    #[derive(Clone)]
+    struct Writers {
+        pool: AnyPool,
+        group: Group,
+        _folder: Arc<tempfile::TempDir>,
+    }
+
+    impl Writers {
+        async fn new() -> Self {
+            install_default_drivers();
+            let folder = tempfile::tempdir().unwrap();
+            let url = format!("sqlite://{}?mode=rwc", folder.path().join("database").display());
+            let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+            let tables = "CREATE TABLE line (number BIGINT); CREATE TABLE begun (one BIGINT)";
+            sqlx::raw_sql(tables).execute(&pool).await.unwrap();
+            Self { pool, group: Group::default(), _folder: Arc::new(folder) }
+        }
+
+        async fn begin(&self) -> Part {
+            let begin = "BEGIN IMMEDIATE; INSERT INTO begun VALUES (1)";
+            self.group.begin(Duration::from_secs(10), &self.pool, begin).await.unwrap()
+        }
+
+        /// How many transactions of the database were committed.
+        async fn committed(&self) -> i64 {
+            sqlx::query_scalar("SELECT COUNT(*) FROM begun").fetch_one(&self.pool).await.unwrap()
+        }
+
+        /// A part that writes this number.
+        async fn writing(&self, number: i64) -> Part {
+            let mut part = self.begin().await;
+            sqlx::query("INSERT INTO line VALUES ($1)").bind(number).execute(&mut *part).await.unwrap();
+            part
+        }
+
+        async fn written(&self) -> Vec<i64> {
+            let query = sqlx::query_scalar("SELECT number FROM line ORDER BY number");
+            query.fetch_all(&self.pool).await.unwrap()
+        }
+
+        /// Those who come while `first` is at work: each writes its number, and those with an odd one give up.
+        async fn behind(&self, first: Part) -> Result<(), sqlx::Error> {
+            let mut others = tokio::task::JoinSet::new();
+            for number in 1..=20 {
+                let here = self.clone();
+                others.spawn(async move {
+                    let part = here.writing(number).await;
+                    if number % 2 == 0 { part.commit().await } else { Ok(()) }
+                });
+                tokio::task::yield_now().await;
+            }
+            let first = first.commit().await;
+            others.join_all().await.into_iter().chain([first]).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn those_that_wait_are_committed_together_and_what_is_given_up_is_undone_alone() {
+        let writers = Writers::new().await;
+        let first = writers.writing(0).await;
+        writers.behind(first).await.unwrap();
+        assert_eq!(writers.written().await, (0..=20).step_by(2).collect::<Vec<_>>());
+        // The first has begun one before the others came, and may have been alone in it.
+        assert!(writers.committed().await <= 2);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_given_up_alone_leaves_nothing_open() {
+        let writers = Writers::new().await;
+        drop(writers.writing(1).await);
+        assert_eq!(writers.written().await, [0_i64; 0], "the only connection is free again");
+        writers.writing(2).await.commit().await.unwrap();
+        assert_eq!(writers.written().await, [2]);
+    }
+
+    #[tokio::test]
+    async fn where_the_commit_fails_nobody_is_told_that_it_was_made() {
+        let writers = Writers::new().await;
+        let mut first = writers.writing(0).await;
+        // As SQLite does by itself when the disk is full.
+        sqlx::raw_sql("ROLLBACK").execute(&mut *first).await.unwrap();
+        first.commit().await.unwrap_err();
+        let second = writers.writing(2).await;
+        second.commit().await.unwrap();
+        assert_eq!(writers.written().await, [2]);
+    }
+}
