@@ -150,7 +150,9 @@ mod caused {
     pub(super) fn a_device_pin_is_guessed(world: &World) {
         let thief = Thief::of(&registered(world));
         for (guesses, told) in [(3, "pin_wrong"), (2, "pin_used_up")] {
-            (0..guesses).for_each(|_| drop(thief.spend().unwrap()));
+            for _ in 0..guesses {
+                thief.spend().unwrap();
+            }
             world.clock.advance(120);
             wait_until(world, &format!("kind = '{told}'"));
         }
@@ -160,7 +162,9 @@ mod caused {
         let computer = registered(world);
         let thief = Thief::of(&computer);
         for _ in 0..5 {
-            (0..2).for_each(|_| drop(thief.spend().unwrap()));
+            for _ in 0..2 {
+                thief.spend().unwrap();
+            }
             device_pin::open_with(&computer, DEVICE_PIN).unwrap();
         }
         world.clock.advance(120);
