@@ -178,7 +178,7 @@ impl Newcomer {
     /// The right PIN was told how many wrong ones there were before: no fewer than were answered.
     fn note_right_pin(&mut self, script: &Script) {
         let told = script.notices.iter().find_map(|notice| match notice {
-            Notice::WrongDevicePins { tries } => Some(i64::from(*tries)),
+            Notice::WrongDevicePins { tries } => Some(*tries),
             _ => None,
         });
         let told = told.unwrap_or_default();
