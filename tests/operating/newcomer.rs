@@ -104,7 +104,7 @@ impl Newcomer {
             Ok(()) => true,
             // The line broke, before the answer or within it.
             Err(failure) if matches!(failure.kind, Kind::ServiceUnreachable | Kind::ServiceAnswer) => false,
-            Err(failure) => panic!("{}: {what:?}: {failure:?}", number(self.person)),
+            Err(failure) => panic!("{} at {}: {what:?}: {failure:?}", number(self.person), self.place),
         }
     }
 
@@ -199,14 +199,9 @@ impl Newcomer {
         }
     }
 
-    fn advance(&mut self) {
-        self.place += 1;
-        if self.place == PLAN.len() {
-            self.check();
-            let next = Self::new(&self.url, self.person + 1);
-            let done = (self.registered, self.decisions);
-            *self = Self { registered: done.0, decisions: done.1, ..next };
-        }
+    fn next_person(&self) -> Self {
+        let (registered, decisions) = (self.registered, self.decisions);
+        Self { registered, decisions, ..Self::new(&self.url, self.person + 1) }
     }
 
     /// Everything that was told of this person still holds.
@@ -224,14 +219,13 @@ impl Newcomer {
 
 impl Client for Newcomer {
     fn step(&mut self, _: &Line) -> bool {
-        let next = PLAN[self.place];
+        let Some(next) = PLAN.get(self.place).copied() else {
+            // What is told of this person is looked at when the service is up for sure.
+            *self = self.next_person();
+            return true;
+        };
         if self.try_to(next) {
-            // Its answer may be the last one that gets through.
-            if self.place + 1 < PLAN.len() {
-                self.place += 1;
-            } else if self.here().service.get::<DevicesAnswer>("/v1/devices").is_ok() {
-                self.advance();
-            }
+            self.place += 1;
             true
         } else {
             self.open = Some(next);
@@ -254,9 +248,7 @@ impl Client for Newcomer {
             // Whatever became of it, asked for again it is done, and once.
             Some(step) => {
                 assert!(self.try_to(step), "the service is up");
-                if self.place + 1 < PLAN.len() {
-                    self.place += 1;
-                }
+                self.place += 1;
             }
         }
         if self.here.is_some() {
