@@ -15,7 +15,7 @@ pub(super) fn verify(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bo
 
 /// The same by `p256` alone; the oracle of the tests.
 #[cfg(any(test, not(feature = "server")))]
-fn verify_with_p256(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+pub(super) fn verify_with_p256(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
     use p256::ecdsa::{Signature, signature::Verifier as _};
     Signature::from_slice(signature).is_ok_and(|signature| key.verify(message, &signature).is_ok())
 }
