@@ -54,7 +54,7 @@ fn session(name: &str) -> Session {
     let exchanges: Vec<_> = lines[1..].iter().map(|line| (bytes(&line["tx"]), bytes(&line["rx"]))).collect();
     let begin = exchanges.iter().position(|(tx, _)| tx.starts_with(&[0x00, 0x22])).unwrap();
     let card_access = exchanges[begin - 1].1.clone();
-    let exchanges = exchanges[begin..].iter().cloned();
+    let exchanges = exchanges[begin..].iter().cloned().collect::<Vec<_>>().into_iter();
     let can = SecretText::new(lines[0]["can"].as_str().unwrap().to_owned());
     Session {
         channel: SecureChannel::new(Recorded { exchanges, card_access }),
