@@ -51,10 +51,10 @@ fn session(name: &str) -> Session {
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let key = |i: usize| <[u8; 32]>::try_from(hex::decode(lines[0]["keys"][i].as_str().unwrap()).unwrap()).unwrap();
     let bytes = |value: &Value| hex::decode(value.as_str().unwrap()).unwrap();
-    let exchanges: Vec<_> = lines[1..].iter().map(|line| (bytes(&line["tx"]), bytes(&line["rx"]))).collect();
+    let mut exchanges: Vec<_> = lines[1..].iter().map(|line| (bytes(&line["tx"]), bytes(&line["rx"]))).collect();
     let begin = exchanges.iter().position(|(tx, _)| tx.starts_with(&[0x00, 0x22])).unwrap();
     let card_access = exchanges[begin - 1].1.clone();
-    let exchanges = exchanges[begin..].iter().cloned().collect::<Vec<_>>().into_iter();
+    let exchanges = exchanges.split_off(begin).into_iter();
     let can = SecretText::new(lines[0]["can"].as_str().unwrap().to_owned());
     Session {
         channel: SecureChannel::new(Recorded { exchanges, card_access }),
