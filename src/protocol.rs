@@ -13,6 +13,7 @@ pub mod device_login;
 pub mod dpop;
 pub mod evidence;
 pub mod ident;
+pub mod login_challenge;
 pub mod pairing;
 pub mod pin;
 pub mod presence;

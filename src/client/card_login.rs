@@ -7,18 +7,17 @@ use super::card_pin::{PinError, PinRefusal};
 use super::card_signing::{CardFlow, CardRefusal, Wanted, under_one_pin};
 use super::home::{Home, Profile};
 use super::login::{self, LoginError, Opened};
-use super::service::{Service, ServiceError, signed};
+use super::service::{Service, ServiceError};
 use super::session::SessionKey;
 use super::{FromCard, Step, Surroundings, skew};
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::identity::certificate::Certificate;
 use crate::identity::kvnr::Kvnr;
-use crate::jose::Thumbprint;
 use crate::jose::jws::{self, SignError};
+use crate::protocol::VERSION;
 use crate::protocol::api::{CardLoginRequest, ChallengeAnswer};
-use crate::protocol::card_login::{CardLoginChallenge, CardLoginStatement};
+use crate::protocol::card_login::CardLoginStatement;
 use crate::protocol::service::Configuration;
-use crate::protocol::{Challenge, NumericDate, VERSION};
 use crate::reader::CardChannel;
 use crate::reader::pinpad::NoEntry;
 
@@ -141,7 +140,7 @@ impl CardFlow for Login<'_> {
         let statement = CardLoginStatement {
             v: VERSION,
             aud: profile.service.clone(),
-            challenge: checked_challenge(&answer.challenge, profile, jkt, now)?,
+            challenge: login::checked_challenge::<CardLoginStatement>(&answer.challenge, profile, jkt, now)?,
             jkt,
             kvnr: profile.kvnr.clone(),
             iat: now,
@@ -154,82 +153,5 @@ impl CardFlow for Login<'_> {
             })?;
         let (challenge, client_name) = (answer.challenge, Some(login::client_name()));
         Ok(CardLoginRequest { challenge, auth_cert: certificate.der.clone(), card_jws, client_name })
-    }
-}
-
-/// Before the card signs: the challenge is by the pinned service, for this session key, and alive.
-fn checked_challenge(
-    compact: &str,
-    profile: &Profile,
-    jkt: Thumbprint,
-    now: NumericDate,
-) -> Result<Challenge, ServiceError> {
-    let message: CardLoginChallenge = signed(compact, &profile.service_key, "challenge")?;
-    let is_ours = message.v == VERSION && message.aud == profile.service && message.jkt == jkt && now < message.exp;
-    if is_ours { Ok(message.challenge) } else { Err(ServiceError::Contradiction("challenge")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use p256::ecdsa::SigningKey;
-    use p256::elliptic_curve::Generate as _;
-    use rand_core::UnwrapErr;
-
-    use super::*;
-    use crate::jose::P256Jwk;
-    use crate::protocol::service::RegistrationChallenge;
-
-    const NOW: NumericDate = 1_800_000_000;
-
-    fn key() -> SigningKey {
-        SigningKey::generate_from_rng(&mut UnwrapErr(getrandom::SysRng))
-    }
-
-    #[test]
-    fn the_card_signs_no_challenge_for_something_else() {
-        let (service, jkt) = (key(), P256Jwk::from(*key().verifying_key()).thumbprint());
-        let profile = Profile {
-            service: "https://service.example".to_owned(),
-            service_key: P256Jwk::from(*service.verifying_key()),
-            insurer: "Musterkasse".to_owned(),
-            payer_iks: Vec::new(),
-            kvnr: "A123456780".parse().unwrap(),
-        };
-        let honest = CardLoginChallenge {
-            v: VERSION,
-            aud: profile.service.clone(),
-            challenge: [7; 32].into(),
-            jkt,
-            iat: NOW,
-            exp: NOW + 180,
-        };
-        let check = |compact: &str, now| checked_challenge(compact, &profile, jkt, now).ok();
-        let sign = |message: &CardLoginChallenge| jws::sign(message, &service).unwrap();
-        assert_eq!(check(&sign(&honest), NOW + 179), Some(honest.challenge));
-        assert_eq!(check(&sign(&honest), NOW + 180), None);
-        type Forge = fn(&mut CardLoginChallenge);
-        let forgeries: [(&str, Forge); 4] = [
-            ("version", |c| c.v = 2),
-            ("service", |c| c.aud = "https://stranger.example".to_owned()),
-            ("key", |c| c.jkt = [7; 32].into()),
-            ("end", |c| c.exp = c.iat),
-        ];
-        for (what, forge) in forgeries {
-            let mut forged = honest.clone();
-            forge(&mut forged);
-            assert_eq!(check(&sign(&forged), NOW), None, "{what}");
-        }
-        assert_eq!(check(&jws::sign(&honest, &key()).unwrap(), NOW), None, "a stranger in the service's place");
-        let of_registration = RegistrationChallenge {
-            v: VERSION,
-            aud: honest.aud,
-            registration_id: [1; 16].into(),
-            challenge: honest.challenge,
-            jkt,
-            kvnr: profile.kvnr.clone(),
-            iat: NOW,
-            exp: NOW + 180,
-        };
-        assert_eq!(check(&jws::sign(&of_registration, &service).unwrap(), NOW), None, "for a registration");
     }
 }

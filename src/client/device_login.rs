@@ -5,12 +5,12 @@ use thiserror::Error;
 use super::home::{Home, HomeError, Profile};
 use super::login::{self, LoggedIn, LoginError, Opened};
 use super::pin::{self, PinError};
-use super::service::{Service, ServiceError, signed};
+use super::service::{Service, ServiceError};
 use super::{Step, Surroundings, skew};
-use crate::jose::{Thumbprint, jws};
+use crate::jose::jws;
+use crate::protocol::VERSION;
 use crate::protocol::api::{ChallengeAnswer, DeviceLoginRequest};
-use crate::protocol::device_login::{DeviceLoginChallenge, DeviceLoginStatement};
-use crate::protocol::{Challenge, NumericDate, VERSION};
+use crate::protocol::device_login::DeviceLoginStatement;
 
 /// Why the device opened no session.
 #[derive(Debug, Error)]
@@ -72,7 +72,7 @@ pub fn login_with_device(
     let path = "/v1/login/device/challenge";
     let answer: ChallengeAnswer = service.ask_with_proof(path, &profile.service, &serde_json::json!({}), &key, now)?;
     let jkt = key.thumbprint();
-    let challenge = checked_challenge(&answer.challenge, &profile, jkt, now)?;
+    let challenge = login::checked_challenge::<DeviceLoginStatement>(&answer.challenge, &profile, jkt, now)?;
     let statement =
         DeviceLoginStatement { v: VERSION, aud: profile.service.clone(), device_id, challenge, jkt, iat: now };
     let statement = jws::sign(&statement, &device_key).map_err(|_| DeviceLoginError::Message)?;
@@ -85,63 +85,4 @@ pub fn login_with_device(
     let answer = service.ask_for_tokens("/v1/login/device", &profile.service, &request, &key, iat)?;
     let opened = login::keep(home, &profile, key, answer, skew, placed, around)?;
     Ok((profile, opened))
-}
-
-/// Before the device key signs: the challenge is by the pinned service, for this session key, and alive.
-fn checked_challenge(
-    compact: &str,
-    profile: &Profile,
-    jkt: Thumbprint,
-    now: NumericDate,
-) -> Result<Challenge, ServiceError> {
-    let message: DeviceLoginChallenge = signed(compact, &profile.service_key, "challenge")?;
-    let is_ours = message.is_for(&profile.service, jkt, now);
-    if is_ours { Ok(message.challenge) } else { Err(ServiceError::Contradiction("challenge")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use p256::ecdsa::SigningKey;
-    use p256::elliptic_curve::Generate as _;
-    use rand_core::UnwrapErr;
-
-    use super::*;
-    use crate::jose::P256Jwk;
-
-    const NOW: NumericDate = 1_800_000_000;
-
-    fn key() -> SigningKey {
-        SigningKey::generate_from_rng(&mut UnwrapErr(getrandom::SysRng))
-    }
-
-    #[test]
-    fn the_device_signs_no_challenge_for_something_else() {
-        let (service, jkt) = (key(), P256Jwk::from(*key().verifying_key()).thumbprint());
-        let profile = Profile {
-            service: "https://service.example".to_owned(),
-            service_key: P256Jwk::from(*service.verifying_key()),
-            insurer: "Musterkasse".to_owned(),
-            payer_iks: Vec::new(),
-            kvnr: "A123456780".parse().unwrap(),
-        };
-        let honest = DeviceLoginChallenge {
-            v: VERSION,
-            aud: profile.service.clone(),
-            challenge: [7; 32].into(),
-            jkt,
-            iat: NOW,
-            exp: NOW + 180,
-        };
-        let takes = |by: &SigningKey, change: &dyn Fn(&mut DeviceLoginChallenge)| {
-            let mut message = honest.clone();
-            change(&mut message);
-            checked_challenge(&jws::sign(&message, by).unwrap(), &profile, jkt, NOW).is_ok()
-        };
-        assert!(takes(&service, &|_| {}));
-        assert!(!takes(&key(), &|_| {}), "by another key");
-        assert!(!takes(&service, &|it| it.v = 2));
-        assert!(!takes(&service, &|it| it.aud = "https://other.example".to_owned()));
-        assert!(!takes(&service, &|it| it.jkt = [8; 32].into()), "for another session key");
-        assert!(!takes(&service, &|it| it.exp = NOW));
-    }
 }

@@ -9,8 +9,11 @@ use super::service::{Service, ServiceError};
 use super::session::{Clock, OpenSession, Session, SessionKey, Tokens};
 use super::{AskError, Step, Surroundings, skew};
 use crate::identity::kvnr::Kvnr;
+use crate::jose::Thumbprint;
 use crate::protocol::api::{LoginRequest, TokenAnswer};
+use crate::protocol::login_challenge::{LiveChallenge, LoginStatement};
 use crate::protocol::service::Configuration;
+use crate::protocol::{Challenge, NumericDate};
 use crate::secret::SecretText;
 
 /// Why a login did not work.
@@ -158,6 +161,19 @@ pub fn open_session<B: Serialize>(
 pub(super) fn session_key(home: &Home, around: &mut Surroundings<'_>) -> Result<(SessionKey, Placed), HomeError> {
     let placed = home.prepare_session(around.rng)?;
     Ok((home.session()?.ok_or(HomeError::NoSession)?.key, placed))
+}
+
+/// Before anything is signed: the challenge is by the pinned service, for such a statement and this session key, and
+/// alive.
+pub(super) fn checked_challenge<S: LoginStatement>(
+    compact: &str,
+    profile: &Profile,
+    jkt: Thumbprint,
+    now: NumericDate,
+) -> Result<Challenge, ServiceError> {
+    LiveChallenge::<S>::check(compact, &profile.service_key, &profile.service, jkt, now)
+        .map(|live| live.challenge())
+        .ok_or(ServiceError::Contradiction("challenge"))
 }
 
 /// Keeps a session that was opened, and whose it is.

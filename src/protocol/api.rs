@@ -116,8 +116,7 @@ bodies! {
 
     /// A fresh challenge.
     pub struct ChallengeAnswer {
-        /// [`super::service::RegistrationChallenge`], [`super::card_login::CardLoginChallenge`] or
-        /// [`super::device_login::DeviceLoginChallenge`] as a compact JWS.
+        /// [`super::service::RegistrationChallenge`] or [`super::login_challenge::LoginChallenge`] as a compact JWS.
         challenge: String,
     }
 

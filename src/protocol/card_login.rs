@@ -1,41 +1,15 @@
 //! Logging in with the card (`docs/protocol.md`, login with the card): under the card PIN the card signs a statement of
 //! a `typ` of its own for this service and this session key, over a fresh challenge of the service.
-//!
-//! The challenge's `typ` says what it is for: one for a login is none for a registration, and neither is what the card
-//! signs over it.
 
 use serde::{Deserialize, Serialize};
 
+use super::login_challenge::{LiveChallenge, LoginStatement};
 use super::registration::{CardOfAccount, Membership, Part, first_wrong, is_fresh};
 use super::{Challenge, NumericDate, VERSION};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::jws::{self, KeyHint};
-use crate::jose::{ByCard, Es256, Message, P256Jwk, Thumbprint};
+use crate::jose::{ByCard, Message, Thumbprint};
 use crate::pki::VerifiedCertificate;
-
-/// The challenge of one login, signed by the service. The client checks it against the key it pinned before the card
-/// signs anything. The service keeps nothing of it until it is used: it comes back with the card's statement.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CardLoginChallenge {
-    /// [`VERSION`].
-    pub v: u32,
-    /// The service.
-    pub aud: String,
-    /// What the card must sign.
-    pub challenge: Challenge,
-    /// The session key that asked for it.
-    pub jkt: Thumbprint,
-    /// When it was made.
-    pub iat: NumericDate,
-    /// When it ends.
-    pub exp: NumericDate,
-}
-
-impl Message for CardLoginChallenge {
-    const TYP: &'static str = "card-login-challenge+jws";
-    type Algorithm = Es256;
-}
 
 /// The card's statement, `card-login+jws`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,26 +35,8 @@ impl Message for CardLoginStatement {
     type Algorithm = ByCard;
 }
 
-/// A challenge that the service has signed for this session key and that is alive.
-#[derive(Debug)]
-pub struct LiveChallenge {
-    challenge: Challenge,
-    jkt: Thumbprint,
-}
-
-impl LiveChallenge {
-    /// Checks the signature of `service_key` and every claim. `None` when it is no challenge of this service for this
-    /// session key, or has run out.
-    pub fn check(compact: &str, service_key: &P256Jwk, aud: &str, jkt: Thumbprint, now: NumericDate) -> Option<Self> {
-        let message: CardLoginChallenge = jws::verify(compact, service_key.verifying_key()).ok()?;
-        let is_ours = message.v == VERSION && message.aud == aud && message.jkt == jkt && now < message.exp;
-        is_ours.then_some(Self { challenge: message.challenge, jkt })
-    }
-
-    /// What the card must have signed.
-    pub fn challenge(&self) -> Challenge {
-        self.challenge
-    }
+impl LoginStatement for CardLoginStatement {
+    const CHALLENGE_TYP: &'static str = "card-login-challenge+jws";
 }
 
 /// The card was there, its PIN was entered, and it signed for this session key, over this challenge.
@@ -98,7 +54,7 @@ impl CardAuthentication {
     pub fn check(
         certificate: &VerifiedCertificate,
         card_jws: &str,
-        challenge: LiveChallenge,
+        challenge: LiveChallenge<CardLoginStatement>,
         aud: &str,
         now: NumericDate,
     ) -> Result<Self, Part> {
@@ -107,13 +63,13 @@ impl CardAuthentication {
         let claims = [
             ("v", statement.v == VERSION),
             ("aud", statement.aud == aud),
-            ("challenge", statement.challenge == challenge.challenge),
-            ("jkt", statement.jkt == challenge.jkt),
+            ("challenge", statement.challenge == challenge.challenge()),
+            ("jkt", statement.jkt == challenge.jkt()),
             ("kvnr", statement.kvnr == certificate.holder().kvnr),
             ("iat", is_fresh(statement.iat, now)),
         ];
         first_wrong(&claims)?;
-        Ok(Self { card: CardOfAccount::new(certificate, &statement.kvnr), jkt: challenge.jkt })
+        Ok(Self { card: CardOfAccount::new(certificate, &statement.kvnr), jkt: challenge.jkt() })
     }
 
     /// Whether this and the membership are about one card, of this account, for this session key: each is right by

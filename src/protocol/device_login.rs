@@ -3,40 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::login_challenge::{LiveChallenge, LoginStatement};
 use super::registration::{Part, first_wrong, is_fresh};
 use super::{Challenge, DeviceId, NumericDate, VERSION};
 use crate::jose::{Es256, Message, P256Jwk, Thumbprint, jws};
-
-/// The challenge of one login, signed by the service, which keeps nothing of it until it is used. The client checks it
-/// against the key it pinned before the device key signs anything.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeviceLoginChallenge {
-    /// [`VERSION`].
-    pub v: u32,
-    /// The service.
-    pub aud: String,
-    /// What the device key must sign.
-    pub challenge: Challenge,
-    /// The session key that asked for it.
-    pub jkt: Thumbprint,
-    /// When it was made.
-    pub iat: NumericDate,
-    /// When it ends.
-    pub exp: NumericDate,
-}
-
-impl Message for DeviceLoginChallenge {
-    const TYP: &'static str = "device-login-challenge+jws";
-    type Algorithm = Es256;
-}
-
-impl DeviceLoginChallenge {
-    /// Whether it is by the service of this name, for this session key, and alive: both sides look at that.
-    pub fn is_for(&self, aud: &str, jkt: Thumbprint, now: NumericDate) -> bool {
-        self.v == VERSION && self.aud == aud && self.jkt == jkt && now < self.exp
-    }
-}
 
 /// What the device key signs, `device-login+jws`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -61,25 +31,8 @@ impl Message for DeviceLoginStatement {
     type Algorithm = Es256;
 }
 
-/// A challenge for the login of a device that the service has signed for this session key and that is alive.
-#[derive(Debug)]
-pub struct LiveDeviceChallenge {
-    challenge: Challenge,
-    jkt: Thumbprint,
-}
-
-impl LiveDeviceChallenge {
-    /// Checks the signature of `service_key` and every claim. `None` when it is no challenge of this service for this
-    /// session key, or has run out.
-    pub fn check(compact: &str, service_key: &P256Jwk, aud: &str, jkt: Thumbprint, now: NumericDate) -> Option<Self> {
-        let message: DeviceLoginChallenge = jws::verify(compact, service_key.verifying_key()).ok()?;
-        message.is_for(aud, jkt, now).then_some(Self { challenge: message.challenge, jkt })
-    }
-
-    /// What the device key must have signed.
-    pub fn challenge(&self) -> Challenge {
-        self.challenge
-    }
+impl LoginStatement for DeviceLoginStatement {
+    const CHALLENGE_TYP: &'static str = "device-login-challenge+jws";
 }
 
 /// The key of this device has signed for this session key, over this challenge. Nothing but the check makes one.
@@ -98,7 +51,7 @@ impl DeviceAuthentication {
         compact: &str,
         device_key: &P256Jwk,
         device_id: DeviceId,
-        challenge: LiveDeviceChallenge,
+        challenge: LiveChallenge<DeviceLoginStatement>,
         aud: &str,
         now: NumericDate,
     ) -> Result<Self, Part> {
@@ -107,11 +60,11 @@ impl DeviceAuthentication {
             ("v", statement.v == VERSION),
             ("aud", statement.aud == aud),
             ("device_id", statement.device_id == device_id),
-            ("challenge", statement.challenge == challenge.challenge),
-            ("jkt", statement.jkt == challenge.jkt),
+            ("challenge", statement.challenge == challenge.challenge()),
+            ("jkt", statement.jkt == challenge.jkt()),
             ("iat", is_fresh(statement.iat, now)),
         ])?;
-        Ok(Self { device_id, jkt: challenge.jkt })
+        Ok(Self { device_id, jkt: challenge.jkt() })
     }
 
     /// The device, where it has signed for this session key.

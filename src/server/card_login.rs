@@ -18,38 +18,27 @@ use super::registration::membership;
 use super::session::{self, Holder};
 use super::states::{Event, States as _};
 use super::store::Tx;
-use super::{Service, limits, random};
+use super::{Service, limits};
 use crate::identity::kvnr::Kvnr;
 use crate::pki;
 use crate::protocol::api::{CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
-use crate::protocol::card_login::{CardAuthentication, CardLoginChallenge, LiveChallenge};
+use crate::protocol::card_login::{CardAuthentication, CardLoginStatement};
 use crate::protocol::client_assertion::ByClient;
+use crate::protocol::login_challenge::LiveChallenge;
 use crate::protocol::registration::Membership;
 use crate::protocol::session::SessionMethod;
-use crate::protocol::{Challenge, NumericDate, VERSION};
+use crate::protocol::{Challenge, NumericDate};
 
-/// Life of a challenge, in seconds.
-const CHALLENGE_LIFE: i64 = 180;
 const DAY: i64 = 24 * 60 * 60;
 
-/// Hands out a challenge for the session key of the proof. It is signed and nothing is kept, not even the proof, which
-/// gives nobody anything a second time: whoever asks for many of them fills nothing.
+/// Hands out a challenge for the session key of the proof.
 #[utoipa::path(post, path = "/v1/login/card/challenge", security(("dpop_proof" = [])), responses(
     (status = 200, body = ChallengeAnswer), (status = 401, body = Problem)))]
 pub(super) async fn challenge(
     State(service): State<Arc<Service>>,
-    Unremembered(proof): Unremembered,
+    proof: Unremembered,
 ) -> Result<Json<ChallengeAnswer>, Refusal> {
-    let now = service.now_unix();
-    let challenge = service.keys.sign(&CardLoginChallenge {
-        v: VERSION,
-        aud: service.settings.issuer.clone(),
-        challenge: Challenge::random(&mut random()),
-        jkt: proof.jkt(),
-        iat: now,
-        exp: now + CHALLENGE_LIFE,
-    })?;
-    Ok(Json(ChallengeAnswer { challenge }))
+    session::offer_challenge::<CardLoginStatement>(&service, &proof)
 }
 
 /// Opens a session for what the card signed. The challenge is used up in any case.
@@ -98,7 +87,7 @@ struct Card {
 fn check(
     service: &Service,
     request: &CardLoginRequest,
-    challenge: LiveChallenge,
+    challenge: LiveChallenge<CardLoginStatement>,
     now: NumericDate,
 ) -> Result<Card, Refusal> {
     let certificate = pki::verify(&request.auth_cert, &*service.settings.anchors, service.now())?;

@@ -17,39 +17,28 @@ use super::http::{Code, Refusal};
 use super::session::{self, Holder};
 use super::states::{DeviceState, States as _};
 use super::store::{Tx, from_json};
-use super::{Service, device, limits, pin, random};
+use super::{Service, device, limits, pin};
 use crate::protocol::api::{ChallengeAnswer, DeviceLoginRequest, Problem, TokenAnswer};
 use crate::protocol::client_assertion::ByClient;
-use crate::protocol::device_login::{DeviceAuthentication, DeviceLoginChallenge, LiveDeviceChallenge};
+use crate::protocol::device_login::{DeviceAuthentication, DeviceLoginStatement};
+use crate::protocol::login_challenge::LiveChallenge;
 use crate::protocol::session::SessionMethod;
-use crate::protocol::{Challenge, NumericDate, VERSION};
+use crate::protocol::{Challenge, NumericDate};
 
-/// Life of a challenge, in seconds.
-const CHALLENGE_LIFE: i64 = 180;
 /// Logins in a minute and device.
 const MAX_A_MINUTE: i64 = 60;
 const MINUTE: i64 = 60;
 /// How long a used challenge is remembered, in seconds: longer than any process could take it.
 const REMEMBERED: i64 = 60 * 60;
 
-/// Hands out a challenge for the session key of the proof. It is signed and nothing is kept, not even the proof, which
-/// gives nobody anything a second time.
+/// Hands out a challenge for the session key of the proof.
 #[utoipa::path(post, path = "/v1/login/device/challenge", security(("dpop_proof" = [])), responses(
     (status = 200, body = ChallengeAnswer), (status = 401, body = Problem)))]
 pub(super) async fn challenge(
     State(service): State<Arc<Service>>,
-    Unremembered(proof): Unremembered,
+    proof: Unremembered,
 ) -> Result<Json<ChallengeAnswer>, Refusal> {
-    let now = service.now_unix();
-    let challenge = service.keys.sign(&DeviceLoginChallenge {
-        v: VERSION,
-        aud: service.settings.issuer.clone(),
-        challenge: Challenge::random(&mut random()),
-        jkt: proof.jkt(),
-        iat: now,
-        exp: now + CHALLENGE_LIFE,
-    })?;
-    Ok(Json(ChallengeAnswer { challenge }))
+    session::offer_challenge::<DeviceLoginStatement>(&service, &proof)
 }
 
 /// Opens a session for what a device signed. The challenge is used up in any case.
@@ -67,8 +56,7 @@ pub(super) async fn login(
         return Err(Code::ClientMismatch.into());
     }
     let (aud, key) = (&service.settings.issuer, service.keys.public());
-    let challenge =
-        LiveDeviceChallenge::check(&request.challenge, key, aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
+    let challenge = LiveChallenge::check(&request.challenge, key, aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
     let device_id = request.device_id;
     let client_name = session::client_name(request.client_name.clone())?;
 
@@ -110,7 +98,7 @@ async fn signed(
     service: &Service,
     tx: &mut Tx,
     request: &DeviceLoginRequest,
-    challenge: LiveDeviceChallenge,
+    challenge: LiveChallenge<DeviceLoginStatement>,
     now: NumericDate,
 ) -> Result<Result<Device, Refusal>, Refusal> {
     let query = "SELECT account_id, state, jwk, active_from, expires_at FROM device WHERE device_id = $1";

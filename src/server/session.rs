@@ -22,7 +22,7 @@ pub(super) use request::{Presented, SetupSession};
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::client::{self, ClientId};
-use super::dpop::Proof;
+use super::dpop::{Proof, Unremembered};
 use super::http::{Code, Path, Refusal};
 use super::notice::{self, Kind};
 use super::settings::SessionPolicy;
@@ -31,11 +31,12 @@ use super::store::Tx;
 use super::token::{AccessToken, RefreshToken};
 use super::{Service, random};
 use crate::jose::Thumbprint;
-use crate::protocol::api::{Problem, SessionAnswer, SessionsAnswer, TokenAnswer};
+use crate::protocol::api::{ChallengeAnswer, Problem, SessionAnswer, SessionsAnswer, TokenAnswer};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::dpop::SCHEME;
+use crate::protocol::login_challenge::{LoginChallenge, LoginStatement};
 use crate::protocol::session::SessionMethod;
-use crate::protocol::{DeviceId, NumericDate, SessionId};
+use crate::protocol::{Challenge, DeviceId, NumericDate, SessionId};
 
 /// `SELECT` or `UPDATE` that gives whole rows.
 macro_rules! columns {
@@ -49,6 +50,9 @@ macro_rules! columns {
     };
 }
 use columns;
+
+/// Life of the challenge of a login, in seconds.
+const CHALLENGE_LIFE: i64 = 180;
 
 #[derive(sqlx::FromRow)]
 struct Row {
@@ -167,6 +171,17 @@ fn ended(state: SessionState) -> Refusal {
 async fn find(connection: &mut AnyConnection, id: SessionId) -> Result<Option<Row>, Refusal> {
     let query = sqlx::query_as::<_, Row>(columns!("SELECT", "FROM session WHERE session_id = $1"));
     Ok(query.bind(id.to_string()).fetch_optional(connection).await?)
+}
+
+/// A challenge for what a login signs, for the session key of the proof. It is signed and nothing is kept, not even the
+/// proof, which gives nobody anything a second time: whoever asks for many of them fills nothing.
+pub(super) fn offer_challenge<S: LoginStatement>(
+    service: &Service,
+    Unremembered(proof): &Unremembered,
+) -> Result<Json<ChallengeAnswer>, Refusal> {
+    let (aud, challenge) = (&service.settings.issuer, Challenge::random(&mut random()));
+    let offer = LoginChallenge::<S>::new(aud, challenge, proof.jkt(), service.now_unix(), CHALLENGE_LIFE);
+    Ok(Json(ChallengeAnswer { challenge: service.keys.sign(&offer)? }))
 }
 
 /// What a client calls itself.

@@ -1,7 +1,8 @@
 //! Logins with the card, taken apart: the card that must sign, for whom, over what, and when.
 
 use kartenbund::protocol::api::{CardLoginRequest, TokenAnswer};
-use kartenbund::protocol::card_login::{CardLoginChallenge, CardLoginStatement};
+use kartenbund::protocol::card_login::CardLoginStatement;
+use kartenbund::protocol::login_challenge::LoginChallenge;
 
 use super::*;
 
@@ -18,7 +19,7 @@ fn offer(stranger: &Stranger) -> ChallengeAnswer {
     stranger.ask("/v1/login/card/challenge", &json!({})).unwrap()
 }
 
-fn challenge_of(world: &World, offer: &ChallengeAnswer) -> CardLoginChallenge {
+fn challenge_of(world: &World, offer: &ChallengeAnswer) -> LoginChallenge<CardLoginStatement> {
     let key = world.remote().configuration().unwrap().jwk;
     jws::verify(&offer.challenge, key.verifying_key()).unwrap()
 }

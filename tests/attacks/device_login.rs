@@ -3,7 +3,8 @@
 use kartenbund::device_key::OpenKey;
 use kartenbund::protocol::DeviceId;
 use kartenbund::protocol::api::{DeviceLoginRequest, TokenAnswer};
-use kartenbund::protocol::device_login::{DeviceLoginChallenge, DeviceLoginStatement};
+use kartenbund::protocol::device_login::DeviceLoginStatement;
+use kartenbund::protocol::login_challenge::LoginChallenge;
 
 use super::common::thief::Thief;
 use super::common::web_branch::{WEBSITE, WebBranch, with_assertion};
@@ -23,7 +24,7 @@ fn offer(stranger: &Stranger) -> ChallengeAnswer {
     stranger.ask("/v1/login/device/challenge", &json!({})).unwrap()
 }
 
-fn challenge_of(world: &World, offer: &ChallengeAnswer) -> DeviceLoginChallenge {
+fn challenge_of(world: &World, offer: &ChallengeAnswer) -> LoginChallenge<DeviceLoginStatement> {
     jws::verify(&offer.challenge, world.remote().configuration().unwrap().jwk.verifying_key()).unwrap()
 }
 
@@ -228,7 +229,7 @@ fn a_device_logs_in_sixty_times_a_minute_and_no_stranger_uses_that_up() {
     let log_in = |forge: bool| {
         let stranger = world.stranger();
         let offer = offer(&stranger);
-        let DeviceLoginChallenge { aud, challenge, jkt, .. } = challenge_of(&world, &offer);
+        let LoginChallenge { aud, challenge, jkt, .. } = challenge_of(&world, &offer);
         let (device_id, iat) = (device_of(&erika), world.clock.now());
         let statement = DeviceLoginStatement { v: VERSION, aud, device_id, challenge, jkt, iat };
         let statement = if forge { sign(&statement, &new_key()).unwrap() } else { sign(&statement, &key).unwrap() };

@@ -3,7 +3,8 @@
 use kartenbund::protocol::api::{
     CardLoginRequest, ChallengeAnswer, DevicesAnswer, ResetAnswer, SessionsAnswer, TokenAnswer,
 };
-use kartenbund::protocol::card_login::{CardLoginChallenge, CardLoginStatement};
+use kartenbund::protocol::card_login::CardLoginStatement;
+use kartenbund::protocol::login_challenge::LoginChallenge;
 
 use super::*;
 use crate::common::provider::{self, ISSUER, Provider};
@@ -107,7 +108,7 @@ fn log_in_with_card(browser: &Browser<'_>) -> TokenAnswer {
     use kartenbund::jose::jws;
     let offer: ChallengeAnswer = browser.person.ask("/v1/login/card/challenge", &json!({})).unwrap();
     let key = browser.person.remote.configuration().unwrap().jwk;
-    let challenge: CardLoginChallenge = jws::verify(&offer.challenge, key.verifying_key()).unwrap();
+    let challenge: LoginChallenge<CardLoginStatement> = jws::verify(&offer.challenge, key.verifying_key()).unwrap();
     let statement = CardLoginStatement {
         v: challenge.v,
         aud: challenge.aud,
