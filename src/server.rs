@@ -38,6 +38,7 @@ mod settings;
 mod source;
 mod states;
 mod store;
+mod strangers;
 mod texts;
 mod tls;
 mod token;

@@ -9,7 +9,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::password::{self, Person};
 use super::states::{AccountState, Event, States as _, transition_to};
-use super::{Service, device, notice, reset, session};
+use super::{Service, device, notice, session, strangers};
 use crate::identity::kvnr::Kvnr;
 
 /// What holds for all accounts.
@@ -189,7 +189,7 @@ impl Service {
         let mut tx = self.store.begin().await?;
         let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
         session::end_all(self, &mut tx, &account, operator, self.now_unix()).await?;
-        reset::void(self, &mut tx, &account).await?;
+        strangers::void(self, &mut tx, &account).await?;
         let person = self.keys.pseudonym(&account.kvnr);
         let event = Event::SessionsEnded;
         let entry = Entry { actor: operator, device: None, event, object: &person, result: "ok", detail: None };
@@ -208,7 +208,7 @@ impl Service {
             session::forget_clients(&mut tx, account.id).await?;
         }
         if event != Event::AccountResumed {
-            reset::void(self, &mut tx, &account).await?;
+            strangers::void(self, &mut tx, &account).await?;
             session::end_all(self, &mut tx, &account, operator, self.now_unix()).await?;
         }
         Ok(tx.commit().await?)

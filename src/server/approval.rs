@@ -16,7 +16,7 @@ use super::session::{self, Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::watch::Ticket;
-use super::{Service, device, password, pin, random, reset, web_login};
+use super::{Service, device, password, pin, random, strangers};
 use crate::protocol::api::{
     ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
@@ -320,7 +320,7 @@ async fn take_decision(
 /// It was somebody else who asked: all sessions end but the one of the program that says so, what else waits is cancelled,
 /// and who has logged in before is a stranger again. Whoever submits an application was logged in, so the password does
 /// not hold any more. Whoever asked for a forgotten one, or to be let in, knew the insurance number alone: the password stays, and what is
-/// locked for a day is the way by which strangers ask the devices (`reset`, `web_login`).
+/// locked for a day is the way by which strangers ask the devices (`strangers`).
 async fn lock_out(
     service: &Service,
     tx: &mut Tx,
@@ -334,9 +334,8 @@ async fn lock_out(
     end_waiting(tx, &account, |_| true, Event::ApplicationCancelled, &actor, now).await?;
     session::forget_clients(tx, account.id).await?;
     session::know_client(tx, account.id, session.client, now).await?;
-    web_login::void(service, tx, &account).await?;
     if matches!(row.kind()?, ApplicationType::PasswordReset | ApplicationType::WebLogin) {
-        reset::void(service, tx, &account).await?; // as no password holds any more below
+        strangers::void(service, tx, &account).await?; // as no password holds any more below
     } else {
         password::void(service, tx, &account).await?;
         account.move_by(service, tx, Event::PasswordStolen, &actor).await?;

@@ -93,7 +93,6 @@ pub(super) async fn revoke(
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
     own_moves(&service, &mut tx, &account, &id, Event::DeviceRevoked).await?;
-    pin::erase(&mut tx, &id).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -171,9 +170,8 @@ async fn is_of_b3(tx: &mut Tx, session: &Session) -> Result<bool, Refusal> {
         return Ok(session.method == SessionMethod::Card);
     }
     let query = "SELECT COUNT(*) FROM session s JOIN device d ON d.device_id = s.device_id \
-                 WHERE s.session_id = $1 AND d.state = $2 AND d.binding_level = $3";
-    let query = sqlx::query_scalar::<_, i64>(query).bind(session.id.to_string());
-    let query = query.bind(DeviceState::Active.as_str()).bind(BindingLevel::B3.to_string());
+                 WHERE s.session_id = $1 AND d.binding_level = $2";
+    let query = sqlx::query_scalar::<_, i64>(query).bind(session.id.to_string()).bind(BindingLevel::B3.to_string());
     Ok(query.fetch_one(&mut **tx).await? > 0)
 }
 
@@ -198,6 +196,9 @@ async fn moves(
 ) -> Result<bool, Refusal> {
     if transition(tx, id, state, event).await?.is_none() {
         return Ok(false);
+    }
+    if event == Event::DeviceRevoked {
+        pin::erase(tx, id).await?;
     }
     let now = service.now_unix();
     let person = service.keys.pseudonym(&account.kvnr);

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::application::{self, New};
@@ -19,22 +18,26 @@ use super::dpop::{self, Proof, Unremembered};
 use super::http::{Code, Refusal};
 use super::letter::{self, Ordered, Requester};
 use super::session::{self, Holder};
-use super::states::{AccountState, ApplicationState, DeviceState, Event, ResetState, States as _, transition};
+use super::states::{AccountState, ApplicationState, Event, ResetState, States as _, transition};
 use super::store::Tx;
+use super::strangers::{self, Kind};
 use super::{Service, limits, random};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::api::{Problem, ResetAnswer, ResetConfirmation, ResetRequest, ResetWay, TokenAnswer};
 use crate::protocol::application::{ApplicationType, Change, PasswordReset};
-use crate::protocol::approval::{MatchCode, Verdict};
+use crate::protocol::approval::MatchCode;
 use crate::protocol::client_assertion::ByClient;
 use crate::protocol::session::SessionMethod;
-use crate::protocol::{BindingLevel, NumericDate, ResetId};
+use crate::protocol::{NumericDate, ResetId};
 
-/// Pending at the same time, and asked for in a day, for each account: by all strangers together, and by each client
-/// that was logged in before. What the owner submits has its own count (`application`).
-const MAX_PENDING: i64 = 3;
-const MAX_A_DAY: i64 = 10;
+const KIND: Kind = Kind {
+    application: ApplicationType::PasswordReset,
+    pending: "SELECT COUNT(*) FROM password_reset r JOIN application a ON a.application_id = r.application_id \
+              WHERE r.account_id = $1 AND r.share = $2 AND a.state = $3 AND a.expires_at > $4",
+    since: "SELECT COUNT(*) FROM password_reset WHERE account_id = $1 AND share = $2 AND created > $3",
+    too_many: "too_many_resets",
+};
 const DAY: i64 = 24 * 60 * 60;
 /// How many requests are looked at in one round.
 const ROUND: i64 = 100;
@@ -153,20 +156,11 @@ async fn put_to_devices(
     if now >= expires_at {
         return Ok(Err("too_late"));
     }
-    if !has_device(service, tx, account, ApplicationType::PasswordReset).await? {
-        return Ok(Err(Code::NoDevice.as_str()));
-    }
-    // A client that was logged in before has a share of its own, which strangers cannot use up.
-    let known = sqlx::query("SELECT 1 FROM known_client WHERE account_id = $1 AND jkt = $2");
-    let known = known.bind(account.id).bind(&row.jkt).fetch_optional(&mut **tx).await?.is_some();
-    let share = if known { row.jkt.as_str() } else { STRANGER };
-    if share == STRANGER && are_strangers_locked_out(tx, account, now).await? {
-        return Ok(Err(Verdict::NotMe.as_str()));
-    }
-    if !has_room(tx, account, share, now).await? {
-        return Ok(Err("too_many_resets"));
-    }
     let jkt = Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?;
+    let share = match strangers::share(service, tx, account, &KIND, jkt, now).await? {
+        Ok(share) => share,
+        Err(why) => return Ok(Err(why)),
+    };
     let match_code = MatchCode::try_from(row.match_code).map_err(|_| Refusal::internal())?;
     let change = Change::Password(PasswordReset { jkt });
     let new = New { account, change, match_code: &match_code, created: row.created, expires_at, actor: STRANGER };
@@ -175,45 +169,6 @@ async fn put_to_devices(
     let update = sqlx::query(update).bind(id).bind(account.id).bind(share).bind(application_id.to_string());
     update.execute(&mut **tx).await?;
     Ok(Ok(()))
-}
-
-/// Whether the account has a device that may approve it.
-pub(super) async fn has_device(
-    service: &Service,
-    tx: &mut Tx,
-    account: &Account,
-    kind: ApplicationType,
-) -> Result<bool, Refusal> {
-    let levels = "SELECT binding_level FROM device WHERE account_id = $1 AND state = $2";
-    let levels = sqlx::query_scalar::<_, String>(levels).bind(account.id).bind(DeviceState::Active.as_str());
-    let least = service.settings.approvals.least_level(kind);
-    let mut levels = levels.fetch_all(&mut **tx).await?.into_iter();
-    Ok(levels.any(|level| level.parse::<BindingLevel>().is_ok_and(|level| level >= least)))
-}
-
-/// Whether this share of the account has room for one more.
-async fn has_room(tx: &mut Tx, account: &Account, share: &str, now: NumericDate) -> Result<bool, Refusal> {
-    let pending = "SELECT COUNT(*) FROM password_reset r JOIN application a ON a.application_id = r.application_id \
-                   WHERE r.account_id = $1 AND r.share = $2 AND a.state = $3 AND a.expires_at > $4";
-    let pending = sqlx::query_scalar::<_, i64>(pending).bind(account.id).bind(share);
-    let pending = pending.bind(ApplicationState::Pending.as_str()).bind(now).fetch_one(&mut **tx).await?;
-    let today = "SELECT COUNT(*) FROM password_reset WHERE account_id = $1 AND share = $2 AND created > $3";
-    let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(share).bind(now - DAY);
-    Ok(pending < MAX_PENDING && today.fetch_one(&mut **tx).await? < MAX_A_DAY)
-}
-
-/// Whether the owner has said in the last day that it was not her who had asked: then strangers ask her devices nothing.
-pub(super) async fn are_strangers_locked_out(
-    tx: &mut Tx,
-    account: &Account,
-    now: NumericDate,
-) -> Result<bool, Refusal> {
-    let query =
-        "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind IN ($2, $3) AND verdict = $4 AND created > $5";
-    let query = sqlx::query_scalar::<_, i64>(query).bind(account.id);
-    let query = query.bind(ApplicationType::PasswordReset.as_str()).bind(ApplicationType::WebLogin.as_str());
-    let query = query.bind(Verdict::NotMe.as_str()).bind(now - DAY);
-    Ok(query.fetch_one(&mut **tx).await? > 0)
 }
 
 #[derive(sqlx::FromRow)]
@@ -274,29 +229,6 @@ pub(super) async fn confirm(
     let answer = session::open(&service, &mut tx, &account, SessionMethod::Reset, holder, now).await?;
     tx.commit().await?;
     Ok(Json(answer))
-}
-
-/// What was asked for this account before, and whatever was approved or taken of it, opens nothing any more: there is
-/// another password, or the owner has called.
-pub(super) async fn void(service: &Service, connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
-    let event = Event::PasswordResetVoided;
-    let asked = "SELECT reset_id, state FROM password_reset WHERE kvnr = $1";
-    let asked = sqlx::query_as::<_, (String, String)>(asked).bind(account.kvnr.as_str());
-    let person = service.keys.pseudonym(&account.kvnr);
-    let mut voided = Vec::new();
-    for (id, state) in asked.fetch_all(&mut *connection).await? {
-        if transition(connection, &id, ResetState::parse(&state)?, event).await?.is_some() {
-            voided.push(id);
-        }
-    }
-    if voided.is_empty() {
-        return Ok(());
-    }
-    let entries = voided.iter().map(|id| {
-        let detail = Some(person.clone());
-        Entry { actor: "service", device: None, event, object: id, result: "ok", detail }
-    });
-    Ok(audit::append_all(connection, entries, service.now_unix()).await?)
 }
 
 /// Forgets requests that are over and not counted any more.

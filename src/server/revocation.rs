@@ -14,7 +14,7 @@ use super::notice::{self, Kind};
 use super::session::{self, Session};
 use super::source::Source;
 use super::states::Event;
-use super::{Service, device, limits, random, reset};
+use super::{Service, device, limits, random, strangers};
 use crate::protocol::api::{Problem, RevocationCodeAnswer, RevocationRequest};
 use crate::protocol::revocation::RevocationCode;
 
@@ -60,7 +60,7 @@ pub(super) async fn revoke(
             let account = Account::by_id(&mut tx, account_id).await?;
             let actor = "revocation_code";
             device::lock_each(&service, &mut tx, &account, actor).await?;
-            reset::void(&service, &mut tx, &account).await?;
+            strangers::void(&service, &mut tx, &account).await?;
             session::end_all(&service, &mut tx, &account, actor, now).await?;
             let person = service.keys.pseudonym(&account.kvnr);
             let event = Event::RevocationCodeUsed;

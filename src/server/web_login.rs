@@ -16,16 +16,16 @@ use super::audit::{self, Entry, STRANGER};
 use super::client::{self, Asked, ClientId};
 use super::dpop::{self, Proof, Unremembered};
 use super::http::{Code, Refusal};
-use super::reset::{are_strangers_locked_out, has_device};
-use super::session::{self, Holder, is_known_client};
+use super::session::{self, Holder};
 use super::states::{AccountState, ApplicationState, Event, States as _, WebLoginState, transition};
 use super::store::Tx;
+use super::strangers::{self, Kind};
 use super::{Service, limits, random};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
 use crate::protocol::api::{Problem, TokenAnswer, WebLoginAnswer, WebLoginConfirmation, WebLoginRequest};
 use crate::protocol::application::{ApplicationType, Change, WebLogin};
-use crate::protocol::approval::{MatchCode, Verdict};
+use crate::protocol::approval::MatchCode;
 use crate::protocol::client_assertion::ByClient;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{LoginId, NumericDate};
@@ -34,10 +34,13 @@ use crate::protocol::{LoginId, NumericDate};
 const LIFE: i64 = 5 * 60;
 /// How long after it was asked for a session may be taken, in seconds.
 const TAKEN_WITHIN: i64 = 2 * LIFE;
-/// Pending at the same time, and asked for in a day, for each account: by all strangers together, and by each browser
-/// that was logged in before. What the owner submits has its own count (`application`).
-const MAX_PENDING: i64 = 3;
-const MAX_A_DAY: i64 = 10;
+const KIND: Kind = Kind {
+    application: ApplicationType::WebLogin,
+    pending: "SELECT COUNT(*) FROM web_login w JOIN application a ON a.application_id = w.application_id \
+              WHERE w.account_id = $1 AND w.share = $2 AND a.state = $3 AND a.expires_at > $4",
+    since: "SELECT COUNT(*) FROM web_login WHERE account_id = $1 AND share = $2 AND created > $3",
+    too_many: "too_many_logins",
+};
 const DAY: i64 = 24 * 60 * 60;
 /// How many requests are looked at in one round.
 const ROUND: i64 = 100;
@@ -131,7 +134,6 @@ async fn put_to_devices(
     row: Row,
     now: NumericDate,
 ) -> Result<Result<(), &'static str>, Refusal> {
-    let kind = ApplicationType::WebLogin;
     let expires_at = row.created + LIFE;
     if account.state != AccountState::Active {
         return Ok(Err(Code::AccountState.as_str()));
@@ -139,18 +141,11 @@ async fn put_to_devices(
     if now >= expires_at {
         return Ok(Err("too_late"));
     }
-    if !has_device(service, tx, account, kind).await? {
-        return Ok(Err(Code::NoDevice.as_str()));
-    }
-    // A browser that was logged in before has a share of its own, which strangers cannot use up.
     let jkt = Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?;
-    let share = if is_known_client(tx, account.id, jkt).await? { row.jkt.as_str() } else { STRANGER };
-    if share == STRANGER && are_strangers_locked_out(tx, account, now).await? {
-        return Ok(Err(Verdict::NotMe.as_str()));
-    }
-    if !has_room(tx, account, share, now).await? {
-        return Ok(Err("too_many_logins"));
-    }
+    let share = match strangers::share(service, tx, account, &KIND, jkt, now).await? {
+        Ok(share) => share,
+        Err(why) => return Ok(Err(why)),
+    };
     let match_code = MatchCode::try_from(row.match_code).map_err(|_| Refusal::internal())?;
     let insurer = service.settings.insurer.name.clone();
     let change =
@@ -161,17 +156,6 @@ async fn put_to_devices(
     let update = sqlx::query(update).bind(id).bind(account.id).bind(share).bind(application_id.to_string());
     update.execute(&mut **tx).await?;
     Ok(Ok(()))
-}
-
-/// Whether this share of the account has room for one more.
-async fn has_room(tx: &mut Tx, account: &Account, share: &str, now: NumericDate) -> Result<bool, Refusal> {
-    let pending = "SELECT COUNT(*) FROM web_login w JOIN application a ON a.application_id = w.application_id \
-                   WHERE w.account_id = $1 AND w.share = $2 AND a.state = $3 AND a.expires_at > $4";
-    let pending = sqlx::query_scalar::<_, i64>(pending).bind(account.id).bind(share);
-    let pending = pending.bind(ApplicationState::Pending.as_str()).bind(now).fetch_one(&mut **tx).await?;
-    let today = "SELECT COUNT(*) FROM web_login WHERE account_id = $1 AND share = $2 AND created > $3";
-    let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(share).bind(now - DAY);
-    Ok(pending < MAX_PENDING && today.fetch_one(&mut **tx).await? < MAX_A_DAY)
 }
 
 #[derive(sqlx::FromRow)]
@@ -233,22 +217,6 @@ pub(super) async fn confirm(
     let answer = session::open(&service, &mut tx, &account, SessionMethod::DeviceApproval, holder, now).await?;
     tx.commit().await?;
     Ok(Json(answer))
-}
-
-/// Whatever was asked for this account before, or approved and not taken yet, opens nothing any more: its owner has said
-/// that it was not she.
-pub(super) async fn void(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
-    let asked = "SELECT login_id, state FROM web_login WHERE kvnr = $1";
-    let asked = sqlx::query_as::<_, (String, String)>(asked).bind(account.kvnr.as_str());
-    for (id, state) in asked.fetch_all(&mut **tx).await? {
-        let event = Event::WebLoginVoided;
-        if transition(tx, &id, WebLoginState::parse(&state)?, event).await?.is_some() {
-            let detail = Some(service.keys.pseudonym(&account.kvnr));
-            let entry = Entry { actor: "service", device: None, event, object: &id, result: "ok", detail };
-            audit::append(tx, entry, service.now_unix()).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Forgets requests that are over and not counted any more.

@@ -130,12 +130,50 @@ fn nobody_but_a_website_asks_a_device_to_let_a_browser_in() {
     assert_eq!(world.count("SELECT COUNT(*) FROM web_login"), 0);
 }
 
+/// However it comes about that the sessions of an account end: what was approved and not taken ends with them.
 #[test]
-fn a_suspended_account_is_not_let_in_by_what_was_approved_before() {
+fn what_was_approved_lets_nobody_in_after_the_owner_has_called() {
+    let website = WebBranch::new(WEBSITE);
+    let deeds: [(&str, fn(&World, &Computer)); 4] = [
+        ("suspended for a moment", |world, _| {
+            world.suspend(ERIKA).unwrap();
+            world.resume(ERIKA).unwrap();
+        }),
+        ("sessions ended", |world, _| {
+            world.end_sessions(ERIKA).unwrap();
+        }),
+        ("the password was stolen", |world, _| world.report_stolen(ERIKA).unwrap()),
+        ("the code for emergencies", |world, device| {
+            let code = device.here.service.call(Method::POST, "/v1/revocation-code", &json!({}));
+            let code: kartenbund::protocol::api::RevocationCodeAnswer = code.unwrap();
+            let code = json!({"code": code.code.expose()});
+            world.remote().submit(Method::POST, "/v1/emergency/revoke", &code).unwrap();
+        }),
+    ];
+    for (deed, act) in deeds {
+        let (world, device) = world(&website);
+        let (browser, asked) = approved(&website, &world, &device);
+        act(&world, &device);
+        assert_eq!(refusal(take(&browser, &asked)), code("login_not_approved"), "{deed}");
+        assert_eq!((let_in(&world), world.audited("web_login.voided")), (0, 1), "{deed}");
+    }
+}
+
+#[test]
+fn what_was_approved_lets_nobody_in_whose_membership_begins_later() {
     let website = WebBranch::new(WEBSITE);
     let (world, device) = world(&website);
     let (browser, asked) = approved(&website, &world, &device);
-    world.suspend(ERIKA).unwrap();
-    assert_eq!(refusal(take(&browser, &asked)).0, "account_suspended");
+    world.import(&register_of(&[ERIKA]).replace("2020-01-01", "2999-01-01"));
+    assert_eq!(refusal(take(&browser, &asked)), part("not_yet", "2999-01-01"));
     assert_eq!(let_in(&world), 0);
+}
+
+#[test]
+fn a_device_is_not_asked_to_let_anybody_in_to_an_account_that_is_suspended() {
+    let website = WebBranch::new(WEBSITE);
+    let (world, _device) = world(&website);
+    world.suspend(ERIKA).unwrap();
+    ask(&website.browser(&world, HOME), ERIKA);
+    assert_eq!(world.count("SELECT COUNT(*) FROM application"), 0);
 }

@@ -261,6 +261,11 @@ impl World {
         self.runtime.block_on(self.service.report_stolen(&kvnr(person), "operator"))
     }
 
+    /// An operator ends all sessions of an account.
+    pub fn end_sessions(&self, person: &str) -> Result<(), Code> {
+        self.runtime.block_on(self.service.end_sessions(&kvnr(person), "operator"))
+    }
+
     /// Somebody calls: what was approved is not to be done.
     pub fn cancel_approved(&self, person: &str) -> Result<(), Code> {
         self.runtime.block_on(self.service.cancel_approved(&kvnr(person), "operator"))

@@ -11,7 +11,7 @@ use crate::secret::SecretText;
 use crate::server::account::Account;
 use crate::server::http::{Code, Refusal};
 use crate::server::keys::RotatingKey;
-use crate::server::{Service, reset};
+use crate::server::{Service, strangers};
 
 /// Letters and digits that nobody mistakes for one another, and sixteen marks.
 const ALPHABET: &[u8; 70] = b"ABCDEFGHJKLMNPQRTUVWXYZabcdefghijkmnpqrstuvwxyz2346789,.:=()+-_[]#!?%&";
@@ -112,7 +112,7 @@ pub(in crate::server) async fn void(
 ) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM initial_password WHERE account_id = $1");
     delete.bind(account.id).execute(&mut *connection).await?;
-    reset::void(service, connection, account).await
+    strangers::void(service, connection, account).await
 }
 
 /// What is kept of an initial password: base64url of HMAC-SHA-256 over the account it is for and itself. Blanks are
