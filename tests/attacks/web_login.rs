@@ -134,7 +134,8 @@ fn nobody_but_a_website_asks_a_device_to_let_a_browser_in() {
 #[test]
 fn what_was_approved_lets_nobody_in_after_the_owner_has_called() {
     let website = WebBranch::new(WEBSITE);
-    let deeds: [(&str, fn(&World, &Computer)); 4] = [
+    type Deed = fn(&World, &Computer);
+    let deeds: [(&str, Deed); 4] = [
         ("suspended for a moment", |world, _| {
             world.suspend(ERIKA).unwrap();
             world.resume(ERIKA).unwrap();
