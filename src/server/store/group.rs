@@ -119,7 +119,12 @@ async fn run(mut connection: PoolConnection<Any>, sql: &'static str) -> Result<P
 
 impl Part {
     /// Waits until it is committed with the others.
-    pub(super) async fn commit(mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        // In a task of its own: a request that is given up meanwhile does not leave open whether its savepoint is there.
+        tokio::spawn(self.join()).await.map_err(|_| sqlx::Error::WorkerCrashed)?
+    }
+
+    async fn join(mut self) -> Result<(), sqlx::Error> {
         sqlx::raw_sql("RELEASE SAVEPOINT part").execute(&mut **self.outer).await?;
         let (done, committed) = oneshot::channel();
         self.group.parts().done.push(done);
@@ -231,6 +236,29 @@ mod tests {
         assert_eq!(writers.written().await, [0_i64; 0], "the only connection is free again");
         writers.writing(2).await.commit().await.unwrap();
         assert_eq!(writers.written().await, [2]);
+    }
+
+    #[tokio::test]
+    async fn one_that_is_abandoned_while_it_is_committed_takes_nobody_with_it() {
+        let writers = Writers::new().await;
+        let first = writers.writing(0).await;
+        let here = writers.clone();
+        let second = tokio::spawn(async move { here.writing(1).await.commit().await });
+        tokio::task::yield_now().await;
+        {
+            let mut abandoned = std::pin::pin!(first.commit());
+            std::future::poll_fn(|context| {
+                assert!(abandoned.as_mut().poll(context).is_pending());
+                std::task::Poll::Ready(())
+            })
+            .await;
+        }
+        second.await.unwrap().unwrap();
+        assert_eq!(
+            writers.written().await,
+            [0, 1],
+            "whoever had begun to commit is not asked whether he still wants to"
+        );
     }
 
     #[tokio::test]
