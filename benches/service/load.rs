@@ -17,6 +17,25 @@ impl Connection {
 
     /// One request with headers in lines of their own; the body of its answer, which is one of success.
     pub(crate) fn ask(&mut self, line: &str, headers: &str, body: &str) -> Vec<u8> {
+        let (status, length) = self.begin(line, headers, body);
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        assert!(status.starts_with("HTTP/1.1 20"), "{status}{}", String::from_utf8_lossy(&body));
+        body
+    }
+
+    /// A request whose answer begins with a comment of server-sent events, and has no end.
+    pub(crate) fn wait_at(mut self, line: &str, headers: &str) -> Self {
+        let (status, length) = self.begin(line, headers, "");
+        let mut chunk = vec![0; "3\r\n:\n\n\r\n".len().max(length)];
+        self.0.read_exact(&mut chunk).unwrap();
+        assert!(status.starts_with("HTTP/1.1 200"), "{status}{}", String::from_utf8_lossy(&chunk));
+        assert_eq!(chunk, b"3\r\n:\n\n\r\n");
+        self
+    }
+
+    /// Sends a request; the status line and the length of its answer.
+    fn begin(&mut self, line: &str, headers: &str, body: &str) -> (String, usize) {
         let request = format!(
             "{line} HTTP/1.1\r\nhost: service\r\n{headers}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
@@ -32,10 +51,7 @@ impl Connection {
                 length = value.trim().parse().unwrap();
             }
         }
-        let mut body = vec![0; length];
-        self.0.read_exact(&mut body).unwrap();
-        assert!(status.starts_with("HTTP/1.1 20"), "{status}{}", String::from_utf8_lossy(&body));
-        body
+        (status, length)
     }
 }
 

@@ -46,6 +46,8 @@ const ROW: usize = 90;
 struct Size {
     /// Members without a password: they get letters, and each opens a session with the password in it.
     members: usize,
+    /// Connections on which each of their sessions waits for approvals.
+    watchers: usize,
     /// Members with a password.
     accounts: usize,
     /// Sessions that each of them opens.
@@ -60,8 +62,22 @@ fn main() {
     let is_short = std::env::var_os("SHORT").is_some();
     let time = if is_short { Duration::from_millis(200) } else { Duration::from_secs(4) };
     let sizes = match is_short {
-        true => [60, 40].map(|members| Size { members, accounts: 4, logins: 2, deciding: 8, time }),
-        false => [10_000, 2_000].map(|members| Size { members, accounts: 32, logins: 10, deciding: 240, time }),
+        true => [(60, 1), (40, 3)].map(|(members, watchers)| Size {
+            members,
+            watchers,
+            accounts: 4,
+            logins: 2,
+            deciding: 8,
+            time,
+        }),
+        false => [(10_000, 1), (2_000, 3)].map(|(members, watchers)| Size {
+            members,
+            watchers,
+            accounts: 32,
+            logins: 10,
+            deciding: 240,
+            time,
+        }),
     };
     dpop(time);
     println!("| what | at once | a second | p50, ms | p99, ms | CPU, ms each | alone | a second | ratio |");
@@ -71,11 +87,19 @@ fn main() {
         ("SQLite", on("SQLite", TestDatabase::Sqlite, &sqlite)),
         ("PostgreSQL", on("PostgreSQL", TestDatabase::Postgresql(durable_cluster().new_database()), &postgresql)),
     ];
-    println!("\n| memory of the service, MiB | idle | sessions opened | with them | 10,000 sessions | after logins |");
-    println!("|---|---|---|---|---|---|");
-    for (database, Found { idle, sessions, with_them, after_logins, .. }) in &found {
-        let each = (with_them - idle) * 10_000.0 / *sessions as f64;
-        println!("| {database} | {idle:.1} | {sessions} | {with_them:.1} | {each:.1} | {after_logins:.1} |");
+    println!(
+        "\n| memory of the service, MiB | idle | sessions opened | with them | 10,000 sessions | watching | more for them | \
+         10,000 watching | after logins |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (database, found) in &found {
+        let Found { idle, sessions, with_them, watchers, watched, after_logins, .. } = found;
+        let [session, watcher] =
+            [(with_them - idle, sessions), (*watched, watchers)].map(|(all, count)| all * 10_000.0 / *count as f64);
+        println!(
+            "| {database} | {idle:.1} | {sessions} | {with_them:.1} | {session:.1} | {watchers} | {watched:.1} | \
+             {watcher:.1} | {after_logins:.1} |"
+        );
     }
     println!(
         "\n| what | at once | a second | p50, ms | p99, ms | a second and core | cryptography alone | ratio | commits alone | ratio |"
@@ -109,6 +133,9 @@ struct Found {
     idle: f64,
     sessions: usize,
     with_them: f64,
+    /// Connections that waited for approvals, and what was needed for them.
+    watchers: usize,
+    watched: f64,
     after_logins: f64,
     /// Logins a second and core, and hashes.
     logins: f64,
@@ -146,6 +173,13 @@ fn row_of_factor(what: &str, measured: &Measured, cpu: f64, cryptography: &Measu
     )
 }
 
+/// What was measured, and the CPU time of the service meanwhile.
+fn meanwhile(pid: u32, work: &mut dyn FnMut() -> Measured) -> (Measured, f64) {
+    let before = cpu_time(pid);
+    let measured = work();
+    (measured, cpu_time(pid) - before)
+}
+
 fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let bare = match &database {
@@ -160,11 +194,7 @@ fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     let cores = cores();
     let process = process::Process::start(folder.path(), &requests::configuration(&database, folder.path()));
     let pid = process.id();
-    let counted = |work: &mut dyn FnMut() -> Measured| {
-        let before = cpu_time(pid);
-        let measured = work();
-        (measured, cpu_time(pid) - before)
-    };
+    let counted = |work: &mut dyn FnMut() -> Measured| meanwhile(pid, work);
     let mut requests = Requests::to(process.address(), &process.url);
     requests.knock(CLIENTS);
     let idle = memory(pid);
@@ -174,6 +204,21 @@ fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     row(name, "first logins", CLIENTS, &measured, cpu, ("commits", &alone));
     let with_them = memory(pid);
 
+    // So many passwords would take Argon2id half an hour: the sessions are made ordinary ones in the database.
+    database.sql(folder.path(), "UPDATE account SET state = 'active' WHERE state = 'initial_login'");
+    database.sql(folder.path(), "UPDATE session SET method = 'password' WHERE method = 'initial_password'");
+    let before = memory(pid);
+    let watching = requests.watch(size.watchers);
+    let (watchers, watched) = (watching.len(), memory(pid) - before);
+    drop(watching);
+
+    // What was kept for them is not in what follows.
+    process.signal("TERM");
+    process.ended();
+    let process = process::Process::start(folder.path(), &requests::configuration(&database, folder.path()));
+    let pid = process.id();
+    let counted = |work: &mut dyn FnMut() -> Measured| meanwhile(pid, work);
+    let mut requests = Requests::to(process.address(), &process.url);
     requests.log_in(cores, &accounts(size), 1); // what the register brought is hashed anew
     let alone = alone::argon2id(cores, size.time);
     let at_once = 2 * cores;
@@ -208,7 +253,7 @@ fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     beside("evaluations of PINs", alone::evaluation(size.time), &mut || members.evaluate(CLIENTS));
     let rounds = members.prepare_decisions();
     beside("approvals", alone::decision(size.time), &mut || members.decide(CLIENTS, &rounds));
-    Found { idle, sessions: size.members, with_them, after_logins, logins, argon2id, factor }
+    Found { idle, sessions: size.members, with_them, watchers, watched, after_logins, logins, argon2id, factor }
 }
 
 /// Insurance numbers of those who register devices.

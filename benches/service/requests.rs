@@ -21,6 +21,8 @@ use crate::process;
 const RENEWALS: usize = 55;
 /// What is read.
 const READ: &str = "/v1/devices";
+/// Where approvals are waited for.
+const WATCHED: &str = "/v1/approvals/events";
 
 /// Clients of one service, and the sessions they have opened.
 pub(crate) struct Requests {
@@ -81,16 +83,35 @@ impl Requests {
     }
 
     /// Everybody logs in with the password of a letter, once.
-    pub(crate) fn first_logins(&self, clients: usize, passwords: &[(String, String)]) -> Measured {
-        let each = |share: &[(String, String)]| {
-            let (mut share, mut connection) = (share.to_vec(), Connection::to(self.address));
-            move || {
-                let (kvnr, password) = share.pop()?;
-                Some(self.login(&mut connection, &kvnr, &password).1)
-            }
-        };
+    pub(crate) fn first_logins(&mut self, clients: usize, passwords: &[(String, String)]) -> Measured {
+        let here = &*self;
         let shares = passwords.chunks(passwords.len().div_ceil(clients));
-        drive(shares.map(each).collect(), Duration::MAX)
+        let mut opened: Vec<_> = shares.clone().map(|_| Vec::new()).collect();
+        let workers = shares.zip(&mut opened).map(|(share, opened)| {
+            let (mut share, mut connection) = (share.iter(), Connection::to(here.address));
+            move || {
+                let (kvnr, password) = share.next()?;
+                let (session, latency) = here.login(&mut connection, kvnr, password);
+                opened.push(session);
+                Some(latency)
+            }
+        });
+        let measured = drive(workers.collect(), Duration::MAX);
+        self.sessions = opened.into_iter().flatten().collect();
+        measured
+    }
+
+    /// Each session waits for approvals, on so many connections.
+    pub(crate) fn watch(&self, each: usize) -> Vec<Connection> {
+        let address = format!("{}{WATCHED}", self.url);
+        let sessions = self.sessions.iter().flat_map(|session| std::iter::repeat_n(session, each));
+        let connect = |session: &Session| {
+            let token = &session.tokens.access_token;
+            let proof = proof(&session.key, "GET", &address, Some(token));
+            let headers = format!("authorization: DPoP {}\r\n{proof}", token.expose());
+            Connection::to(self.address).wait_at(&format!("GET {WATCHED}"), &headers)
+        };
+        sessions.map(connect).collect()
     }
 
     /// Each of these accounts logs in so often, never twice at once: strangers wait for each other.
