@@ -1,6 +1,7 @@
 //! The person's side: talks to a service, to the card and to the device key, and asks the person through [`Ui`].
 
 pub mod accounts;
+mod addition;
 pub mod approve;
 pub mod card_login;
 pub mod card_pin;
@@ -27,9 +28,10 @@ use thiserror::Error;
 use self::pin::rules::WeakPin;
 use self::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError};
+use crate::protocol::addition::ShortString;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::qr::CodeError;
-use crate::protocol::{CLOCK_TOLERANCE, NumericDate};
+use crate::protocol::{ApprovalId, CLOCK_TOLERANCE, NumericDate};
 use crate::reader::pace::PaceError;
 use crate::reader::{CardChannel, ChannelError};
 use crate::secret::{Can, DevicePin, DigitsError, Pin, Puk, SecretText, TransportPin};
@@ -45,7 +47,7 @@ pub enum Step {
     SetPassword,
     /// A new password is asked for without the old one.
     AskForReset,
-    /// A registered device is to approve the new password.
+    /// A registered device is to approve the new password, or this computer.
     WaitForApproval,
     /// The card is identified.
     IdentifyCard,
@@ -108,6 +110,18 @@ pub enum Notice {
     KeypadEntriesDiffer,
     /// The card has done what it was told and could not be reset: its PIN may still be verified.
     CardNotReset,
+    /// Another device is to approve this computer.
+    ApproveElsewhere {
+        /// The approval.
+        approval_id: ApprovalId,
+        /// When it ends.
+        expires_at: NumericDate,
+    },
+    /// What is to be typed on the device that approves this computer.
+    TypeElsewhere {
+        /// The string.
+        string: ShortString,
+    },
     /// A registration that had broken off was completed without the card.
     Resumed,
     /// The decision had been taken before, and only the answer was lost.
@@ -188,6 +202,9 @@ pub enum AskError {
     /// The two entries of a new PIN differ.
     #[error("the two entries differ")]
     EntriesDiffer,
+    /// What was typed are not eight digits.
+    #[error("the string has eight digits")]
+    ShortString,
     /// What was typed are not two digits.
     #[error("the match code has two digits")]
     MatchCode,
@@ -307,6 +324,12 @@ pub trait Ui {
     /// # Errors
     /// [`AskError`].
     fn match_code(&mut self) -> Result<MatchCode, AskError>;
+
+    /// Asks for the string that the computer shows which is to be added; `again` that the one before was wrong.
+    ///
+    /// # Errors
+    /// [`AskError`].
+    fn short_string(&mut self, again: bool) -> Result<ShortString, AskError>;
 }
 
 /// What the flows take from outside: the person, randomness, the clock of this computer.

@@ -3,6 +3,7 @@
 //! Bytes that are signed are kept as bytes: whoever makes a document makes it canonical once, and from then on it is
 //! hashed, signed and compared as it is.
 
+pub mod addition;
 pub mod api;
 pub mod application;
 pub mod approval;
@@ -220,7 +221,7 @@ mod tests {
             assert_eq!(level.to_string().parse(), Ok(level));
             assert_eq!(serde_json::to_value(level).unwrap(), level.to_string());
         }
-        for method in [Method::Card, Method::Qr] {
+        for method in [Method::Card, Method::Qr, Method::Device] {
             assert_eq!(method.as_str().parse(), Ok(method));
             assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
         }

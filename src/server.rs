@@ -4,6 +4,7 @@
 //! (`states`) and from proof values of [`crate::protocol`]. Nothing here can approve or bind without a signature.
 
 mod account;
+mod addition;
 mod admin;
 mod application;
 mod approval;
@@ -277,6 +278,8 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(registration::challenge))
         .routes(routes!(registration::evidence))
         .routes(routes!(registration::state))
+        .routes(routes!(addition::show))
+        .routes(routes!(addition::give))
         .routes(routes!(device::list))
         .routes(routes!(device::revoke))
         .routes(routes!(device::rename))

@@ -11,16 +11,16 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID as Extension
 
 CH_AUT, ADMISSION = "1.2.276.0.76.4.70", x509.ObjectIdentifier("1.3.36.8.3.3")
 INSURED = bytes.fromhex("06072a8214004c0431")  # 1.2.276.0.76.4.49
+GROUNDS = ("qr", "qr_jwk qr", "B1"), ("device", "added_by approval", "B1"), ("card", "issuer_cert card", "B3")
 CRITICAL, CLIENT = {Extension.KEY_USAGE, Extension.BASIC_CONSTRAINTS}, ExtendedKeyUsageOID.CLIENT_AUTH
 USAGES = bytes.fromhex("03020780"), bytes.fromhex("030205a0")  # digitalSignature, and with keyEncipherment
-TYPES, TOLERANCE = "address.change bank.change contact.change password.reset web.login card.order device.add".split(), 120
+EVENTS, TOLERANCE, DATA = {"approve": "approved", "deny": "denied", "not_me": "not_me"}, 120, ("registration_id", "jkt")
+TYPES = "address.change bank.change contact.change password.reset web.login card.order device.add".split()
 
 def need(holds, what):
-    if not holds:
-        raise ValueError(what)
+    if not holds: raise ValueError(what)
 def says(value, **expected):
-    for name, right in expected.items():
-        need(value.get(name) == right, name)
+    for name, right in expected.items(): need(value.get(name) == right, name)
 def members(value, required, optional=""):
     names = set(required.split())
     need(isinstance(value, dict) and names <= set(value) <= names | set(optional.split()) and
@@ -29,16 +29,13 @@ def members(value, required, optional=""):
 def read(data):
     once = lambda pairs: need(len(dict(pairs)) == len(pairs), "a member stands twice") or dict(pairs)
     return json.loads(data.decode(), object_pairs_hook=once, parse_float=lambda _: need(False, "a fraction"))
-def b64(data):
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+def b64(data): return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 def unb64(text, length=None):
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     need(b64(data) == text and length in (None, len(data)), "base64url")  # no padding, no loose bits
     return data
-def sha256(data):
-    return hashlib.sha256(data.encode() if isinstance(data, str) else data).digest()
-def spki(key):
-    return b64(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
+def sha256(data): return hashlib.sha256(data.encode() if isinstance(data, str) else data).digest()
+def spki(key): return b64(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 def jwk_key(jwk):
     says(members(jwk, "kty crv x y"), kty="EC", crv="P-256")
     point = b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32)
@@ -60,8 +57,7 @@ def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` i
         key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
     return members(read(unb64(payload)), names, optional)
 def oids(data):  # the object identifiers (DER) that stand in sequences, and in nothing else
-    if not data:
-        return []
+    if not data: return []
     count = data[1] & 0x7F if data[1] & 0x80 else 0
     end = 2 + count + (int.from_bytes(data[2:2 + count], "big") if count else data[1])
     need(end <= len(data), "der")
@@ -100,22 +96,20 @@ def certificate_of(whole, issuer_cert, anchors, at):
     return key, kvnrs[0], {"serialnumber": str(it.serial_number), "issuer": b64(issuer), "not_after": int(last),
                            "auth_cert_subject_public_key_info": spki(key), "pairing_data_version": "1.0"}
 def audit(inclusion, receipt, key, **about):
-    if inclusion is None:
-        return ": absent"
+    if inclusion is None: return ": absent"
     raw, path = unb64(members(inclusion, "entry path head")["entry"]), unb64(inclusion["path"])
     entry = members(read(raw), "v salt seq prev_sha256 ts actor device_id event object result detail")
     says(entry, v=2, seq=receipt["audit_seq"] + 1, prev_sha256=receipt["audit_head"], ts=receipt["at"],
          detail=receipt["sha256"], result="ok", **about)
     need(unb64(entry["salt"], 16) and len(path) % 32 == 0, "salt or path")
     value = sha256(unb64(entry["prev_sha256"], 32) + sha256(raw))
-    for start in range(0, len(path), 32):
-        value = sha256(value + path[start:start + 32])
+    for start in range(0, len(path), 32): value = sha256(value + path[start:start + 32])
     head = jws(inclusion["head"], "audit-head+jws", key, "v aud seq sha256 at")
     says(head, v=1, aud=receipt["aud"], seq=entry["seq"] + len(path) // 32, sha256=b64(value))
     return need(head["at"] >= entry["ts"], "at") or ""
 
 def verify(data, anchors, service_jwk):  # gives each link that holds; fails at the first that does not
-    bundle, person = members(read(data), "v service devices omitted"), None
+    bundle, person, adders = members(read(data), "v service devices omitted"), None, {}
     service = members(bundle["service"], "aud jwk")
     need(bundle["v"] == 2 and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
     need(service_jwk in (None, service["jwk"]), "another service's key")
@@ -123,22 +117,43 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
     def took(compact):
         it = jws(compact, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", "audit_seq")
         return says(it, v=1, aud=aud) or it
+    def decision_on(approval, jwk):
+        members(approval, "approval_id challenge document decision receipt", "audit")
+        about, data = approval["approval_id"], unb64(approval["document"])
+        document = members(read(data), "v approval_id application_id type template account created data")
+        says(document, v=1, approval_id=about, account=person, template=document["type"] + "/1")
+        yield need(document["type"] in TYPES and len(data) <= 8192, "document") or f"document of {about}"
+        decided = took(approval["receipt"])
+        said = jws(approval["decision"], "approval+jws", jwk_key(jwk), "v aud approval_id document challenge "
+                   "decision iat exp jti", "reason match_code")
+        says(said, v=1, aud=aud, **{name: approval[name] for name in ("approval_id", "document", "challenge")})
+        need(said["iat"] - TOLERANCE <= decided["at"] <= said["exp"] + TOLERANCE and
+             1 <= said["exp"] - said["iat"] <= 300, "iat or exp")
+        yield f"decision of {about}"
+        says(decided, subject="decision", id=about, sha256=b64(sha256(approval["decision"])))
+        return document, said, decided
     def statement(compact, typ, key, more="", **hint):
         said = jws(compact, typ, key, " ".join(same) + " iat " + more, **hint)
         need(not says(said, **same) and abs(said["iat"] - receipt["at"]) <= TOLERANCE, "iat")
         return said
     for device in bundle["devices"]:
         binding = members(device, "binding approvals")["binding"]
-        by, level = ("qr_jwk qr", "B1") if "qr" in binding else ("issuer_cert card", "B3")
+        method, by, level = [it for it in GROUNDS if it[1].split()[0] in binding][0]
         members(binding, "device_id binding_level registration_id challenge pop receipt " + by, "audit")
         of, receipt, pop = binding["device_id"], took(binding["receipt"]), binding["pop"].split(".")
         jwk = read(unb64(pop[0]))["jwk"]
         jkt = b64(sha256('{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' % (jwk["x"], jwk["y"])))
         same = {"v": 1, "aud": aud, "jkt": jkt, "registration_id": binding["registration_id"],
                 "challenge": binding["challenge"], "kvnr": read(unb64(pop[1]))["kvnr"]}
-        person = person or same["kvnr"]
-        need(same["kvnr"] == person, "kvnr")
-        if level == "B1":
+        person = need(person in (None, same["kvnr"]), "kvnr") or same["kvnr"]
+        if method == "device":
+            (key_of, since), parts = adders[binding["added_by"]], [binding["approval"]["approval_id"]]
+            document, said, decided = yield from decision_on(binding["approval"], key_of)
+            says(members(document["data"], "registration_id name jkt commit"), **{name: same[name] for name in DATA})
+            says({"audit": None, **binding["approval"], **said, "type": document["type"]}, type="device.add", audit=None,
+                 decision="approve")
+            yield need(since + 14 * 86400 <= decided["at"] <= receipt["at"], "at") or f"device_addition of {of}"
+        elif method == "qr":
             parts = [members(binding["qr"], "qr_id qr_jws")[it] for it in ("qr_id", "qr_jws")]
             statement(parts[1], "qr+jws", jwk_key(binding["qr_jwk"]))
             yield f"code_signature of {of}"
@@ -147,9 +162,8 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
             parts = [card[it] for it in ("signed_pairing_data", "auth_cert", "card_jws")]
             auth_cert, issuer_cert = unb64(card["auth_cert"]), unb64(binding["issuer_cert"])
             card_key, kvnr, pairing = certificate_of(auth_cert, issuer_cert, anchors, receipt["at"])
-            need(kvnr == person, "kvnr")
-            yield f"certificate of {of}"
-            pairing = {**pairing, "se_subject_public_key_info": spki(jwk_key(jwk))}
+            yield need(kvnr == person, "kvnr") or f"certificate of {of}"
+            pairing["se_subject_public_key_info"] = spki(jwk_key(jwk))
             said = jws(parts[0], "JWT", card_key, " ".join(pairing) + " key_identifier product")
             need(not says(said, **pairing) and unb64(said["key_identifier"], 32) and said["product"].strip(), "product")
             x5c = [base64.b64encode(auth_cert).decode()]
@@ -157,34 +171,20 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
             says(said, pairing_sha256=b64(sha256(parts[0])))
             yield f"card_signature of {of}"
         said = statement(binding["pop"], "pop+jws", jwk_key(jwk), "method evidence_sha256 voprf_pk transport_jwk", jwk=jwk)
-        says(said, method="qr" if level == "B1" else "card", evidence_sha256=b64(sha256("\n".join(parts))))
+        says(said, method=method, evidence_sha256=b64(sha256("\n".join(parts))))
         need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk, "transport_jwk")
         yield f"device_possession of {of}"
         says(receipt, subject="binding", id=of, sha256=b64(sha256(binding["pop"])))
-        need(binding["binding_level"] == level, "binding_level")
-        yield f"binding_receipt of {of}"
+        yield need(binding["binding_level"] == level, "binding_level") or f"binding_receipt of {of}"
+        if method == "card": adders[of] = jwk, receipt["at"]
         what = {"event": "device.bound", "device_id": of, "object": binding["registration_id"]}
         yield f"binding_audit of {of}{audit(binding.get('audit'), receipt, key, **what)}"
         for approval in device["approvals"]:
-            members(approval, "approval_id challenge document decision receipt", "audit")
-            about, data = approval["approval_id"], unb64(approval["document"])
-            document = members(read(data), "v approval_id application_id type template account created data")
-            says(document, v=1, approval_id=about, account=person, template=document["type"] + "/1")
-            need(document["type"] in TYPES and len(data) <= 8192, "document")
-            yield f"document of {about}"
-            decided = took(approval["receipt"])
-            said = jws(approval["decision"], "approval+jws", jwk_key(jwk), "v aud approval_id document challenge "
-                       "decision iat exp jti", "reason match_code")
-            says(said, v=1, aud=aud, **{name: approval[name] for name in ("approval_id", "document", "challenge")})
-            event = "application." + {"approve": "approved", "deny": "denied", "not_me": "not_me"}[said["decision"]]
-            need(said["iat"] - TOLERANCE <= decided["at"] <= said["exp"] + TOLERANCE and
-                 1 <= said["exp"] - said["iat"] <= 300, "iat or exp")
-            yield f"decision of {about}"
-            says(decided, subject="decision", id=about, sha256=b64(sha256(approval["decision"])))
-            need(decided["at"] >= receipt["at"], "at")
-            yield f"decision_receipt of {about}"
+            document, said, decided = yield from decision_on(approval, jwk)
+            yield need(decided["at"] >= receipt["at"], "at") or f"decision_receipt of {decided['id']}"
+            event = "application." + EVENTS[said["decision"]]
             what = {"event": event, "device_id": of, "object": document["application_id"]}
-            yield f"decision_audit of {about}{audit(approval.get('audit'), decided, key, **what)}"
+            yield f"decision_audit of {decided['id']}{audit(approval.get('audit'), decided, key, **what)}"
 
 anchor, service_key, *files = sys.argv[1:]
 blocks = re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", open(anchor, "rb").read(), re.DOTALL)

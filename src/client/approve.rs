@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use reqwest::Method;
 use thiserror::Error;
 
+use super::addition;
 use super::home::{Device, HomeError};
 use super::login::LoggedIn;
 use super::pin::{self, PinError};
@@ -12,7 +13,7 @@ use super::service::{ExpectedReceipt, ServiceError, check_receipt};
 use super::{AskError, Notice, Step, Surroundings, skew};
 use crate::jose::jws;
 use crate::protocol::api::{ApprovalAnswer, DecisionAnswer, DecisionRequest};
-use crate::protocol::application::ApplicationError;
+use crate::protocol::application::{ApplicationError, Change};
 use crate::protocol::approval::{Decision, Document, Verdict};
 use crate::protocol::evidence::Bundle;
 use crate::protocol::service::ReceiptSubject;
@@ -39,6 +40,9 @@ pub enum ApproveError {
     /// The device key stays locked.
     #[error(transparent)]
     Pin(#[from] PinError),
+    /// What the new computer shows was typed wrongly three times: it was denied.
+    #[error("the strings differ")]
+    StringsDiffer,
     /// It was decided before, or its time is over.
     #[error("the approval is not pending")]
     NotPending,
@@ -85,9 +89,14 @@ pub fn decide(
         return Ok(taken);
     };
     around.ui.show(&document, verdict, answer.approval.expires_at)?;
-    let match_code = match verdict {
-        Verdict::Approve => Some(around.ui.match_code()?),
-        Verdict::Deny | Verdict::NotMe => None,
+    // Another device is approved by the string that it shows: nothing is signed for it before both are found the same.
+    let (signed, match_code) = match (verdict, &document.change) {
+        (Verdict::Approve, Change::Device(new)) => match addition::compare(here, approval_id, new, around)? {
+            true => (Verdict::Approve, None),
+            false => (Verdict::Deny, None),
+        },
+        (Verdict::Approve, _) => (Verdict::Approve, Some(around.ui.match_code()?)),
+        (Verdict::Deny | Verdict::NotMe, _) => (verdict, None),
     };
     let key = pin::unlock(here, skew, around)?;
 
@@ -98,7 +107,7 @@ pub fn decide(
         approval_id,
         document: answer.document,
         challenge,
-        decision: verdict,
+        decision: signed,
         reason: None,
         match_code,
         iat,
@@ -111,12 +120,12 @@ pub fn decide(
     let request = DecisionRequest { device_id, decision };
     let path = format!("/v1/approvals/{approval_id}/decision");
     let taken: DecisionAnswer = service.call(Method::POST, &path, &request)?;
-    if taken.verdict != verdict {
+    if taken.verdict != signed {
         return Err(ServiceError::Contradiction("verdict").into());
     }
     let latest = (around.clock)().saturating_add(skew);
     keep_receipt(here, approval_id, &taken.receipt, &request.decision, iat..=latest)?;
-    Ok(taken)
+    if signed == verdict { Ok(taken) } else { Err(ApproveError::StringsDiffer) }
 }
 
 /// Checks the receipt for a decision and keeps it. `time` is when it can have been taken, by the service's clock.

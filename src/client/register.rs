@@ -1,8 +1,11 @@
 //! Registering this computer with the health card, or with the code of a letter (`docs/protocol.md`, registration).
 
+use std::time::Duration;
+
 use reqwest::Method;
 use thiserror::Error;
 
+use super::addition::{self, New};
 use super::card_pin::{PinError, PinRefusal};
 pub use super::card_signing::CardRefusal;
 use super::card_signing::{CardFlow, Wanted, under_one_pin};
@@ -18,9 +21,10 @@ use crate::egk::{ApduLength, Egk, EgkError, Iccsn};
 use crate::identity::certificate::Certificate;
 use crate::identity::vsd::PersonalData;
 use crate::jose::jws::{self, SignError};
+use crate::protocol::addition::AdditionEvidence;
 use crate::protocol::api::{
-    ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer,
-    RegistrationRequest,
+    AdditionOffer, ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer,
+    RegistrationOffer, RegistrationRequest,
 };
 use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, PairingData};
 use crate::protocol::qr::LetterCode;
@@ -71,6 +75,12 @@ pub enum RegisterError {
     /// The reader's keypad gave the card nothing.
     #[error("nothing was typed on the reader that the card saw: {0:?}")]
     Keypad(NoEntry),
+    /// The device that was asked has not approved this computer.
+    #[error("no device has approved this computer")]
+    NotApproved {
+        /// Nobody has decided in time.
+        expired: bool,
+    },
     /// This computer is registered already.
     #[error("this computer is registered already")]
     AlreadyRegistered,
@@ -132,6 +142,8 @@ struct Offer {
     voprf_pk: Element,
     skew: NumericDate,
     nonce: DeviceNonce,
+    /// What another device is asked, where one is.
+    addition: Option<AdditionOffer>,
 }
 
 /// Registers this computer with the card on `channel`. The PIN is entered once, and the card signs twice under it.
@@ -180,6 +192,29 @@ pub fn register_with_code(
     let evidence = qr::sign(code, &here.profile, made.offer.registration_id, challenge, jkt, now);
     let evidence = HandedIn::Qr(evidence.ok_or(RegisterError::Message)?);
     hand_in(here, wish, made, evidence, challenge, around)
+}
+
+/// Registers this computer by another one of the same person, which approves it once the person has typed there what is
+/// shown here. `sleep` waits. Whatever breaks off, nothing is half done, as with the card.
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn register_by_device(
+    here: &LoggedIn,
+    wish: &Wish,
+    sleep: &mut dyn FnMut(Duration),
+    around: &mut Surroundings<'_>,
+) -> Result<DeviceAnswer, RegisterError> {
+    if let Some(device) = resume(here, wish, around)? {
+        return Ok(device);
+    }
+    let mut made = open_registration(here, wish, BindingMethod::Device, &Known::of(&here.profile), around)?;
+    let Offer { registration_id, skew, ref nonce, ref mut addition, .. } = made.offer;
+    let offer = addition.take().ok_or(ServiceError::Contradiction("addition"))?;
+    let new = New { registration_id, jkt: made.device.key.public().thumbprint(), nonce, offer, skew };
+    let approval_id = addition::wait_for_approval(here, &new, sleep, around)?;
+    let (challenge, _) = fetch_challenge(here, &made.device, &made.offer, around)?;
+    hand_in(here, wish, made, HandedIn::Device(AdditionEvidence { approval_id }), challenge, around)
 }
 
 /// Hands in the evidence, and keeps what the service has bound. The device key is on the disk before.
@@ -328,10 +363,11 @@ fn open_registration(
     let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request)?;
     let is_ours = offer.aud == profile.service;
     is_ours.then_some(()).ok_or(ServiceError::Contradiction("registration"))?;
-    let RegistrationOffer { registration_id, voprf_pk, server_time, .. } = offer;
+    let RegistrationOffer { registration_id, voprf_pk, server_time, addition, .. } = offer;
     let lock = pin::lock_new(service, registration_id, voprf_pk, new_lock, secret.as_ref())?;
     let skew = skew(server_time, around);
-    Ok(Made { device, lock, secret: entry, offer: Offer { registration_id, voprf_pk, skew, nonce } })
+    let offer = Offer { registration_id, voprf_pk, skew, nonce, addition };
+    Ok(Made { device, lock, secret: entry, offer })
 }
 
 /// Everything that needs neither card nor code: completes a registration whose answer was lost, and refuses where this computer is

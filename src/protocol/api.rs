@@ -65,6 +65,47 @@ bodies! {
         voprf_pk: Element => String,
         /// The service's name in all signed messages.
         aud: String,
+        /// What the other devices are asked, where one of them is to add this one.
+        addition: Option<AdditionOffer>,
+    }
+
+    /// The approval that was put up for another device to decide.
+    #[derive(Debug)]
+    pub struct AdditionOffer {
+        /// The approval.
+        approval_id: ApprovalId => String,
+        /// When it ends.
+        expires_at: NumericDate,
+    }
+
+    /// How far another device is with it.
+    #[derive(Debug)]
+    pub struct AdditionAnswer {
+        /// State of the approval: `pending`, `approved`, `denied`, `expired`, `cancelled` or `superseded`.
+        state: String,
+        /// The nonce of the other device, once it has given it.
+        nonce_o: Option<DeviceNonce> => Option<String>,
+    }
+
+    /// The new device shows the nonce whose hash it has announced.
+    #[derive(Debug)]
+    pub struct NonceShown {
+        /// The nonce.
+        nonce_d: DeviceNonce => String,
+    }
+
+    /// The device that is to decide gives its nonce, and asks for that of the new one.
+    #[derive(Debug)]
+    pub struct NonceGiven {
+        /// The nonce.
+        nonce_o: DeviceNonce => String,
+    }
+
+    /// The nonce of the new device, once it was shown.
+    #[derive(Debug)]
+    pub struct NonceAnswer {
+        /// The nonce.
+        nonce_d: Option<DeviceNonce> => Option<String>,
     }
 
     /// Asks for the one evaluation of a registration, for the PIN that was chosen.
@@ -145,6 +186,8 @@ bodies! {
         device: Option<DeviceAnswer>,
         /// [`super::service::Receipt`] as a compact JWS, once it is bound.
         receipt: Option<String>,
+        /// What another device has done, where one of them is to add this one.
+        addition: Option<AdditionAnswer>,
     }
 
     /// A device of the account.

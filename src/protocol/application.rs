@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{BindingLevel, RegistrationId};
+use super::{BindingLevel, RegistrationId, Sha256Hash};
 use crate::identity::vsd::Address;
 use crate::jose::Thumbprint;
 use crate::secret::masked;
@@ -208,6 +208,8 @@ pub struct NewDevice {
     pub name: String,
     /// Thumbprint of its key: what is approved is this device and no other.
     pub jkt: Thumbprint,
+    /// Hash of its nonce in the short authentication string.
+    pub commit: Sha256Hash,
 }
 
 masked!(NewCard, NewDevice, WebLogin);

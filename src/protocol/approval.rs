@@ -313,6 +313,11 @@ impl VerifiedDecision {
         self.decision.decision
     }
 
+    /// The document it is about.
+    pub fn document(&self) -> &FrozenDocument {
+        &self.decision.document
+    }
+
     /// The digits that were typed.
     pub fn match_code(&self) -> Option<&MatchCode> {
         self.decision.match_code.as_ref()

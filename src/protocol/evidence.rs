@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
 
+use super::addition::{ApprovalProof, Approver};
 use super::approval::{Document, ExpectedDecision, FrozenDocument, Verdict, VerifiedDecision};
 use super::audit::{Entry, Inclusion};
 use super::qr::QrProof;
@@ -18,7 +19,7 @@ use crate::jose::{P256Jwk, json, jws};
 use crate::pki::{self, Anchors};
 use crate::secret::masked;
 
-pub use grounds::{CardGrounds, Grounds, QrGrounds};
+pub use grounds::{AdditionGrounds, CardGrounds, Grounds, QrGrounds};
 
 /// Version of the format.
 pub const FORMAT: u32 = 2;
@@ -141,6 +142,8 @@ pub enum LinkName {
     CardSignature,
     /// The key of a letter's code signed the device key.
     CodeSignature,
+    /// Another device, which the card has bound, approved the device key.
+    DeviceAddition,
     /// The device key signed that.
     DevicePossession,
     /// The service took the binding at its time.
@@ -204,6 +207,8 @@ pub struct DeviceFindings {
     pub binding_level: BindingLevel,
     /// When the device was bound, by the service's word.
     pub bound_at: OffsetDateTime,
+    /// Its key.
+    pub device_key: P256Jwk,
     /// What was decided on it.
     pub decisions: Vec<DecisionFindings>,
 }
@@ -256,8 +261,8 @@ impl Bundle {
         let mut report = Report { links: Vec::new(), findings: None };
         let mut devices: Vec<DeviceFindings> = Vec::new();
         for device in &self.devices {
-            let holder = devices.first().map(|first| &first.kvnr);
-            devices.extend(walk.device(device, holder, &mut report.links));
+            let found = walk.device(device, &devices, &mut report.links);
+            devices.extend(found);
         }
         let holds = |link: &Link| matches!(link.result, LinkResult::Holds | LinkResult::Absent);
         if !devices.is_empty() && report.links.iter().all(holds) {
@@ -286,8 +291,14 @@ struct Bound {
 impl Walk<'_> {
     /// Every link is named even when one before it fails, so that the report always has the same shape. All devices are of
     /// one person.
-    fn device(&self, device: &DeviceEvidence, holder: Option<&Kvnr>, links: &mut Vec<Link>) -> Option<DeviceFindings> {
+    fn device(
+        &self,
+        device: &DeviceEvidence,
+        before: &[DeviceFindings],
+        links: &mut Vec<Link>,
+    ) -> Option<DeviceFindings> {
         let binding = &device.binding;
+        let holder = before.first().map(|first| &first.kvnr);
         let mut chain = Chain { of: binding.device_id.to_string(), links, failed: false };
         // The receipt is read first, since it says when; it is judged as a link of its own below.
         let receipt = self.receipt(&binding.receipt);
@@ -302,6 +313,8 @@ impl Walk<'_> {
                 QrProof::check(&grounds.qr, &grounds.qr_jwk, &expected, bound_at.clone()?).map_err(text)?;
                 Ok(expected)
             }),
+            Grounds::Device(grounds) => chain
+                .link(LinkName::DeviceAddition, RestsOn::Device, || self.addition(binding, grounds, before, &bound_at)),
         };
         let possession = chain.link(LinkName::DevicePossession, RestsOn::Device, || {
             let handed_in = (binding.grounds.method(), binding.grounds.sha256());
@@ -333,9 +346,10 @@ impl Walk<'_> {
         };
         let decisions: Vec<_> =
             device.approvals.iter().map(|approval| self.decision(approval, bound.as_ref(), chain.links)).collect();
-        let Bound { kvnr, device_id, at, .. } = bound?;
+        let Bound { kvnr, device_id, device_key, at } = bound?;
         let decisions = decisions.into_iter().collect::<Option<_>>()?;
-        Some(DeviceFindings { device_id, kvnr, binding_level: binding.binding_level, bound_at: at, decisions })
+        let binding_level = binding.binding_level;
+        Some(DeviceFindings { device_id, kvnr, binding_level, bound_at: at, device_key, decisions })
     }
 
     fn decision(
@@ -414,6 +428,36 @@ impl Walk<'_> {
             CardPossession::check(certificate, &grounds.card, &expected, bound_at.clone()?).map_err(text)?;
             Ok(expected)
         })
+    }
+
+    /// The approval by a device that stands before in the bundle and holds; what is expected of the new one then.
+    fn addition(
+        &self,
+        binding: &BindingEvidence,
+        grounds: &AdditionGrounds,
+        before: &[DeviceFindings],
+        bound_at: &Result<i64, String>,
+    ) -> Result<Expected, String> {
+        let approval = &grounds.approval;
+        let by = before.iter().find(|device| device.device_id == grounds.added_by).ok_or("added_by")?;
+        is(approval.audit.is_none(), "audit")?;
+        let receipt = self.receipt(&approval.receipt)?;
+        let expected = ExpectedDecision {
+            aud: &self.service.aud,
+            approval_id: approval.approval_id,
+            document: &approval.document,
+            challenge: approval.challenge,
+        };
+        let decision =
+            VerifiedDecision::check(&approval.decision, &by.device_key, &expected, receipt.at).map_err(text)?;
+        let is_for = receipt.subject == ReceiptSubject::Decision && receipt.id == approval.approval_id.to_string();
+        is(is_for, "id")?;
+        is(receipt.sha256 == decision.sha256(), "sha256")?;
+        is(receipt.at <= bound_at.clone()?, "at")?;
+        let expected = self.expected(binding, Some(&by.kvnr))?;
+        let approver = Approver { level: by.binding_level, bound_at: by.bound_at.unix_timestamp() };
+        ApprovalProof::check(&decision, approver, receipt.at, &expected).map_err(text)?;
+        Ok(expected)
     }
 
     /// What the links of a binding must be about; of the person of the card, or whom the device names.

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::addition::{AdditionEvidence, ApprovalProof};
 use super::pairing::PairingData;
 use super::qr::{QrEvidence, QrProof};
 use super::{
@@ -34,16 +35,19 @@ pub enum Method {
     Card,
     /// The code of a letter.
     Qr,
+    /// Another device that the card has bound.
+    Device,
 }
 
 impl Method {
-    const ALL: [Self; 2] = [Self::Card, Self::Qr];
+    const ALL: [Self; 3] = [Self::Card, Self::Qr, Self::Device];
 
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Card => "card",
             Self::Qr => "qr",
+            Self::Device => "device",
         }
     }
 }
@@ -118,6 +122,8 @@ pub enum HandedIn {
     Card(CardEvidence),
     /// Of the code of a letter.
     Qr(QrEvidence),
+    /// Of another device.
+    Device(AdditionEvidence),
 }
 
 masked!(HandedIn);
@@ -128,6 +134,7 @@ impl HandedIn {
         match self {
             Self::Card(_) => Method::Card,
             Self::Qr(_) => Method::Qr,
+            Self::Device(_) => Method::Device,
         }
     }
 
@@ -136,6 +143,7 @@ impl HandedIn {
         match self {
             Self::Card(evidence) => evidence.sha256(),
             Self::Qr(evidence) => evidence.sha256(),
+            Self::Device(evidence) => evidence.sha256(),
         }
     }
 }
@@ -219,6 +227,9 @@ pub enum RegistrationError {
     /// The statement is not signed by the key of this code, or a claim in it is wrong.
     #[error("the statement of the code is wrong: {0}")]
     Code(Part),
+    /// No device that may do so has approved this key for this registration.
+    #[error("the approval of another device is wrong: {0}")]
+    Addition(Part),
     /// The proof of possession is not signed by the device key, or a claim in it is wrong.
     #[error("the proof of possession is wrong: {0}")]
     Possession(Part),
@@ -446,6 +457,8 @@ pub enum Evidence {
     Card(VerifiedCertificate, Membership, CardPossession),
     /// The code of a letter, beside a session of the account.
     Qr(QrProof),
+    /// The approval of another device, beside a session of the account.
+    Device(ApprovalProof),
 }
 
 impl Evidence {
@@ -453,7 +466,7 @@ impl Evidence {
     pub fn level(&self) -> BindingLevel {
         match self {
             Self::Card(..) => BindingLevel::B3,
-            Self::Qr(_) => BindingLevel::B1,
+            Self::Qr(_) | Self::Device(_) => BindingLevel::B1,
         }
     }
 
@@ -462,6 +475,7 @@ impl Evidence {
         match self {
             Self::Card(..) => Method::Card,
             Self::Qr(_) => Method::Qr,
+            Self::Device(_) => Method::Device,
         }
     }
 
@@ -477,6 +491,7 @@ impl Evidence {
                     && card.device_key == device.device_key
             }
             Self::Qr(proof) => proof.is_about(expected, device.device_key.thumbprint()),
+            Self::Device(proof) => proof.is_about(expected, device.device_key.thumbprint()),
         };
         about_one_key
             && device.method == self.method()

@@ -107,25 +107,7 @@ pub(super) async fn submit(
     // Two of a kind would be mistaken for one another: what was meant is what was submitted last.
     let is_same = |kind: &str| kind == change.kind().as_str();
     end_waiting(&mut tx, &account, is_same, Event::ApplicationSuperseded, &actor, now).await?;
-    // What strangers can ask for is counted apart (`reset`, `web_login`): none uses up what the owner may submit.
-    let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind NOT IN ($2, $3) AND state = $4 \
-         AND expires_at > $5";
-    let pending = sqlx::query_scalar::<_, i64>(pending)
-        .bind(account.id)
-        .bind(ApplicationType::PasswordReset.as_str())
-        .bind(ApplicationType::WebLogin.as_str());
-    let pending = pending.bind(ApplicationState::Pending.as_str());
-    if pending.bind(now).fetch_one(&mut *tx).await? >= MAX_PENDING {
-        return Err(Code::TooManyPending.into());
-    }
-    let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind NOT IN ($2, $3) AND created > $4";
-    let today = sqlx::query_scalar::<_, i64>(today)
-        .bind(account.id)
-        .bind(ApplicationType::PasswordReset.as_str())
-        .bind(ApplicationType::WebLogin.as_str());
-    if today.bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
-        return Err(Code::TooManyApplications.into());
-    }
+    check_room(&mut tx, &account, now).await?;
 
     let match_code = MatchCode::random(&mut random());
     let expires_at = now + service.settings.approvals.life;
@@ -134,6 +116,30 @@ pub(super) async fn submit(
     tx.commit().await?;
     service.watchers.nudge();
     Ok((StatusCode::ACCEPTED, Json(ApplicationAccepted { application_id, approval_id, match_code, expires_at })))
+}
+
+/// The account has room for one more that its owner submits.
+pub(super) async fn check_room(tx: &mut Tx, account: &Account, now: NumericDate) -> Result<(), Refusal> {
+    // What strangers can ask for is counted apart (`reset`, `web_login`): none uses up what the owner may submit.
+    let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind NOT IN ($2, $3) AND state = $4 \
+         AND expires_at > $5";
+    let pending = sqlx::query_scalar::<_, i64>(pending)
+        .bind(account.id)
+        .bind(ApplicationType::PasswordReset.as_str())
+        .bind(ApplicationType::WebLogin.as_str());
+    let pending = pending.bind(ApplicationState::Pending.as_str());
+    if pending.bind(now).fetch_one(&mut **tx).await? >= MAX_PENDING {
+        return Err(Code::TooManyPending.into());
+    }
+    let today = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind NOT IN ($2, $3) AND created > $4";
+    let today = sqlx::query_scalar::<_, i64>(today)
+        .bind(account.id)
+        .bind(ApplicationType::PasswordReset.as_str())
+        .bind(ApplicationType::WebLogin.as_str());
+    if today.bind(now - DAY).fetch_one(&mut **tx).await? >= MAX_A_DAY {
+        return Err(Code::TooManyApplications.into());
+    }
+    Ok(())
 }
 
 /// What is put up for approval.

@@ -16,7 +16,7 @@ use super::session::{self, Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::watch::Ticket;
-use super::{Service, device, password, pin, random, strangers};
+use super::{Service, addition, device, password, pin, random, strangers};
 use crate::protocol::api::{
     ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
 };
@@ -132,7 +132,10 @@ pub(super) async fn decide(
     }
     let checked = check_decision(&service, &mut tx, account, &row, &request, now).await?;
     let verdict = checked.decision.verdict();
-    if verdict == Verdict::Approve && !is_match(&row, &checked.decision)? {
+    if verdict == Verdict::Approve && row.kind()? == ApplicationType::DeviceAdd {
+        // In the place of a match code the device has compared the string, before it signed.
+        addition::check_decision(&mut tx, &row.approval_id, &request.device_id.to_string(), now).await?;
+    } else if verdict == Verdict::Approve && !is_match(&row, &checked.decision)? {
         let refusal = count_wrong_code(&service, &mut tx, account, &row, request.device_id, now).await?;
         tx.commit().await?;
         return Err(refusal);

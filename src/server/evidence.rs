@@ -11,7 +11,9 @@ use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::store::from_json;
 use crate::protocol::api::Problem;
-use crate::protocol::evidence::{ApprovalEvidence, BindingEvidence, Bundle, DeviceEvidence, FORMAT, ServiceIdentity};
+use crate::protocol::evidence::{
+    ApprovalEvidence, BindingEvidence, Bundle, DeviceEvidence, FORMAT, Grounds, ServiceIdentity,
+};
 
 /// Decisions in the bundle of an account.
 const MAX_DECISIONS: i64 = 500;
@@ -30,14 +32,24 @@ pub(super) async fn bundle(
     let decision = sqlx::query_as::<_, (String, String)>(decision).bind(&id).bind(account);
     let decision = decision.fetch_optional(service.store.pool()).await?;
     let device_id = decision.as_ref().map_or(&id, |(device_id, _)| device_id);
-    let binding =
-        sqlx::query_scalar::<_, String>("SELECT evidence FROM device WHERE device_id = $1 AND account_id = $2");
-    let binding = binding.bind(device_id).bind(account).fetch_optional(service.store.pool()).await?;
-    let mut device = device(&service, &binding.ok_or(Code::NotFound)?).await?;
+    let mut device = device_of(&service, account, device_id).await?;
+    // What has added it stands before it.
+    let mut devices = Vec::new();
+    if let Grounds::Device(grounds) = &device.binding.grounds {
+        devices.push(device_of(&service, account, &grounds.added_by.to_string()).await?);
+    }
     if let Some((_, evidence)) = &decision {
         device.approvals.push(approval(&service, evidence).await?);
     }
-    Ok(Json(whole(&service, vec![device], 0)))
+    devices.push(device);
+    Ok(Json(whole(&service, devices, 0)))
+}
+
+async fn device_of(service: &Service, account: i64, id: &str) -> Result<DeviceEvidence, Refusal> {
+    let binding =
+        sqlx::query_scalar::<_, String>("SELECT evidence FROM device WHERE device_id = $1 AND account_id = $2");
+    let binding = binding.bind(id.to_owned()).bind(account).fetch_optional(service.store.pool()).await?;
+    device(service, &binding.ok_or(Code::NotFound)?).await
 }
 
 /// The bundle for the whole account: every device that was ever bound, and the newest 500 decisions.

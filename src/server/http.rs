@@ -72,6 +72,7 @@ codes! {
     PasswordFirst = 403 "password_first", "The session may do nothing but choose a password.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
     DeviceWaiting = 403 "device_waiting", "The device may approve nothing yet; the detail is when it may at the earliest.";
+    DeviceTooYoung = 403 "device_too_young", "No device adds another in its first 14 days; the detail is when one may.";
     DeviceExpired = 403 "device_expired", "The device's time is over: the computer must be registered anew.";
     StrongerLoginNeeded = 403 "stronger_login_needed", "Only a session that card and card PIN have opened may do this.";
     DevicePinNotConfirmed = 403 "device_pin_not_confirmed", "The device PIN was not confirmed within the last minute.";
@@ -82,6 +83,9 @@ codes! {
     RequestTimeout = 408 "request_timeout", "The body of the request did not come within 30 seconds.";
     KeyInUse = 409 "key_in_use", "The device key or its identifier was used before.";
     AlreadyDecided = 409 "already_decided", "The approval was decided before.";
+    NonceGiven = 409 "nonce_given", "Another device has begun to add this one, or this one before it was broken off.";
+    StringsNotCompared = 409 "strings_not_compared", "The other computer has not shown its nonce yet: no string can have been compared.";
+    AdditionNotApproved = 409 "addition_not_approved", "No device has decided about this registration.";
     NotCancellable = 409 "not_cancellable", "The application cannot be cancelled any more.";
     AccountState = 409 "account_state", "The account's state, which is the detail, does not allow it.";
     IdentStatementUsed = 409 "ident_statement_used", "The statement of the identity provider was handed in before.";
@@ -119,6 +123,7 @@ codes! {
     CardStatementInvalid = 422 "card_statement_invalid", "The card's statement is wrong.";
     DeviceStatementInvalid = 422 "device_statement_invalid", "The statement of the device is wrong, or there is no such device.";
     QrStatementInvalid = 422 "qr_statement_invalid", "The statement of the code is wrong.";
+    AdditionInvalid = 422 "addition_invalid", "What a device has decided does not add this one; the detail is what is wrong.";
     IdentStatementInvalid = 422 "ident_statement_invalid", "The statement of the identity provider is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
     PinMessageInvalid = 422 "pin_message_invalid", "The message about the device PIN is wrong; the detail is what is wrong.";

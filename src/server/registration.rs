@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use sqlx::AnyConnection;
 
 use super::account::Account;
+use super::addition;
 use super::audit::{self, Entry};
 use super::device;
 use super::device_code::{self, ValidCode};
@@ -23,11 +24,12 @@ use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer,
     RegistrationPinAnswer, RegistrationPinRequest, RegistrationRequest,
 };
+use crate::protocol::application::NewDevice;
 use crate::protocol::evidence::{BindingEvidence, CardGrounds, Grounds, QrGrounds};
 use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::qr::QrProof;
 use crate::protocol::registration::{
-    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, HandedIn, Membership,
+    AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, HandedIn, Membership, Method,
     RegistrationError,
 };
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
@@ -67,7 +69,7 @@ struct FreshChallenge {
 /// Announces a device key.
 #[utoipa::path(post, path = "/v1/registrations", request_body = RegistrationRequest, responses(
     (status = 201, body = RegistrationOffer), (status = 409, body = Problem), (status = 422, body = Problem),
-    (status = 429, body = Problem)))]
+    (status = 423, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
     presented: Presented,
@@ -97,9 +99,20 @@ pub(super) async fn open(
     insert.execute(&mut *tx).await?;
     let voprf_pk = pin::offer(&service, &mut tx, &registration_id.to_string()).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationOpened, Ok(None)).await?;
+    let addition = match request.method {
+        Method::Device => {
+            let RegistrationRequest { jkt, commit, device_information, .. } = request;
+            let device = NewDevice { registration_id, name: device_information.name, jkt, commit };
+            Some(addition::put_up(&service, &mut tx, &account, device, now).await?)
+        }
+        Method::Card | Method::Qr => None,
+    };
     tx.commit().await?;
+    if addition.is_some() {
+        service.watchers.nudge();
+    }
     let aud = service.settings.issuer.clone();
-    let offer = RegistrationOffer { registration_id, expires_at, server_time: now, voprf_pk, aud };
+    let offer = RegistrationOffer { registration_id, expires_at, server_time: now, voprf_pk, aud, addition };
     Ok((StatusCode::CREATED, Json(offer)))
 }
 
@@ -221,6 +234,7 @@ pub(super) async fn state(
             active_from: None,
             device: None,
             receipt: None,
+            addition: addition::state_of(&mut connection, &session.account, &id, service.now_unix()).await?,
         }));
     };
     let (device, evidence) = device::find(&mut connection, &session.account, &device_id).await?;
@@ -236,6 +250,7 @@ fn bound(device: DeviceAnswer, receipt: String) -> RegistrationAnswer {
         active_from: Some(device.active_from),
         device: Some(device),
         receipt: Some(receipt),
+        addition: None,
     }
 }
 
@@ -316,6 +331,10 @@ async fn check(
             };
             (Evidence::Qr(proof), Grounds::Qr(QrGrounds { qr_jwk: code.key.clone(), qr }), Some(code))
         }
+        HandedIn::Device(approved) => {
+            let (proof, grounds) = addition::proof(service, tx, account, approved.approval_id, &expected).await?;
+            (Evidence::Device(proof), Grounds::Device(grounds), None)
+        }
     };
     let device = DevicePossession::check(&pop, announced, &expected, now)?;
     let commit = row.commitment.parse().map_err(|_| Refusal::internal())?;
@@ -361,7 +380,9 @@ async fn bind(
             (card.key_identifier(), longest.min(certificate.certificate().not_after.unix_timestamp()))
         }
         // No card has named this key: its thumbprint does.
-        Evidence::Qr(_) => (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest),
+        Evidence::Qr(_) | Evidence::Device(_) => {
+            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest)
+        }
     };
     if let Some(code) = code {
         code.use_up(tx).await?;
@@ -459,6 +480,20 @@ async fn find(
     Ok((registration_id, row, state))
 }
 
+/// The hash that was announced for a registration of this account which is open.
+pub(super) async fn commitment_of_open(
+    connection: &mut AnyConnection,
+    account: &Account,
+    id: &str,
+    now: NumericDate,
+) -> Result<Sha256Hash, Refusal> {
+    let (_, row, state) = find(connection, account, id).await?;
+    if state != RegistrationState::Open || now >= row.expires_at {
+        return Err(Code::RegistrationEnded.into());
+    }
+    row.commitment.parse().map_err(|_| Refusal::internal())
+}
+
 async fn audit_event(
     service: &Service,
     tx: &mut Tx,
@@ -505,6 +540,7 @@ impl From<RegistrationError> for Refusal {
             RegistrationError::Pairing(part) => Self::new(Code::PairingInvalid).with_detail(part.to_string()),
             RegistrationError::Statement(part) => Self::new(Code::CardStatementInvalid).with_detail(part.to_string()),
             RegistrationError::Code(part) => Self::new(Code::QrStatementInvalid).with_detail(part.to_string()),
+            RegistrationError::Addition(part) => Self::new(Code::AdditionInvalid).with_detail(part.to_string()),
             RegistrationError::Possession(part) => Self::new(Code::PossessionInvalid).with_detail(part.to_string()),
             RegistrationError::Nonce => Code::NonceMismatch.into(),
         }

@@ -119,6 +119,8 @@ names! {
         RegistrationChallenged = "registration.challenged",
         RegistrationRefused = "registration.refused",
         RegistrationPinEvaluated = "registration.pin_evaluated",
+        RegistrationNonceGiven = "registration.nonce_given",
+        RegistrationNonceShown = "registration.nonce_shown",
         DeviceBound = "device.bound",
         DeviceActivated = "device.activated",
         DeviceRenamed = "device.renamed",
@@ -377,6 +379,8 @@ impl States for RegistrationState {
     const TABLE: &'static [Transition<Self>] = &[
         row(Self::Open, Event::RegistrationChallenged, Self::Open),
         row(Self::Open, Event::RegistrationPinEvaluated, Self::Open),
+        row(Self::Open, Event::RegistrationNonceGiven, Self::Open),
+        row(Self::Open, Event::RegistrationNonceShown, Self::Open),
         row(Self::Open, Event::RegistrationRefused, Self::Open),
         row(Self::Open, Event::DeviceBound, Self::Bound),
     ];

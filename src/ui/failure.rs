@@ -152,6 +152,10 @@ kinds! {
     DeviceLockedByOwner = 97 "device_locked_by_owner";
     DeviceExpired = 98 "device_expired";
     StrongerLoginNeeded = 99 "stronger_login_needed";
+    DeviceTooYoung = 101 "device_too_young";
+    DeviceNotApproved = 102 "device_not_approved";
+    StringsDiffer = 103 "strings_differ";
+    AddedElsewhere = 104 "added_elsewhere";
     DeviceWaiting = 109 "device_waiting";
     DeviceOfOtherService = 110 "device_of_other_service";
     DeviceLoginRefused = 111 "device_login_refused";
@@ -246,6 +250,7 @@ impl From<AskError> for Failure {
             }
             AskError::EntriesDiffer => "entries_differ",
             AskError::MatchCode => "match_code",
+            AskError::ShortString => "short_string",
             AskError::TooLong => "too_long",
         };
         Kind::InputInvalid.failure().text("input", input)
@@ -368,6 +373,10 @@ impl From<RegisterError> for Failure {
             RegisterError::Certificate(refusal) => return refusal.into(),
             RegisterError::Pin(refusal) => return refusal.into(),
             RegisterError::Keypad(why) => return why.into(),
+            RegisterError::NotApproved { expired } => {
+                let why = if expired { "expired" } else { "denied" };
+                return Kind::DeviceNotApproved.failure().text("why", why);
+            }
             RegisterError::AlreadyRegistered => Kind::AlreadyRegistered,
             RegisterError::Message => Kind::Internal,
         };
@@ -462,6 +471,7 @@ impl From<ApproveError> for Failure {
             ApproveError::Ask(error) => error.into(),
             ApproveError::Pin(error) => error.into(),
             ApproveError::Document(error) => error.into(),
+            ApproveError::StringsDiffer => Kind::StringsDiffer.failure(),
             ApproveError::NotPending => Kind::NotPending.failure(),
             ApproveError::Message => Kind::Internal.failure().because(&error),
         }

@@ -18,6 +18,7 @@ use crate::client::service::ServiceError;
 use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
+use crate::protocol::addition::ShortString;
 use crate::protocol::application::ApplicationType;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::qr::{CodeError, GROUPS};
@@ -35,7 +36,7 @@ pub struct Answers {
     pub password: Option<Lines>,
     /// The card access number, where it was given on the command line.
     pub can: Option<SecretText>,
-    /// The match code, where it was given on the command line.
+    /// The match code or the string of another computer, where it was given on the command line.
     pub match_code: Option<String>,
     /// Where the code of a letter comes from instead of the terminal, in one line.
     pub letter_code: Option<Lines>,
@@ -179,7 +180,8 @@ impl<'a> Terminal<'a> {
             | AskError::Digits(_)
             | AskError::OtherNumber { .. }
             | AskError::EntriesDiffer
-            | AskError::MatchCode => {
+            | AskError::MatchCode
+            | AskError::ShortString => {
                 tell(&format!("! {}", self.texts.cause(&error.into())));
                 Ok(())
             }
@@ -210,6 +212,13 @@ impl Ui for Terminal<'_> {
             Notice::KeypadUnused(KeypadObstacle::DoesNotFit) => ("notice-keypad-does-not-fit", Vec::new()),
             Notice::KeypadLength => ("notice-keypad-length", Vec::new()),
             Notice::KeypadEntriesDiffer => ("notice-keypad-entries-differ", Vec::new()),
+            Notice::ApproveElsewhere { approval_id, expires_at } => {
+                let until = Value::Text(self.texts.moment(expires_at));
+                ("notice-approve-elsewhere", vec![("id", Value::Text(approval_id.to_string())), ("until", until)])
+            }
+            Notice::TypeElsewhere { string } => {
+                ("notice-type-elsewhere", vec![("string", Value::Text(string.to_string()))])
+            }
             Notice::Resumed => ("notice-resumed", Vec::new()),
             Notice::DecisionHadArrived => ("notice-decision-had-arrived", Vec::new()),
             Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
@@ -420,6 +429,23 @@ impl Ui for Terminal<'_> {
             match parse(self.visible(&self.texts.get("ask-match-code"))?) {
                 Err(error) => self.ask_again(error)?,
                 code => return code,
+            }
+        }
+    }
+
+    fn short_string(&mut self, again: bool) -> Result<ShortString, AskError> {
+        let parse = |typed: String| ShortString::typed(&typed).ok_or(AskError::ShortString);
+        if let Some(string) = self.answers.match_code.take() {
+            return parse(string);
+        }
+        if again {
+            is_terminal()?;
+            tell(&format!("! {}", self.texts.get("ask-short-string-wrong")));
+        }
+        loop {
+            match parse(self.visible(&self.texts.get("ask-short-string"))?) {
+                Err(error) => self.ask_again(error)?,
+                string => return string,
             }
         }
     }

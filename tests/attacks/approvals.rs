@@ -338,7 +338,7 @@ fn a_new_device_or_card_that_deceives_is_never_shown() {
     let Application::Address(address) = new_address() else { panic!("it is an address") };
     let card = Change::Card(NewCard { reason: CardReason::Lost, address });
     let (name, jkt) = ("PC im Wohnzimmer".to_owned(), [7; 32].into());
-    let device = Change::Device(NewDevice { registration_id: [3; 16].into(), name, jkt });
+    let device = Change::Device(NewDevice { registration_id: [3; 16].into(), name, jkt, commit: [4; 32].into() });
     type Forge = fn(&mut serde_json::Value);
     let forgeries: [(&Change, Forge, ApplicationError); 6] = [
         (&card, |d| d["reason"] = json!("curiosity"), ApplicationError::Data),

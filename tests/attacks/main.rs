@@ -14,6 +14,7 @@ mod cards;
 mod certificates;
 mod claims;
 mod debug;
+mod device_additions;
 mod device_codes;
 mod device_login;
 mod device_pin;
@@ -217,7 +218,7 @@ impl Attempt {
 pub(crate) fn by_card(request: &mut EvidenceRequest) -> &mut CardEvidence {
     match &mut request.evidence {
         HandedIn::Card(evidence) => evidence,
-        HandedIn::Qr(_) => panic!("a request with a code"),
+        HandedIn::Qr(_) | HandedIn::Device(_) => panic!("a request without a card"),
     }
 }
 

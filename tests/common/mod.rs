@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 #![allow(missing_docs, dead_code, unreachable_pub, missing_debug_implementations)]
 
+#[path = "additions.rs"]
+pub mod additions;
 #[path = "database.rs"]
 mod database;
 #[path = "insider.rs"]
@@ -62,7 +64,7 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 
 pub use database::TestDatabase;
-pub use person::{Script, typed};
+pub use person::{Script, Strings, typed};
 
 /// When every story begins.
 pub const NOW: OffsetDateTime = datetime!(2026-11-23 15:00 UTC);
@@ -518,4 +520,17 @@ pub fn new_bank_account() -> Application {
         iban: "DE89370400440532013000".to_owned(),
         account_holder: "Erika Müstermann".to_owned(),
     })
+}
+
+/// Time passes, and the session is as open as if the person had gone on using it. The clock of her computer goes with the service's.
+pub fn relog(world: &World, computer: &Computer, seconds: i64) -> Computer {
+    world.clock.advance(seconds);
+    world.stretch_sessions();
+    let session = computer.here.home.folder().join("session.json");
+    let text = std::fs::read_to_string(&session).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["secrets"]["tokens"]["ends_at"] = serde_json::json!(world.clock.now() + 900);
+    std::fs::write(&session, value.to_string()).unwrap();
+    let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
+    Computer { here, clock: world.clock.clone() }
 }

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+use kartenbund::protocol::ApprovalId;
+use kartenbund::protocol::addition::ShortString;
 use kartenbund::protocol::qr::CodeError;
 
 use super::*;
@@ -27,6 +29,8 @@ pub struct Script {
     pub card_numbers: VecDeque<&'static str>,
     pub may_spend_last_try: bool,
     pub match_code: Option<MatchCode>,
+    /// What she reads on the other computer, when it is shown there.
+    pub strings: Strings,
     /// What is typed of a letter's code, line by line.
     pub letter_code: VecDeque<String>,
     /// What she was told was wrong with it.
@@ -55,6 +59,7 @@ impl Default for Script {
             card_numbers: VecDeque::new(),
             may_spend_last_try: false,
             match_code: None,
+            strings: Strings::default(),
             letter_code: VecDeque::new(),
             wrong_codes: Vec::new(),
             steps: Vec::new(),
@@ -85,12 +90,68 @@ pub fn typed(text: &str) -> SecretText {
     SecretText::new(text.to_owned())
 }
 
+/// What one computer shows and the person types on another one.
+#[derive(Clone, Default)]
+pub struct Strings {
+    approval: Arc<Mutex<Option<ApprovalId>>>,
+    shown: Arc<Mutex<Option<ShortString>>>,
+    /// What she types instead, as often as there are some.
+    pub instead: Arc<Mutex<VecDeque<&'static str>>>,
+}
+
+impl Strings {
+    fn put_up(&self, approval: ApprovalId) {
+        *self.approval.lock().unwrap() = Some(approval);
+    }
+
+    fn show(&self, string: ShortString) {
+        *self.shown.lock().unwrap() = Some(string);
+    }
+
+    /// The approval that the new computer tells of, once it does.
+    pub fn approval(&self) -> ApprovalId {
+        awaited(|| *self.approval.lock().unwrap())
+    }
+
+    /// Whether the new computer shows it.
+    pub fn is_shown(&self) -> bool {
+        self.shown.lock().unwrap().is_some()
+    }
+
+    /// What the new computer shows, once it does.
+    pub fn shown(&self) -> ShortString {
+        awaited(|| *self.shown.lock().unwrap())
+    }
+
+    fn next(&self) -> Result<ShortString, AskError> {
+        match self.instead.lock().unwrap().pop_front() {
+            Some(typed) => ShortString::typed(typed).ok_or(AskError::ShortString),
+            None => Ok(self.shown()),
+        }
+    }
+}
+
+fn awaited<T>(look: impl Fn() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("the new computer shows nothing");
+}
+
 impl Ui for Script {
     fn step(&mut self, step: Step) {
         self.steps.push(step);
     }
 
     fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::ApproveElsewhere { approval_id, .. } => self.strings.put_up(approval_id),
+            Notice::TypeElsewhere { string } => self.strings.show(string),
+            _ => {}
+        }
         self.notices.push(notice);
     }
 
@@ -177,5 +238,9 @@ impl Ui for Script {
 
     fn match_code(&mut self) -> Result<MatchCode, AskError> {
         self.match_code.take().ok_or(AskError::Cancelled)
+    }
+
+    fn short_string(&mut self, _: bool) -> Result<ShortString, AskError> {
+        self.strings.next()
     }
 }

@@ -15,6 +15,7 @@ mod card_login;
 mod card_pin;
 mod contactless;
 mod delivery;
+mod device_additions;
 mod device_codes;
 mod device_login;
 mod device_pin;
@@ -146,19 +147,6 @@ pub(crate) fn refusal<T: std::fmt::Debug>(result: Result<T, ServiceError>) -> St
         Err(ServiceError::Refused { code, .. }) => code,
         other => panic!("the service must refuse, but: {other:?}"),
     }
-}
-
-/// Time passes, and the session is as open as if the person had gone on using it. The clock of her computer goes with the service's.
-pub(crate) fn relog(world: &World, computer: &Computer, seconds: i64) -> Computer {
-    world.clock.advance(seconds);
-    world.stretch_sessions();
-    let session = computer.here.home.folder().join("session.json");
-    let text = std::fs::read_to_string(&session).unwrap();
-    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
-    value["secrets"]["tokens"]["ends_at"] = json!(world.clock.now() + 900);
-    std::fs::write(&session, value.to_string()).unwrap();
-    let here = login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
-    Computer { here, clock: world.clock.clone() }
 }
 
 pub(crate) const CHOSEN: &str = "drei grüne Äpfel im Mai";

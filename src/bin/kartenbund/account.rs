@@ -107,6 +107,9 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
             };
             Ok(register::register_with_code(&here, &code, &wish, around)?)
         }
+        None if args.method == BindingMethod::Device => {
+            Ok(register::register_by_device(&here, &wish, &mut std::thread::sleep, around)?)
+        }
         None => with_card(&args.signing.card, output, Sharing::Exclusive, |channel| {
             Ok(register::register(&here, channel, &wish, around)?)
         }),

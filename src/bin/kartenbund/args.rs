@@ -344,6 +344,7 @@ pub(crate) struct CodeArgs {
 pub(crate) enum BindingMethod {
     Card,
     Qr,
+    Device,
 }
 
 #[derive(Subcommand)]

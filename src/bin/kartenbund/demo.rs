@@ -21,6 +21,7 @@ use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::identity::vsd::Address;
 use kartenbund::pki::TestAnchors;
 use kartenbund::protocol::NumericDate;
+use kartenbund::protocol::addition::ShortString;
 use kartenbund::protocol::api::ApplicationAccepted;
 use kartenbund::protocol::application::{Application, Change};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
@@ -440,5 +441,9 @@ impl Ui for Scripted<'_> {
 
     fn match_code(&mut self) -> Result<MatchCode, AskError> {
         self.match_code.take().ok_or(AskError::MatchCode)
+    }
+
+    fn short_string(&mut self, _: bool) -> Result<ShortString, AskError> {
+        Err(AskError::NobodyThere)
     }
 }

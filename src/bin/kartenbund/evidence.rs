@@ -117,7 +117,8 @@ pub(crate) fn print_report(report: &Report, output: &Output) -> Result<(), Failu
         let is_first =
             number.checked_sub(1).and_then(|before| report.links.get(before)).is_none_or(|it| it.of != link.of);
         if is_first {
-            let is_device = [LinkName::Certificate, LinkName::CodeSignature].contains(&link.name);
+            let is_device =
+                [LinkName::Certificate, LinkName::CodeSignature, LinkName::DeviceAddition].contains(&link.name);
             let id = if is_device { "evidence-of-device" } else { "evidence-of-approval" };
             lines.push(output.say(id, "id", link.of.clone()));
         }

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ApprovalEvidence;
 use crate::jose::{P256Jwk, base64url};
+use crate::protocol::addition::AdditionEvidence;
 use crate::protocol::qr::QrEvidence;
 use crate::protocol::registration::{CardEvidence, Method};
-use crate::protocol::{BindingLevel, Sha256Hash};
+use crate::protocol::{BindingLevel, DeviceId, Sha256Hash};
 use crate::secret::masked;
 
 /// What the level of a binding follows from; which of them it is follows from the members. They refuse members that
@@ -18,6 +20,8 @@ pub enum Grounds {
     Card(CardGrounds),
     /// The code of a letter.
     Qr(QrGrounds),
+    /// The approval of another device.
+    Device(AdditionGrounds),
 }
 
 /// What stands behind a card.
@@ -45,14 +49,26 @@ pub struct QrGrounds {
     pub qr: QrEvidence,
 }
 
-masked!(Grounds, CardGrounds, QrGrounds);
+/// What stands behind a device that another one has added.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AdditionGrounds {
+    /// The device that has approved; it stands before this one in the bundle.
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub added_by: DeviceId,
+    /// What it has decided. Where the audit tells of it stands among the decisions of that device.
+    pub approval: ApprovalEvidence,
+}
+
+masked!(Grounds, CardGrounds, QrGrounds, AdditionGrounds);
 
 impl Grounds {
     /// The level that a binding has which rests on these.
     pub(super) fn level(&self) -> BindingLevel {
         match self {
             Self::Card(_) => BindingLevel::B3,
-            Self::Qr(_) => BindingLevel::B1,
+            Self::Qr(_) | Self::Device(_) => BindingLevel::B1,
         }
     }
 
@@ -60,6 +76,7 @@ impl Grounds {
         match self {
             Self::Card(_) => Method::Card,
             Self::Qr(_) => Method::Qr,
+            Self::Device(_) => Method::Device,
         }
     }
 
@@ -68,6 +85,7 @@ impl Grounds {
         match self {
             Self::Card(grounds) => grounds.card.sha256(),
             Self::Qr(grounds) => grounds.qr.sha256(),
+            Self::Device(grounds) => AdditionEvidence { approval_id: grounds.approval.approval_id }.sha256(),
         }
     }
 }

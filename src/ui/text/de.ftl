@@ -21,6 +21,7 @@ error-input-invalid = { $input ->
         [puk_length] Die PUK hat acht Ziffern.
         [keypad_length] Am Kartenleser wurden zu wenige oder zu viele Ziffern eingegeben; die Karte hat nichts davon gesehen.
         [entries_differ] Die beiden Eingaben der neuen PIN sind verschieden.
+        [short_string] Der neue Computer zeigt acht Ziffern.
         [match_code] Der Vergleichscode hat zwei Ziffern.
         [card_name] Der Name besteht aus Vor- und Nachnamen.
         [payer_ik] Die Nummer der Krankenkasse hat neun Ziffern.
@@ -354,6 +355,17 @@ error-device-expired = Die Registrierung dieses Geräts ist abgelaufen.
     .remedy = Registrieren Sie den Computer mit der Gesundheitskarte neu; Name und Stufe bleiben: „kartenbund register --replace“.
 error-stronger-login-needed = Dafür müssen Sie mit Gesundheitskarte und Karten-PIN angemeldet sein.
     .remedy = Melden Sie sich so an und versuchen Sie es noch einmal: „kartenbund login --card“.
+error-device-too-young = Ein Gerät fügt in seinen ersten 14 Tagen kein weiteres hinzu.
+    .remedy = „kartenbund devices“ zeigt, seit wann Ihre Geräte registriert sind. Mit der Gesundheitskarte geht es sofort: „kartenbund register“.
+error-device-not-approved = { $why ->
+        [expired] Auf dem registrierten Gerät wurde nicht rechtzeitig zugestimmt.
+       *[other] Auf dem registrierten Gerät wurde nicht zugestimmt.
+    }
+    .remedy = Beginnen Sie noch einmal: „kartenbund register --method device“. Haben Sie das Gerät nicht bei sich, nehmen Sie die Gesundheitskarte oder den Code aus einem Brief.
+error-strings-differ = Die Ziffern waren dreimal falsch. Das neue Gerät wurde abgelehnt.
+    .remedy = Beginnen Sie auf dem neuen Computer noch einmal. Waren die Ziffern richtig abgelesen, steht jemand zwischen den Geräten: Rufen Sie Ihre Krankenkasse an.
+error-added-elsewhere = Dieser Antrag wird schon auf einem anderen Gerät geprüft, oder die Prüfung wurde abgebrochen.
+    .remedy = Führen Sie ihn dort zu Ende, oder beginnen Sie auf dem neuen Computer noch einmal: „kartenbund register --method device“.
 error-device-waiting = Dieses Gerät darf noch nichts freigeben.
     .remedy = „kartenbund devices“ zeigt, ab wann. Ein Gerät, das ohne Karten-PIN registriert wurde, wartet 24 Stunden, und bis der Brief gedruckt ist, der davon berichtet. Mit der Gesundheitskarte geht es sofort: „kartenbund register --replace“.
 error-letter-code-picture = { $why ->
@@ -691,6 +703,9 @@ notice-keypad-contactless = Der Leser hat eine Tastatur, aber eine Karte ohne Ko
 notice-keypad-does-not-fit = Der Leser hat eine Tastatur, aber sie ist dafür nicht gemacht. Die Eingabe geschieht auf diesem Computer.
 notice-keypad-length = Das waren zu wenige oder zu viele Ziffern. Die Karte hat nichts davon gesehen; es wurde kein Versuch verbraucht.
 notice-keypad-entries-differ = Die beiden Eingaben der neuen PIN waren verschieden. Die Karte hat nichts davon gesehen; es wurde kein Versuch verbraucht.
+notice-approve-elsewhere = Nehmen Sie jetzt Ihr registriertes Gerät, zeigen Sie den Antrag „Weiteres Gerät“ an und stimmen Sie zu, bis { $until }: „kartenbund approvals approve { $id }“. Brechen Sie hier nicht ab.
+notice-type-elsewhere = Tippen Sie auf dem registrierten Gerät diese Ziffern ein: { $string }
+    Sagen Sie sie niemandem, auch nicht am Telefon.
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
 notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
 notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
@@ -763,6 +778,8 @@ ask-new-password-what = Das Passwort denken Sie sich selbst aus, zum Beispiel vi
 ask-new-password = Neues Passwort:
 ask-repeat-password = Neues Passwort noch einmal:
 ask-passwords-differ = Die beiden Eingaben sind verschieden; geben Sie das neue Passwort noch einmal ein.
+ask-short-string = Ziffern, die der neue Computer zeigt (8 Ziffern):
+ask-short-string-wrong = Das sind andere Ziffern. Wer sie dreimal falsch eingibt, lehnt ab. Haben Sie richtig abgelesen, steht jemand zwischen den Geräten: Brechen Sie ab und rufen Sie Ihre Krankenkasse an.
 ask-match-code = Vergleichscode (2 Ziffern, steht dort, wo der Antrag gestellt wurde):
 
 ## Ausgaben
@@ -1063,6 +1080,7 @@ virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beende
 link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausgestellt und galt
 link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben
 link-code-signature = Der Schlüssel eines Briefes hat den Schlüssel des Geräts unterschrieben
+link-device-addition = Ein Gerät, das die Karte gebunden hat, hat den Schlüssel des Geräts freigegeben
 link-device-possession = Das Gerät hat bewiesen, dass es den Schlüssel hat
 link-binding-receipt = Der Dienst hat die Bindung angenommen
 link-binding-audit = Das Protokoll des Dienstes hält die Bindung an ihrer Stelle fest
@@ -1131,6 +1149,8 @@ event-device-locked = Gerät gesperrt
 event-device-unlocked = Gerät entsperrt
 event-device-expired = Registrierung eines Geräts abgelaufen
 event-device-revoked = Gerät entfernt
+event-registration-nonce-given = Ein registriertes Gerät hat begonnen, ein neues zu prüfen
+event-registration-nonce-shown = Das neue Gerät zeigt die Ziffern zum Vergleichen
 event-registration-pin-evaluated = Geräte-PIN eines neuen Geräts gesetzt
 event-device-pin-evaluated = Geräte-PIN ausprobiert
 event-device-pin-confirmed = Geräte-PIN richtig

@@ -21,6 +21,7 @@ error-input-invalid = { $input ->
         [keypad_length] Too few or too many digits were typed on the card reader; the card has seen none of them.
         [puk_length] The PUK has eight digits.
         [entries_differ] The two entries of the new PIN differ.
+        [short_string] The new computer shows eight digits.
         [match_code] The match code has two digits.
         [card_name] The name consists of given name and family name.
         [payer_ik] The number of the insurer has nine digits.
@@ -354,6 +355,17 @@ error-device-expired = The registration of this device has expired.
     .remedy = Register the computer anew with the health card; name and level stay: "kartenbund register --replace".
 error-stronger-login-needed = For this you must be logged in with health card and card PIN.
     .remedy = Log in that way and try again: "kartenbund login --card".
+error-device-too-young = No device adds another one in its first 14 days.
+    .remedy = "kartenbund devices" shows since when your devices are registered. With the health card it takes no time: "kartenbund register".
+error-device-not-approved = { $why ->
+        [expired] Nobody has approved on the registered device in time.
+       *[other] It was not approved on the registered device.
+    }
+    .remedy = Begin again: "kartenbund register --method device". If the device is not with you, take the health card or the code of a letter.
+error-strings-differ = The digits were wrong three times. The new device was denied.
+    .remedy = Begin again on the new computer. If the digits were read rightly, somebody stands between the devices: call your insurer.
+error-added-elsewhere = This application is being checked on another device already, or the check was broken off.
+    .remedy = Go through with it there, or begin again on the new computer: "kartenbund register --method device".
 error-device-waiting = This device may approve nothing yet.
     .remedy = "kartenbund devices" shows from when on. A device that was registered without the card PIN waits for 24 hours, and until the letter is printed that tells of it. With the health card it takes no time: "kartenbund register --replace".
 error-letter-code-picture = { $why ->
@@ -691,6 +703,9 @@ notice-keypad-contactless = The reader has a keypad, but a card without contacts
 notice-keypad-does-not-fit = The reader has a keypad, but it is not made for this. You type on this computer.
 notice-keypad-length = Those were too few or too many digits. The card has seen none of them; no try was used.
 notice-keypad-entries-differ = The two entries of the new PIN differed. The card has seen none of them; no try was used.
+notice-approve-elsewhere = Now take your registered device, show the application "Another device" and approve it, until { $until }: "kartenbund approvals approve { $id }". Do not break off here.
+notice-type-elsewhere = Type these digits on the registered device: { $string }
+    Tell them to nobody, not on the telephone either.
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
 notice-decision-had-arrived = The decision had arrived; its receipt is checked.
 notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
@@ -763,6 +778,8 @@ ask-new-password-what = You make up the password yourself, for example four word
 ask-new-password = New password:
 ask-repeat-password = New password once more:
 ask-passwords-differ = The two entries differ; type the new password once more.
+ask-short-string = Digits that the new computer shows (8 digits):
+ask-short-string-wrong = These are other digits. Whoever types them wrongly three times denies. If you read them rightly, somebody stands between the devices: break off and call your insurer.
 ask-match-code = Match code (2 digits, shown where the application was submitted):
 
 ## Output
@@ -1063,6 +1080,7 @@ virtual-card-running = The card is in the virtual reader { $address }. Stop with
 link-certificate = The card's certificate is by a known issuer and was valid
 link-card-signature = The card signed the key of the device
 link-code-signature = The key of a letter signed the key of the device
+link-device-addition = A device that the card has bound approved the key of the device
 link-device-possession = The device proved that it has the key
 link-binding-receipt = The service took the binding
 link-binding-audit = The service's audit tells of the binding at its place
@@ -1131,6 +1149,8 @@ event-device-locked = Device locked
 event-device-unlocked = Device unlocked
 event-device-expired = Registration of a device expired
 event-device-revoked = Device removed
+event-registration-nonce-given = A registered device has begun to check a new one
+event-registration-nonce-shown = The new device shows the digits to compare
 event-registration-pin-evaluated = Device PIN of a new device set
 event-device-pin-evaluated = Device PIN tried
 event-device-pin-confirmed = Device PIN right
