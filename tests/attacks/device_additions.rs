@@ -170,12 +170,17 @@ fn a_second_device_cannot_take_part_and_no_decision_is_taken_without_the_digits(
     let world = World::new();
     let (old, _) = two_computers(&world);
     let attempt = Attempted::begin(world.second_computer("thief"));
-    let path = format!("/v1/approvals/{}/nonce", attempt.approval_id);
-    let give = |nonce_o| old.here.service.call::<_, NonceAnswer>(Method::POST, &path, &NonceGiven { nonce_o });
+    let nonce_path = format!("/v1/approvals/{}/nonce", attempt.approval_id);
+    let give = |nonce_o| old.here.service.call::<_, NonceAnswer>(Method::POST, &nonce_path, &NonceGiven { nonce_o });
     let own = DeviceNonce::random(&mut rng());
     assert_eq!(give(own).unwrap().nonce_d, None);
     assert_eq!(give(own).unwrap().nonce_d, None, "the same is asked for again and again");
     assert_eq!(refusal_of(give(DeviceNonce::random(&mut rng()))), "nonce_given");
+    let show = |nonce_d| {
+        let path = format!("/v1/registrations/{}/nonce", attempt.registration_id);
+        attempt.computer.here.service.submit(Method::POST, &path, &NonceShown { nonce_d })
+    };
+    assert_eq!(refusal_of(show(DeviceNonce::random(&mut rng()))), "nonce_mismatch", "another than was announced");
 
     let (answer, _) = fetch(&old.here, attempt.approval_id).unwrap();
     let iat = world.clock.now();
@@ -198,13 +203,31 @@ fn a_second_device_cannot_take_part_and_no_decision_is_taken_without_the_digits(
     let path = format!("/v1/approvals/{}/decision", attempt.approval_id);
     let refused = old.here.service.call::<_, kartenbund::protocol::api::DecisionAnswer>(Method::POST, &path, &request);
     assert_eq!(refusal_of(refused), "strings_not_compared");
+
+    // With the digits compared it is taken of the old device, and not of one that is there since today.
+    show(attempt.nonce).unwrap();
+    assert_eq!(give(own).unwrap().nonce_d, Some(attempt.nonce));
+    let young = world.second_computer("desktop");
+    let young_id = young.register(&mut card(ERIKA)).unwrap().device_id;
+    let young_key = young.with(&mut Script::default(), |around| unlock(&young.here, 0, around)).unwrap();
+    let of_young = DecisionRequest { device_id: young_id, decision: sign(&decision, &young_key).unwrap() };
+    let refused =
+        young.here.service.call::<_, kartenbund::protocol::api::DecisionAnswer>(Method::POST, &path, &of_young);
+    assert_eq!(refusal_of(refused), "device_too_young");
+    old.here.service.call::<_, kartenbund::protocol::api::DecisionAnswer>(Method::POST, &path, &request).unwrap();
+    assert_eq!(refusal_of(give(own)), "already_decided", "what is decided is decided");
 }
 
 #[test]
 fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
     let world = World::new();
     let (old, new) = two_computers(&world);
+    let accepted = old.apply(&new_address());
+    let mut script = Script::with_code(&accepted.match_code);
+    old.with(&mut script, |around| decide(&old.here, accepted.approval_id, Verdict::Approve, around)).unwrap();
     let device = world.add(&old, &new).new.unwrap();
+    let other: Bundle = old.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
+    let other = &other.devices[0].approvals[0];
     let honest: Bundle = new.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
     let key = &new.here.profile.service_key;
     assert!(honest.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_some());
@@ -214,24 +237,39 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
             _ => panic!(),
         }
     }
-    type Forge = fn(&mut Bundle);
-    let forgeries: [(&str, Forge, LinkName); 7] = [
-        ("added by nobody", |b| grounds(b).added_by = [9; 16].into(), LinkName::DeviceAddition),
-        ("added by itself", |b| grounds(b).added_by = b.devices[1].binding.device_id, LinkName::DeviceAddition),
+    type Forge = fn(&mut Bundle, &ApprovalEvidence);
+    let forgeries: [(&str, Forge, LinkName); 10] = [
         (
-            "decision",
-            |b| grounds(b).approval.decision = flipped(&grounds(b).approval.decision, 2),
+            "receipt of another decision",
+            |b, other| grounds(b).approval.receipt = other.receipt.clone(),
             LinkName::DeviceAddition,
         ),
-        ("receipt", |b| grounds(b).approval.receipt = b.devices[0].binding.receipt.clone(), LinkName::DeviceAddition),
-        ("challenge", |b| grounds(b).approval.challenge = [9; 32].into(), LinkName::DeviceAddition),
-        ("without the old one", |b| drop(b.devices.remove(0)), LinkName::DeviceAddition),
-        ("level", |b| b.devices[1].binding.binding_level = BindingLevel::B3, LinkName::BindingReceipt),
+        (
+            "another decision",
+            |b, other| grounds(b).approval = ApprovalEvidence { audit: None, ..other.clone() },
+            LinkName::DeviceAddition,
+        ),
+        ("a place in the audit", |b, other| grounds(b).approval.audit = other.audit.clone(), LinkName::DeviceAddition),
+        ("added by nobody", |b, _| grounds(b).added_by = [9; 16].into(), LinkName::DeviceAddition),
+        ("added by itself", |b, _| grounds(b).added_by = b.devices[1].binding.device_id, LinkName::DeviceAddition),
+        (
+            "decision",
+            |b, _| grounds(b).approval.decision = flipped(&grounds(b).approval.decision, 2),
+            LinkName::DeviceAddition,
+        ),
+        (
+            "receipt",
+            |b, _| grounds(b).approval.receipt = b.devices[0].binding.receipt.clone(),
+            LinkName::DeviceAddition,
+        ),
+        ("challenge", |b, _| grounds(b).approval.challenge = [9; 32].into(), LinkName::DeviceAddition),
+        ("without the old one", |b, _| drop(b.devices.remove(0)), LinkName::DeviceAddition),
+        ("level", |b, _| b.devices[1].binding.binding_level = BindingLevel::B3, LinkName::BindingReceipt),
     ];
     let mut all = Vec::new();
     for (what, forge, link) in forgeries {
         let mut forged = honest.clone();
-        forge(&mut forged);
+        forge(&mut forged, other);
         let report = forged.verify(&anchors_of(&[&ca()]), Some(key));
         assert!(report.findings.is_none(), "{what}");
         let at = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();

@@ -85,7 +85,7 @@ fn only_a_device_that_the_card_has_bound_two_weeks_ago_adds_another() {
     let begin = |new: &Computer| {
         let mut script = Script::default();
         let refused = new.with(&mut script, |around| {
-            kartenbund::client::register::register_by_device(&new.here, &wish(), &mut |_| {}, around)
+            kartenbund::client::register::register_by_device(&new.here, &wish(), &mut |_| panic!("it waits"), around)
         });
         match refused {
             Err(RegisterError::Service(ServiceError::Refused { code, detail, .. })) => {
