@@ -169,7 +169,7 @@ mod tests {
     use crate::protocol::VERSION;
     use crate::protocol::application::PasswordReset;
     use crate::protocol::approval::{Decision, Document, ExpectedDecision};
-    use crate::protocol::registration::ExpectedShare;
+    use crate::protocol::registration::{DevicePossession, Evidence, ExpectedShare, Method, ProofOfPossession};
 
     fn string(aud: &str, registration: u8, jkt: u8, new: u8, old: u8) -> String {
         let (new, old) = (DeviceNonce::from([new; 16]), DeviceNonce::from([old; 16]));
@@ -209,9 +209,77 @@ mod tests {
         assert!(!format!("{own:?}").contains("1234"));
     }
 
+    /// A decision that a device has signed.
+    fn decided(aud: &str, verdict: Verdict, account: &Kvnr, change: Change, at: NumericDate) -> VerifiedDecision {
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let (approval_id, challenge) = ([3; 16].into(), [4; 32].into());
+        let document =
+            Document { approval_id, application_id: [6; 16].into(), account: account.clone(), created: 0, change };
+        let document = document.freeze().unwrap();
+        let decision = Decision {
+            v: VERSION,
+            aud: aud.to_owned(),
+            approval_id,
+            document: document.clone(),
+            challenge,
+            decision: verdict,
+            reason: None,
+            match_code: None,
+            iat: at,
+            exp: at + 60,
+            jti: [8; 16].into(),
+        };
+        let compact = jws::sign(&decision, &key).unwrap();
+        let wanted = ExpectedDecision { aud, approval_id, document: &document, challenge };
+        VerifiedDecision::check(&compact, &P256Jwk::from(*key.verifying_key()), &wanted, at).unwrap()
+    }
+
+    #[test]
+    fn an_approval_of_another_registration_key_or_person_binds_nothing() {
+        let key = SigningKey::from_slice(&[9; 32]).unwrap();
+        let jwk = P256Jwk::from(*key.verifying_key());
+        let [erika, max] = ["A123456780", "M100200305"].map(|kvnr| Kvnr::typed(kvnr).unwrap());
+        let at = 1000 + MIN_AGE;
+        let expected = |registration: u8, jkt, kvnr: &Kvnr| Expected {
+            aud: "https://a".to_owned(),
+            registration_id: [registration; 16].into(),
+            challenge: [5; 32].into(),
+            jkt,
+            kvnr: kvnr.clone(),
+            share: ExpectedShare::Unknown,
+        };
+        let own = expected(1, jwk.thumbprint(), &erika);
+        let pop = ProofOfPossession {
+            v: VERSION,
+            aud: own.aud.clone(),
+            registration_id: own.registration_id,
+            challenge: own.challenge,
+            iat: at,
+            method: Method::Device,
+            kvnr: erika.clone(),
+            jkt: own.jkt,
+            evidence_sha256: [2; 32].into(),
+            voprf_pk: None,
+            transport_jwk: P256Jwk::from(*SigningKey::from_slice(&[8; 32]).unwrap().verifying_key()),
+        };
+        let pop = jws::sign_with_jwk(&pop, jwk, &key).unwrap();
+        let device = DevicePossession::check(&pop, (Method::Device, [2; 32].into()), &own, at).unwrap();
+        let binds = |of: &Expected| {
+            let Expected { registration_id, jkt, .. } = *of;
+            let new = NewDevice { registration_id, name: "PC".to_owned(), jkt, commit: [9; 32].into() };
+            let decision = decided(&of.aud, Verdict::Approve, &of.kvnr, Change::Device(new), at);
+            let approver = Approver { level: BindingLevel::B3, bound_at: 1000 };
+            let proof = ApprovalProof::check(&decision, approver, at, of).unwrap();
+            Evidence::Device(proof).belongs_together(&device, &own)
+        };
+        assert!(binds(&own));
+        assert!(!binds(&expected(2, own.jkt, &erika)), "another registration");
+        assert!(!binds(&expected(1, [2; 32].into(), &erika)), "another key");
+        assert!(!binds(&expected(1, own.jkt, &max)), "another person");
+    }
+
     #[test]
     fn every_claim_of_an_approval_is_checked() {
-        let key = SigningKey::from_slice(&[7; 32]).unwrap();
         let kvnr = Kvnr::typed("A123456780").unwrap();
         let expected = Expected {
             aud: "https://a".to_owned(),
@@ -222,27 +290,7 @@ mod tests {
             share: ExpectedShare::Unknown,
         };
         let check = |verdict, account: &Kvnr, change: Change, level, decided_at| {
-            let (approval_id, challenge) = ([3; 16].into(), [4; 32].into());
-            let application_id = [6; 16].into();
-            let document = Document { approval_id, application_id, account: account.clone(), created: 0, change };
-            let document = document.freeze().unwrap();
-            let decision = Decision {
-                v: VERSION,
-                aud: expected.aud.clone(),
-                approval_id,
-                document: document.clone(),
-                challenge,
-                decision: verdict,
-                reason: None,
-                match_code: None,
-                iat: decided_at,
-                exp: decided_at + 60,
-                jti: [8; 16].into(),
-            };
-            let compact = jws::sign(&decision, &key).unwrap();
-            let wanted = ExpectedDecision { aud: &expected.aud, approval_id, document: &document, challenge };
-            let jwk = P256Jwk::from(*key.verifying_key());
-            let decision = VerifiedDecision::check(&compact, &jwk, &wanted, decided_at).unwrap();
+            let decision = decided(&expected.aud, verdict, account, change, decided_at);
             let approver = Approver { level, bound_at: 1000 };
             match ApprovalProof::check(&decision, approver, decided_at, &expected) {
                 Ok(_) => "holds",

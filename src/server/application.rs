@@ -120,7 +120,7 @@ pub(super) async fn submit(
 
 /// The account has room for one more that its owner submits.
 pub(super) async fn check_room(tx: &mut Tx, account: &Account, now: NumericDate) -> Result<(), Refusal> {
-    // What strangers can ask for is counted apart (`reset`, `web_login`): none uses up what the owner may submit.
+    // What strangers can ask for is counted apart (`strangers`): none uses up what the owner may submit.
     let pending = "SELECT COUNT(*) FROM application WHERE account_id = $1 AND kind NOT IN ($2, $3) AND state = $4 \
          AND expires_at > $5";
     let pending = sqlx::query_scalar::<_, i64>(pending)

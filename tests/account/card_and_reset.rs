@@ -25,7 +25,7 @@ fn command(computer: &Computer, words: &[&str], pins: &[&str], passwords: &[&str
     shell
 }
 
-fn run(computer: &Computer, words: &[&str], pins: &[&str], passwords: &[&str]) -> Value {
+pub(crate) fn run(computer: &Computer, words: &[&str], pins: &[&str], passwords: &[&str]) -> Value {
     json_of(&command(computer, words, pins, passwords).output().unwrap())
 }
 
@@ -34,7 +34,7 @@ fn code(answer: &Value) -> &str {
 }
 
 /// A card as a file.
-fn card(computer: &Computer, person: &str) -> PathBuf {
+pub(crate) fn card(computer: &Computer, person: &str) -> PathBuf {
     let path = computer.0.path().join(format!("{person}.xml"));
     std::fs::write(&path, image_by(&ca(), &blueprint(person))).unwrap();
     path

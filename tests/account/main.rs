@@ -2,6 +2,7 @@
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+mod additions;
 mod card_and_reset;
 #[path = "../common/mod.rs"]
 mod common;

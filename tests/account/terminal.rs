@@ -43,6 +43,18 @@ impl Terminal {
         self.screen.lock().unwrap().clone()
     }
 
+    /// Waits until this is on the screen; all that is there then.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        self.eventually(text, |screen| screen.contains(text));
+        self.screen()
+    }
+
+    /// Types `line` once the question is on the screen for the `n`th time.
+    pub(crate) fn type_in(&mut self, question: &str, n: usize, line: &str) {
+        self.eventually(question, |screen| screen.matches(question).count() >= n);
+        self.keyboard.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
     /// Types `line` once the question is on the screen for the `n`th time and the terminal hides what is typed.
     pub(crate) fn answer(&mut self, question: &str, n: usize, line: &str) {
         self.eventually(question, |screen| screen.matches(question).count() >= n);

@@ -25,14 +25,18 @@ pub(crate) fn altered<T: Serialize + DeserializeOwned>(body: &[u8], forge: impl 
 }
 
 /// The service's own key, as somebody has it who has its disk.
-fn key_of(world: &World) -> SigningKey {
+pub(crate) fn key_of(world: &World) -> SigningKey {
     let file = std::fs::read(world.folder.path().join("service").join("service-keys.json")).unwrap();
     let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
     SigningKey::from_slice(&base64url::decode(file["signing"].as_str().unwrap()).unwrap()).unwrap()
 }
 
 /// What the service signed, with something in it changed and signed by it again.
-fn resigned<M: Message<Algorithm = Es256>>(key: &SigningKey, compact: &mut String, forge: impl FnOnce(&mut M)) {
+pub(crate) fn resigned<M: Message<Algorithm = Es256>>(
+    key: &SigningKey,
+    compact: &mut String,
+    forge: impl FnOnce(&mut M),
+) {
     let mut message: M = jws::verify(compact, key.verifying_key()).unwrap();
     forge(&mut message);
     *compact = sign(&message, key).unwrap();

@@ -276,5 +276,15 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
         assert_eq!(at.name, link, "{what}");
         all.push(serde_json::to_vec(&forged).unwrap());
     }
+    // The service binds the device first, and has it approved afterwards.
+    let mut forged = honest.clone();
+    crate::answers::resigned(&crate::answers::key_of(&world), &mut grounds(&mut forged).approval.receipt, |receipt| {
+        let receipt: &mut kartenbund::protocol::service::Receipt = receipt;
+        receipt.at += 1;
+    });
+    let report = forged.verify(&anchors_of(&[&ca()]), Some(key));
+    let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
+    assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::DeviceAddition, Some("at")));
+    all.push(serde_json::to_vec(&forged).unwrap());
     assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), vec![false; all.len()]);
 }

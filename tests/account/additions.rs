@@ -1,0 +1,60 @@
+//! Two computers of one person: the registered one adds the other, with the digits that she reads there.
+
+use super::card_and_reset::{card, run};
+use super::common::{CARD_PIN, DEVICE_PIN, ERIKA, PASSWORD};
+use super::terminal::Terminal;
+use super::*;
+
+const OTHER_PIN: &str = "141421";
+
+fn logged_in(world: &World) -> Computer {
+    let computer = Computer::new();
+    let login = computer.run(&["login", "--service", &world.address, "--kvnr", ERIKA], &[PASSWORD]);
+    assert!(login.status.success(), "{}", text(&login.stderr));
+    computer
+}
+
+/// What stands on a screen between these words and the next blank or quotation mark.
+fn after(screen: &str, words: &str) -> String {
+    let rest = screen.split(words).nth(1).unwrap();
+    rest.chars().take_while(|letter| !letter.is_whitespace() && *letter != '"' && *letter != '“').collect()
+}
+
+#[test]
+fn the_registered_computer_adds_another_one_when_its_digits_are_typed() {
+    let world = world();
+    world.member(ERIKA);
+    let (desktop, laptop) = (logged_in(&world), logged_in(&world));
+    let image = card(&desktop, ERIKA);
+    let register = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    assert_eq!(run(&desktop, &register, &[CARD_PIN, DEVICE_PIN], &[])["binding_level"], "B3");
+    let too_young = run(&laptop, &["register", "--method", "device", "--pin-fd", "3"], &[OTHER_PIN], &[]);
+    assert_eq!(too_young["error"]["code"], "device_too_young");
+    world.sql("UPDATE device SET active_from = active_from - 1209600").unwrap();
+
+    let mut new = Terminal::start(&laptop, "en", "register --method device --name Laptop");
+    new.answer("New device PIN for this computer", 1, OTHER_PIN);
+    new.answer("Device PIN once more", 1, OTHER_PIN);
+    let told = new.wait_for("Do not break off here");
+    let approval = after(&told, "approvals approve ");
+    let mut old = Terminal::start(&desktop, "en", &format!("approvals approve {approval}"));
+    let digits = new.wait_for("Tell them to nobody");
+    let digits = digits.split("Type these digits on the registered device: ").nth(1).unwrap()[..9].to_owned();
+    assert!(old.wait_for("Digits that the new computer shows").contains("Laptop"), "it says which one");
+    old.type_in("Digits that the new computer shows", 1, "0000 0000");
+    old.type_in("These are other digits", 1, &digits);
+    old.answer("Device PIN (6 digits)", 1, DEVICE_PIN);
+    let (status, screen) = old.end();
+    assert_eq!(status, Some(0), "{screen}");
+    let (status, screen) = new.end();
+    assert_eq!(status, Some(0), "{screen}");
+    assert!(screen.contains("B1"), "{screen}");
+    let devices = laptop.json(&["devices"], &[]);
+    let devices = devices["devices"].as_array().unwrap();
+    let [added, by] = devices.as_slice() else { panic!("{devices:?}") };
+    assert_eq!(
+        (&added["name"], &added["state"], &added["method"]),
+        (&"Laptop".into(), &"pending_wait".into(), &"device".into())
+    );
+    assert_eq!((&by["state"], &by["method"]), (&"active".into(), &"card".into()));
+}
