@@ -6,6 +6,8 @@
 
 mod file;
 mod stretch;
+#[cfg(feature = "tpm")]
+pub mod tpm;
 
 use thiserror::Error;
 
