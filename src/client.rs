@@ -130,6 +130,13 @@ pub enum Notice {
     OldDeviceRemains,
     /// A key ring is wanted and there is none: the device file is protected by PIN and service alone.
     NoDeviceSecret,
+    /// The device key was made in the TPM of this computer.
+    KeyInTpm,
+    /// There is a TPM, and the device key lies in a file all the same.
+    TpmUnused {
+        /// The user may use it, and it does not answer as it should.
+        is_allowed: bool,
+    },
     /// The device file was one whose PIN was checked on this computer alone; from now on the service has a share.
     PinShared,
     /// Wrong device PINs since the key was opened last.

@@ -6,11 +6,11 @@
 
 mod file;
 mod stretch;
-#[cfg(feature = "tpm")]
 pub mod tpm;
 
 use thiserror::Error;
 
+use self::tpm::{AuthValue, Tpm, TpmError, WrappedKey};
 use crate::jose::{Es256, P256Jwk, Signer};
 use crate::secret::SecretBytes;
 use crate::voprf::{Element, Evaluation, VoprfError};
@@ -38,6 +38,9 @@ pub enum DeviceKeyError {
     /// The file needs a secret of the key ring, which is not there.
     #[error("the key file needs a secret of the key ring")]
     NoSecret,
+    /// The key lies in a TPM, which does not do what it is asked for.
+    #[error(transparent)]
+    Tpm(#[from] TpmError),
 }
 
 impl From<VoprfError> for DeviceKeyError {
@@ -82,31 +85,59 @@ pub enum Evaluated {
 /// The device key, open for one command.
 #[derive(Debug)]
 pub struct OpenKey {
-    key: p256::ecdsa::SigningKey,
+    place: Place,
     public: P256Jwk,
 }
 
+/// Where an open key is.
+#[derive(Debug)]
+enum Place {
+    /// In the memory of this program.
+    Memory(p256::ecdsa::SigningKey),
+    /// In the TPM that this names; what is here is of use there alone.
+    Tpm { tcti: String, wrapped: WrappedKey, auth: AuthValue },
+}
+
 impl OpenKey {
-    fn new(key: p256::SecretKey) -> Self {
+    fn in_memory(key: p256::SecretKey) -> Self {
         let key = p256::ecdsa::SigningKey::from(key);
         let public = P256Jwk::from(*key.verifying_key());
-        Self { key, public }
+        Self { place: Place::Memory(key), public }
+    }
+
+    /// Makes a key in a TPM.
+    fn made_in(tcti: &str, rng: &mut dyn rand_core::CryptoRng) -> Result<Self, TpmError> {
+        let auth = AuthValue::random(rng);
+        let wrapped = Tpm::open(tcti)?.make(&auth)?;
+        let public = wrapped.public_key()?;
+        Ok(Self { place: Place::Tpm { tcti: tcti.to_owned(), wrapped, auth }, public })
     }
 
     /// Its public key.
     pub fn public(&self) -> &P256Jwk {
         &self.public
     }
+
+    /// Whether it lies in a TPM.
+    pub fn is_in_tpm(&self) -> bool {
+        matches!(self.place, Place::Tpm { .. })
+    }
 }
 
 impl Signer<Es256> for &OpenKey {
-    type Error = std::convert::Infallible;
+    type Error = DeviceKeyError;
 
     fn name(&self) -> &'static str {
-        Signer::<Es256>::name(&&self.key)
+        "ES256"
     }
 
     fn sign(&mut self, signing_input: &[u8]) -> Result<Vec<u8>, Self::Error> {
-        Signer::<Es256>::sign(&mut &self.key, signing_input)
+        match &self.place {
+            Place::Memory(key) => match Signer::<Es256>::sign(&mut &*key, signing_input) {
+                Ok(signature) => Ok(signature),
+                Err(never) => match never {},
+            },
+            Place::Tpm { tcti, wrapped, auth } => Ok(Tpm::open(tcti)?.sign(wrapped, auth, signing_input)?.to_vec()),
+        }
     }
 }

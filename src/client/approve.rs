@@ -114,7 +114,7 @@ pub fn decide(
         exp: iat.saturating_add(DECISION_LIFE),
         jti: MessageId::random(around.rng),
     };
-    let decision = jws::sign(&decision, &key).map_err(|_| ApproveError::Message)?;
+    let decision = jws::sign(&decision, &key).map_err(PinError::from)?;
     drop(key);
     around.ui.step(Step::SendDecision);
     let request = DecisionRequest { device_id, decision };

@@ -75,7 +75,7 @@ pub fn login_with_device(
     let challenge = login::checked_challenge::<DeviceLoginStatement>(&answer.challenge, &profile, jkt, now)?;
     let statement =
         DeviceLoginStatement { v: VERSION, aud: profile.service.clone(), device_id, challenge, jkt, iat: now };
-    let statement = jws::sign(&statement, &device_key).map_err(|_| DeviceLoginError::Message)?;
+    let statement = jws::sign(&statement, &device_key).map_err(PinError::from)?;
     drop(device_key);
 
     around.ui.step(Step::LogIn);

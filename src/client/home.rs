@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::keyring::{self, KeyRingEntry, KeyRingError};
 use super::session::{Session, SessionKey};
+use crate::device_key::tpm::DEFAULT_TCTI;
 use crate::device_key::{DeviceSecret, KeyFile};
 use crate::disk;
 use crate::identity::kvnr::{Ik, Kvnr};
@@ -137,12 +138,15 @@ impl Device {
 pub struct Home {
     folder: PathBuf,
     uses_key_ring: bool,
+    /// The TPM that new device keys are made in; and the one that has those that are there.
+    uses_tpm: bool,
+    tcti: String,
 }
 
 impl Home {
     /// The files in `folder`, which is made when the first of them is written.
     pub fn at(folder: PathBuf) -> Self {
-        Self { folder, uses_key_ring: false }
+        Self { folder, uses_key_ring: false, uses_tpm: false, tcti: DEFAULT_TCTI.to_owned() }
     }
 
     /// The same with the key ring of the desktop for the secrets of the session, where there is one.
@@ -163,6 +167,23 @@ impl Home {
     /// Whether the key ring of the desktop is to be used, where there is one.
     pub fn uses_key_ring(&self) -> bool {
         self.uses_key_ring
+    }
+
+    /// The same, with device keys in the TPM; `tcti` names another one than the computer's, as the TPM2 software stack
+    /// writes it.
+    #[must_use]
+    pub fn using_tpm(self, is_for_new_keys: bool, tcti: Option<String>) -> Self {
+        Self { uses_tpm: is_for_new_keys, tcti: tcti.unwrap_or(self.tcti), ..self }
+    }
+
+    /// Whether a new device key is made in the TPM.
+    pub fn uses_tpm(&self) -> bool {
+        self.uses_tpm
+    }
+
+    /// Names the TPM.
+    pub fn tcti(&self) -> &str {
+        &self.tcti
     }
 
     /// The folder.

@@ -17,7 +17,7 @@ use super::register::is_there;
 use super::service::{Service, ServiceError};
 use super::{AskError, Notice, Step, Surroundings};
 use crate::device_key::{Blinded, DeviceKeyError, DeviceSecret, Evaluated, Lock, NewLock, OpenKey, PinAnswer};
-use crate::jose::jws;
+use crate::jose::jws::{self, SignError};
 use crate::protocol::api::{PinConfirmed, PinEvaluated, PinRequest, RegistrationPinAnswer, RegistrationPinRequest};
 use crate::protocol::pin::{MANY_UNCONFIRMED, PinChange, PinConfirmation, PinEvaluation};
 use crate::protocol::{AttemptId, DeviceId, NumericDate, RegistrationId, VERSION};
@@ -57,6 +57,15 @@ pub enum PinError {
     /// A message could not be put together: it never happens.
     #[error("a message could not be put together")]
     Message,
+}
+
+impl From<SignError<DeviceKeyError>> for PinError {
+    fn from(error: SignError<DeviceKeyError>) -> Self {
+        match error {
+            SignError::Key(error) => error.into(),
+            SignError::Json(_) => Self::Message,
+        }
+    }
 }
 
 /// A device key that is open, and the device as it is on the disk.
@@ -167,7 +176,7 @@ fn open(
     around: &mut Surroundings<'_>,
 ) -> Result<OpenKey, PinError> {
     let device_id = device.device_id().ok_or(HomeError::NoDevice)?;
-    let (pending, blinded) = device.key.lock(secret).begin(pin, around.rng)?;
+    let (pending, blinded) = device.key.lock(secret, here.home.tcti()).begin(pin, around.rng)?;
     let Blinded::Element { voprf_pk, blinded } = blinded else {
         return match pending.finish(&Evaluated::Nothing)? {
             PinAnswer::Open(key) => Ok(key),
@@ -225,7 +234,7 @@ fn relock(
     let iat = (around.clock)().saturating_add(skew);
     let (aud, voprf_pk) = (here.profile.service.clone(), device.key.voprf_pk());
     let message = PinChange { v: VERSION, aud, device_id, voprf_pk, blinded, iat };
-    let message = jws::sign(&message, &key).map_err(|_| PinError::Message)?;
+    let message = jws::sign(&message, &key)?;
     let answer: PinEvaluated = pin_request(here, device_id, "change", message)?;
     let evaluation = Evaluation { evaluated: answer.evaluated, proof: answer.proof };
     let lock = new.finish(answer.voprf_pk, &evaluation, secret.as_ref())?;
@@ -246,7 +255,7 @@ fn confirm(
 ) -> Result<PinConfirmed, PinError> {
     let iat = (around.clock)().saturating_add(skew);
     let message = PinConfirmation { v: VERSION, aud: here.profile.service.clone(), device_id, attempt_id, iat };
-    let message = jws::sign(&message, key).map_err(|_| PinError::Message)?;
+    let message = jws::sign(&message, key)?;
     pin_request(here, device_id, "confirm", message)
 }
 

@@ -16,6 +16,7 @@ use super::pin::rules::{Known, WeakPin};
 use super::pin::{self, PinError as DevicePinError};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
+use crate::device_key::tpm::TpmError;
 use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock};
 use crate::egk::{ApduLength, Egk, EgkError, Iccsn};
 use crate::identity::certificate::Certificate;
@@ -349,7 +350,7 @@ fn open_registration(
     if secret.is_none() && home.uses_key_ring() {
         around.ui.notice(Notice::NoDeviceSecret);
     }
-    let device = NewKey::make(around.rng);
+    let device = new_key(home, around)?;
     let new_lock = NewLock::begin(&device_pin, &device.key_identifier, around.rng)?;
     drop(device_pin);
     around.ui.step(Step::OpenRegistration);
@@ -368,6 +369,25 @@ fn open_registration(
     let skew = skew(server_time, around);
     let offer = Offer { registration_id, voprf_pk, skew, nonce, addition };
     Ok(Made { device, lock, secret: entry, offer })
+}
+
+/// Makes the device key, in the TPM of this computer where there is one that this user may use. Where there is none, none
+/// is missing; the person learns why one is there and not used.
+fn new_key(home: &Home, around: &mut Surroundings<'_>) -> Result<NewKey, RegisterError> {
+    if !home.uses_tpm() {
+        return Ok(NewKey::make(around.rng));
+    }
+    match NewKey::make_in_tpm(home.tcti(), around.rng) {
+        Ok(key) => {
+            around.ui.notice(Notice::KeyInTpm);
+            Ok(key)
+        }
+        Err(TpmError::Absent | TpmError::NotBuiltIn) => Ok(NewKey::make(around.rng)),
+        Err(why) => {
+            around.ui.notice(Notice::TpmUnused { is_allowed: !matches!(why, TpmError::NotAllowed) });
+            Ok(NewKey::make(around.rng))
+        }
+    }
 }
 
 /// Everything that needs neither card nor code: completes a registration whose answer was lost, and refuses where this computer is
@@ -509,7 +529,7 @@ fn sign_evidence<C: CardChannel>(
     let jkt = device.key.public().thumbprint();
     let pairing = PairingData::new(certificate, device.key.public(), device.key_identifier.into(), PRODUCT)
         .map_err(|_| RegisterError::Message)?;
-    let signed_pairing_data = jws::sign(&pairing, egk.auth_key()).map_err(card_error)?;
+    let signed_pairing_data = jws::sign(&pairing, egk.auth_key()).map_err(not_signed)?;
     let statement = CardStatement {
         v: VERSION,
         aud: profile.service.clone(),
@@ -520,7 +540,7 @@ fn sign_evidence<C: CardChannel>(
         pairing_sha256: Sha256Hash::of(signed_pairing_data.as_bytes()),
         iat: now,
     };
-    let card_jws = jws::sign_with_x5c(&statement, &certificate.der, egk.auth_key()).map_err(card_error)?;
+    let card_jws = jws::sign_with_x5c(&statement, &certificate.der, egk.auth_key()).map_err(not_signed)?;
     Ok((CardEvidence { signed_pairing_data, auth_cert: certificate.der.clone(), card_jws }, challenge))
 }
 
@@ -565,10 +585,10 @@ fn prove_possession(
         voprf_pk: Some(offer.voprf_pk),
         transport_jwk: device.transport_key.clone(),
     };
-    jws::sign_with_jwk(&proof, jwk, &device.key).map_err(|_| RegisterError::Message)
+    jws::sign_with_jwk(&proof, jwk, &device.key).map_err(not_signed)
 }
 
-fn card_error(error: SignError<EgkError>) -> RegisterError {
+fn not_signed<E: Into<RegisterError>>(error: SignError<E>) -> RegisterError {
     match error {
         SignError::Key(error) => error.into(),
         SignError::Json(_) => RegisterError::Message,

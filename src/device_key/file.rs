@@ -1,15 +1,17 @@
-//! The key file: public parts readable, the device key encrypted under what device PIN and the service's share give.
+//! The key file: public parts readable, the device key encrypted under what device PIN and the service's share give; or
+//! wrapped by a TPM, which opens it for a value made of the same.
 
 use aes_gcm::aead::{Aead as _, KeyInit as _, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
 use hkdf::Hkdf;
 use p256::elliptic_curve::Generate as _;
 use serde::{Deserialize, Serialize};
-use sha2::Sha512;
+use sha2::{Digest as _, Sha256, Sha512};
 use zeroize::Zeroizing;
 
 use super::stretch::{alone, stretched};
-use super::{Blinded, DeviceKeyError, DeviceSecret, Evaluated, OpenKey, PinAnswer};
+use super::tpm::{AuthValue, Tpm, TpmError, WrappedKey};
+use super::{Blinded, DeviceKeyError, DeviceSecret, Evaluated, OpenKey, PinAnswer, Place};
 use crate::jose::{P256Jwk, base64url, json};
 use crate::secret::{DevicePin, SecretBytes};
 use crate::voprf::{Blinding, Element, Evaluation};
@@ -17,8 +19,12 @@ use crate::voprf::{Blinding, Element, Evaluation};
 /// Version of the file format. In version 1 the PIN was checked on the computer alone.
 const VERSION: u32 = 2;
 const ALONE: u32 = 1;
+/// Version of a file whose key lies in a TPM.
+const IN_TPM: u32 = 3;
 /// Context of the key derivation; a byte behind it says whether a secret of a key ring is in it.
 const CONTEXT: &[u8] = b"kartenbund/file/v1";
+/// The same for what opens a key in a TPM; the hash of the public parts behind it.
+const TPM_CONTEXT: &[u8] = b"kartenbund/tpm/v1";
 
 /// The key file. Reading it needs no PIN and gives nothing to decide with.
 #[derive(Debug, Serialize, Deserialize)]
@@ -43,10 +49,15 @@ pub struct KeyFile {
     has_secret: bool,
     #[serde(with = "base64url")]
     salt: [u8; 16],
+    /// Of the encryption; of no use in version 3.
     #[serde(with = "base64url")]
     nonce: [u8; 12],
+    /// The key; empty in version 3.
     #[serde(with = "base64url")]
     encrypted_key: Vec<u8>,
+    /// The key in version 3: of use in the TPM that has made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    wrapped_key: Option<WrappedKey>,
 }
 
 /// Private scalar of the transport key.
@@ -75,21 +86,34 @@ pub struct NewKey {
 impl NewKey {
     /// Makes device key and transport key.
     pub fn make(rng: &mut dyn rand_core::CryptoRng) -> Self {
+        Self::with(OpenKey::in_memory(p256::SecretKey::generate_from_rng(rng)), rng)
+    }
+
+    /// Makes the device key in the TPM that `tcti` names, and the transport key.
+    ///
+    /// # Errors
+    /// [`TpmError`].
+    pub fn make_in_tpm(tcti: &str, rng: &mut dyn rand_core::CryptoRng) -> Result<Self, TpmError> {
+        Ok(Self::with(OpenKey::made_in(tcti, rng)?, rng))
+    }
+
+    fn with(key: OpenKey, rng: &mut dyn rand_core::CryptoRng) -> Self {
         let mut key_identifier = [0; 32];
         rng.fill_bytes(&mut key_identifier);
         let transport = p256::SecretKey::generate_from_rng(rng);
         Self {
-            key: OpenKey::new(p256::SecretKey::generate_from_rng(rng)),
+            key,
             key_identifier,
             transport_key: P256Jwk::from(p256::ecdsa::VerifyingKey::from(transport.public_key())),
             transport_secret: TransportKey(Zeroizing::new(transport.to_bytes().to_vec())),
         }
     }
 
-    /// The file for a service, with the key encrypted under `lock`.
+    /// The file for a service, with the key encrypted under `lock`; where it lies in a TPM, wrapped there for what `lock`
+    /// gives. What was wrapped before can be opened as before.
     ///
     /// # Errors
-    /// [`DeviceKeyError::Malformed`] when the key does not encrypt: it never happens.
+    /// [`DeviceKeyError::Malformed`] when the key does not encrypt: it never happens. [`DeviceKeyError::Tpm`].
     pub fn to_file(
         &self,
         service: &str,
@@ -99,7 +123,7 @@ impl NewKey {
         let mut nonce = [0; 12];
         rng.fill_bytes(&mut nonce);
         let mut file = KeyFile {
-            v: VERSION,
+            v: if self.key.is_in_tpm() { IN_TPM } else { VERSION },
             service: service.to_owned(),
             key_identifier: self.key_identifier,
             public_key: self.key.public.clone(),
@@ -109,8 +133,15 @@ impl NewKey {
             salt: lock.salt,
             nonce,
             encrypted_key: Vec::new(),
+            wrapped_key: None,
         };
-        file.encrypted_key = file.encrypt(&self.key, &lock.encryption_key)?;
+        match &self.key.place {
+            Place::Memory(key) => file.encrypted_key = file.encrypt(key, &lock.encryption_key)?,
+            Place::Tpm { tcti, wrapped, auth } => {
+                let new = file.auth_value(&lock.encryption_key)?;
+                file.wrapped_key = Some(Tpm::open(tcti)?.change_auth(wrapped, auth, &new)?);
+            }
+        }
         Ok(file)
     }
 }
@@ -165,9 +196,15 @@ impl NewLock {
 }
 
 impl KeyFile {
-    /// The locked key in it. `secret` is what the key ring keeps for it, where the file says so.
-    pub fn lock(&self, secret: Option<DeviceSecret>) -> LockedKey<'_> {
-        LockedKey { file: self, secret }
+    /// The locked key in it. `secret` is what the key ring keeps for it, where the file says so; `tcti` names the TPM
+    /// that has its key, where one has.
+    pub fn lock<'a>(&'a self, secret: Option<DeviceSecret>, tcti: &'a str) -> LockedKey<'a> {
+        LockedKey { file: self, secret, tcti }
+    }
+
+    /// Whether the key lies in a TPM.
+    pub fn is_in_tpm(&self) -> bool {
+        self.wrapped_key.is_some()
     }
 
     /// Public key of the service's share; `None` where the PIN was checked on the computer alone.
@@ -210,8 +247,12 @@ impl KeyFile {
         Ok((new.to_file(&self.service, lock, rng)?, new.key))
     }
 
-    fn encrypt(&self, key: &OpenKey, encryption_key: &SecretBytes<32>) -> Result<Vec<u8>, DeviceKeyError> {
-        let secret = Zeroizing::new(key.key.to_bytes());
+    fn encrypt(
+        &self,
+        key: &p256::ecdsa::SigningKey,
+        encryption_key: &SecretBytes<32>,
+    ) -> Result<Vec<u8>, DeviceKeyError> {
+        let secret = Zeroizing::new(key.to_bytes());
         let aad = self.associated_data()?;
         Aes256Gcm::new(encryption_key.expose().into())
             .encrypt(&Nonce::from(self.nonce), Payload { msg: secret.as_slice(), aad: &aad })
@@ -224,8 +265,32 @@ impl KeyFile {
             .decrypt(&Nonce::from(self.nonce), Payload { msg: &self.encrypted_key, aad: &aad });
         let Ok(secret) = decrypted.map(Zeroizing::new) else { return Ok(PinAnswer::Wrong) };
         let key = p256::SecretKey::from_slice(&secret).map_err(|_| DeviceKeyError::OtherKey)?;
-        let open = OpenKey::new(key);
+        self.named(OpenKey::in_memory(key))
+    }
+
+    /// Opens the key in the TPM. A wrong value is answered there at once, and raises no counter of it.
+    fn open_in_tpm(&self, tcti: &str, encryption_key: &SecretBytes<32>) -> Result<PinAnswer, DeviceKeyError> {
+        let (auth, wrapped) = (self.auth_value(encryption_key)?, self.wrapped_key.clone());
+        let wrapped = wrapped.ok_or(DeviceKeyError::Malformed)?;
+        match Tpm::open(tcti)?.sign(&wrapped, &auth, TPM_CONTEXT) {
+            Ok(_) => {}
+            Err(TpmError::WrongAuth) => return Ok(PinAnswer::Wrong),
+            Err(error) => return Err(error.into()),
+        }
+        let public = wrapped.public_key()?;
+        self.named(OpenKey { place: Place::Tpm { tcti: tcti.to_owned(), wrapped, auth }, public })
+    }
+
+    fn named(&self, open: OpenKey) -> Result<PinAnswer, DeviceKeyError> {
         if open.public == self.public_key { Ok(PinAnswer::Open(open)) } else { Err(DeviceKeyError::OtherKey) }
+    }
+
+    /// What the TPM opens the key for: swapping a public part in the file makes the PIN fail here, too.
+    fn auth_value(&self, encryption_key: &SecretBytes<32>) -> Result<AuthValue, DeviceKeyError> {
+        let context = [TPM_CONTEXT, Sha256::digest(self.associated_data()?).as_slice()].concat();
+        SecretBytes::filled(|out| {
+            Hkdf::<Sha512>::new(None, encryption_key.expose()).expand(&context, out).map_err(|_| DeviceKeyError::Memory)
+        })
     }
 
     /// What the encryption covers beside the key: swapping a public part in the file makes the PIN fail.
@@ -245,12 +310,14 @@ impl KeyFile {
 pub struct LockedKey<'a> {
     file: &'a KeyFile,
     secret: Option<DeviceSecret>,
+    tcti: &'a str,
 }
 
 /// A key that is being opened, between the two steps.
 #[derive(Debug)]
 pub struct Pending<'a> {
     file: &'a KeyFile,
+    tcti: &'a str,
     lock: PendingLock,
 }
 
@@ -270,25 +337,28 @@ impl<'a> LockedKey<'a> {
     ///
     /// # Errors
     /// [`DeviceKeyError::Malformed`] for a file of another version, [`DeviceKeyError::NoSecret`],
-    /// [`DeviceKeyError::Memory`].
+    /// [`DeviceKeyError::Memory`]; [`DeviceKeyError::Tpm`] where the TPM with the key is not there, before a try is spent.
     pub fn begin(
         self,
         pin: &DevicePin,
         rng: &mut dyn rand_core::CryptoRng,
     ) -> Result<(Pending<'a>, Blinded), DeviceKeyError> {
-        let Self { file, secret } = self;
-        match (file.v, file.voprf_pk) {
-            (ALONE, None) if !file.has_secret => {
+        let Self { file, secret, tcti } = self;
+        match (file.v, file.voprf_pk, &file.wrapped_key) {
+            (ALONE, None, None) if !file.has_secret => {
                 let lock = PendingLock::Alone(alone(pin, &file.salt, &file.key_identifier)?);
-                Ok((Pending { file, lock }, Blinded::Nothing))
+                Ok((Pending { file, tcti, lock }, Blinded::Nothing))
             }
-            (VERSION, Some(voprf_pk)) => {
+            (VERSION, Some(voprf_pk), None) | (IN_TPM, Some(voprf_pk), Some(_)) => {
                 if file.has_secret != secret.is_some() {
                     return Err(DeviceKeyError::NoSecret);
                 }
+                if let Some(wrapped) = &file.wrapped_key {
+                    Tpm::open(tcti)?.check(wrapped)?;
+                }
                 let (blinding, blinded) = Blinding::new(stretched(pin, &file.salt, &file.key_identifier)?, rng)?;
                 let lock = PendingLock::Shared { voprf_pk, blinding: Box::new(blinding), secret };
-                Ok((Pending { file, lock }, Blinded::Element { voprf_pk, blinded }))
+                Ok((Pending { file, tcti, lock }, Blinded::Element { voprf_pk, blinded }))
             }
             _ => Err(DeviceKeyError::Malformed),
         }
@@ -307,7 +377,8 @@ impl Pending<'_> {
             (PendingLock::Alone(key), Evaluated::Nothing) => file.decrypt(&key),
             (PendingLock::Shared { voprf_pk, blinding, secret }, Evaluated::Element(evaluation)) => {
                 let output = blinding.finish(&voprf_pk, evaluation)?;
-                file.decrypt(&encryption_key(&output, &file.salt, secret.as_ref())?)
+                let key = encryption_key(&output, &file.salt, secret.as_ref())?;
+                if file.is_in_tpm() { file.open_in_tpm(self.tcti, &key) } else { file.decrypt(&key) }
             }
             _ => Err(DeviceKeyError::Evaluation),
         }

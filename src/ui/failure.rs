@@ -19,6 +19,7 @@ use crate::client::pin::rules::WeakPin;
 use crate::client::qr::ReadError;
 use crate::client::register::{CardRefusal, RegisterError};
 use crate::device_key::DeviceKeyError;
+use crate::device_key::tpm::TpmError;
 use crate::identity::kvnr::KvnrError;
 use crate::protocol::application::ApplicationError;
 use crate::protocol::evidence::NotABundle;
@@ -159,6 +160,11 @@ kinds! {
     DeviceWaiting = 109 "device_waiting";
     DeviceOfOtherService = 110 "device_of_other_service";
     DeviceLoginRefused = 111 "device_login_refused";
+    TpmAbsent = 114 "tpm_absent";
+    TpmNotAllowed = 115 "tpm_not_allowed";
+    TpmBroken = 116 "tpm_broken";
+    TpmOther = 117 "tpm_other";
+    TpmNotBuiltIn = 118 "tpm_not_built_in";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -321,6 +327,14 @@ impl From<DeviceKeyError> for Failure {
     fn from(error: DeviceKeyError) -> Self {
         let failure = match error {
             DeviceKeyError::Evaluation => Kind::ServiceAnswer.failure(),
+            DeviceKeyError::Tpm(ref error) => match error {
+                TpmError::NotBuiltIn => Kind::TpmNotBuiltIn,
+                TpmError::Absent => Kind::TpmAbsent,
+                TpmError::NotAllowed => Kind::TpmNotAllowed,
+                TpmError::OtherTpm | TpmError::OtherKind => Kind::TpmOther,
+                TpmError::Broken | TpmError::WrongAuth | TpmError::NotItsSignature => Kind::TpmBroken,
+            }
+            .failure(),
             DeviceKeyError::NoSecret => Kind::DeviceSecret.failure().text("why", why(&KeyRingError::Lost)),
             _ => Kind::DeviceFile.failure(),
         };

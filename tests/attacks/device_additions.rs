@@ -278,8 +278,8 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
     }
     // The service binds the device first, and has it approved afterwards.
     let mut forged = honest.clone();
-    crate::answers::resigned(&crate::answers::key_of(&world), &mut grounds(&mut forged).approval.receipt, |receipt| {
-        let receipt: &mut kartenbund::protocol::service::Receipt = receipt;
+    answers::resigned(&answers::key_of(&world), &mut grounds(&mut forged).approval.receipt, |receipt| {
+        let receipt: &mut Receipt = receipt;
         receipt.at += 1;
     });
     let report = forged.verify(&anchors_of(&[&ca()]), Some(key));

@@ -131,7 +131,7 @@ fn whoever_has_file_and_database_and_keys_pays_argon2id_for_each_of_a_million_gu
     let guess = |digits: &str| {
         let began = Instant::now();
         let (pending, Blinded::Element { blinded, .. }) =
-            thief.device.key.lock(None).begin(&device_pin(digits), &mut rng()).unwrap()
+            thief.device.key.lock(None, "device:/nowhere").begin(&device_pin(digits), &mut rng()).unwrap()
         else {
             panic!("the service has a share")
         };

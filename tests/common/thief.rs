@@ -46,7 +46,8 @@ impl Thief {
 
     /// Tries a PIN as the program does, up to the key itself.
     pub fn guess(&self, digits: &str) -> Result<(Result<PinAnswer, DeviceKeyError>, i64), ServiceError> {
-        let (pending, blinded) = self.device.key.lock(None).begin(&device_pin(digits), &mut rng()).unwrap();
+        let (pending, blinded) =
+            self.device.key.lock(None, "device:/nowhere").begin(&device_pin(digits), &mut rng()).unwrap();
         let Blinded::Element { blinded, .. } = blinded else { panic!("the service has a share") };
         let PinEvaluated { evaluated, proof, tries_left, .. } = self.evaluate(blinded)?;
         Ok((pending.finish(&Evaluated::Element(Evaluation { evaluated, proof })), tries_left))

@@ -9,7 +9,15 @@ use std::time::Duration;
 
 use std::str::FromStr as _;
 use tss_esapi::Context;
+use tss_esapi::attributes::ObjectAttributesBuilder;
 use tss_esapi::constants::PropertyTag;
+use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
+use tss_esapi::interface_types::ecc::EccCurve;
+use tss_esapi::interface_types::resource_handles::Hierarchy;
+use tss_esapi::interface_types::session_handles::AuthSession;
+use tss_esapi::structures::{
+    Auth, EccPoint, EccScheme, HashScheme, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,
+};
 use tss_esapi::tcti_ldr::TctiNameConf;
 
 /// A TPM of its own. It ends with the value.
@@ -64,6 +72,34 @@ impl Chip {
     pub(crate) fn lockout_counter(&self) -> Option<u32> {
         let mut context = Context::new(TctiNameConf::from_str(&self.tcti()).unwrap()).unwrap();
         context.get_tpm_property(PropertyTag::LockoutCounter).unwrap()
+    }
+
+    /// Somebody mistypes what opens a key that counts for the lockout.
+    pub(crate) fn miss_a_key_that_counts(&self) {
+        let mut context = Context::new(TctiNameConf::from_str(&self.tcti()).unwrap()).unwrap();
+        let attributes = |signs: bool| {
+            let attributes = ObjectAttributesBuilder::new().with_fixed_tpm(true).with_fixed_parent(true);
+            let attributes = attributes.with_sensitive_data_origin(true).with_user_with_auth(true);
+            attributes.with_sign_encrypt(signs).with_decrypt(!signs).with_restricted(!signs).build().unwrap()
+        };
+        let public = |signs, parameters: PublicEccParametersBuilder| {
+            let public = PublicBuilder::new().with_public_algorithm(PublicAlgorithm::Ecc);
+            let public = public.with_name_hashing_algorithm(HashingAlgorithm::Sha256);
+            let public =
+                public.with_object_attributes(attributes(signs)).with_ecc_parameters(parameters.build().unwrap());
+            public.with_ecc_unique_identifier(EccPoint::default()).build().unwrap()
+        };
+        let (p256, aes) = (EccCurve::NistP256, SymmetricDefinitionObject::AES_128_CFB);
+        let storage = public(false, PublicEccParametersBuilder::new_restricted_decryption_key(aes, p256));
+        let scheme = EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256));
+        let signing = public(true, PublicEccParametersBuilder::new_unrestricted_signing_key(scheme, p256));
+        context.set_sessions((Some(AuthSession::Password), None, None));
+        let storage = context.create_primary(Hierarchy::Owner, storage, None, None, None, None).unwrap().key_handle;
+        let auth = |byte: u8| Auth::try_from(vec![byte; 32]).unwrap();
+        let made = context.create(storage, signing, Some(auth(7)), None, None, None).unwrap();
+        let key = context.load(storage, made.out_private, made.out_public).unwrap();
+        context.tr_set_auth(key.into(), auth(8)).unwrap();
+        context.object_change_auth(key.into(), storage.into(), auth(9)).unwrap_err();
     }
 
     /// A line to it on which somebody listens.

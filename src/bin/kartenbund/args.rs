@@ -27,6 +27,10 @@ pub(crate) struct Cli {
     account: Option<String>,
     #[arg(long, global = true, env = "KARTENBUND_NO_KEY_RING", hide_env = true, value_parser = FalseyValueParser::new())]
     no_key_ring: bool,
+    #[arg(long, global = true, env = "KARTENBUND_NO_TPM", hide_env = true, value_parser = FalseyValueParser::new())]
+    no_tpm: bool,
+    #[arg(long, global = true, value_name = "TCTI", env = "KARTENBUND_TCTI", hide_env = true)]
+    tcti: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -34,7 +38,13 @@ pub(crate) struct Cli {
 impl Cli {
     /// Where the files of this computer are, and whose are meant.
     pub(crate) fn computer(&self) -> Computer {
-        Computer { folder: self.home.clone(), account: self.account.clone(), uses_key_ring: !self.no_key_ring }
+        Computer {
+            folder: self.home.clone(),
+            account: self.account.clone(),
+            uses_key_ring: !self.no_key_ring,
+            uses_tpm: !self.no_tpm,
+            tcti: self.tcti.clone(),
+        }
     }
 }
 

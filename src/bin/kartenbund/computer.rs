@@ -15,6 +15,9 @@ pub(crate) struct Computer {
     pub(crate) folder: Option<PathBuf>,
     pub(crate) account: Option<String>,
     pub(crate) uses_key_ring: bool,
+    /// Device keys are made in the TPM of this computer, or the one that `tcti` names.
+    pub(crate) uses_tpm: bool,
+    pub(crate) tcti: Option<String>,
 }
 
 impl Computer {
@@ -33,7 +36,7 @@ impl Computer {
             Some(folder) => folder.clone(),
             None => data_folder()?,
         };
-        let home = Home::at(folder);
+        let home = Home::at(folder).using_tpm(self.uses_tpm, self.tcti.clone());
         Ok(Accounts::below(if self.uses_key_ring { home.using_key_ring() } else { home }))
     }
 

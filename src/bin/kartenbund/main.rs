@@ -26,6 +26,8 @@ use kartenbund::ui::numbers::NUMBERS;
 use output::Output;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "tpm")]
+    silence_tpm_software();
     let language = args::language();
     let (cli, output) = match args::parse(language) {
         Ok(parsed) => parsed,
@@ -37,6 +39,19 @@ fn main() -> ExitCode {
             output.failure(&failure);
             ExitCode::from(failure.kind.exit_code())
         }
+    }
+}
+
+/// The TPM2 software stack writes its own messages between those of this program, unless a variable says otherwise before
+/// it begins: the program starts anew with that. Where it cannot, they are written.
+#[cfg(feature = "tpm")]
+fn silence_tpm_software() {
+    use std::os::unix::process::CommandExt as _;
+    const VARIABLE: &str = "TSS2_LOG";
+    if std::env::var_os(VARIABLE).is_none()
+        && let Ok(program) = std::env::current_exe()
+    {
+        let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(VARIABLE, "all+none").exec();
     }
 }
 

@@ -2,6 +2,8 @@ use super::*;
 use crate::secret::SecretText;
 use crate::voprf::{self, Share};
 
+/// Nothing asks it.
+const NO_TPM: &str = "device:/nowhere";
 const SERVICE: &str = "https://kasse.example";
 
 fn rng() -> rand_core::UnwrapErr<getrandom::SysRng> {
@@ -41,7 +43,8 @@ impl Device {
 
     fn open(&self, file: &KeyFile, digits: &str) -> Result<PinAnswer, DeviceKeyError> {
         let secret = self.has_secret.then(secret);
-        let (pending, Blinded::Element { blinded, .. }) = file.lock(secret).begin(&pin(digits), &mut rng())? else {
+        let (pending, Blinded::Element { blinded, .. }) = file.lock(secret, NO_TPM).begin(&pin(digits), &mut rng())?
+        else {
             panic!("the service has a share")
         };
         pending.finish(&Evaluated::Element(evaluate(&self.share, &blinded)))
@@ -106,7 +109,7 @@ fn a_file_of_another_version_does_not_open() {
     for (v, voprf_pk) in [(3, device.file.voprf_pk), (2, None), (1, device.file.voprf_pk), (0, None)] {
         let mut file = copy(&device.file);
         (file.v, file.voprf_pk) = (v, voprf_pk);
-        let refused = file.lock(None).begin(&pin("271828"), &mut rng()).map(drop);
+        let refused = file.lock(None, NO_TPM).begin(&pin("271828"), &mut rng()).map(drop);
         assert!(matches!(refused, Err(DeviceKeyError::Malformed)), "version {v}");
     }
 }
@@ -124,7 +127,7 @@ fn the_secret_of_the_key_ring_is_needed_where_the_file_says_so() {
     // Another secret.
     let other = SecretBytes::written(|out| out.fill(8));
     let (pending, Blinded::Element { blinded, .. }) =
-        without.file.lock(Some(other)).begin(&pin("271828"), &mut rng()).unwrap()
+        without.file.lock(Some(other), NO_TPM).begin(&pin("271828"), &mut rng()).unwrap()
     else {
         panic!("the service has a share")
     };
@@ -154,14 +157,15 @@ fn another_lock_takes_another_pin_and_keeps_the_key() {
 #[test]
 fn an_answer_for_a_file_that_needs_none_and_none_for_one_that_does_open_nothing() {
     let device = Device::new(false);
-    let (pending, _) = device.file.lock(None).begin(&pin("271828"), &mut rng()).unwrap();
+    let (pending, _) = device.file.lock(None, NO_TPM).begin(&pin("271828"), &mut rng()).unwrap();
     assert!(matches!(pending.finish(&Evaluated::Nothing), Err(DeviceKeyError::Evaluation)));
 }
 
 #[test]
 fn the_device_key_is_not_in_the_file_in_clear() {
     let device = Device::new(true);
-    let secret = base64url::encode(&device.new.key.key.to_bytes());
+    let Place::Memory(key) = &device.new.key.place else { panic!() };
+    let secret = base64url::encode(&key.to_bytes());
     let text = serde_json::to_string(&device.file).unwrap();
     assert!(!text.contains(&secret));
     assert!(!format!("{:?} {:?}", device.new, device.file).contains(&secret));

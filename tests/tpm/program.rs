@@ -1,0 +1,57 @@
+//! The program on a computer with a TPM.
+
+use std::process::{Command, Output, Stdio};
+
+use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
+use time::OffsetDateTime;
+
+use crate::chip::Chip;
+use crate::common::*;
+
+/// Runs the program in this folder, with what is typed on descriptor 3.
+fn run(folder: &std::path::Path, tcti: &str, words: &[&str], typed: &[&str]) -> Output {
+    let lines = folder.join("lines");
+    std::fs::write(&lines, typed.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" 3<\"$0\""]).arg(&lines).arg(env!("CARGO_BIN_EXE_kartenbund"));
+    shell.args(["--lang", "de"]).args(words).env("KARTENBUND_HOME", folder.join("home")).env("KARTENBUND_TCTI", tcti);
+    shell.env("KARTENBUND_NO_KEY_RING", "1").env_remove("TSS2_LOG").stdin(Stdio::null()).output().unwrap()
+}
+
+#[test]
+fn the_program_says_where_the_key_is_and_what_to_do_when_it_cannot_be_used() {
+    let clock = ManualClock::at(OffsetDateTime::now_utc());
+    let world = World::open(tempfile::tempdir().unwrap(), clock, Box::new(anchors_of(&[&ca()])), &[MUSTERKASSE_IK]);
+    world.member(ERIKA);
+    let (chip, folder) = (Chip::start(), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let image = folder.join("card.xml");
+    std::fs::write(&image, image_by(&ca(), &blueprint(ERIKA))).unwrap();
+    let said = |output: &Output| String::from_utf8(output.stderr.clone()).unwrap();
+
+    let login = ["login", "--service", &world.address, "--kvnr", ERIKA, "--password-fd", "3"];
+    assert!(run(folder, &chip.tcti(), &login, &[PASSWORD]).status.success());
+    let register = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    let output = run(folder, &chip.tcti(), &register, &[CARD_PIN, DEVICE_PIN]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(said(&output).contains("Der Geräteschlüssel liegt im TPM dieses Computers"), "{}", said(&output));
+
+    let by_device = ["login", "--device", "--pin-fd", "3"];
+    let output = run(folder, &chip.tcti(), &by_device, &["384710"]);
+    assert_eq!(output.status.code(), Some(62), "{}", said(&output));
+    assert!(!said(&output).contains("esys"), "what the software stack writes is for nobody: {}", said(&output));
+    assert!(run(folder, &chip.tcti(), &by_device, &[DEVICE_PIN]).status.success());
+
+    let other = Chip::start();
+    for (tcti, code, what) in [
+        ("device:/dev/tpm-of-nobody", 114, "auf diesem Computer ist keines zu sehen"),
+        ("swtpm:host=127.0.0.1,port=9", 116, "antwortet nicht, wie es soll"),
+        (&other.tcti(), 117, "gehört zu einem anderen TPM"),
+    ] {
+        let output = run(folder, tcti, &by_device, &[DEVICE_PIN]);
+        assert_eq!(output.status.code(), Some(code), "{}", said(&output));
+        assert!(said(&output).contains(what), "{}", said(&output));
+        assert!(!said(&output).contains("tcti"), "{}", said(&output));
+    }
+    assert!(run(folder, &chip.tcti(), &by_device, &[DEVICE_PIN]).status.success(), "no try was spent on it");
+}
