@@ -34,6 +34,7 @@ test: setup
 	KARTENBUND_TEST_DATABASE=postgresql cargo test --test operating the_service_is_killed
 	cargo test $(IFD_HANDLER_BUILD)
 	set -e; for features in $(FEATURE_SETS); do cargo test --lib $$features; done
+	cargo test --all-features --test tpm
 
 ## Format, lints and documentation in all feature sets, licences and sources of dependencies, and that the service
 ## needs no card reader.
