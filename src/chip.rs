@@ -12,6 +12,16 @@ use sha2::{Digest as _, Sha256};
 pub struct Iccsn([u8; 10]);
 
 impl Iccsn {
+    /// Reads twenty decimal digits; `None` where the text is something else.
+    pub fn from_digits(text: &str) -> Option<Self> {
+        let digits: Vec<u8> = text.bytes().map(|byte| byte.wrapping_sub(b'0')).collect();
+        let digits: [u8; 20] = digits.try_into().ok()?;
+        let bytes: Vec<u8> =
+            digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+        digits.iter().all(|digit| *digit < 10).then_some(())?;
+        Self::from_bcd(&bytes)
+    }
+
     /// Reads ten bytes of two decimal digits each; `None` where they are something else.
     pub fn from_bcd(bytes: &[u8]) -> Option<Self> {
         let number: [u8; 10] = bytes.try_into().ok()?;

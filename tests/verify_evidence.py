@@ -6,17 +6,16 @@ from datetime import timezone
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID as Extension, NameOID, SignatureAlgorithmOID
 
 CH_AUT, ADMISSION = "1.2.276.0.76.4.70", x509.ObjectIdentifier("1.3.36.8.3.3")
 INSURED = bytes.fromhex("06072a8214004c0431")  # 1.2.276.0.76.4.49
-GROUNDS = ("qr", "qr_jwk qr", "B1"), ("device", "added_by approval", "B1"), ("card", "issuer_cert card", "B3")
+GROUNDS = "qr qr_jwk qr B1", "device added_by approval B1", "chip chip B2", "card issuer_cert card B3"
 CRITICAL, CLIENT = {Extension.KEY_USAGE, Extension.BASIC_CONSTRAINTS}, ExtendedKeyUsageOID.CLIENT_AUTH
 USAGES = bytes.fromhex("03020780"), bytes.fromhex("030205a0")  # digitalSignature, and with keyEncipherment
 EVENTS, TOLERANCE, DATA = {"approve": "approved", "deny": "denied", "not_me": "not_me"}, 120, ("registration_id", "jkt")
 TYPES = "address.change bank.change contact.change password.reset web.login card.order device.add".split()
-
 def need(holds, what):
     if not holds: raise ValueError(what)
 def says(value, **expected):
@@ -40,10 +39,12 @@ def jwk_key(jwk):
     says(members(jwk, "kty crv x y"), kty="EC", crv="P-256")
     point = b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32)
     return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+def dss(signature):
+    need(len(signature) == 64, "signature")
+    return encode_dss_signature(*(int.from_bytes(half, "big") for half in (signature[:32], signature[32:])))
 def algorithm(key):
     if isinstance(key, rsa.RSAPublicKey):
-        need(2048 <= key.key_size <= 4096 and 65537 <= key.public_numbers().e < 2**32, "key")
-        return "PS256"
+        return need(2048 <= key.key_size <= 4096 and 65537 <= key.public_numbers().e < 2**32, "key") or "PS256"
     return {"secp256r1": "ES256", "brainpoolP256r1": "BP256R1"}[key.curve.name]
 def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` is what else the header carries
     header, payload, signature = compact.split(".")
@@ -52,9 +53,7 @@ def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` i
     if isinstance(key, rsa.RSAPublicKey):
         key.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
     else:
-        need(len(signature) == 64, "signature")
-        signature = encode_dss_signature(*(int.from_bytes(half, "big") for half in (signature[:32], signature[32:])))
-        key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+        key.verify(dss(signature), data, ec.ECDSA(hashes.SHA256()))
     return members(read(unb64(payload)), names, optional)
 def oids(data):  # the object identifiers (DER) that stand in sequences, and in nothing else
     if not data: return []
@@ -107,7 +106,6 @@ def audit(inclusion, receipt, key, **about):
     head = jws(inclusion["head"], "audit-head+jws", key, "v aud seq sha256 at")
     says(head, v=1, aud=receipt["aud"], seq=entry["seq"] + len(path) // 32, sha256=b64(value))
     return need(head["at"] >= entry["ts"], "at") or ""
-
 def verify(data, anchors, service_jwk):  # gives each link that holds; fails at the first that does not
     bundle, person, adders = members(read(data), "v service devices omitted"), None, {}
     service = members(bundle["service"], "aud jwk")
@@ -127,9 +125,8 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
         said = jws(approval["decision"], "approval+jws", jwk_key(jwk), "v aud approval_id document challenge "
                    "decision iat exp jti", "reason match_code")
         says(said, v=1, aud=aud, **{name: approval[name] for name in ("approval_id", "document", "challenge")})
-        need(said["iat"] - TOLERANCE <= decided["at"] <= said["exp"] + TOLERANCE and
-             1 <= said["exp"] - said["iat"] <= 300, "iat or exp")
-        yield f"decision of {about}"
+        yield need(said["iat"] - TOLERANCE <= decided["at"] <= said["exp"] + TOLERANCE and
+                   1 <= said["exp"] - said["iat"] <= 300, "iat or exp") or f"decision of {about}"
         says(decided, subject="decision", id=about, sha256=b64(sha256(approval["decision"])))
         return document, said, decided
     def statement(compact, typ, key, more="", **hint):
@@ -138,8 +135,8 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
         return said
     for device in bundle["devices"]:
         binding = members(device, "binding approvals")["binding"]
-        method, by, level = [it for it in GROUNDS if it[1].split()[0] in binding][0]
-        members(binding, "device_id binding_level registration_id challenge pop receipt " + by, "audit")
+        method, *by, level = [it.split() for it in GROUNDS if it.split()[1] in binding][0]
+        members(binding, "device_id binding_level registration_id challenge pop receipt " + " ".join(by), "audit")
         of, receipt, pop = binding["device_id"], took(binding["receipt"]), binding["pop"].split(".")
         jwk = read(unb64(pop[0]))["jwk"]
         jkt = b64(sha256('{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' % (jwk["x"], jwk["y"])))
@@ -147,33 +144,37 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
                 "challenge": binding["challenge"], "kvnr": read(unb64(pop[1]))["kvnr"]}
         person = need(person in (None, same["kvnr"]), "kvnr") or same["kvnr"]
         if method == "device":
-            (key_of, since), parts = adders[binding["added_by"]], [binding["approval"]["approval_id"]]
-            document, said, decided = yield from decision_on(binding["approval"], key_of)
+            (its, since), by, parts = adders[binding["added_by"]], binding["approval"], [binding["approval"]["approval_id"]]
+            document, said, decided = yield from decision_on(by, its)
             says(members(document["data"], "registration_id name jkt commit"), **{name: same[name] for name in DATA})
-            says({"audit": None, **binding["approval"], **said, "type": document["type"]}, type="device.add", audit=None,
-                 decision="approve")
+            says({"audit": None, **by, **said, **document}, audit=None, type="device.add", decision="approve")
             yield need(since + 14 * 86400 <= decided["at"] <= receipt["at"], "at") or f"device_addition of {of}"
         elif method == "qr":
             parts = [members(binding["qr"], "qr_id qr_jws")[it] for it in ("qr_id", "qr_jws")]
-            statement(parts[1], "qr+jws", jwk_key(binding["qr_jwk"]))
-            yield f"code_signature of {of}"
+            yield statement(parts[1], "qr+jws", jwk_key(binding["qr_jwk"])) and f"code_signature of {of}"
+        elif method == "chip":
+            parts = [members(binding["chip"], "chip authority signature")[it] for it in "chip authority signature".split()]
+            nonce = b"kartenbund/card-present/v1\0" + aud.encode() + b"\0" + unb64(same["challenge"], 32) + unb64(jkt)
+            point = unb64(parts[0]).split(b"\x86\x41", 1)[1][:65]  # the public key of the chip's certificate
+            ec.EllipticCurvePublicKey.from_encoded_point(ec.BrainpoolP256R1(), point).verify(dss(unb64(
+                parts[2])), sha256(nonce)[:24].rjust(31, b"\0") + b"\0", ec.ECDSA(Prehashed(hashes.SHA256())))
+            yield f"chip_signature of {of}"
         else:
             card = members(binding["card"], "signed_pairing_data auth_cert card_jws")
             parts = [card[it] for it in ("signed_pairing_data", "auth_cert", "card_jws")]
-            auth_cert, issuer_cert = unb64(card["auth_cert"]), unb64(binding["issuer_cert"])
-            card_key, kvnr, pairing = certificate_of(auth_cert, issuer_cert, anchors, receipt["at"])
+            auth_cert = unb64(parts[1])
+            card_key, kvnr, pairing = certificate_of(auth_cert, unb64(binding["issuer_cert"]), anchors, receipt["at"])
             yield need(kvnr == person, "kvnr") or f"certificate of {of}"
             pairing["se_subject_public_key_info"] = spki(jwk_key(jwk))
             said = jws(parts[0], "JWT", card_key, " ".join(pairing) + " key_identifier product")
             need(not says(said, **pairing) and unb64(said["key_identifier"], 32) and said["product"].strip(), "product")
             x5c = [base64.b64encode(auth_cert).decode()]
             said = statement(parts[2], "kartenbund-card+jws", card_key, "pairing_sha256", x5c=x5c)
-            says(said, pairing_sha256=b64(sha256(parts[0])))
-            yield f"card_signature of {of}"
+            yield says(said, pairing_sha256=b64(sha256(parts[0]))) or f"card_signature of {of}"
         said = statement(binding["pop"], "pop+jws", jwk_key(jwk), "method evidence_sha256 voprf_pk transport_jwk", jwk=jwk)
         says(said, method=method, evidence_sha256=b64(sha256("\n".join(parts))))
-        need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk, "transport_jwk")
-        yield f"device_possession of {of}"
+        yield need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk, "transport_jwk") or \
+            f"device_possession of {of}"
         says(receipt, subject="binding", id=of, sha256=b64(sha256(binding["pop"])))
         yield need(binding["binding_level"] == level, "binding_level") or f"binding_receipt of {of}"
         if method == "card": adders[of] = jwk, receipt["at"]
@@ -182,9 +183,8 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
         for approval in device["approvals"]:
             document, said, decided = yield from decision_on(approval, jwk)
             yield need(decided["at"] >= receipt["at"], "at") or f"decision_receipt of {decided['id']}"
-            event = "application." + EVENTS[said["decision"]]
-            what = {"event": event, "device_id": of, "object": document["application_id"]}
-            yield f"decision_audit of {decided['id']}{audit(approval.get('audit'), decided, key, **what)}"
+            it = {"event": "application." + EVENTS[said["decision"]], "device_id": of, "object": document["application_id"]}
+            yield f"decision_audit of {decided['id']}{audit(approval.get('audit'), decided, key, **it)}"
 
 anchor, service_key, *files = sys.argv[1:]
 blocks = re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", open(anchor, "rb").read(), re.DOTALL)

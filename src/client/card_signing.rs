@@ -5,7 +5,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::card_pin::{PinError, ask_for_pin, forget_pin, leave_to_verify, verify_pin};
-use super::{FromCard, Step, Surroundings, restarting};
+use super::{FromCard, Step, Surroundings, Way, restarting};
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::identity::certificate::{Certificate, CertificateError};
 use crate::identity::kvnr::{Ik, Kvnr};
@@ -89,14 +89,8 @@ pub(super) fn under_one_pin<F: CardFlow>(
     restarting(channel, length, around, |channel, way, around| {
         around.ui.step(Step::ReadCard);
         let mut egk = way.open(channel, around)?;
-        let certificate = match egk.read_certificate() {
-            Err(EgkError::Contactless) => {
-                way.secure(&mut egk, around).map_err(PinError::from)?;
-                egk.read_certificate()?
-            }
-            certificate => certificate?,
-        };
-        let certificate = usable(certificate.der(), wanted, (around.clock)())?;
+        let certificate = read_certificate::<_, F::Error>(&mut egk, way, around)?;
+        let certificate = usable(&certificate, wanted, (around.clock)())?;
         flow.meet(&mut egk, &certificate)?;
         around.ui.step(Step::ReadPinStatus);
         let (attempt, tries_left) = leave_to_verify(&mut egk, way, around)?;
@@ -110,6 +104,43 @@ pub(super) fn under_one_pin<F: CardFlow>(
         forgotten?;
         Ok(signed)
     })
+}
+
+/// Does with the chip of a card that will do what needs no PIN. The card's certificate says whose it is to this person
+/// only, who is told that it is the wrong one.
+///
+/// # Errors
+/// Those of the card, and of `work`.
+pub(super) fn with_chip<C: CardChannel, T, E: FromCard + From<PinError> + From<CardRefusal>>(
+    channel: C,
+    length: ApduLength,
+    wanted: Wanted<'_>,
+    around: &mut Surroundings<'_>,
+    mut work: impl FnMut(&Way, &mut Egk<&mut C>, &mut Surroundings<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    restarting(channel, length, around, |channel, way, around| {
+        around.ui.step(Step::ReadCard);
+        let mut egk = way.open(channel, around)?;
+        let certificate = read_certificate::<_, E>(&mut egk, way, around)?;
+        usable(&certificate, wanted, (around.clock)())?;
+        work(way, &mut egk, around)
+    })
+}
+
+/// The card's certificate; over a secured line where the card wants one.
+fn read_certificate<C: CardChannel, E: FromCard + From<PinError>>(
+    egk: &mut Egk<C>,
+    way: &mut Way,
+    around: &mut Surroundings<'_>,
+) -> Result<Vec<u8>, E> {
+    let certificate = match egk.read_certificate() {
+        Err(EgkError::Contactless) => {
+            way.secure(egk, around).map_err(PinError::from)?;
+            egk.read_certificate()?
+        }
+        certificate => certificate?,
+    };
+    Ok(certificate.der().to_vec())
 }
 
 /// The card's certificate, where it will do.

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::addition::{self, New};
 use super::card_pin::{PinError, PinRefusal};
 pub use super::card_signing::CardRefusal;
-use super::card_signing::{CardFlow, Wanted, under_one_pin};
+use super::card_signing::{CardFlow, Wanted, under_one_pin, with_chip};
 use super::home::{Binding, Device, Home, HomeError, Profile};
 use super::keyring::KeyRingEntry;
 use super::login::LoggedIn;
@@ -28,6 +28,7 @@ use crate::protocol::api::{
     RegistrationOffer, RegistrationRequest,
 };
 use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, PairingData};
+use crate::protocol::presence::{ChipEvidence, Occasion};
 use crate::protocol::qr::LetterCode;
 use crate::protocol::registration::{
     CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,
@@ -195,6 +196,43 @@ pub fn register_with_code(
     hand_in(here, wish, made, evidence, challenge, around)
 }
 
+/// Registers this computer with the chip of the card on `channel`, without its PIN, where the insurer's register knows the
+/// card. Whatever breaks off, nothing is half done, as with the PIN.
+///
+/// # Errors
+/// [`RegisterError`].
+pub fn register_with_chip(
+    here: &LoggedIn,
+    channel: impl CardChannel,
+    wish: &Wish,
+    around: &mut Surroundings<'_>,
+) -> Result<DeviceAnswer, RegisterError> {
+    let profile = &here.profile;
+    if let Some(device) = resume(here, wish, around)? {
+        return Ok(device);
+    }
+    let wanted = Wanted { kvnr: Some(&profile.kvnr), payer_iks: &profile.payer_iks };
+    // Where everything begins again, what was made is kept.
+    let mut made = None;
+    let (evidence, challenge) = with_chip(channel, wish.length, wanted, around, |way, egk, around| {
+        if made.is_none() {
+            let owner = Owner::read(egk)?;
+            let known = owner.known(way.can(), profile);
+            made = Some(open_registration(here, wish, BindingMethod::Chip, &known, around)?);
+        }
+        let Made { device, offer, .. } = made.as_ref().ok_or(RegisterError::Message)?;
+        let (challenge, _) = fetch_challenge(here, device, offer, around)?;
+        around.ui.step(Step::CardSigns);
+        let (chip, authority) = (egk.read_chip_certificate()?, egk.read_chip_authority()?);
+        // What the chip signs is made here, of what this computer knows itself.
+        let occasion = Occasion { aud: profile.service.clone(), challenge, jkt: device.key.public().thumbprint() };
+        let signature = egk.authenticate_chip(&occasion.nonce())?.to_vec();
+        Ok::<_, RegisterError>((ChipEvidence { chip, authority, signature }, challenge))
+    })?;
+    let made = made.ok_or(RegisterError::Message)?;
+    hand_in(here, wish, made, HandedIn::Chip(evidence), challenge, around)
+}
+
 /// Registers this computer by another one of the same person, which approves it once the person has typed there what is
 /// shown here. `sleep` waits. Whatever breaks off, nothing is half done, as with the card.
 ///
@@ -276,6 +314,18 @@ impl Owner {
         let pd = told(egk.read_pd())?;
         Ok(Self { iccsn, person: pd.and_then(|pd| PersonalData::parse(&pd).ok()) })
     }
+
+    /// What no device PIN is made of.
+    fn known<'a>(&'a self, can: Option<&'a Can>, profile: &'a Profile) -> Known<'a> {
+        let address = self.person.as_ref().and_then(|person| person.address.as_ref());
+        Known {
+            birth_date: self.person.as_ref().map(|person| person.date_of_birth.as_str()),
+            postal_code: address.and_then(|address| address.postal_code.as_deref()),
+            iccsn: self.iccsn.as_ref(),
+            can,
+            ..Known::of(profile)
+        }
+    }
 }
 
 /// What the card tells; only the line has to be there.
@@ -308,16 +358,7 @@ impl CardFlow for Registration<'_> {
 
     fn prepare(&mut self, can: Option<&Can>, around: &mut Surroundings<'_>) -> Result<(), RegisterError> {
         if self.made.is_none() {
-            let owner = self.owner.as_ref();
-            let person = owner.and_then(|owner| owner.person.as_ref());
-            let address = person.and_then(|person| person.address.as_ref());
-            let known = Known {
-                birth_date: person.map(|person| person.date_of_birth.as_str()),
-                postal_code: address.and_then(|address| address.postal_code.as_deref()),
-                iccsn: owner.and_then(|owner| owner.iccsn.as_ref()),
-                can,
-                ..Known::of(&self.here.profile)
-            };
+            let known = self.owner.as_ref().ok_or(RegisterError::Message)?.known(can, &self.here.profile);
             self.made = Some(open_registration(self.here, self.wish, BindingMethod::Card, &known, around)?);
         }
         Ok(())

@@ -17,7 +17,7 @@ use time::{Date, Month};
 
 use crate::chip::Iccsn;
 use crate::secret::masked;
-pub use chain::{ChainError, CvcError, Level, VerifiedChip, verify};
+pub use chain::{ChainError, CvcError, Level, VerifiedChip, signed, verify};
 pub use roots::{CvcRoot, CvcRootError, CvcRoots, ProductionCvcRoots, TestCvcRoots};
 
 /// `5F29`, certificate profile identifier of generation 2.

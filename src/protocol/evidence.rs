@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::addition::{ApprovalProof, Approver};
 use super::approval::{Document, ExpectedDecision, FrozenDocument, Verdict, VerifiedDecision};
 use super::audit::{Entry, Inclusion};
+use super::presence::Occasion;
 use super::qr::QrProof;
 use super::registration::{CardPossession, DevicePossession, Expected, ExpectedShare, ProofOfPossession};
 use super::service::{Receipt, ReceiptSubject};
@@ -19,7 +20,7 @@ use crate::jose::{P256Jwk, json, jws};
 use crate::pki::{self, Anchors};
 use crate::secret::masked;
 
-pub use grounds::{AdditionGrounds, CardGrounds, Grounds, QrGrounds};
+pub use grounds::{AdditionGrounds, CardGrounds, ChipGrounds, Grounds, QrGrounds};
 
 /// Version of the format.
 pub const FORMAT: u32 = 2;
@@ -144,6 +145,8 @@ pub enum LinkName {
     CodeSignature,
     /// Another device, which the card has bound, approved the device key.
     DeviceAddition,
+    /// The chip of a card signed for the device key.
+    ChipSignature,
     /// The device key signed that.
     DevicePossession,
     /// The service took the binding at its time.
@@ -311,6 +314,15 @@ impl Walk<'_> {
                 let expected = self.expected(binding, None)?;
                 is(holder.is_none_or(|holder| *holder == expected.kvnr), "kvnr")?;
                 QrProof::check(&grounds.qr, &grounds.qr_jwk, &expected, bound_at.clone()?).map_err(text)?;
+                Ok(expected)
+            }),
+            // Whether the chip is genuine, and whose card it is in, only the service knows: no root of chips is here.
+            Grounds::Chip(grounds) => chain.link(LinkName::ChipSignature, self.rests_on, || {
+                let expected = self.expected(binding, None)?;
+                is(holder.is_none_or(|holder| *holder == expected.kvnr), "kvnr")?;
+                let Expected { aud, challenge, jkt, .. } = expected.clone();
+                let occasion = Occasion { aud, challenge, jkt };
+                is(grounds.chip.is_signed_for(&occasion), "signature")?;
                 Ok(expected)
             }),
             Grounds::Device(grounds) => chain

@@ -2,13 +2,16 @@
 //! client and service each derive for themselves.
 
 use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::Challenge;
+use super::registration::Expected;
+use super::{Challenge, Sha256Hash};
 use crate::chip::{Iccsn, PresenceNonce};
-use crate::jose::Thumbprint;
-use crate::pki::cvc::{self, ChainError, CvcRoots, VerifiedChip};
+use crate::identity::kvnr::Kvnr;
+use crate::jose::{Thumbprint, base64url};
+use crate::pki::cvc::{self, ChainError, Cvc, CvcRoots, VerifiedChip};
 use crate::secret::masked;
 
 /// What a chip shows itself for.
@@ -36,13 +39,35 @@ impl Occasion {
 }
 
 /// What a chip gives. All of it is public, and none of it personal but the card's number.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
 pub struct ChipEvidence {
     /// C.eGK.AUT_CVC.E256.
+    #[serde(with = "base64url")]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
     pub chip: Vec<u8>,
     /// C.CA_eGK.CS.E256.
+    #[serde(with = "base64url")]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
     pub authority: Vec<u8>,
     /// R‖S, 64 bytes, big endian.
+    #[serde(with = "base64url")]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
     pub signature: Vec<u8>,
+}
+
+impl ChipEvidence {
+    /// Whether the key of the certificate in it has signed for this occasion, whoever vouches for it.
+    pub(super) fn is_signed_for(&self, occasion: &Occasion) -> bool {
+        Cvc::parse(&self.chip).is_ok_and(|cvc| cvc::signed(&cvc, occasion.nonce().as_bytes(), &self.signature))
+    }
+
+    /// SHA-256 over the three parts as they travel, with a line feed between them.
+    pub fn sha256(&self) -> Sha256Hash {
+        let parts = [&self.chip, &self.authority, &self.signature];
+        Sha256Hash::of(parts.map(|part| base64url::encode(part)).join("\n").as_bytes())
+    }
 }
 
 masked!(ChipEvidence);
@@ -100,5 +125,29 @@ impl ChipPresence {
     /// What it was there for. It says nothing about another service, challenge or device.
     pub fn occasion(&self) -> &Occasion {
         &self.occasion
+    }
+}
+
+/// The insurer's register says that the card whose chip was there is this person's. That is its word: the chip does not
+/// know whose it is.
+#[derive(Debug)]
+pub struct RegisteredCard {
+    iccsn: Iccsn,
+    kvnr: Kvnr,
+}
+
+impl RegisteredCard {
+    /// Compares the chip's card number with the one the register has for this person.
+    pub fn check(presence: &ChipPresence, registered: &Iccsn, kvnr: &Kvnr) -> Option<Self> {
+        (presence.iccsn() == registered).then(|| Self { iccsn: registered.clone(), kvnr: kvnr.clone() })
+    }
+
+    /// Whether it is about this account, and the chip was there for its registration and device key.
+    pub(super) fn is_about(&self, presence: &ChipPresence, expected: &Expected, device_key: Thumbprint) -> bool {
+        let Occasion { aud, challenge, jkt } = &presence.occasion;
+        self.iccsn == *presence.iccsn()
+            && self.kvnr == expected.kvnr
+            && (aud, challenge, jkt) == (&expected.aud, &expected.challenge, &expected.jkt)
+            && *jkt == device_key
     }
 }

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::addition::{AdditionEvidence, ApprovalProof};
 use super::pairing::PairingData;
+use super::presence::{ChipEvidence, ChipPresence, RegisteredCard};
 use super::qr::{QrEvidence, QrProof};
 use super::{
     BindingLevel, CLOCK_TOLERANCE, Challenge, DeviceNonce, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash,
@@ -37,10 +38,12 @@ pub enum Method {
     Qr,
     /// Another device that the card has bound.
     Device,
+    /// The chip of the card, without its PIN.
+    Chip,
 }
 
 impl Method {
-    const ALL: [Self; 3] = [Self::Card, Self::Qr, Self::Device];
+    const ALL: [Self; 4] = [Self::Card, Self::Qr, Self::Device, Self::Chip];
 
     /// The name in messages.
     pub fn as_str(self) -> &'static str {
@@ -48,6 +51,7 @@ impl Method {
             Self::Card => "card",
             Self::Qr => "qr",
             Self::Device => "device",
+            Self::Chip => "chip",
         }
     }
 }
@@ -124,6 +128,8 @@ pub enum HandedIn {
     Qr(QrEvidence),
     /// Of another device.
     Device(AdditionEvidence),
+    /// Of the chip.
+    Chip(ChipEvidence),
 }
 
 masked!(HandedIn);
@@ -135,6 +141,7 @@ impl HandedIn {
             Self::Card(_) => Method::Card,
             Self::Qr(_) => Method::Qr,
             Self::Device(_) => Method::Device,
+            Self::Chip(_) => Method::Chip,
         }
     }
 
@@ -144,6 +151,7 @@ impl HandedIn {
             Self::Card(evidence) => evidence.sha256(),
             Self::Qr(evidence) => evidence.sha256(),
             Self::Device(evidence) => evidence.sha256(),
+            Self::Chip(evidence) => evidence.sha256(),
         }
     }
 }
@@ -459,6 +467,8 @@ pub enum Evidence {
     Qr(QrProof),
     /// The approval of another device, beside a session of the account.
     Device(ApprovalProof),
+    /// The chip of the card that the register has for the account, beside a session of it.
+    Chip(ChipPresence, RegisteredCard),
 }
 
 impl Evidence {
@@ -466,6 +476,7 @@ impl Evidence {
     pub fn level(&self) -> BindingLevel {
         match self {
             Self::Card(..) => BindingLevel::B3,
+            Self::Chip(..) => BindingLevel::B2,
             Self::Qr(_) | Self::Device(_) => BindingLevel::B1,
         }
     }
@@ -476,6 +487,7 @@ impl Evidence {
             Self::Card(..) => Method::Card,
             Self::Qr(_) => Method::Qr,
             Self::Device(_) => Method::Device,
+            Self::Chip(..) => Method::Chip,
         }
     }
 
@@ -492,6 +504,7 @@ impl Evidence {
             }
             Self::Qr(proof) => proof.is_about(expected, device.device_key.thumbprint()),
             Self::Device(proof) => proof.is_about(expected, device.device_key.thumbprint()),
+            Self::Chip(presence, card) => card.is_about(presence, expected, device.device_key.thumbprint()),
         };
         about_one_key
             && device.method == self.method()

@@ -122,6 +122,10 @@ impl Config {
             ),
             (settings.anchors.issuers().is_empty(), "no anchors and no test_anchors: no health card will be accepted"),
             (settings.payer_iks.is_empty(), "no payer_iks: the cards of no insurer will be accepted"),
+            (
+                settings.cvc_roots.roots().iter().any(|root| root.name().is_test()),
+                "chips of test cards are accepted: this service is not for real people",
+            ),
             (settings.anchors.accept_test_cards(), "test cards are accepted: this service is not for real people"),
         ];
         all.into_iter().filter(|(is_so, _)| *is_so).map(|(_, warning)| warning).collect()

@@ -72,6 +72,7 @@ codes! {
     PasswordFirst = 403 "password_first", "The session may do nothing but choose a password.";
     NoDevice = 403 "no_device", "No device of this account can approve: register one first.";
     DeviceWaiting = 403 "device_waiting", "The device may approve nothing yet; the detail is when it may at the earliest.";
+    CardNumberUnknown = 403 "card_number_unknown", "The insurer's register knows no card number of this person, so the chip does not do.";
     DeviceTooYoung = 403 "device_too_young", "No device adds another in its first 14 days; the detail is when one may.";
     DeviceExpired = 403 "device_expired", "The device's time is over: the computer must be registered anew.";
     StrongerLoginNeeded = 403 "stronger_login_needed", "Only a session that card and card PIN have opened may do this.";
@@ -123,6 +124,8 @@ codes! {
     CardStatementInvalid = 422 "card_statement_invalid", "The card's statement is wrong.";
     DeviceStatementInvalid = 422 "device_statement_invalid", "The statement of the device is wrong, or there is no such device.";
     QrStatementInvalid = 422 "qr_statement_invalid", "The statement of the code is wrong.";
+    ChipInvalid = 422 "chip_invalid", "The chip, or who vouches for it, is not accepted; the detail is what is wrong.";
+    OtherCard = 422 "other_card", "The chip is in another card than the one that the register knows.";
     AdditionInvalid = 422 "addition_invalid", "What a device has decided does not add this one; the detail is what is wrong.";
     IdentStatementInvalid = 422 "ident_statement_invalid", "The statement of the identity provider is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";

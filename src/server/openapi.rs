@@ -42,7 +42,7 @@ pub(super) fn describe(paths: OpenApi) -> OpenApi {
     });
     let mut openapi = complete(Description::openapi(), paths, schemes);
     // They stand within the object of a binding: its members, which they do not name, are none too many.
-    for grounds in ["CardGrounds", "QrGrounds", "AdditionGrounds"] {
+    for grounds in ["CardGrounds", "QrGrounds", "AdditionGrounds", "ChipGrounds"] {
         let schemas = openapi.components.as_mut().and_then(|components| components.schemas.get_mut(grounds));
         if let Some(RefOr::T(Schema::Object(object))) = schemas {
             object.additional_properties = None;

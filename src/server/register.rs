@@ -14,6 +14,7 @@ use super::notice::{self, Kind};
 use super::states::{AccountState, Event, States as _};
 use super::store::{self, Tx};
 use super::{Service, letter, password};
+use crate::chip::Iccsn;
 use crate::identity::kvnr::{Kvnr, KvnrError};
 use crate::identity::vsd::Address;
 use crate::jose::base64url;
@@ -34,7 +35,7 @@ const COLUMNS: [&str; 10] = [
     "membership_start",
 ];
 /// What it may name beside them.
-const OPTIONAL: [&str; 3] = ["membership_end", "password_hash", "email"];
+const OPTIONAL: [&str; 4] = ["membership_end", "password_hash", "email", "iccsn"];
 
 /// Rows in a transaction.
 const BATCH: usize = 500;
@@ -65,6 +66,9 @@ pub enum Rejected {
     /// The e-mail address is none that notices go to.
     #[error("email: not an address in ASCII")]
     Email,
+    /// The number of the card.
+    #[error("iccsn: not 20 digits")]
+    Iccsn,
     /// The number stood in a row before.
     #[error("kvnr: it stands in a row before")]
     Twice,
@@ -133,6 +137,8 @@ struct Member {
     membership_end: Option<Option<String>>,
     password_hash: Option<String>,
     email: Option<String>,
+    /// Number of the card; `None` where the file has no such column.
+    iccsn: Option<Option<String>>,
 }
 
 /// An account that a row is about.
@@ -246,8 +252,8 @@ async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(),
     }
     let insert = format!(
         "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, membership_end, \
-         register_hashes, email, state, created) VALUES {} RETURNING account_id, kvnr",
-        store::rows(members.len(), 11)
+         register_hashes, email, iccsn, state, created) VALUES {} RETURNING account_id, kvnr",
+        store::rows(members.len(), 12)
     );
     let mut insert = sqlx::query_as::<_, (i64, String)>(AssertSqlSafe(insert));
     for member in members {
@@ -259,7 +265,8 @@ async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(),
         insert = insert.bind(member.family_name.clone()).bind(member.birth_date.clone());
         insert = insert.bind(member.address.clone()).bind(member.membership_start.clone());
         insert = insert.bind(member.membership_end.clone().flatten()).bind(member.hashes().joined());
-        insert = insert.bind(member.email.clone()).bind(state.as_str()).bind(now);
+        insert = insert.bind(member.email.clone()).bind(member.iccsn.clone().flatten());
+        insert = insert.bind(state.as_str()).bind(now);
     }
     let made = insert.fetch_all(&mut **tx).await?;
     if members.iter().all(|member| member.password_hash.is_none()) {
@@ -297,6 +304,10 @@ async fn update(
         if let Some(end) = &member.membership_end {
             let update = sqlx::query("UPDATE account SET membership_end = $2 WHERE account_id = $1");
             update.bind(account.account_id).bind(end.clone()).execute(&mut **tx).await?;
+        }
+        if let Some(iccsn) = &member.iccsn {
+            let update = sqlx::query("UPDATE account SET iccsn = $2 WHERE account_id = $1");
+            update.bind(account.account_id).bind(iccsn.clone()).execute(&mut **tx).await?;
         }
     }
     if is_new(&hashes.address) {
@@ -368,6 +379,9 @@ impl Member {
             person.push_str(value);
             person.push('\n'); // stands in none of them
         }
+        if let Some(iccsn) = &self.iccsn {
+            person.push_str(iccsn.as_deref().unwrap_or("none"));
+        }
         let email = self.email.as_deref().unwrap_or_default();
         Hashes {
             person: hashed(person.as_bytes()),
@@ -415,7 +429,7 @@ impl Columns {
 fn member(
     line: u64,
     [kvnr, given_name, family_name, birth_date, street, house_number, postal_code, city, country, membership_start]: [&str; 10],
-    [membership_end, password_hash, email]: [Option<&str>; 3],
+    [membership_end, password_hash, email, iccsn]: [Option<&str>; 4],
 ) -> Result<Member, Rejected> {
     let kvnr = Kvnr::typed(kvnr)?;
     parse_date(birth_date).ok_or(Rejected::Date("birth_date"))?;
@@ -448,6 +462,10 @@ fn member(
     if email.as_deref().is_some_and(|email| !is_email(email)) {
         return Err(Rejected::Email);
     }
+    let iccsn = iccsn.map(given);
+    if iccsn.as_ref().and_then(Option::as_deref).is_some_and(|iccsn| Iccsn::from_digits(iccsn).is_none()) {
+        return Err(Rejected::Iccsn);
+    }
     Ok(Member {
         line,
         kvnr,
@@ -459,5 +477,6 @@ fn member(
         membership_end: membership_end.map(given),
         password_hash,
         email,
+        iccsn,
     })
 }

@@ -18,6 +18,7 @@ use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Tx, from_json, to_json};
 use super::{Service, pin, random};
+use crate::chip::Iccsn;
 use crate::identity::kvnr::Kvnr;
 use crate::pki::{self, PkiError, VerifiedCertificate};
 use crate::protocol::api::{
@@ -25,8 +26,9 @@ use crate::protocol::api::{
     RegistrationPinAnswer, RegistrationPinRequest, RegistrationRequest,
 };
 use crate::protocol::application::NewDevice;
-use crate::protocol::evidence::{BindingEvidence, CardGrounds, Grounds, QrGrounds};
+use crate::protocol::evidence::{BindingEvidence, CardGrounds, ChipGrounds, Grounds, QrGrounds};
 use crate::protocol::pairing::DeviceInformation;
+use crate::protocol::presence::{ChipPresence, Occasion, RegisteredCard};
 use crate::protocol::qr::QrProof;
 use crate::protocol::registration::{
     AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, HandedIn, Membership, Method,
@@ -69,7 +71,7 @@ struct FreshChallenge {
 /// Announces a device key.
 #[utoipa::path(post, path = "/v1/registrations", request_body = RegistrationRequest, responses(
     (status = 201, body = RegistrationOffer), (status = 409, body = Problem), (status = 422, body = Problem),
-    (status = 423, body = Problem), (status = 429, body = Problem)))]
+    (status = 403, body = Problem), (status = 423, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
     presented: Presented,
@@ -104,6 +106,10 @@ pub(super) async fn open(
             let RegistrationRequest { jkt, commit, device_information, .. } = request;
             let device = NewDevice { registration_id, name: device_information.name, jkt, commit };
             Some(addition::put_up(&service, &mut tx, &account, device, now).await?)
+        }
+        Method::Chip => {
+            registered_card(&mut tx, &account).await?; // before the person looks for the card
+            None
         }
         Method::Card | Method::Qr => None,
     };
@@ -335,11 +341,27 @@ async fn check(
             let (proof, grounds) = addition::proof(service, tx, account, approved.approval_id, &expected).await?;
             (Evidence::Device(proof), Grounds::Device(grounds), None)
         }
+        HandedIn::Chip(chip) => {
+            let Expected { aud, challenge, jkt, .. } = expected.clone();
+            let (occasion, roots) = (Occasion { aud, challenge, jkt }, &*service.settings.cvc_roots);
+            let presence = ChipPresence::check(&chip, occasion, roots, service.now())
+                .map_err(|error| Refusal::new(Code::ChipInvalid).with_detail(error.to_string()))?;
+            let registered = registered_card(tx, account).await?;
+            let card = RegisteredCard::check(&presence, &registered, &account.kvnr).ok_or(Code::OtherCard)?;
+            (Evidence::Chip(presence, card), Grounds::Chip(ChipGrounds { chip }), None)
+        }
     };
     let device = DevicePossession::check(&pop, announced, &expected, now)?;
     let commit = row.commitment.parse().map_err(|_| Refusal::internal())?;
     let nonce = AnnouncedNonce::check(&nonce_d, commit)?;
     Ok(Proofs { challenge, nonce, evidence, device, expected, code, grounds, pop })
+}
+
+/// The number of the card that the register has for this person.
+async fn registered_card(tx: &mut Tx, account: &Account) -> Result<Iccsn, Refusal> {
+    let query = sqlx::query_scalar::<_, Option<String>>("SELECT iccsn FROM account WHERE account_id = $1");
+    let number = query.bind(account.id).fetch_one(&mut **tx).await?.ok_or(Code::CardNumberUnknown)?;
+    Iccsn::from_digits(&number).ok_or_else(Refusal::internal)
 }
 
 /// The card is of the account and of an insurer of this service, whose name is told otherwise.
@@ -380,7 +402,7 @@ async fn bind(
             (card.key_identifier(), longest.min(certificate.certificate().not_after.unix_timestamp()))
         }
         // No card has named this key: its thumbprint does.
-        Evidence::Qr(_) | Evidence::Device(_) => {
+        Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => {
             (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest)
         }
     };

@@ -12,6 +12,7 @@ use super::password::PasswordRules;
 use super::source::Network;
 use super::texts::Texts;
 use crate::identity::kvnr::Ik;
+use crate::pki::cvc::{CvcRoots, ProductionCvcRoots};
 use crate::pki::{Anchors, ProductionAnchors};
 use crate::protocol::BindingLevel;
 use crate::protocol::application::ApplicationType;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub payer_iks: Vec<Ik>,
     /// CAs whose cards are accepted: production ones or test ones, never both.
     pub anchors: Box<dyn Anchors>,
+    /// Roots whose chips show that a card is there.
+    pub cvc_roots: Box<dyn CvcRoots>,
     /// The proxy before the service, where there is one.
     pub proxy: Option<Proxy>,
     /// Who may use the operators' listener.
@@ -81,6 +84,7 @@ impl Settings {
             texts: Texts::default(),
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
+            cvc_roots: Box::new(ProductionCvcRoots::default()),
             proxy: None,
             operators: Vec::new(),
             identity_providers: Vec::new(),

@@ -160,6 +160,8 @@ kinds! {
     DeviceWaiting = 109 "device_waiting";
     DeviceOfOtherService = 110 "device_of_other_service";
     DeviceLoginRefused = 111 "device_login_refused";
+    CardNumberUnknown = 112 "card_number_unknown";
+    ChipNotAccepted = 113 "chip_not_accepted";
     TpmAbsent = 114 "tpm_absent";
     TpmNotAllowed = 115 "tpm_not_allowed";
     TpmBroken = 116 "tpm_broken";

@@ -25,7 +25,7 @@ fn approval(bundle: &mut Bundle) -> &mut ApprovalEvidence {
 fn grounds(bundle: &mut Bundle) -> &mut CardGrounds {
     match &mut bundle.devices[0].binding.grounds {
         Grounds::Card(grounds) => grounds,
-        Grounds::Qr(_) | Grounds::Device(_) => panic!("a bundle without a card"),
+        Grounds::Qr(_) | Grounds::Device(_) | Grounds::Chip(_) => panic!("a bundle without a card"),
     }
 }
 

@@ -12,6 +12,7 @@ mod audit;
 mod card_login;
 mod cards;
 mod certificates;
+mod chip;
 mod claims;
 mod debug;
 mod device_additions;
@@ -218,7 +219,7 @@ impl Attempt {
 pub(crate) fn by_card(request: &mut EvidenceRequest) -> &mut CardEvidence {
     match &mut request.evidence {
         HandedIn::Card(evidence) => evidence,
-        HandedIn::Qr(_) | HandedIn::Device(_) => panic!("a request without a card"),
+        HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_) => panic!("a request without a card"),
     }
 }
 

@@ -4,6 +4,8 @@
 
 #[path = "additions.rs"]
 pub mod additions;
+#[path = "chip.rs"]
+pub mod chip;
 #[path = "database.rs"]
 mod database;
 #[path = "insider.rs"]

@@ -13,6 +13,7 @@ mod audit;
 mod broken;
 mod card_login;
 mod card_pin;
+mod chip;
 mod contactless;
 mod delivery;
 mod device_additions;

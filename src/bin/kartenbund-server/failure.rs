@@ -83,6 +83,11 @@ impl Failure {
             Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::Anchor(..))) => {
                 ("anchor", 16, "name a PEM file with certificates of eGK CAs")
             }
+            Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::CvcRoot(..))) => (
+                "cvc_root",
+                32,
+                "name a file with the certificate of a root (CVC, DER), and before it the one that vouches for it",
+            ),
             Self::Import(_) => ("import", 17, "mend it and import the same file again: it goes on where it stopped"),
             Self::Rejected(_) => ("rejected_rows", 18, "mend the rows above and import the same file again"),
             Self::Letters(LettersError::Busy) => ("outbox_busy", 23, "let the other one come to its end"),

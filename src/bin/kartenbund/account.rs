@@ -110,6 +110,11 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
         None if args.method == BindingMethod::Device => {
             Ok(register::register_by_device(&here, &wish, &mut std::thread::sleep, around)?)
         }
+        None if args.method == BindingMethod::Chip => {
+            with_card(&args.signing.card, output, Sharing::Exclusive, |channel| {
+                Ok(register::register_with_chip(&here, channel, &wish, around)?)
+            })
+        }
         None => with_card(&args.signing.card, output, Sharing::Exclusive, |channel| {
             Ok(register::register(&here, channel, &wish, around)?)
         }),

@@ -355,6 +355,7 @@ pub(crate) enum BindingMethod {
     Card,
     Qr,
     Device,
+    Chip,
 }
 
 #[derive(Subcommand)]

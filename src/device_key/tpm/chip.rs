@@ -193,12 +193,9 @@ impl Tpm {
     }
 }
 
-/// Without zeros at its end, which the TPM cuts off an authorisation value (TPM 2.0, part 1, 19.6.4.3) and its stack does
-/// not: else one of 256 keys would not open.
+/// Zeros at its end, which the TPM cuts off (TPM 2.0, part 1, 19.6.4.3), its software stack cuts off as well.
 fn auth_of(value: &AuthValue) -> Result<Auth, TpmError> {
-    let value = value.expose().as_slice();
-    let end = value.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    Ok(Auth::try_from(value.get(..end).unwrap_or_default())?)
+    Ok(Auth::try_from(value.expose().as_slice())?)
 }
 
 /// Big-endian in the whole of `to`: numbers of a TPM have no leading zeros.

@@ -113,11 +113,20 @@ impl VerifiedChip {
     /// What is signed is the number z that the 25 bytes nonce ‖ `00` make, big endian, without a hash: so do gematik's
     /// PoPP service and its virtual card. It was not confirmed on a real card yet.
     pub fn signed(&self, nonce: &[u8; 24], signature: &[u8]) -> bool {
-        // As long as a number on the curve: seven zeros in front.
-        let mut z = [0; 32];
-        z.iter_mut().skip(7).zip(nonce).for_each(|(to, from)| *to = *from);
-        ecdsa::Signature::from_slice(signature).is_ok_and(|s| self.key.verify_prehash(&z, &s).is_ok())
+        signed_by(&self.key, nonce, signature)
     }
+}
+
+/// The same by the key of a certificate, whoever vouches for it.
+pub fn signed(cvc: &Cvc, nonce: &[u8; 24], signature: &[u8]) -> bool {
+    VerifyingKey::from_sec1_bytes(&cvc.point).is_ok_and(|key| signed_by(&key, nonce, signature))
+}
+
+fn signed_by(key: &VerifyingKey<BrainpoolP256r1>, nonce: &[u8; 24], signature: &[u8]) -> bool {
+    // As long as a number on the curve: seven zeros in front.
+    let mut z = [0; 32];
+    z.iter_mut().skip(7).zip(nonce).for_each(|(to, from)| *to = *from);
+    ecdsa::Signature::from_slice(signature).is_ok_and(|s| key.verify_prehash(&z, &s).is_ok())
 }
 
 /// Checks the certificate of a health card's chip and the one of its CA against trusted roots at the time `at`.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::ApprovalEvidence;
 use crate::jose::{P256Jwk, base64url};
 use crate::protocol::addition::AdditionEvidence;
+use crate::protocol::presence::ChipEvidence;
 use crate::protocol::qr::QrEvidence;
 use crate::protocol::registration::{CardEvidence, Method};
 use crate::protocol::{BindingLevel, DeviceId, Sha256Hash};
@@ -22,6 +23,8 @@ pub enum Grounds {
     Qr(QrGrounds),
     /// The approval of another device.
     Device(AdditionGrounds),
+    /// The chip of the card.
+    Chip(ChipGrounds),
 }
 
 /// What stands behind a card.
@@ -61,13 +64,23 @@ pub struct AdditionGrounds {
     pub approval: ApprovalEvidence,
 }
 
-masked!(Grounds, CardGrounds, QrGrounds, AdditionGrounds);
+/// What stands behind a chip.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ChipGrounds {
+    /// What the chip gave. That it was genuine, and of this person, is the word of the service.
+    pub chip: ChipEvidence,
+}
+
+masked!(Grounds, CardGrounds, QrGrounds, AdditionGrounds, ChipGrounds);
 
 impl Grounds {
     /// The level that a binding has which rests on these.
     pub(super) fn level(&self) -> BindingLevel {
         match self {
             Self::Card(_) => BindingLevel::B3,
+            Self::Chip(_) => BindingLevel::B2,
             Self::Qr(_) | Self::Device(_) => BindingLevel::B1,
         }
     }
@@ -77,6 +90,7 @@ impl Grounds {
             Self::Card(_) => Method::Card,
             Self::Qr(_) => Method::Qr,
             Self::Device(_) => Method::Device,
+            Self::Chip(_) => Method::Chip,
         }
     }
 
@@ -86,6 +100,7 @@ impl Grounds {
             Self::Card(grounds) => grounds.card.sha256(),
             Self::Qr(grounds) => grounds.qr.sha256(),
             Self::Device(grounds) => AdditionEvidence { approval_id: grounds.approval.approval_id }.sha256(),
+            Self::Chip(grounds) => grounds.chip.sha256(),
         }
     }
 }

@@ -13,6 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::pki::AnchorError;
+use crate::pki::cvc::CvcRootError;
 use crate::secret::SecretText;
 use crate::server::SmtpError;
 use crate::server::texts::TextFault;
@@ -62,6 +63,9 @@ pub enum Wrong {
     /// A file with CAs of cards.
     #[error("{0}: {1}")]
     Anchor(PathBuf, AnchorError),
+    /// A file with a root of chips.
+    #[error("{0}: {1}")]
+    CvcRoot(PathBuf, CvcRootError),
     /// The mail server.
     #[error("{0}")]
     Mail(SmtpError),

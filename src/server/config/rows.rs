@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, optional, secret, section, with_default};
 use super::signers::{CLIENT, IDENTITY_PROVIDER};
 use super::{AdminConfig, Config};
+use crate::pki::cvc::{CvcRootError, CvcRoots as _, ProductionCvcRoots, TestCvcRoots};
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
 use crate::protocol::api::NoticeLanguage;
 use crate::server::admin::Operator;
@@ -338,11 +339,49 @@ const CARDS: &[Row<Config>] = &[
             }
         },
     ),
+    with_default(
+        "cvc_roots",
+        "[]",
+        "Files with certificates (CVC) of the roots above the chips of real health cards, roots before those they vouch for. \
+         Where the register has card numbers (column iccsn), people register computers with the chip alone.",
+        |config, value| {
+            let mut roots = ProductionCvcRoots::default();
+            add_roots(value, |cvc| roots.add_certificate(cvc))?;
+            config.settings.cvc_roots = Box::new(roots);
+            Ok(())
+        },
+    ),
+    with_default(
+        "test_cvc_roots",
+        "[]",
+        "The same for chips of test cards, in place of `cvc_roots`. Never for real people.",
+        |config, value| {
+            let mut roots = TestCvcRoots::default();
+            add_roots(value, |cvc| roots.add_certificate(cvc))?;
+            match (config.settings.cvc_roots.roots(), roots.roots()) {
+                (_, []) => Ok(()),
+                ([], _) => {
+                    config.settings.cvc_roots = Box::new(roots);
+                    Ok(())
+                }
+                _ => Err(Wrong::Impossible(
+                    "either `cvc_roots` or `test_cvc_roots`: real cards and test cards never meet",
+                )),
+            }
+        },
+    ),
 ];
 
 fn add(files: &Value<'_>, mut add: impl FnMut(&[u8]) -> Result<(), AnchorError>) -> Result<(), Wrong> {
     for (path, pem) in files.each(|file| file.file())? {
         add(&pem).map_err(|error| Wrong::Anchor(path, error))?;
+    }
+    Ok(())
+}
+
+fn add_roots(files: &Value<'_>, mut add: impl FnMut(&[u8]) -> Result<(), CvcRootError>) -> Result<(), Wrong> {
+    for (path, cvc) in files.each(|file| file.file())? {
+        add(&cvc).map_err(|error| Wrong::CvcRoot(path, error))?;
     }
     Ok(())
 }

@@ -89,6 +89,8 @@ fn refused(code: &str) -> Kind {
         "no_device" => Kind::NoDevice,
         "device_locked_by_owner" => Kind::DeviceLockedByOwner,
         "device_expired" => Kind::DeviceExpired,
+        "card_number_unknown" => Kind::CardNumberUnknown,
+        "chip_invalid" | "other_card" => Kind::ChipNotAccepted,
         "device_too_young" => Kind::DeviceTooYoung,
         "nonce_given" | "strings_not_compared" => Kind::AddedElsewhere,
         "addition_not_approved" | "addition_invalid" => Kind::DeviceNotApproved,
