@@ -1,7 +1,7 @@
 //! Two computers of one person: the registered one adds the other, with the digits that she reads there.
 
 use super::card_and_reset::{card, run};
-use super::common::{CARD_PIN, DEVICE_PIN, ERIKA, PASSWORD};
+use super::common::{CARD_PIN, DEVICE_PIN, ERIKA, PASSWORD, TestDatabase, chip};
 use super::terminal::Terminal;
 use super::*;
 
@@ -18,6 +18,32 @@ fn logged_in(world: &World) -> Computer {
 fn after(screen: &str, words: &str) -> String {
     let rest = screen.split(words).nth(1).unwrap();
     rest.chars().take_while(|letter| !letter.is_whitespace() && *letter != '"' && *letter != '“').collect()
+}
+
+#[test]
+fn the_chip_of_a_card_registers_a_computer_and_nobody_asks_for_the_card_pin() {
+    let world = World::configured(
+        tempfile::tempdir().unwrap(),
+        TestDatabase::new(),
+        ManualClock::at(OffsetDateTime::now_utc()),
+        |settings| {
+            settings.payer_iks = vec![MUSTERKASSE_IK.parse().unwrap()];
+            settings.anchors = Box::new(anchors_of(&[&ca()]));
+            settings.cvc_roots = Box::new(chip::chip_roots());
+        },
+    );
+    world.member(ERIKA);
+    let computer = logged_in(&world);
+    let image = card(&computer, ERIKA);
+    let register = ["register", "--method", "chip", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    let unknown = run(&computer, &register, &[DEVICE_PIN], &[]);
+    assert_eq!(unknown["error"]["code"], "card_number_unknown");
+    world.give_card(ERIKA, "80276001010000000001");
+    assert_eq!(run(&computer, &register, &[DEVICE_PIN], &[])["error"]["code"], "chip_not_accepted");
+    let read = run(&computer, &["read", "--virtual-card", image.to_str().unwrap()], &[], &[]);
+    world.give_card(ERIKA, read["card"]["iccsn"].as_str().unwrap());
+    let device = run(&computer, &register, &[DEVICE_PIN], &[]);
+    assert_eq!((&device["binding_level"], &device["state"]), (&"B2".into(), &"pending_wait".into()), "{device}");
 }
 
 #[test]

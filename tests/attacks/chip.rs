@@ -124,7 +124,7 @@ fn a_chip_that_no_trusted_root_vouches_for_registers_nothing() {
 
 #[test]
 fn proofs_of_another_card_person_registration_or_device_bind_nothing_together() {
-    let mut card = card(ERIKA);
+    let (mut other_card, mut card) = (card(ERIKA), card(ERIKA));
     let number = Iccsn::from_digits(&number_of(&mut card)).unwrap();
     let (key, other_key) = (new_key(), new_key());
     let (now, person) = (NOW.unix_timestamp(), kvnr(ERIKA));
@@ -165,6 +165,14 @@ fn proofs_of_another_card_person_registration_or_device_bind_nothing_together() 
     assert!(!binds(&expected("https://a", 6, own.jkt, &person)), "another challenge");
     assert!(!binds(&expected("https://a", 5, jwk(&other_key).thumbprint(), &person)), "another device");
     assert!(!binds(&expected("https://a", 5, own.jkt, &kvnr(MAX))), "another person");
+    // The register vouches for one card, and the chip of another one was there.
+    let occasion = Occasion { aud: own.aud.clone(), challenge: own.challenge, jkt: own.jkt };
+    let present = |card: &mut VirtualCard| {
+        ChipPresence::check(&shown(card, &occasion), occasion.clone(), &chip_roots(), NOW).unwrap()
+    };
+    let registered = RegisteredCard::check(&present(&mut card), &number, &person).unwrap();
+    let other = Evidence::Chip(present(&mut other_card), registered);
+    assert!(!other.belongs_together(&device, &own), "another card");
 }
 
 #[test]

@@ -76,6 +76,17 @@ fn where_the_register_knows_no_card_it_is_said_before_a_pin_is_made_for_nothing(
 }
 
 #[test]
+fn another_persons_card_is_told_before_a_pin_is_made_for_nothing() {
+    let world = World::with_chips();
+    let mut other = card(MAX);
+    world.give_card(ERIKA, &number_of(&mut other));
+    let computer = world.log_in(ERIKA, PASSWORD);
+    let refused = with_chip(&computer, &mut other).map(drop);
+    assert!(matches!(refused, Err(RegisterError::Certificate(CardRefusal::OtherPerson))), "{refused:?}");
+    assert_eq!(world.count("SELECT COUNT(*) FROM registration"), 0);
+}
+
+#[test]
 fn a_card_without_contacts_shows_its_chip_once_its_access_number_was_typed() {
     let world = World::with_chips();
     let image = image_by(&ca(), &blueprint(ERIKA));
