@@ -36,6 +36,9 @@ fn the_program_says_where_the_key_is_and_what_to_do_when_it_cannot_be_used() {
     assert!(output.status.success(), "{}", said(&output));
     assert!(said(&output).contains("Der Geräteschlüssel liegt im TPM dieses Computers"), "{}", said(&output));
 
+    let output = run(folder, &chip.tcti(), &["devices"], &[]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("Schlüssel im TPM"), "{output:?}");
+
     let by_device = ["login", "--device", "--pin-fd", "3"];
     let output = run(folder, &chip.tcti(), &by_device, &["384710"]);
     assert_eq!(output.status.code(), Some(62), "{}", said(&output));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kartenbund::client::Surroundings;
 use kartenbund::client::approve::{self, decide};
 use kartenbund::client::emergency;
-use kartenbund::client::home::{Home, HomeError};
+use kartenbund::client::home::{Device, Home, HomeError};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::pin;
 use kartenbund::client::qr;
@@ -154,15 +154,16 @@ pub(crate) fn emergency(
 
 pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Output) -> Result<(), Failure> {
     let here = login::resume(home, clock())?;
-    let own = match here.home.device() {
-        Ok(device) => device.device_id(),
+    let device = match here.home.device() {
+        Ok(device) => Some(device),
         Err(HomeError::NoDevice) => None,
         Err(error) => return Err(error.into()),
     };
+    let own = device.as_ref().and_then(Device::device_id);
     match command.unwrap_or(DevicesCommand::List) {
         DevicesCommand::List => {
             let answer: DevicesAnswer = here.service.get("/v1/devices")?;
-            let lines: Vec<_> = answer.devices.iter().map(|device| device_line(device, own, output)).collect();
+            let lines: Vec<_> = answer.devices.iter().map(|it| device_line(it, device.as_ref(), output)).collect();
             let lines = if lines.is_empty() { vec![output.texts.get("devices-none")] } else { lines };
             output.result(&answer, lines)
         }
@@ -208,9 +209,16 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
     }
 }
 
-fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) -> String {
+fn device_line(device: &DeviceAnswer, own: Option<&Device>, output: &Output) -> String {
     let texts = &output.texts;
-    let own = if own == Some(device.device_id) { format!(" ({})", texts.get("this-computer")) } else { String::new() };
+    let own = own.filter(|own| own.device_id() == Some(device.device_id));
+    // Where its key lies nobody can show the service: this computer knows it of its own.
+    let place = match own {
+        Some(own) if own.key.is_in_tpm() => texts.get("key-in-tpm"),
+        Some(_) => texts.get("key-in-file"),
+        None => texts.get(&format!("key-class-{}", device.key_class)),
+    };
+    let own = if own.is_some() { format!(" ({})", texts.get("this-computer")) } else { String::new() };
     let since = texts.moment(device.active_from);
     let word = if device.state == WAITING { "word-from" } else { "word-since" };
     let until = texts.with("device-until", &[("until", Value::Text(texts.moment(device.expires_at)))]);
@@ -225,7 +233,7 @@ fn device_line(device: &DeviceAnswer, own: Option<DeviceId>, output: &Output) ->
         texts.get("label-level"),
         device.binding_level,
         texts.get(word),
-        texts.get(&format!("key-class-{}", device.key_class)),
+        place,
         device.device_id,
     )
 }
