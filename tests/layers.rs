@@ -153,6 +153,21 @@ fn a_chip_is_asked_in_one_place_and_only_for_what_was_derived() {
     }
 }
 
+/// A row of the threat model whose test is gone would claim what nothing shows.
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let folders = ["src", "tests"].map(|folder| sources(Path::new(folder)));
+    let all: String = folders.concat().iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let model = std::fs::read_to_string("docs/threat-model.md").unwrap();
+    let quoted = model.split('`').skip(1).step_by(2);
+    let is_test = |name: &&str| name.len() > 17 && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let tests: Vec<_> = quoted.filter(is_test).collect();
+    assert!(tests.len() > 200, "{}", tests.len());
+    for test in tests {
+        assert!(all.contains(&format!("fn {test}(")), "{test}");
+    }
+}
+
 #[test]
 fn imports_are_found_in_every_form() {
     let text = "use crate::apdu::{CommandApdu, tlv};\nuse crate::{reader::CardChannel, egk::{Egk, pin}, pki};\n\
