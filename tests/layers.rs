@@ -160,7 +160,8 @@ fn every_test_that_the_threat_model_names_is_there() {
     let all: String = folders.concat().iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let model = std::fs::read_to_string("docs/threat-model.md").unwrap();
     let quoted = model.split('`').skip(1).step_by(2);
-    let is_test = |name: &&str| name.len() > 17 && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
+    let is_test =
+        |name: &&str| name.len() > 17 && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'));
     let tests: Vec<_> = quoted.filter(is_test).collect();
     assert!(tests.len() > 200, "{}", tests.len());
     for test in tests {
