@@ -49,6 +49,8 @@ pub enum Step {
     AskForReset,
     /// A registered device is to approve the new password, or this computer.
     WaitForApproval,
+    /// The computer that is to be added has to show its nonce.
+    WaitForNewDevice,
     /// The card is identified.
     IdentifyCard,
     /// The card is identified and its certificate read.

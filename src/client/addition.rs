@@ -69,16 +69,22 @@ pub(super) fn wait_for_approval(
 
 /// The computer that is to approve: gives its nonce for the document it has, waits for that of the new one, which must be
 /// the one the document has the hash of, and has the person type the string. `false` when it was wrong three times.
+/// `ends_at` is when the approval ends, by the clock of this computer: a service that shows no nonce and does not say that
+/// it is over is not waited for.
 pub(super) fn compare(
     here: &LoggedIn,
     approval_id: ApprovalId,
     device: &NewDevice,
+    ends_at: NumericDate,
     around: &mut Surroundings<'_>,
 ) -> Result<bool, ApproveError> {
+    around.ui.step(Step::WaitForNewDevice);
     let given = NonceGiven { nonce_o: DeviceNonce::random(around.rng) };
     let path = format!("/v1/approvals/{approval_id}/nonce");
     let nonce_d = loop {
-        // It ends when the approval does.
+        if (around.clock)() > ends_at {
+            return Err(ApproveError::NotPending);
+        }
         let answer: NonceAnswer = here.service.call(Method::POST, &path, &given)?;
         match answer.nonce_d {
             Some(nonce_d) => break nonce_d,

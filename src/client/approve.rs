@@ -91,10 +91,13 @@ pub fn decide(
     around.ui.show(&document, verdict, answer.approval.expires_at)?;
     // Another device is approved by the string that it shows: nothing is signed for it before both are found the same.
     let (signed, match_code) = match (verdict, &document.change) {
-        (Verdict::Approve, Change::Device(new)) => match addition::compare(here, approval_id, new, around)? {
-            true => (Verdict::Approve, None),
-            false => (Verdict::Deny, None),
-        },
+        (Verdict::Approve, Change::Device(new)) => {
+            let ends_at = answer.approval.expires_at.saturating_sub(skew);
+            match addition::compare(here, approval_id, new, ends_at, around)? {
+                true => (Verdict::Approve, None),
+                false => (Verdict::Deny, None),
+            }
+        }
         (Verdict::Approve, _) => (Verdict::Approve, Some(around.ui.match_code()?)),
         (Verdict::Deny | Verdict::NotMe, _) => (verdict, None),
     };

@@ -77,7 +77,7 @@ pub fn lines(texts: &Texts, document: &Document, width: usize) -> Vec<String> {
                 .rows()
                 .into_iter()
                 .for_each(|row| say(2, &format!("{}: {}", label(texts, row), value(texts, row.name, row.new))));
-            ["means", "when"].iter().for_each(|what| say(2, &texts.get(&format!("device-add-{what}"))));
+            ["means", "when", "digits"].iter().for_each(|what| say(2, &texts.get(&format!("device-add-{what}"))));
         }
     }
     lines

@@ -551,6 +551,7 @@ pub fn step_text(step: Step) -> &'static str {
         Step::SetPassword => "step-set-password",
         Step::AskForReset => "step-ask-for-reset",
         Step::WaitForApproval => "step-wait-for-approval",
+        Step::WaitForNewDevice => "step-wait-for-new-device",
         Step::IdentifyCard => "step-identify-card",
         Step::ChangePin => "step-change-pin",
         Step::UnblockPin => "step-unblock-pin",

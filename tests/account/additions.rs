@@ -66,7 +66,11 @@ fn the_registered_computer_adds_another_one_when_its_digits_are_typed() {
     let mut old = Terminal::start(&desktop, "en", &format!("approvals approve {approval}"));
     let digits = new.wait_for("Tell them to nobody");
     let digits = digits.split("Type these digits on the registered device: ").nth(1).unwrap()[..9].to_owned();
-    assert!(old.wait_for("Digits that the new computer shows").contains("Laptop"), "it says which one");
+    let asked = old.wait_for("Digits that the new computer shows");
+    let asked = asked.split_whitespace().collect::<Vec<_>>().join(" "); // lines are broken where the screen ends
+    assert!(asked.contains("Laptop"), "it says which one");
+    assert!(asked.contains("If somebody tells them to you"), "nobody is to type what a stranger reads out");
+    assert!(asked.contains("the program must still run there"), "it says for whom it waits");
     old.type_in("Digits that the new computer shows", 1, "0000 0000");
     old.type_in("These are other digits", 1, &digits);
     old.answer("Device PIN (6 digits)", 1, DEVICE_PIN);

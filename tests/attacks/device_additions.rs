@@ -219,6 +219,24 @@ fn a_second_device_cannot_take_part_and_no_decision_is_taken_without_the_digits(
 }
 
 #[test]
+fn a_service_that_shows_no_nonce_keeps_nobody_waiting_longer_than_the_approval_lives() {
+    let world = World::new();
+    let (old, _) = two_computers(&world);
+    let attempt = Attempted::begin(world.second_computer("laptop"));
+    let mut script = Script::default();
+    let decision = std::thread::scope(|scope| {
+        let deciding = scope
+            .spawn(|| old.with(&mut script, |around| decide(&old.here, attempt.approval_id, Verdict::Approve, around)));
+        let is_waiting = || world.count("SELECT COUNT(*) FROM device_addition WHERE nonce_o IS NOT NULL") == 1;
+        world.wait_until("the old device waits", is_waiting);
+        world.clock.advance(15 * 60 + 1);
+        deciding.join().unwrap()
+    });
+    assert!(matches!(decision, Err(ApproveError::NotPending)), "{decision:?}");
+    assert!(script.steps.contains(&kartenbund::client::Step::WaitForNewDevice), "she is told for whom it waits");
+}
+
+#[test]
 fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
     let world = World::new();
     let (old, new) = two_computers(&world);
@@ -276,15 +294,21 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
         assert_eq!(at.name, link, "{what}");
         all.push(serde_json::to_vec(&forged).unwrap());
     }
-    // The service binds the device first, and has it approved afterwards.
-    let mut forged = honest.clone();
-    answers::resigned(&answers::key_of(&world), &mut grounds(&mut forged).approval.receipt, |receipt| {
-        let receipt: &mut Receipt = receipt;
-        receipt.at += 1;
-    });
-    let report = forged.verify(&anchors_of(&[&ca()]), Some(key));
-    let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
-    assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::DeviceAddition, Some("at")));
-    all.push(serde_json::to_vec(&forged).unwrap());
+    // The service itself says something else of the decision: also that it came after the binding.
+    type Says = fn(&mut Receipt);
+    let of_service: [(&str, Says); 4] = [
+        ("at", |receipt| receipt.at += 1),
+        ("id", |receipt| receipt.id = "AAAAAAAAAAAAAAAAAAAAAA".to_owned()),
+        ("id", |receipt| receipt.subject = ReceiptSubject::Binding),
+        ("sha256", |receipt| receipt.sha256 = Sha256Hash::of(b"another decision")),
+    ];
+    for (detail, forge) in of_service {
+        let mut forged = honest.clone();
+        answers::resigned(&answers::key_of(&world), &mut grounds(&mut forged).approval.receipt, forge);
+        let report = forged.verify(&anchors_of(&[&ca()]), Some(key));
+        let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
+        assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::DeviceAddition, Some(detail)));
+        all.push(serde_json::to_vec(&forged).unwrap());
+    }
     assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), vec![false; all.len()]);
 }

@@ -267,8 +267,14 @@ error-service-unreachable = { $why ->
         [line] Prüfen Sie die Internetverbindung, eine Firewall und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
        *[other] Prüfen Sie die Internetverbindung und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
     }
-error-service-refused = Der Dienst der Krankenkasse hat abgelehnt ({ $code }).
-    .remedy = Versuchen Sie es noch einmal; bleibt es dabei, nennen Sie der Krankenkasse die Zeile „Technisch“.
+error-service-refused = { $code ->
+        [level_too_low] Das darf nur ein Gerät freigeben, das mit Gesundheitskarte und Karten-PIN registriert ist.
+       *[other] Der Dienst der Krankenkasse hat abgelehnt ({ $code }).
+    }
+    .remedy = { $code ->
+        [level_too_low] Stimmen Sie auf einem solchen Gerät zu, oder registrieren Sie diesen Computer mit der Karte: „kartenbund register --replace“.
+       *[other] Versuchen Sie es noch einmal; bleibt es dabei, nennen Sie der Krankenkasse die Zeile „Technisch“.
+    }
 error-service-answer = Der Dienst hat etwas Unverständliches oder Widersprüchliches geantwortet; es wurde nichts unterschrieben, was nicht geprüft ist.
     .remedy = Prüfen Sie die Adresse des Dienstes und ob es eine neuere Version dieses Programms gibt.
 error-service-key-changed = Der Dienst weist sich mit einem anderen Schlüssel aus als bei der ersten Anmeldung.
@@ -638,6 +644,7 @@ step-log-in = Anmeldung
 step-set-password = Das neue Passwort wird gesetzt
 step-ask-for-reset = Ein neues Passwort wird verlangt
 step-wait-for-approval = Ein registriertes Gerät muss zustimmen
+step-wait-for-new-device = Der neue Computer ist an der Reihe; das Programm muss dort noch laufen
 step-identify-card = Karte erkennen
 step-change-pin = Karte nimmt die neue PIN an
 step-unblock-pin = Karte prüft die PUK
@@ -887,6 +894,7 @@ card-reason-name-changed = neuer Name
 card-goes-to = Die Karte wird an diese Anschrift geschickt:
 device-add-means = Mit diesem Gerät können danach Anträge in Ihrem Namen freigegeben werden.
 device-add-when = Stimmen Sie nur zu, wenn Sie es selbst gerade eben registrieren. Sonst lehnen Sie ab.
+device-add-digits = Lesen Sie die Ziffern selbst von dem Computer ab, der vor Ihnen steht. Nennt sie Ihnen jemand, etwa am Telefon, lehnen Sie ab: Es ist dessen Gerät.
 row-none = –
 decide-approve = Sie geben frei:
 decide-deny = Sie lehnen ab:

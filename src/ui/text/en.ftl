@@ -267,8 +267,14 @@ error-service-unreachable = { $why ->
         [line] Check the internet connection, a firewall and the address of the service, and try again later.
        *[other] Check the internet connection and the address of the service, and try again later.
     }
-error-service-refused = The insurer's service refused ({ $code }).
-    .remedy = Try again; if it stays, tell the insurer the line "Technical".
+error-service-refused = { $code ->
+        [level_too_low] Only a device that is registered with health card and card PIN may approve this.
+       *[other] The insurer's service refused ({ $code }).
+    }
+    .remedy = { $code ->
+        [level_too_low] Approve on such a device, or register this computer with the card: "kartenbund register --replace".
+       *[other] Try again; if it stays, tell the insurer the line "Technical".
+    }
 error-service-answer = The service answered something that cannot be understood or contradicts itself; nothing was signed that was not checked.
     .remedy = Check the address of the service, and whether there is a newer version of this program.
 error-service-key-changed = The service shows another key than at the first login.
@@ -638,6 +644,7 @@ step-log-in = Logging in
 step-set-password = The new password is set
 step-ask-for-reset = Asking for a new password
 step-wait-for-approval = A registered device has to approve
+step-wait-for-new-device = It is the new computer's turn; the program must still run there
 step-identify-card = Identifying the card
 step-change-pin = The card takes the new PIN
 step-unblock-pin = The card checks the PUK
@@ -887,6 +894,7 @@ card-reason-name-changed = new name
 card-goes-to = The card is sent to this address:
 device-add-means = With this device applications can be approved in your name afterwards.
 device-add-when = Approve only if you are registering it yourself just now. Otherwise deny.
+device-add-digits = Read the digits yourself from the computer in front of you. If somebody tells them to you, on the telephone for example, deny: the device is theirs.
 row-none = –
 decide-approve = You approve:
 decide-deny = You deny:
