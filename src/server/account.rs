@@ -11,6 +11,8 @@ use super::password::{self, Person};
 use super::states::{AccountState, Event, States as _, transition_to};
 use super::{Service, device, notice, session, strangers};
 use crate::identity::kvnr::Kvnr;
+use crate::pki::VerifiedCertificate;
+use crate::protocol::NumericDate;
 
 /// What holds for all accounts.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +37,8 @@ pub(super) struct Account {
     pub(super) state: AccountState,
     /// What it was before it was suspended, as long as it is: also where it was closed meanwhile.
     pub(super) suspended_from: Option<AccountState>,
+    /// No card is taken whose certificate begins before: it was reported lost then.
+    pub(super) cards_from: Option<NumericDate>,
 }
 
 /// What the register says about the person of an account.
@@ -49,23 +53,36 @@ pub(super) struct Register {
 impl Account {
     /// The account of this number.
     pub(super) async fn by_id(connection: &mut AnyConnection, id: i64) -> Result<Self, Refusal> {
-        let query = "SELECT kvnr, state, suspended_from FROM account WHERE account_id = $1";
-        let query = sqlx::query_as::<_, (String, String, Option<String>)>(query);
-        let (kvnr, state, suspended_from) = query.bind(id).fetch_one(connection).await?;
-        Self::of(id, kvnr.parse().map_err(|_| Refusal::internal())?, &state, suspended_from.as_deref())
+        let query = "SELECT kvnr, state, suspended_from, cards_from FROM account WHERE account_id = $1";
+        let query = sqlx::query_as::<_, (String, String, Option<String>, Option<i64>)>(query);
+        let (kvnr, state, suspended_from, cards_from) = query.bind(id).fetch_one(connection).await?;
+        Self::of(id, kvnr.parse().map_err(|_| Refusal::internal())?, &state, suspended_from.as_deref(), cards_from)
     }
 
     /// The account of an insurance number.
     pub(super) async fn by_kvnr(connection: &mut AnyConnection, kvnr: &Kvnr) -> Result<Option<Self>, Refusal> {
-        let query = "SELECT account_id, state, suspended_from FROM account WHERE kvnr = $1";
-        let query = sqlx::query_as::<_, (i64, String, Option<String>)>(query);
+        let query = "SELECT account_id, state, suspended_from, cards_from FROM account WHERE kvnr = $1";
+        let query = sqlx::query_as::<_, (i64, String, Option<String>, Option<i64>)>(query);
         let row = query.bind(kvnr.as_str()).fetch_optional(connection).await?;
-        row.map(|(id, state, from)| Self::of(id, kvnr.clone(), &state, from.as_deref())).transpose()
+        row.map(|(id, state, from, cards_from)| Self::of(id, kvnr.clone(), &state, from.as_deref(), cards_from))
+            .transpose()
     }
 
-    fn of(id: i64, kvnr: Kvnr, state: &str, suspended_from: Option<&str>) -> Result<Self, Refusal> {
+    fn of(
+        id: i64,
+        kvnr: Kvnr,
+        state: &str,
+        suspended_from: Option<&str>,
+        cards_from: Option<NumericDate>,
+    ) -> Result<Self, Refusal> {
         let suspended_from = suspended_from.map(AccountState::parse).transpose()?;
-        Ok(Self { id, kvnr, state: AccountState::parse(state)?, suspended_from })
+        Ok(Self { id, kvnr, state: AccountState::parse(state)?, suspended_from, cards_from })
+    }
+
+    /// The card was made after the last one was reported lost.
+    pub(super) fn check_card(&self, certificate: &VerifiedCertificate) -> Result<(), Refusal> {
+        let begins = certificate.certificate().not_before.unix_timestamp();
+        if self.cards_from.is_some_and(|from| begins < from) { Err(Code::CardRevoked.into()) } else { Ok(()) }
     }
 
     /// What the register says about the person.
@@ -194,6 +211,31 @@ impl Service {
         let event = Event::SessionsEnded;
         let entry = Entry { actor: operator, device: None, event, object: &person, result: "ok", detail: None };
         audit::append(&mut tx, entry, self.now_unix()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The person's health card was lost, or its insurer has revoked it: no card that was made before is taken any more,
+    /// devices that cards have bound expire, and all sessions end. The way back is the next card.
+    ///
+    /// # Errors
+    /// [`Code::NotFound`].
+    pub async fn revoke_cards(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
+        self.cards_revoked_by(kvnr, operator).await.map_err(|refusal| refusal.code)
+    }
+
+    async fn cards_revoked_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
+        let now = self.now_unix();
+        let mut tx = self.store.begin().await?;
+        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let update = "UPDATE account SET cards_from = $2, revoked_iccsn = iccsn WHERE account_id = $1";
+        sqlx::query(update).bind(account.id).bind(now).execute(&mut *tx).await?;
+        device::expire_bound_by_card(self, &mut tx, &account, operator).await?;
+        session::end_all(self, &mut tx, &account, operator, now).await?;
+        strangers::void(self, &mut tx, &account).await?;
+        let (person, event) = (self.keys.pseudonym(&account.kvnr), Event::CardsRevoked);
+        let entry = Entry { actor: operator, device: None, event, object: &person, result: "ok", detail: None };
+        audit::append(&mut tx, entry, now).await?;
+        notice::queue(self, &mut tx, account.id, notice::Kind::CardsRevoked, now).await?;
         Ok(tx.commit().await?)
     }
 

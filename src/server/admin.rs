@@ -89,6 +89,7 @@ pub(super) fn app(service: Arc<Service>) -> Router {
         .routes(routes!(report_stolen))
         .routes(routes!(end_sessions))
         .routes(routes!(lock_devices))
+        .routes(routes!(revoke_cards))
         .routes(routes!(order_letter))
         .routes(routes!(cancel_approved))
         .routes(routes!(audit))
@@ -198,6 +199,19 @@ async fn lock_devices(
     let account = Account::by_kvnr(&mut tx, &request.kvnr()?).await?.ok_or(Code::NotFound)?;
     device::lock_each(&service, &mut tx, &account, &caller.actor).await?;
     tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The person's health card was lost, or its insurer has revoked it: no card that was made before is taken any more, and
+/// devices that cards have bound expire.
+#[utoipa::path(post, path = "/admin/v1/accounts/revoke-cards", request_body = AccountRequest, responses((status = 204),
+    (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn revoke_cards(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Body(request): Body<AccountRequest>,
+) -> Result<StatusCode, Refusal> {
+    service.revoke_cards(&request.kvnr()?, &caller.actor).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

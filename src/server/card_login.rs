@@ -20,7 +20,7 @@ use super::states::{Event, States as _};
 use super::store::Tx;
 use super::{Service, limits};
 use crate::identity::kvnr::Kvnr;
-use crate::pki;
+use crate::pki::{self, VerifiedCertificate};
 use crate::protocol::api::{CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
 use crate::protocol::card_login::{CardAuthentication, CardLoginStatement};
 use crate::protocol::client_assertion::ByClient;
@@ -79,6 +79,7 @@ pub(super) async fn login(
 /// A card that was there with its PIN, of an insurer of this service.
 struct Card {
     kvnr: Kvnr,
+    certificate: VerifiedCertificate,
     membership: Membership,
     authentication: CardAuthentication,
 }
@@ -96,7 +97,7 @@ fn check(
     let aud = &service.settings.issuer;
     let authentication = CardAuthentication::check(&certificate, &request.card_jws, challenge, aud, now)
         .map_err(|part| Refusal::new(Code::CardStatementInvalid).with_detail(part.to_string()))?;
-    Ok(Card { kvnr, membership, authentication })
+    Ok(Card { kvnr, certificate, membership, authentication })
 }
 
 /// Takes the challenge, so that it is never taken again.
@@ -119,6 +120,7 @@ async fn open(
     if !card.authentication.belongs_together(&card.membership, &account.kvnr, holder.proof.jkt()) {
         return Err(Refusal::internal());
     }
+    account.check_card(&card.certificate)?;
     let today = "SELECT COUNT(*) FROM card_login WHERE account_id = $1 AND used > $2";
     let today = sqlx::query_scalar::<_, i64>(today).bind(account.id).bind(now - DAY).fetch_one(&mut **tx).await?;
     if today >= i64::from(service.current().login_limits.with_card_in_a_day) {

@@ -19,6 +19,7 @@ use super::{Service, pin};
 use crate::protocol::api::{DeviceAnswer, DeviceChange, DevicesAnswer, Problem};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::registration::Method;
 use crate::protocol::service::AMR_SOFTWARE_KEY;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{BindingLevel, NumericDate};
@@ -215,6 +216,24 @@ pub(super) async fn lock_each(service: &Service, tx: &mut Tx, account: &Account,
     let query = sqlx::query_as::<_, (String, String)>("SELECT device_id, state FROM device WHERE account_id = $1");
     for (id, state) in query.bind(account.id).fetch_all(&mut **tx).await? {
         moves(service, tx, account, &id, DeviceState::parse(&state)?, Event::DeviceLocked, actor).await?;
+    }
+    Ok(())
+}
+
+/// Ends the time of the devices that a card has bound, which was reported lost; one that waits does not come to it.
+pub(super) async fn expire_bound_by_card(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    actor: &str,
+) -> Result<(), Refusal> {
+    let query = "SELECT device_id, state FROM device WHERE account_id = $1 AND method IN ($2, $3)";
+    let query = sqlx::query_as::<_, (String, String)>(query).bind(account.id);
+    let query = query.bind(Method::Card.as_str()).bind(Method::Chip.as_str());
+    for (id, state) in query.fetch_all(&mut **tx).await? {
+        let state = DeviceState::parse(&state)?;
+        let event = if state == DeviceState::PendingWait { Event::DeviceRevoked } else { Event::DeviceExpired };
+        moves(service, tx, account, &id, state, event, actor).await?;
     }
     Ok(())
 }

@@ -118,6 +118,7 @@ codes! {
     CertificateType = 422 "certificate_type", "The certificate is not a C.CH.AUT.";
     CertificateRole = 422 "certificate_role", "The certificate is not one of an insured person.";
     CertificateOfTestCard = 422 "certificate_of_test_card", "The certificate is one of a test card.";
+    CardRevoked = 422 "card_revoked", "The card was reported lost or revoked: the person's next one does.";
     OtherPerson = 422 "other_person", "The card belongs to another person than the account.";
     OtherInsurer = 422 "other_insurer", "The card is of an insurer that is not this service's.";
     PairingInvalid = 422 "pairing_invalid", "The pairing data are wrong.";

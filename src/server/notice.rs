@@ -107,6 +107,8 @@ kinds! {
     LoginFromNewClient = "login_from_new_client", Never;
     /// Two had the tokens of a session: it was ended.
     SessionReused = "session_reused", Instead;
+    /// The health card was reported lost: no card that was made before is taken.
+    CardsRevoked = "cards_revoked", Instead;
     /// There is another password.
     PasswordChanged = "password_changed", Never;
     /// The password was reported stolen: it does not hold any more.

@@ -324,6 +324,7 @@ async fn check(
         HandedIn::Card(card) => {
             let certificate = pki::verify(&card.auth_cert, &*service.settings.anchors, service.now())?;
             let membership = membership(service, &certificate, &account.kvnr)?;
+            account.check_card(&certificate)?;
             let possession = CardPossession::check(&certificate, &card, &expected, now)?;
             let issuer_cert = certificate.issuer_der().to_vec();
             let grounds = Grounds::Card(CardGrounds { issuer_cert, card });
@@ -359,8 +360,13 @@ async fn check(
 
 /// The number of the card that the register has for this person.
 async fn registered_card(tx: &mut Tx, account: &Account) -> Result<Iccsn, Refusal> {
-    let query = sqlx::query_scalar::<_, Option<String>>("SELECT iccsn FROM account WHERE account_id = $1");
-    let number = query.bind(account.id).fetch_one(&mut **tx).await?.ok_or(Code::CardNumberUnknown)?;
+    let query = "SELECT iccsn, revoked_iccsn FROM account WHERE account_id = $1";
+    let query = sqlx::query_as::<_, (Option<String>, Option<String>)>(query).bind(account.id);
+    let (number, revoked) = query.fetch_one(&mut **tx).await?;
+    let number = number.ok_or(Code::CardNumberUnknown)?;
+    if revoked.is_some_and(|revoked| revoked == number) {
+        return Err(Code::CardRevoked.into());
+    }
     Iccsn::from_digits(&number).ok_or_else(Refusal::internal)
 }
 

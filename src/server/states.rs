@@ -108,6 +108,7 @@ names! {
         AccountReopened = "account.reopened",
         AccountReadmitted = "account.readmitted",
         SessionsEnded = "account.sessions_ended",
+        CardsRevoked = "account.cards_revoked",
         RevocationCodeMade = "account.revocation_code_made",
         RevocationCodeUsed = "account.revocation_code_used",
         SessionOpened = "session.opened",

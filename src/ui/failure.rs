@@ -167,6 +167,7 @@ kinds! {
     TpmBroken = 116 "tpm_broken";
     TpmOther = 117 "tpm_other";
     TpmNotBuiltIn = 118 "tpm_not_built_in";
+    CardRevoked = 119 "card_revoked";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.

@@ -270,6 +270,11 @@ impl World {
         self.runtime.block_on(self.service.end_sessions(&kvnr(person), "operator"))
     }
 
+    /// Somebody calls: the health card is lost.
+    pub fn revoke_cards(&self, person: &str) -> Result<(), Code> {
+        self.runtime.block_on(self.service.revoke_cards(&kvnr(person), "operator"))
+    }
+
     /// Somebody calls: what was approved is not to be done.
     pub fn cancel_approved(&self, person: &str) -> Result<(), Code> {
         self.runtime.block_on(self.service.cancel_approved(&kvnr(person), "operator"))

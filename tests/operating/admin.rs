@@ -11,12 +11,13 @@ use crate::process::{Process, TOKEN, audit, import, is_chain, log_in_in_vain};
 
 /// Everything that the operators' listener offers. What is added here is added knowingly: nothing that registers a device
 /// or approves may ever be.
-const ROUTES: [(&str, &str); 9] = [
+const ROUTES: [(&str, &str); 10] = [
     ("post", "/admin/v1/accounts/suspend"),
     ("post", "/admin/v1/accounts/resume"),
     ("post", "/admin/v1/accounts/report-stolen"),
     ("post", "/admin/v1/accounts/end-sessions"),
     ("post", "/admin/v1/accounts/lock-devices"),
+    ("post", "/admin/v1/accounts/revoke-cards"),
     ("post", "/admin/v1/accounts/order-letter"),
     ("post", "/admin/v1/accounts/cancel-approved"),
     ("get", "/admin/v1/audit"),

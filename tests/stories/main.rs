@@ -28,6 +28,7 @@ mod keypad;
 mod kinds;
 mod letters;
 mod logins;
+mod lost_card;
 mod not_me;
 mod notice_kinds;
 mod notices;

@@ -53,6 +53,7 @@ stories! {
     a_device_is_locked_and_unlocked_and_everything_is_locked tells
         ["device_locked", "device_unlocked", "revocation_code_made", "revocation_code_used"];
     the_time_of_a_device_ends tells ["device_expires", "device_expired"];
+    a_card_is_lost tells ["cards_revoked"];
     a_letter_binds_a_device_and_another_is_guessed tells ["device_added_without_pin", "device_code_voided"];
 }
 
@@ -95,6 +96,11 @@ mod caused {
         world.order_letter(ERIKA).map(drop).unwrap();
         world.order_device_code(ERIKA).map(drop).unwrap();
         world.report_stolen(ERIKA).unwrap();
+    }
+
+    pub(super) fn a_card_is_lost(world: &World) {
+        registered(world);
+        world.revoke_cards(ERIKA).unwrap();
     }
 
     pub(super) fn two_have_the_tokens_of_a_session(world: &World) {

@@ -386,7 +386,7 @@ impl Work {
     fn of(row: Row, batch: &Batch, today: Date, settings: &Settings) -> Result<Self, LettersError> {
         let kind = Kind::parse(&row.kind).ok_or(LettersError::Damaged)?;
         let state = AccountState::parse(&row.account_state).map_err(|_| LettersError::Damaged)?;
-        let account = Account { id: row.account_id, kvnr: row.kvnr()?, state, suspended_from: None };
+        let account = Account { id: row.account_id, kvnr: row.kvnr()?, state, suspended_from: None, cards_from: None };
         let address = row.address.as_deref().and_then(|address| serde_json::from_str::<Address>(address).ok());
         let contents = match kind {
             Kind::InitialPassword => Contents::InitialPassword {

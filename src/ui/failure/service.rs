@@ -89,6 +89,7 @@ fn refused(code: &str) -> Kind {
         "no_device" => Kind::NoDevice,
         "device_locked_by_owner" => Kind::DeviceLockedByOwner,
         "device_expired" => Kind::DeviceExpired,
+        "card_revoked" => Kind::CardRevoked,
         "card_number_unknown" => Kind::CardNumberUnknown,
         "chip_invalid" | "other_card" => Kind::ChipNotAccepted,
         "device_too_young" => Kind::DeviceTooYoung,

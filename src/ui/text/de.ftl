@@ -376,6 +376,8 @@ error-card-number-unknown = Ihre Krankenkasse kennt die Nummer Ihrer Gesundheits
     .remedy = Registrieren Sie mit Karte und Karten-PIN („kartenbund register“) oder mit dem Code aus einem Brief („kartenbund register --method qr“).
 error-chip-not-accepted = Der Chip dieser Karte wird nicht angenommen.
     .remedy = Nehmen Sie die Karte, die Ihnen Ihre Krankenkasse zuletzt geschickt hat. Haben Sie sie gerade erst bekommen, kennt die Krankenkasse ihre Nummer vielleicht noch nicht. Mit Karten-PIN geht es sofort: „kartenbund register“.
+error-card-revoked = Diese Gesundheitskarte wurde als verloren gemeldet oder gesperrt.
+    .remedy = Nehmen Sie die neue Karte. Haben Sie keine bekommen, oder die alte wiedergefunden, rufen Sie Ihre Krankenkasse an. Mit dem Code aus einem Brief geht es auch ohne Karte: „kartenbund register --method qr“.
 error-device-waiting = Dieses Gerät darf noch nichts freigeben.
     .remedy = „kartenbund devices“ zeigt, ab wann. Ein Gerät, das ohne Karten-PIN registriert wurde, wartet 24 Stunden, und bis der Brief gedruckt ist, der davon berichtet. Mit der Gesundheitskarte geht es sofort: „kartenbund register --replace“.
 error-letter-code-picture = { $why ->
@@ -1037,6 +1039,7 @@ notices-kind = { $kind ->
         [contact_changed] E-Mail-Adresse geändert
         [login_from_new_client] Anmeldung mit einem neuen Programm
         [session_reused] Anmeldung beendet, weil zwei sie benutzt haben
+        [cards_revoked] Gesundheitskarte gesperrt
         [password_changed] Neues Passwort
         [password_voided] Passwort als gestohlen gemeldet
         [letter_ordered] Brief mit Initialpasswort bestellt
@@ -1161,6 +1164,7 @@ event-account-readmitted = Wieder im Verzeichnis der Versicherten; das Konto kan
 event-account-reopened = Konto wieder geöffnet, die Mitgliedschaft geht weiter
 event-account-revocation-code-made = Neuer Sperrcode
 event-account-revocation-code-used = Alles mit dem Sperrcode gesperrt
+event-account-cards-revoked = Gesundheitskarten gesperrt
 event-account-sessions-ended = Alle Anmeldungen beendet
 event-session-opened = Angemeldet
 event-session-refused = Anmeldung abgelehnt

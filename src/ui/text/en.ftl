@@ -376,6 +376,8 @@ error-card-number-unknown = Your insurer does not know the number of your health
     .remedy = Register with card and card PIN ("kartenbund register") or with the code of a letter ("kartenbund register --method qr").
 error-chip-not-accepted = The chip of this card is not accepted.
     .remedy = Take the card that your insurer sent you last. If it came just now, the insurer may not know its number yet. With the card PIN it takes no time: "kartenbund register".
+error-card-revoked = This health card was reported lost, or revoked.
+    .remedy = Take the new card. If you got none, or have found the old one, call your insurer. With the code of a letter it goes without card, too: "kartenbund register --method qr".
 error-device-waiting = This device may approve nothing yet.
     .remedy = "kartenbund devices" shows from when on. A device that was registered without the card PIN waits for 24 hours, and until the letter is printed that tells of it. With the health card it takes no time: "kartenbund register --replace".
 error-letter-code-picture = { $why ->
@@ -1037,6 +1039,7 @@ notices-kind = { $kind ->
         [contact_changed] E-mail address changed
         [login_from_new_client] Login with a new program
         [session_reused] Login ended because two have used it
+        [cards_revoked] Health card revoked
         [password_changed] New password
         [password_voided] Password reported stolen
         [letter_ordered] Letter with an initial password ordered
@@ -1161,6 +1164,7 @@ event-account-readmitted = In the register of members again; the account can be 
 event-account-reopened = Account open again, the membership goes on
 event-account-revocation-code-made = New revocation code
 event-account-revocation-code-used = Everything locked with the revocation code
+event-account-cards-revoked = Health cards revoked
 event-account-sessions-ended = All logins ended
 event-session-opened = Logged in
 event-session-refused = Login refused
