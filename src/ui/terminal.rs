@@ -94,6 +94,8 @@ impl<'a> Terminal<'a> {
     fn hidden(&self, question: &str) -> Result<SecretText, AskError> {
         is_terminal()?;
         without_interrupts(|| {
+            // Before the question is there: who answers at once would see the secret, and a Ctrl+C would be lost.
+            let _unseen = Unseen::begin();
             write!(io::stderr(), "{question} ")?;
             rpassword::read_password()
         })?
@@ -289,7 +291,7 @@ impl Ui for Terminal<'_> {
         // Nobody types a PIN who was not told where.
         writeln!(io::stderr(), "! {line}")?;
         // Ended here, the reader would go on asking, and the card would keep the PIN verified: Ctrl+C does nothing.
-        let _deaf = Deaf::begin();
+        let _deaf = Unseen::deaf();
         without_interrupts(reader)
     }
 
@@ -454,39 +456,66 @@ impl Ui for Terminal<'_> {
     }
 }
 
-/// While it lives, what is typed at the terminal is neither shown nor kept: somebody who types the PIN here and not on the
-/// reader would see it, and hand it to the shell when the program ends.
+/// While it lives, what is typed at the terminal is not shown.
 #[derive(Debug)]
-struct Deaf {
+struct Unseen {
+    /// Whether what is typed meanwhile is thrown away, too.
+    #[cfg(unix)]
+    is_deaf: bool,
     #[cfg(unix)]
     before: Option<rustix::termios::Termios>,
 }
 
-impl Deaf {
+impl Unseen {
+    /// What is typed is kept for whoever reads next, Ctrl+C as well.
     #[cfg(unix)]
     fn begin() -> Self {
-        use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+        use rustix::termios::LocalModes;
+        Self::without(LocalModes::ECHO | LocalModes::ISIG, false)
+    }
+
+    /// What is typed is thrown away: somebody who types the PIN here and not on the reader would hand it to the shell
+    /// when the program ends.
+    #[cfg(unix)]
+    fn deaf() -> Self {
+        Self::without(rustix::termios::LocalModes::ECHO, true)
+    }
+
+    #[cfg(unix)]
+    fn without(modes: rustix::termios::LocalModes, is_deaf: bool) -> Self {
         // Without a terminal nobody types.
-        let before = tcgetattr(io::stdin()).ok();
-        if let Some(mut deaf) = before.clone() {
-            deaf.local_modes.remove(LocalModes::ECHO);
-            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, &deaf);
+        let before = rustix::termios::tcgetattr(io::stdin()).ok();
+        let unseen = Self { is_deaf, before };
+        if let Some(mut changed) = unseen.before.clone() {
+            changed.local_modes.remove(modes);
+            unseen.set(&changed);
         }
-        Self { before }
+        unseen
+    }
+
+    #[cfg(unix)]
+    fn set(&self, modes: &rustix::termios::Termios) {
+        use rustix::termios::{OptionalActions, tcsetattr};
+        let actions = if self.is_deaf { OptionalActions::Flush } else { OptionalActions::Now };
+        let _ = tcsetattr(io::stdin(), actions, modes);
     }
 
     #[cfg(not(unix))]
     fn begin() -> Self {
         Self {}
     }
+
+    #[cfg(not(unix))]
+    fn deaf() -> Self {
+        Self {}
+    }
 }
 
 #[cfg(unix)]
-impl Drop for Deaf {
+impl Drop for Unseen {
     fn drop(&mut self) {
-        use rustix::termios::{OptionalActions, tcsetattr};
         if let Some(before) = &self.before {
-            let _ = tcsetattr(io::stdin(), OptionalActions::Flush, before);
+            self.set(before);
         }
     }
 }
