@@ -7,7 +7,7 @@ use reqwest::blocking::{Client, Response};
 use serde_json::Value;
 
 use crate::common::{ERIKA, MAX};
-use crate::process::{Process, TOKEN, audit, import, is_chain, log_in_in_vain};
+use crate::process::{Process, TOKEN, audit, database_of, import, is_chain, log_in_in_vain};
 
 /// Everything that the operators' listener offers. What is added here is added knowingly: nothing that registers a device
 /// or approves may ever be.
@@ -137,14 +137,7 @@ fn accounts_that_cannot_be_closed_are_counted_and_named_by_number_alone() {
         }
     };
     wait_for("0");
-    let url = format!("sqlite://{}", folder.path().join("data/kartenbund.sqlite").display());
-    let change = |sql: &'static str| {
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-            sqlx::query(sql).execute(&pool).await.unwrap();
-            pool.close().await;
-        });
-    };
+    let change = |sql: &'static str| database_of(folder.path()).sql(folder.path(), sql);
     // Nobody has such a number: whatever is to be done with this account fails.
     change("UPDATE account SET kvnr = 'damaged', membership_end = '2020-01-01'");
     wait_for("1");

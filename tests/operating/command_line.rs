@@ -3,13 +3,16 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::common::TestDatabase;
+use crate::process::{database_of, with_database};
+
 const HEADER: &str =
     "kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start\n";
 
 /// Runs the program with a configuration in `folder`; the data are in `folder/data`.
 pub(crate) fn server(arguments: &[&str], folder: &Path, configuration: &str) -> Output {
     let file = folder.join("kartenbund.toml");
-    std::fs::write(&file, configuration).unwrap();
+    std::fs::write(&file, with_database(folder, configuration)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
     command.env_remove("KARTENBUND_CONFIG").arg("--config").arg(file).args(arguments).output().unwrap()
 }
@@ -126,14 +129,18 @@ fn a_header_without_a_column_or_with_one_twice_is_told_once() {
 fn an_import_that_the_database_refuses_says_why() {
     let folder = tempfile::tempdir().unwrap();
     assert!(import(b"", folder.path()).status.success());
-    let url = format!("sqlite://{}", folder.path().join("data/kartenbund.sqlite").display());
-    tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
-        let fault =
-            "CREATE TRIGGER fault BEFORE INSERT ON account BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END";
-        sqlx::query(fault).execute(&pool).await.unwrap();
-        pool.close().await;
-    });
+    let database = database_of(folder.path());
+    let fault: &[&str] = match database {
+        TestDatabase::Sqlite => {
+            &["CREATE TRIGGER fault BEFORE INSERT ON account BEGIN SELECT RAISE(ABORT, 'the disk is on fire'); END"]
+        }
+        TestDatabase::Postgresql(_) => &[
+            "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ \
+             BEGIN RAISE EXCEPTION 'the disk is on fire'; END $$",
+            "CREATE TRIGGER fault BEFORE INSERT ON account FOR EACH ROW EXECUTE FUNCTION fault()",
+        ],
+    };
+    fault.iter().for_each(|statement| database.sql(folder.path(), statement));
     let output = import(GOOD.as_bytes(), folder.path());
     assert_eq!(output.status.code(), Some(17));
     assert!(stderr(&output).contains("the disk is on fire"), "{}", stderr(&output));

@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::process::Output;
 
-use sqlx::Connection as _;
-
+use crate::common::TestDatabase;
 use crate::common::postgresql::cluster;
-use crate::process::{Process, audit, log_in_in_vain, program};
+use crate::process::{Process, audit, log_in_in_vain, on, program};
 
 fn run(folder: &Path, more: &str, arguments: &[&str]) -> Output {
     program(folder, more).args(arguments).output().unwrap()
@@ -18,26 +17,36 @@ fn told(output: &Output) -> String {
 
 /// Settings that put the database on the cluster of the tests.
 fn on_postgresql(folder: &Path) -> String {
-    std::fs::write(folder.join("url"), cluster().new_database().expose()).unwrap();
-    "[database]\nurl_file = \"url\"\n".to_owned()
+    on(&TestDatabase::Postgresql(cluster().new_database()), folder)
+}
+
+#[test]
+fn a_service_that_is_told_of_no_database_runs_on_the_one_the_tests_were_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    log_in_in_vain(&Process::start(folder.path(), "").url);
+    let again = Process::start(folder.path(), "");
+    assert_eq!(audit(&again).lines().count(), 1, "at the next start it is the same");
+    let asked = std::env::var("KARTENBUND_TEST_DATABASE").unwrap_or_default();
+    assert_eq!(folder.path().join("data/kartenbund.sqlite").exists(), asked != "postgresql");
 }
 
 #[test]
 fn a_backup_of_the_running_service_is_what_it_was() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
+    let more = on(&TestDatabase::Sqlite, folder.path());
     let backup = folder.path().join("backup.sqlite");
-    let none = run(folder.path(), "", &["database", "backup", backup.to_str().unwrap()]);
+    let none = run(folder.path(), &more, &["database", "backup", backup.to_str().unwrap()]);
     assert_eq!(none.status.code(), Some(11), "{}", told(&none));
     assert!(!backup.exists());
 
-    let process = Process::start(folder.path(), "");
+    let process = Process::start(folder.path(), &more);
     log_in_in_vain(&process.url);
-    let done = run(folder.path(), "", &["database", "backup", backup.to_str().unwrap()]);
+    let done = run(folder.path(), &more, &["database", "backup", backup.to_str().unwrap()]);
     assert!(done.status.success(), "{}", told(&done));
     assert_eq!(std::fs::metadata(&backup).unwrap().permissions().mode() & 0o777, 0o600);
     let before = std::fs::read(&backup).unwrap();
-    let again = run(folder.path(), "", &["database", "backup", backup.to_str().unwrap()]);
+    let again = run(folder.path(), &more, &["database", "backup", backup.to_str().unwrap()]);
     assert!(!again.status.success() && std::fs::read(&backup).unwrap() == before, "nothing is written over");
     log_in_in_vain(&process.url);
     assert_eq!(audit(&process).lines().count(), 2);
@@ -49,7 +58,7 @@ fn a_backup_of_the_running_service_is_what_it_was() {
         let _ = std::fs::remove_file(data.join(name));
     }
     std::fs::copy(&backup, data.join("kartenbund.sqlite")).unwrap();
-    let restored = Process::start(folder.path(), "");
+    let restored = Process::start(folder.path(), &more);
     assert_eq!(audit(&restored).lines().count(), 1);
 }
 
@@ -71,20 +80,11 @@ const LATER: &str = "INSERT INTO _sqlx_migrations (version, description, success
 
 #[test]
 fn the_database_of_a_later_version_is_refused_and_left_alone() {
-    for postgresql in [false, true] {
+    for database in [TestDatabase::Sqlite, TestDatabase::Postgresql(cluster().new_database())] {
         let folder = tempfile::tempdir().unwrap();
-        let more = if postgresql { on_postgresql(folder.path()) } else { String::new() };
+        let more = on(&database, folder.path());
         assert!(run(folder.path(), &more, &["database", "migrate"]).status.success());
-        sqlx::any::install_default_drivers();
-        let url = match postgresql {
-            true => std::fs::read_to_string(folder.path().join("url")).unwrap(),
-            false => format!("sqlite://{}", folder.path().join("data/kartenbund.sqlite").display()),
-        };
-        tokio::runtime::Runtime::new().unwrap().block_on(async {
-            let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
-            sqlx::raw_sql(LATER).execute(&mut connection).await.unwrap();
-            connection.close().await.unwrap();
-        });
+        database.sql(folder.path(), LATER);
         for command in [&["database", "migrate"][..], &["run"]] {
             let refused = run(folder.path(), &more, command);
             assert_eq!(refused.status.code(), Some(22), "{}", told(&refused));

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use crate::command_line::{import, server, stderr};
 use crate::common::letter_code::{picture_of, said_by};
 use crate::common::{ERIKA, PASSWORD_HASH, number, rng, typed};
-use crate::process::Process;
+use crate::process::{Process, with_database};
 
 /// Letters in twenty batches.
 const LETTERS: usize = 300;
@@ -58,7 +58,8 @@ fn a_job_that_is_killed_anywhere_makes_every_letter_once() {
     let folder = tempfile::tempdir().unwrap();
     let imported = import(&rows(LETTERS), folder.path());
     assert!(imported.status.success(), "{}", stderr(&imported));
-    std::fs::write(folder.path().join("kartenbund.toml"), CONFIGURATION).unwrap();
+    let configuration = with_database(folder.path(), CONFIGURATION);
+    std::fs::write(folder.path().join("kartenbund.toml"), configuration).unwrap();
     let mut killed_at_work = 0;
     let (mut printed, mut read_out) = (BTreeSet::new(), Vec::new());
     // The print service takes what is whole as soon as it sees it, and finds no letter a second time.

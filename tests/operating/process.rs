@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use kartenbund::client::session::SessionKey;
 use kartenbund::protocol::dpop::ProvenRequest;
+use kartenbund::secret::SecretText;
 use time::OffsetDateTime;
 
 use super::common::{TestDatabase, rng};
@@ -29,7 +30,7 @@ pub(crate) struct Process {
     pub(crate) log: PathBuf,
 }
 
-/// The program with this configuration in `folder`; `more` goes before all sections.
+/// The program with this configuration in `folder`; `more` goes before all sections, and may name a database.
 pub(crate) fn program(folder: &Path, more: &str) -> Command {
     let operator = folder.join("operator");
     std::fs::write(&operator, TOKEN_SHA256).unwrap();
@@ -39,6 +40,7 @@ pub(crate) fn program(folder: &Path, more: &str) -> Command {
         "{listen}{more}\n[insurer]\nname = \"Musterkasse\"\n\
          [admin]\nlisten = \"127.0.0.1:0\"\n[[admin.operator]]\nname = \"anna\"\ntoken_sha256_file = \"operator\"\n"
     );
+    let text = with_database(folder, &text);
     let file = folder.join("kartenbund.toml");
     std::fs::write(&file, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
@@ -46,10 +48,26 @@ pub(crate) fn program(folder: &Path, more: &str) -> Command {
     command
 }
 
+/// The configuration, with the database of `folder` where it names none.
+pub(crate) fn with_database(folder: &Path, configuration: &str) -> String {
+    match configuration.contains("[database]") {
+        true => configuration.to_owned(),
+        false => configuration.to_owned() + &on(&database_of(folder), folder),
+    }
+}
+
+/// The database of the service in `folder`: whoever asks again finds the same one.
+pub(crate) fn database_of(folder: &Path) -> TestDatabase {
+    match std::fs::read_to_string(folder.join("url")) {
+        Ok(url) => TestDatabase::Postgresql(SecretText::new(url)),
+        Err(_) => TestDatabase::new(),
+    }
+}
+
 /// The section of the configuration that names this database.
 pub(crate) fn on(database: &TestDatabase, folder: &Path) -> String {
     match database {
-        TestDatabase::Sqlite => String::new(),
+        TestDatabase::Sqlite => "[database]\n".to_owned(),
         TestDatabase::Postgresql(url) => {
             std::fs::write(folder.join("url"), url.expose()).unwrap();
             "[database]\nurl_file = \"url\"\n".to_owned()
