@@ -22,7 +22,7 @@ BOTH_DATABASES = --test stories --test attacks --test hostile_requests --test ac
 # Tests of the operators' program that name their database themselves, and so are the same on both.
 NAME_THEIR_DATABASE = --skip manual:: --skip registers:: --skip restore:: --skip processes::
 
-.PHONY: demo test lint bench bench-peers timing fuzz conformance fixtures setup
+.PHONY: demo test endurance lint bench bench-peers timing fuzz conformance fixtures setup
 
 ## The whole story once: card, registration, approval, evidence.
 demo: setup
@@ -37,6 +37,13 @@ test: setup
 	cargo test $(IFD_HANDLER_BUILD)
 	set -e; for features in $(FEATURE_SETS); do cargo test --lib $$features; done
 	cargo test --all-features --test tpm
+
+## The long forms of what tests show in short, on both databases: the service is killed a hundred times, a million people
+## are imported. What each has done is told.
+endurance: setup
+	set -e; for database in sqlite postgresql; do \
+		KARTENBUND_TEST_DATABASE=$$database cargo test --test operating -- --ignored --nocapture; \
+	done
 
 ## Format, lints and documentation in all feature sets, licences and sources of dependencies, and that the service
 ## needs no card reader.

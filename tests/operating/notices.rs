@@ -15,7 +15,7 @@ fn no_notice_is_lost_when_the_service_is_killed() {
     kill_and_start_again(5);
 }
 
-/// `cargo test --test operating -- --ignored a_hundred`
+/// `make endurance`
 #[test]
 #[ignore = "takes minutes"]
 fn no_notice_is_lost_when_the_service_is_killed_a_hundred_times() {
