@@ -10,6 +10,8 @@ pub mod chip;
 mod database;
 #[path = "insider.rs"]
 mod insider;
+#[path = "leaks.rs"]
+pub mod leaks;
 #[path = "letter_code.rs"]
 pub mod letter_code;
 #[path = "line.rs"]

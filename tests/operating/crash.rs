@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::common::leaks::leak;
 use crate::common::{HEADER, PASSWORD_HASH, TestDatabase, number, rng};
 use crate::people::{Client, Forgetful, Guesser, Line, Operator, Owner, Renewer, Told};
 use crate::process::{Process, is_chain, on, program, read_on};
@@ -29,7 +30,7 @@ fn what_was_answered_holds_when_the_service_is_killed() {
     kill_and_start_again(4, 4);
 }
 
-/// `cargo test --test operating -- --ignored a_hundred`
+/// `make endurance`
 #[test]
 #[ignore = "takes minutes"]
 fn what_was_answered_holds_when_the_service_is_killed_a_hundred_times() {
@@ -73,7 +74,7 @@ fn kill_and_start_again(times: u32, sessions: usize) {
     let (folder, count) = (folder.path(), |query| database.count(folder.path(), query));
     let more = NO_MAIL.to_owned() + &on(&database, folder) + LIMITS;
     import(folder, &more, 30 * times as usize);
-    let mut process = Process::start(folder, &more);
+    let mut process = Process::start_at("trace", folder, &more);
     let mut clients = Clients::new(sessions, &Line::to(&process.url, &process.admin));
     let mut books = Books::default();
     books.balance(&mut clients, &process, count);
@@ -82,7 +83,7 @@ fn kill_and_start_again(times: u32, sessions: usize) {
         if below(3) == 0 {
             kill_while_it_starts(folder, &more);
         }
-        process = Process::start(folder, &more);
+        process = Process::start_at("trace", folder, &more);
         let line = Line::to(&process.url, &process.admin);
         thread::scope(|scope| {
             for client in clients.each() {
@@ -102,6 +103,7 @@ fn kill_and_start_again(times: u32, sessions: usize) {
     assert!(is_chain(&books.audit));
     no_letter_and_no_notice_is_lost_or_doubled(&clients, &books.audit, count);
     assert_eq!(handed_over(folder).len(), usize::try_from(entries(&books.audit, "letter.created")).unwrap());
+    assert_eq!(leak(&std::fs::read_to_string(folder.join("letters.log")).unwrap()), None);
     println!("killed {times} times: {:?}", books.found);
 }
 
@@ -130,7 +132,7 @@ pub(crate) fn load(clients: Vec<&mut dyn Client>, process: Process, folder: &Pat
             aim.store(usize::try_from(below(people)).unwrap(), Ordering::Relaxed);
             let _ = hits.recv_timeout(Duration::from_secs(2));
         }
-        drop(process); // SIGKILL
+        process.signal("KILL");
         stop.store(true, Ordering::Relaxed);
     });
 }

@@ -25,7 +25,7 @@ fn what_was_decided_holds_when_the_service_is_killed() {
     kill_and_start_again(5);
 }
 
-/// `cargo test --test operating -- --ignored a_hundred`
+/// `make endurance`
 #[test]
 #[ignore = "takes minutes"]
 fn what_was_decided_holds_when_the_service_is_killed_a_hundred_times() {
@@ -41,13 +41,13 @@ fn kill_and_start_again(times: usize) {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let more = format!("listen = \"127.0.0.1:{port}\"\n{CARDS}{}{LIMITS}", on(&database, folder));
     import(folder, &more, times);
-    let mut process = Process::start(folder, &more);
+    let mut process = Process::start_at("trace", folder, &more);
     let mut newcomers: Vec<_> = (0..AT_ONCE).map(|n| Newcomer::new(&process.url, n * APART)).collect();
     let mut audit = String::new();
     for _ in 0..times {
         let everybody = newcomers.iter_mut().map(|newcomer| newcomer as &mut dyn Client).collect();
         load(everybody, process, folder, &more);
-        process = Process::start(folder, &more);
+        process = Process::start_at("trace", folder, &more);
         let line = Line::to(&process.url, &process.admin);
         thread::scope(|scope| {
             for newcomer in &mut newcomers {
@@ -76,6 +76,7 @@ fn kill_and_start_again(times: usize) {
     assert_eq!(database.count(folder, half), 0, "no device is half bound");
     let verified = program(folder, &more).args(["audit", "verify"]).output().unwrap();
     assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    assert!(process.log().contains("SELECT"), "the log tells all that it can");
     println!("killed {times} times: {registered} devices, {told} decisions");
     assert!(registered > 0 && (times < 20 || told > 0), "there was something to lose");
 }

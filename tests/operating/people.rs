@@ -11,10 +11,10 @@ use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::secret::SecretText;
 use time::OffsetDateTime;
 
+use crate::common::leaks::{OTHER_PASSWORD, WRONG_PASSWORD};
 use crate::common::{PASSWORD, number, rng, typed};
 use crate::process::Toggling;
 
-const OTHER_PASSWORD: &str = "amsel-fenster-34";
 /// Renewals of a session in a minute; the service takes ten more.
 const IN_A_MINUTE: u32 = 50;
 
@@ -116,7 +116,7 @@ impl Guesser {
     fn guess(&mut self, line: &Line, place: usize) -> bool {
         let (kvnr, closed_until) = &mut self.numbers[place];
         let asked = now();
-        match line.log_in(kvnr, "nelke-teppich-21", &self.key) {
+        match line.log_in(kvnr, WRONG_PASSWORD, &self.key) {
             Err(ServiceError::Refused { code, .. }) if code == "login_failed" => {
                 assert!(now() >= *closed_until, "{kvnr}: a delay was forgotten");
                 self.tries.answered()

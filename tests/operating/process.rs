@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use kartenbund::client::session::SessionKey;
@@ -14,6 +15,7 @@ use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::secret::SecretText;
 use time::OffsetDateTime;
 
+use super::common::leaks::leak;
 use super::common::{TestDatabase, rng};
 
 pub(crate) const TOKEN: &str = "8f2c0d3e5b7a91c64d20e8f7b3a5961c";
@@ -166,9 +168,16 @@ impl Toggling {
 impl Process {
     /// Starts it and waits until it answers.
     pub(crate) fn start(folder: &Path, more: &str) -> Self {
+        Self::start_at("info", folder, more)
+    }
+
+    /// The same, with a log of this level.
+    pub(crate) fn start_at(level: &str, folder: &Path, more: &str) -> Self {
+        static STARTED: AtomicU32 = AtomicU32::new(0);
         let mut command = program(folder, more);
-        let log = folder.join(format!("log-{}", std::process::id()));
-        let stderr = File::options().append(true).create(true).open(&log).unwrap();
+        let log = folder.join(format!("log-{}", STARTED.fetch_add(1, Ordering::Relaxed)));
+        let stderr = File::create(&log).unwrap();
+        command.env("RUST_LOG", level);
         let mut child = command.arg("run").stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut line = |before: &str| {
@@ -210,9 +219,13 @@ impl Process {
     }
 }
 
+/// Whatever it was started for, its log tells of nobody.
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if !std::thread::panicking() {
+            assert_eq!(leak(&self.log()), None, "a log tells of a person");
+        }
     }
 }
