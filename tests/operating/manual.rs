@@ -1,22 +1,30 @@
 //! The manual, docs/operating.md: every command in it is run as it stands there, in its order, on both databases. Paths
-//! of the system lie in a folder of the test, and two programs are played: `adduser` makes the folder, `systemctl` starts
-//! and stops what the unit says.
+//! of the system lie in a folder of the test, and three programs are played: `cargo` gives what is tested, `adduser` makes the
+//! folder, `systemctl` starts and stops what the unit says.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use crate::common::postgresql::cluster;
+use crate::process::{Process, TOKEN, log_in_in_vain};
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
+const MAKEFILE: &str = include_str!("../../Makefile");
+/// Building takes minutes: `make lint` does it, and what is tested is installed.
+const CARGO: &str = "#!/bin/sh\nmkdir -p target/release && ln -s \"$PROGRAM\" target/release/kartenbund-server\n";
+const UNIT: &str = "etc/systemd/system/kartenbund-server.service";
 const SYSTEMCTL: &str = r#"#!/bin/bash
 # enable --now, start, stop, restart, reload: one process, which must be ready, and end with 0.
 set -eu
 cd "$FOLDER"
+unit=etc/systemd/system/kartenbund-server.service
 stop() { kill -s TERM "$(cat pid)"; while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.05; done; rm pid; grep -q "^0$" ended; }
 start() {
-    command=$(sed -n 's/^ExecStart=//p' unit)
-    export "$(sed -n 's/^Environment=//p' unit)"
+    command=$(sed -n 's/^ExecStart=//p' $unit)
+    export "$(sed -n 's/^Environment=//p' $unit)"
     rm -f ended out
     ( $command > out 2>> log & echo $! > pid; wait $!; echo $? > ended ) < /dev/null > /dev/null 2>&1 &
     for _ in $(seq 600); do grep -q "^listening on" out 2>/dev/null && return; sleep 0.05; done
@@ -27,7 +35,7 @@ case $1 in
     stop) stop ;;
     restart) stop; start ;;
     reload)
-        grep -q "^ExecReload=/bin/kill -HUP .MAINPID$" unit
+        grep -q "^ExecReload=/bin/kill -HUP .MAINPID$" $unit
         taken() { grep -c "configuration was read anew" log || true; }
         before=$(taken)
         kill -s HUP "$(cat pid)"
@@ -62,18 +70,19 @@ impl Machine {
         let folder = tempfile::tempdir().unwrap();
         let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let machine = Self { folder, public: free(), admin: free() };
-        for place in ["bin", "etc", "var/lib", "var/backups"] {
+        for place in ["bin", "etc/systemd/system", "var/lib", "var/backups"] {
             std::fs::create_dir_all(machine.at(place)).unwrap();
         }
-        for (name, text) in
-            [("systemctl", SYSTEMCTL), ("adduser", "#!/bin/sh\nmkdir -p -m 700 \"$4\"\n"), ("chown", "#!/bin/sh\n")]
-        {
+        for (name, text) in [
+            ("cargo", CARGO),
+            ("systemctl", SYSTEMCTL),
+            ("adduser", "#!/bin/sh\nmkdir -p -m 700 \"$4\"\n"),
+            ("chown", "#!/bin/sh\n"),
+        ] {
             let path = machine.at("bin").join(name);
             std::fs::write(&path, text).unwrap();
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
         }
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kartenbund-server"), machine.at("bin/kartenbund-server"))
-            .unwrap();
         machine
     }
 
@@ -98,6 +107,7 @@ impl Machine {
             .current_dir(self.folder.path())
             .env("PATH", path)
             .env("FOLDER", self.folder.path())
+            .env("PROGRAM", env!("CARGO_BIN_EXE_kartenbund-server"))
             .env("KARTENBUND_CONFIG", self.at("etc/kartenbund/kartenbund.toml"))
             .output()
             .unwrap();
@@ -122,18 +132,38 @@ fn follow(machine: &Machine, is_for_others: impl Fn(&Block) -> bool, more: &str)
     for block in blocks().iter().filter(|block| !is_for_others(block)) {
         match block.kind.as_str() {
             "sh" | "sh postgresql" => said += &machine.run(&block.text),
-            "ini" => std::fs::write(machine.at("unit"), machine.here(&block.text)).unwrap(),
+            "ini" => {
+                std::fs::write(machine.at(UNIT), machine.here(&block.text)).unwrap();
+                is_a_unit(machine);
+            }
             "toml" => {
                 let text = machine.here(&block.text) + more;
                 std::fs::write(machine.at("etc/kartenbund/kartenbund.toml"), text).unwrap();
             }
-            // What is built is what is tested; `make lint` builds it without the card reader's parts.
-            "" => assert!(block.text.starts_with("cargo build --release"), "{}", block.text),
+            "" => {
+                let build = block.text.lines().next().unwrap().replace(" --release", "");
+                assert!(MAKEFILE.contains(&format!("\t{build}\n")), "`make lint` builds it: {build}");
+                said += &machine.run(&block.text);
+            }
             other => panic!("nobody knows what to do with {other}"),
         }
     }
     machine.run("systemctl stop kartenbund-server");
     said
+}
+
+/// systemd finds nothing wrong with the unit, and what it names is there.
+fn is_a_unit(machine: &Machine) {
+    let mut verify = Command::new("systemd-analyze");
+    let verified = verify.args(["--man=no", "verify"]).arg(machine.at(UNIT)).output().expect("Debian package systemd");
+    let told = String::from_utf8_lossy(&verified.stderr);
+    // What systemd does not know it ignores, and says so.
+    assert!(verified.status.success() && !told.contains("kartenbund-server.service"), "{told}");
+    let unit = std::fs::read_to_string(machine.at(UNIT)).unwrap();
+    let root = machine.folder.path().to_str().unwrap();
+    let named = unit.split([' ', '=', '\n']).filter(|word| word.starts_with(root)).map(PathBuf::from);
+    let missing: Vec<_> = named.filter(|path| !path.parent().unwrap().exists()).collect();
+    assert_eq!(missing, [] as [PathBuf; 0]);
 }
 
 #[test]
@@ -154,6 +184,78 @@ fn the_manual_is_followed_on_postgresql() {
     let said = follow(&machine, is_for_sqlite, "[database]\nurl_file = \"database-url\"\n");
     assert!(said.contains("the configuration is good\n") && said.contains("kartenbund_build_info"), "{said}");
     assert!(!machine.at("var/lib/kartenbund/kartenbund.sqlite").exists());
+    what_was_saved_is_restored_into_an_empty_database(&machine);
+}
+
+/// The lines that make a database: one for each row, and what belongs to the tables.
+fn lines(command: &mut Command) -> Vec<String> {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    // Comments, settings of the session, and a word that is another one each time.
+    let is_data = |line: &&str| {
+        !["--", "SET ", "SELECT pg_catalog.set_config", "\\restrict", "\\unrestrict"]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    text.lines().filter(is_data).map(str::to_owned).collect()
+}
+
+/// Backs up once more, and restores on a server that has nothing yet.
+fn what_was_saved_is_restored_into_an_empty_database(machine: &Machine) {
+    let blocks = blocks();
+    let with = |program: &str| blocks.iter().find(|block| block.text.contains(program)).unwrap();
+    machine.run("systemctl start kartenbund-server");
+    machine.run(&with("pg_dump").text);
+    let empty = cluster().new_database();
+    std::fs::write(machine.at("etc/kartenbund/database-url"), empty.expose()).unwrap();
+    let (restore, start) = with("pg_restore").text.split_once("\ninstall").unwrap();
+    machine.run(restore);
+    let mut saved = Command::new("pg_restore");
+    let saved = lines(saved.arg("--file=-").arg(machine.at("var/backups/kartenbund/kartenbund.dump")));
+    let mut restored = Command::new("pg_dump");
+    let restored = lines(restored.args(["--dbname", empty.expose()]));
+    assert!(saved.iter().any(|line| line.contains("K220635158")), "somebody was saved");
+    assert_eq!(restored, saved, "row by row");
+    machine.run(&format!("install{start}"));
+    assert!(machine.run("kartenbund-server audit verify").contains("the audit is whole"));
+    machine.run("systemctl stop kartenbund-server");
+}
+
+/// Names of metrics in a text.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|sign: char| !(sign.is_ascii_lowercase() || sign == '_'));
+    words.filter(|word| word.starts_with("kartenbund_")).collect()
+}
+
+#[test]
+fn every_metric_is_in_the_manual_and_the_manual_knows_no_other() {
+    let manual = std::fs::read_to_string(MANUAL).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let process = Process::start(folder.path(), "");
+    log_in_in_vain(&process.url);
+    let began = Instant::now();
+    loop {
+        let http = reqwest::blocking::Client::new();
+        let answer = http.get(format!("{}/metrics", process.admin)).bearer_auth(TOKEN).send().unwrap();
+        let text = answer.text().unwrap();
+        // `# TYPE name kind`: the name of a counter ends with `_total`, that of an information with `_info`.
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+        let told: BTreeSet<_> = types
+            .map(|(name, kind)| match kind {
+                "counter" => format!("{name}_total"),
+                "info" => format!("{name}_info"),
+                _ => name.to_owned(),
+            })
+            .collect();
+        let told: BTreeSet<_> = told.iter().map(String::as_str).collect();
+        if told == metrics(&manual) {
+            return;
+        }
+        // Some come with what happens once a second.
+        assert!(began.elapsed() < Duration::from_secs(20), "{told:?} {:?}", metrics(&manual));
+        std::thread::sleep(Duration::from_millis(100));
+    }
 }
 
 fn mode(path: &Path) -> u32 {
