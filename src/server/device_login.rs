@@ -44,7 +44,8 @@ pub(super) async fn challenge(
 /// Opens a session for what a device signed. The challenge is used up in any case.
 #[utoipa::path(post, path = "/v1/login/device", request_body = ByClient<DeviceLoginRequest>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
-    (status = 410, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+    (status = 410, body = Problem), (status = 422, body = Problem), (status = 423, body = Problem),
+    (status = 429, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
     proof: Proof,

@@ -184,7 +184,7 @@ pub(super) async fn challenge(
 #[utoipa::path(put, path = "/v1/registrations/{id}/evidence", params(("id" = String, Path)),
     request_body = EvidenceRequest, responses(
     (status = 200, body = RegistrationAnswer), (status = 404, body = Problem), (status = 409, body = Problem),
-    (status = 410, body = Problem), (status = 422, body = Problem)))]
+    (status = 410, body = Problem), (status = 422, body = Problem), (status = 423, body = Problem)))]
 pub(super) async fn evidence(
     State(service): State<Arc<Service>>,
     presented: Presented,

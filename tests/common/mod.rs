@@ -8,6 +8,8 @@ pub mod additions;
 pub mod chip;
 #[path = "database.rs"]
 mod database;
+#[path = "described.rs"]
+pub mod described;
 #[path = "insider.rs"]
 mod insider;
 #[path = "leaks.rs"]
@@ -219,6 +221,7 @@ impl World {
         let served = runtime.spawn(Arc::clone(&service).serve(listener, async {
             let _ = stopped.await;
         }));
+        described::listen_to_all(&address);
         Self { database, address, clock, folder, service, runtime, stop: Some(stop), served: Some(served) }
     }
 
@@ -408,6 +411,7 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
+        described::nothing_else_was_answered();
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());
         }

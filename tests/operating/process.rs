@@ -7,20 +7,30 @@ use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use kartenbund::client::session::SessionKey;
 use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::secret::SecretText;
+use serde_json::Value;
 use time::OffsetDateTime;
 
+use super::common::described::not_described;
 use super::common::leaks::leak;
 use super::common::{TestDatabase, rng};
 
 pub(crate) const TOKEN: &str = "8f2c0d3e5b7a91c64d20e8f7b3a5961c";
 /// What `printf %s TOKEN | sha256sum` writes.
 const TOKEN_SHA256: &str = "f52f31d4c95d2d10495a93715aef1ffa371e1776f13721bdaeaf1108620dcb55";
+
+/// What the two listeners say that they offer.
+static DOCUMENTS: OnceLock<[Value; 2]> = OnceLock::new();
+
+fn document(url: &str) -> Value {
+    reqwest::blocking::get(format!("{url}/openapi.json")).unwrap().json().unwrap()
+}
 
 /// A running process.
 pub(crate) struct Process {
@@ -130,7 +140,7 @@ pub(crate) fn is_chain(audit: &str) -> bool {
     use openssl::sha::sha256;
     let mut value = sha256(b"");
     audit.lines().all(|line| {
-        let entry: serde_json::Value = serde_json::from_str(line).unwrap();
+        let entry: Value = serde_json::from_str(line).unwrap();
         let fits = entry["prev_sha256"] == base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(value);
         value = sha256(&[value, sha256(line.as_bytes())].concat());
         fits
@@ -186,6 +196,9 @@ impl Process {
             line.strip_prefix(before).unwrap_or_else(|| panic!("{line}\n{}", told())).to_owned()
         };
         let (admin, url) = (line("operators on "), line("listening on "));
+        if url.starts_with("http://") {
+            DOCUMENTS.get_or_init(|| [&url, &admin].map(|url| document(url)));
+        }
         Self { child, url, admin, log }
     }
 
@@ -219,13 +232,16 @@ impl Process {
     }
 }
 
-/// Whatever it was started for, its log tells of nobody.
+/// Whatever it was started for: it has answered nothing that is not described, and its log tells of nobody.
 impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if !std::thread::panicking() {
-            assert_eq!(leak(&self.log()), None, "a log tells of a person");
+            let log = self.log();
+            assert_eq!(leak(&log), None, "a log tells of a person");
+            let answered = DOCUMENTS.get().and_then(|documents| not_described(&log, documents));
+            assert_eq!(answered, None, "an answer is not described");
         }
     }
 }
