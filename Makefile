@@ -22,7 +22,7 @@ BOTH_DATABASES = --test stories --test attacks --test hostile_requests --test ac
 # Tests of the operators' program that name their database themselves, and so are the same on both.
 NAME_THEIR_DATABASE = --skip manual:: --skip registers:: --skip restore:: --skip processes::
 
-.PHONY: demo test endurance lint bench bench-peers timing fuzz conformance fixtures setup
+.PHONY: demo test endurance lint bench bench-peers timing fuzz openapi conformance fixtures setup
 
 ## The whole story once: card, registration, approval, evidence.
 demo: setup
@@ -96,10 +96,14 @@ fuzz: setup $(FUZZ)
 			-artifact_prefix=artifacts/$$target/ -print_final_stats=1; \
 	done
 
-## Against gematik's cards, certificates and trust lists, which are no part of this repository; and the service against
-## its own OpenAPI documents, with schemathesis.
-conformance: setup $(SCHEMATHESIS)
-	KARTENBUND_SHARED="$(abspath $(SHARED))" cargo test --test conformance
+## The service against its own OpenAPI documents, with schemathesis, on both databases.
+openapi: setup $(SCHEMATHESIS)
+	cargo test --test conformance openapi::
+	KARTENBUND_TEST_DATABASE=postgresql cargo test --test conformance openapi::
+
+## Against gematik's cards, certificates and trust lists, which are no part of this repository; and openapi.
+conformance: setup openapi
+	KARTENBUND_SHARED="$(abspath $(SHARED))" cargo test --test conformance -- --skip openapi::
 
 ## Makes the fixtures anew (fixtures/README.md).
 fixtures: setup

@@ -1,5 +1,6 @@
 //! Against data of others: gematik's card images, its test certificates and trust lists. They are no part of the
-//! project: `make conformance SHARED=../shared`. And against a program of others, schemathesis.
+//! project: `make conformance SHARED=../shared`. And against a program of others, schemathesis, which needs none of it:
+//! `make openapi`.
 #![cfg(all(feature = "client", feature = "server"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 

@@ -14,11 +14,11 @@ const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_co
 /// These end the session that all requests are made in, or lock the device that applications need.
 const ENDS_THE_SESSION: &str = "^/v1/logout$|^/v1/sessions|^/v1/devices/lock-all$";
 
-/// schemathesis in the folder of tools, made ready for `make conformance`.
+/// schemathesis in the folder of tools, made ready by `make openapi`.
 fn schemathesis() -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let program = root.join("target/tools/schemathesis/bin/st");
-    assert!(program.exists(), "`make conformance` installs schemathesis");
+    assert!(program.exists(), "`make openapi` installs schemathesis");
     let mut command = Command::new(program);
     command.env("PYTHONPATH", root.join("tools/schemathesis")).current_dir(tempfile::tempdir().unwrap().keep());
     command.args([
