@@ -216,7 +216,8 @@ fn what_was_saved_is_restored_into_an_empty_database(machine: &Machine) {
     let mut restored = Command::new("pg_dump");
     let restored = lines(restored.args(["--dbname", empty.expose()]));
     assert!(saved.iter().any(|line| line.contains("K220635158")), "somebody was saved");
-    assert_eq!(restored, saved, "row by row");
+    let other = saved.iter().zip(&restored).find(|(saved, restored)| saved != restored);
+    assert_eq!((restored.len(), other), (saved.len(), None), "row by row");
     machine.run(&format!("install{start}"));
     assert!(machine.run("kartenbund-server audit verify").contains("the audit is whole"));
     machine.run("systemctl stop kartenbund-server");
