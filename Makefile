@@ -39,11 +39,12 @@ test: setup
 	cargo test --all-features --test tpm
 
 ## The long forms of what tests show in short, on both databases: the service is killed a hundred times, a million people
-## are imported. What each has done is told.
+## are imported. What each has done is told. Then timing, when the computer is calm.
 endurance: setup
 	set -e; for database in sqlite postgresql; do \
 		KARTENBUND_TEST_DATABASE=$$database cargo test --test operating -- --ignored --nocapture; \
 	done
+	$(MAKE) timing
 
 ## Format, lints and documentation in all feature sets, licences and sources of dependencies, and that the service
 ## needs no card reader.
