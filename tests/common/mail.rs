@@ -13,9 +13,11 @@ use kartenbund::server::{Encryption, Smtp, SmtpLogin};
 
 use super::typed;
 
-/// Recipients with these names are refused for good, refused for now, or taken after three seconds.
+/// Recipients with these names are refused for good, refused for now, refused as a relay does whom it does not know, or
+/// taken after three seconds.
 pub const UNKNOWN: &str = "unknown@person.example";
 pub const FULL: &str = "full@person.example";
+pub const BLOCKED: &str = "blocked@person.example";
 pub const SLOW: &str = "slow@person.example";
 
 pub const USER: &str = "kasse";
@@ -238,6 +240,8 @@ rcpt:
        message = 550 5.1.1 nobody of this name
   defer local_parts = full
        message = 452 4.2.2 the mailbox is full
+  deny local_parts = blocked
+       message = 554 5.7.1 relay access denied
   warn local_parts = slow
        delay = 3s
   accept

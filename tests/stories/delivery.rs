@@ -2,7 +2,7 @@
 
 use kartenbund::server::{Encryption, ServerError, Service, Settings, Smtp};
 
-use super::common::mail::{FULL, MailServer, SLOW, UNKNOWN};
+use super::common::mail::{BLOCKED, FULL, MailServer, SLOW, UNKNOWN};
 use super::notices::{EMAIL, letters, reachable, subjects, telling, wait_until, world};
 use super::*;
 
@@ -75,8 +75,8 @@ fn whose_mailbox_is_gone_gets_a_letter_where_it_matters() {
     assert!(letters(&world)[0].starts_with("Neues Gerät in Ihrem Konto {"), "{:?}", letters(&world));
     assert_eq!(world.audited("notice.failed"), 1);
     let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
-    wait_until(&world, "kind = 'device_revoked' AND state = 'failed'");
+    computer.here.service.command(Method::POST, &format!("/v1/devices/{}/lock", device.device_id)).unwrap();
+    wait_until(&world, "kind = 'device_locked' AND state = 'failed'");
     assert_eq!(letters(&world).len(), 1, "not for everything");
     assert!(mail.mails().is_empty());
     assert!(world.audit_entries().iter().all(|entry| !entry.contains("person.example")));
@@ -97,6 +97,50 @@ fn whose_mailbox_is_full_is_tried_for_five_days() {
     assert_eq!(letters(&world).len(), 1);
     assert!(letters(&world)[0].starts_with("Neues Gerät"), "{:?}", letters(&world));
     assert_eq!(world.column("SELECT language FROM letter"), ["de"]);
+}
+
+#[test]
+fn the_five_days_of_a_full_mailbox_do_not_begin_before_the_mail_server_is_there() {
+    let mut mail = MailServer::new();
+    let world = world(&mail);
+    let computer = reachable(&world, FULL);
+    mail.go_down();
+    computer.register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'queued' AND last_error = 'connection'");
+    mail.go_up();
+    world.clock.advance(6 * 24 * 60 * 60);
+    wait_until(&world, "state = 'queued' AND last_error = 'smtp_452'");
+    mail.go_down();
+    world.clock.advance(6 * 24 * 60 * 60);
+    wait_until(&world, "state = 'queued' AND last_error = 'connection'");
+    mail.go_up();
+    world.clock.advance(60 * 60);
+    wait_until(&world, "state = 'queued' AND last_error = 'smtp_452'");
+    assert!(letters(&world).is_empty());
+    world.clock.advance(5 * 24 * 60 * 60 + 1);
+    wait_until(&world, "state = 'failed'");
+    assert_eq!(letters(&world).len(), 1);
+}
+
+#[test]
+fn what_a_mail_server_refuses_everybody_is_kept_until_it_takes_others() {
+    let mail = MailServer::new();
+    let world = world(&mail);
+    reachable(&world, BLOCKED).register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'queued' AND attempts = 1 AND last_error = 'smtp_554'");
+    for attempts in 2..5 {
+        world.clock.advance(6 * 24 * 60 * 60);
+        wait_until(&world, &format!("state = 'queued' AND attempts = {attempts} AND last_error = 'smtp_554'"));
+    }
+    // The server takes what is for somebody else: it is not the service that it refuses.
+    let other = "INSERT INTO notice (notice_id, account_id, kind, recipient, language, created, state, attempts, due) \
+        SELECT 'other', account_id, kind, 'max@person.example', language, created, 'queued', 0, 0 FROM notice";
+    assert_eq!(world.sql(other).unwrap(), 1);
+    mail.wait_for(1);
+    wait_until(&world, "notice_id = 'other' AND state = 'sent'");
+    world.clock.advance(60 * 60);
+    wait_until(&world, "state = 'failed' AND last_error = 'smtp_554'");
+    assert_eq!(letters(&world).len(), 1);
 }
 
 #[test]

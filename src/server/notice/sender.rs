@@ -27,7 +27,8 @@ const CLAIM: i64 = 5 * 60;
 /// Wait after the first failure, in seconds; it doubles with each further one.
 const FIRST_WAIT: i64 = 15;
 const LONGEST_WAIT: i64 = 15 * 60;
-/// When a server that keeps saying "not now" is taken to mean "never", in seconds: as long as mail servers try.
+/// How long after its first "not now" about one recipient a server is taken to mean "never", in seconds: as long as mail
+/// servers try.
 const GIVE_UP: i64 = 5 * 24 * 60 * 60;
 
 /// How long it is known, in seconds, that a notice was sent or has failed: long enough to look into a complaint.
@@ -43,6 +44,8 @@ struct Claimed {
     language: String,
     created: i64,
     attempts: i64,
+    /// When the server first said no to it, and nothing but no since.
+    refused_since: Option<i64>,
 }
 
 /// Sends until `stopped` says so; the notice that is on its way then comes to its end.
@@ -95,7 +98,7 @@ async fn claim(service: &Service) -> Result<Option<Claimed>, Refusal> {
     // The condition stands here once more: of two processes that chose the same one, the second finds it claimed.
     const CLAIM_IT: &str = "UPDATE notice SET state = 'sending', claimed_until = $3, attempts = attempts + 1 \
         WHERE notice_id = $2 AND ((state = 'queued' AND due <= $1) OR (state = 'sending' AND claimed_until <= $1)) \
-        RETURNING notice_id, account_id, kind, recipient, language, created, attempts";
+        RETURNING notice_id, account_id, kind, recipient, language, created, attempts, refused_since";
     loop {
         let now = service.now_unix();
         let due = sqlx::query_scalar::<_, String>(DUE).bind(now).fetch_optional(service.store.pool()).await?;
@@ -144,20 +147,29 @@ async fn note_sent(service: &Service, notice: &Claimed) -> Result<(), Refusal> {
 /// in its place where that matters.
 async fn note_failure(service: &Service, notice: &Claimed, error: SendError) -> Result<(), Refusal> {
     let now = service.now_unix();
-    let (code, is_over) = match error {
-        SendError::Line(code) => (code, false),
-        SendError::Later(code) => (code, now - notice.created > GIVE_UP),
-        SendError::Refused(code) => (code, true),
+    let since = notice.refused_since.unwrap_or(now);
+    let is_old = now - since > GIVE_UP;
+    let (code, is_over, refused_since) = match error {
+        SendError::Line(code) => (code, false, None),
+        // What it refuses everybody is mended some day; what it refuses this one alone is about this one.
+        SendError::Sender(code) => (code, is_old && has_sent_since(service, since).await?, Some(since)),
+        SendError::Later(code) => (code, is_old, Some(since)),
+        SendError::Refused(code) => (code, true, Some(since)),
     };
     tracing::warn!(notice = notice.notice_id, code, attempts = notice.attempts, is_over, "a notice was not taken");
     if is_over {
         return fail(service, notice, code, now).await;
     }
-    let update = "UPDATE notice SET state = 'queued', due = $2, claimed_until = NULL, last_error = $3 \
-                  WHERE notice_id = $1 AND state = 'sending'";
+    let update = "UPDATE notice SET state = 'queued', due = $2, claimed_until = NULL, last_error = $3, \
+                  refused_since = $4 WHERE notice_id = $1 AND state = 'sending'";
     let update = sqlx::query(update).bind(&notice.notice_id).bind(now + wait_after(notice.attempts)).bind(code);
-    update.execute(service.store.writers()).await?;
+    update.bind(refused_since).execute(service.store.writers()).await?;
     Ok(())
+}
+
+async fn has_sent_since(service: &Service, since: NumericDate) -> Result<bool, Refusal> {
+    let sent = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM notice WHERE state = 'sent' AND sent > $1");
+    Ok(sent.bind(since).fetch_one(service.store.pool()).await? > 0)
 }
 
 /// How long to wait after so many attempts, in seconds.
@@ -170,8 +182,7 @@ pub(in crate::server) async fn forget(service: &Service) -> Result<(), Refusal> 
     let long_ago = service.now_unix().saturating_sub(KEPT);
     // What is sent is not due any more: `due` says when it was last.
     let delete = sqlx::query("DELETE FROM notice WHERE state IN ('sent', 'failed') AND due <= $1").bind(long_ago);
-    delete.execute(service.store.pool()).await?;
-    Ok(())
+    service.store.forget(delete).await
 }
 
 async fn fail(service: &Service, notice: &Claimed, code: String, now: NumericDate) -> Result<(), Refusal> {

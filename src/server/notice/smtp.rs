@@ -49,7 +49,9 @@ pub(in crate::server) struct Mailer {
 pub(super) enum SendError {
     /// The server cannot be reached or is not to be talked with: all others have to wait, too.
     Line(String),
-    /// Not now.
+    /// Not of this service, or of nobody at the moment: it plays no part who the recipient is.
+    Sender(String),
+    /// Not now to this recipient.
     Later(String),
     /// Never to this recipient.
     Refused(String),
@@ -126,19 +128,20 @@ impl Line {
 
 /// What the server said of this e-mail.
 fn refusal(error: lettre::transport::smtp::Error) -> SendError {
-    match error.status() {
-        Some(code) if error.is_permanent() && is_about_recipient(u16::from(code), &error.to_string()) => {
-            SendError::Refused(format!("smtp_{code}"))
-        }
-        Some(code) => SendError::Later(format!("smtp_{code}")),
-        None => line(error),
+    let Some(status) = error.status() else { return line(error) };
+    let code = format!("smtp_{status}");
+    match is_about_recipient(u16::from(status), &error.to_string()) {
+        false => SendError::Sender(code),
+        true if error.is_permanent() => SendError::Refused(code),
+        true => SendError::Later(code),
     }
 }
 
-/// Whether a permanent refusal is about this recipient. One about the sender, such as of a relay that does not know this
-/// service (RFC 3463, 5.7), holds for every notice, and an operator mends it: nothing is given up for it at once.
+/// Whether a refusal is about this recipient. One about the sender or the server itself, such as of a relay that does not
+/// know this service (RFC 3463, x.3 and x.7), holds for every notice, and an operator mends it: nothing is given up for it.
 fn is_about_recipient(code: u16, words: &str) -> bool {
-    !matches!(code, 530 | 534 | 535 | 538 | 554) && !words.contains("5.7.")
+    let is_of_system = ["4.3.", "4.7.", "5.3.", "5.7."].iter().any(|status| words.contains(status));
+    !matches!(code, 421 | 454 | 530 | 534 | 535 | 538 | 554) && !is_of_system
 }
 
 fn line(error: lettre::transport::smtp::Error) -> SendError {
@@ -158,11 +161,22 @@ mod tests {
 
     #[test]
     fn a_refusal_of_this_service_is_none_of_the_recipient() {
-        for (code, words) in [(550, "5.1.1 no such user"), (550, "unknown user"), (552, "5.2.2 mailbox full")] {
+        for (code, words) in [
+            (550, "5.1.1 no such user"),
+            (550, "unknown user"),
+            (552, "5.2.2 mailbox full"),
+            (452, "4.2.2 mailbox full"),
+        ] {
             assert!(is_about_recipient(code, words), "{code} {words}");
         }
-        for (code, words) in [(554, "5.7.1 relay access denied"), (550, "5.7.1 relaying denied"), (530, "5.5.1 log in")]
-        {
+        for (code, words) in [
+            (554, "5.7.1 relay access denied"),
+            (550, "5.7.1 relaying denied"),
+            (530, "5.5.1 log in"),
+            (421, "not now"),
+            (451, "4.7.1 greylisted"),
+            (452, "4.3.1 the disk is full"),
+        ] {
             assert!(!is_about_recipient(code, words), "{code} {words}");
         }
     }
