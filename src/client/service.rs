@@ -68,7 +68,7 @@ impl ServiceError {
     /// Whether the service has looked at the request and will not do what it asks. Anything else, its own failures
     /// included, leaves open whether it was done.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { code, .. } if code != "internal")
+        matches!(self, Self::Refused { code, .. } if code != "internal" && code != "not_ready")
     }
 
     /// Whether the service refused with this code.

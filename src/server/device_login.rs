@@ -158,6 +158,5 @@ async fn open(
 /// Forgets challenges that cannot be used any more, and logins that are not counted any more.
 pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM device_login WHERE used <= $1").bind(service.now_unix() - REMEMBERED);
-    delete.execute(service.store.writers()).await?;
-    Ok(())
+    service.store.forget(delete).await
 }

@@ -100,8 +100,7 @@ pub(super) async fn forget_expired(service: &Service) -> Result<(), Refusal> {
     // The clocks of processes differ: one that is behind still takes what is over here.
     let over = service.now_unix().saturating_sub(CLOCK_TOLERANCE);
     let delete = sqlx::query("DELETE FROM used_jti WHERE expires_at < $1").bind(over);
-    delete.execute(service.store.writers()).await?;
-    Ok(())
+    service.store.forget(delete).await
 }
 
 fn replayed() -> Refusal {

@@ -196,7 +196,20 @@ impl From<sqlx::Error> for Refusal {
     fn from(error: sqlx::Error) -> Self {
         // The error names columns and constraints, never values.
         tracing::error!(%error, "database");
-        Self::internal()
+        if is_busy(&error) { Self::new(Code::NotReady).with_retry_after(RETRY_BUSY) } else { Self::internal() }
+    }
+}
+
+/// How many seconds later the same request may find the database less busy.
+const RETRY_BUSY: i64 = 5;
+
+/// Whether the request has got no turn at the database in its time: then nothing was changed.
+fn is_busy(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut => true,
+        // 55P03: lock_not_available.
+        sqlx::Error::Database(error) => error.code().as_deref() == Some("55P03"),
+        _ => false,
     }
 }
 
@@ -360,9 +373,6 @@ async fn answer(State(service): State<Arc<Service>>, request: Request, next: Nex
         }
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        if let Some(seconds) = refusal.retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
         if let Some(challenge) = challenge(refusal.code) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

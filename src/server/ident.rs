@@ -79,6 +79,5 @@ async fn open(
 /// Forgets statements that have run out.
 pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM ident_statement WHERE expires_at < $1").bind(service.now_unix());
-    delete.execute(service.store.writers()).await?;
-    Ok(())
+    service.store.forget(delete).await
 }

@@ -195,7 +195,7 @@ fn new_id() -> String {
 pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
     let yesterday = service.now_unix() - DAY;
     for delete in ["DELETE FROM login_try WHERE at <= $1", "DELETE FROM login_bucket WHERE last_try <= $1"] {
-        sqlx::query(delete).bind(yesterday).execute(service.store.writers()).await?;
+        service.store.forget(sqlx::query(delete).bind(yesterday)).await?;
     }
     Ok(())
 }

@@ -86,8 +86,14 @@ fn for_each_operation(openapi: &mut OpenApi, mut work: impl FnMut(&mut Operation
 fn describe_errors(operation: &mut Operation) {
     let has_body = operation.request_body.is_some();
     let is_read = has_body || operation.parameters.is_some();
-    let common =
-        [("400", is_read), ("401", operation.security.is_none()), ("408", has_body), ("413", has_body), ("500", true)];
+    let common = [
+        ("400", is_read),
+        ("401", operation.security.is_none()),
+        ("408", has_body),
+        ("413", has_body),
+        ("500", true),
+        ("503", true),
+    ];
     let added = common.into_iter().filter(|(_, applies)| *applies).map(|(status, _)| status.to_owned());
     let own: Vec<_> =
         operation.responses.responses.keys().filter(|status| status.starts_with(['4', '5'])).cloned().collect();

@@ -301,8 +301,7 @@ pub(super) async fn settle_due(service: &Service) -> Result<(), Refusal> {
     }
     share::erase_expired(service).await?;
     let delete = sqlx::query("DELETE FROM pin_attempt WHERE confirmed_at <= $1 OR (number = 0 AND at <= $1)");
-    delete.bind(now - REMEMBERED).execute(service.store.pool()).await?;
-    Ok(())
+    service.store.forget(delete.bind(now - REMEMBERED)).await
 }
 
 /// What a device has signed, the transaction that it changes something in, and the device as it is there. Whatever is not

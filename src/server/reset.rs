@@ -234,6 +234,5 @@ pub(super) async fn confirm(
 /// Forgets requests that are over and not counted any more.
 pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM password_reset WHERE created <= $1").bind(service.now_unix() - DAY);
-    delete.execute(service.store.writers()).await?;
-    Ok(())
+    service.store.forget(delete).await
 }

@@ -449,6 +449,5 @@ pub(super) async fn count_open(service: &Service, now: NumericDate) -> Result<i6
 /// Removes sessions that nobody can use or ask about any more.
 pub(super) async fn forget_expired(service: &Service) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM session WHERE expires_at <= $1").bind(service.now_unix());
-    delete.execute(service.store.writers()).await?;
-    Ok(())
+    service.store.forget(delete).await
 }

@@ -6,7 +6,8 @@ use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::time::Duration;
 
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, install_default_drivers};
+use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
 
 use self::group::{Group, Part};
@@ -172,8 +173,11 @@ impl Store {
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         let begin = match self.dialect {
             Dialect::Sqlite => "BEGIN IMMEDIATE",
-            // Held until the end of the transaction. The number is "KBND" in ASCII.
-            Dialect::Postgresql => "BEGIN; SELECT pg_advisory_xact_lock(1262636612)::text",
+            // Held until the end of the transaction. The number is "KBND" in ASCII. Whoever waits longer than that for
+            // another process is told so; who waits for the lock of a migration is not.
+            Dialect::Postgresql => {
+                "BEGIN; SET LOCAL lock_timeout = '10s'; SELECT pg_advisory_xact_lock(1262636612)::text"
+            }
         };
         self.group.begin(BUSY, &self.writers, begin).await.map(Tx::Part)
     }
@@ -209,7 +213,15 @@ impl Store {
         &self.pool
     }
 
-    /// For changes of one statement.
+    /// Removes rows that nobody needs any more, in a transaction with a place in the queue of writers: beside it, two that
+    /// take the same rows in another order would wait for each other.
+    pub(super) async fn forget(&self, delete: Query<'_, Any, AnyArguments>) -> Result<(), Refusal> {
+        let mut tx = self.begin().await?;
+        delete.execute(&mut *tx).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// For changes of one row.
     pub(super) fn writers(&self) -> &AnyPool {
         &self.writers
     }

@@ -125,8 +125,7 @@ pub(super) async fn erase_expired(service: &Service) -> Result<(), Refusal> {
         "DELETE FROM pin_share WHERE registration_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM registration \
          WHERE registration.registration_id = pin_share.registration_id AND registration.expires_at > $1)",
     );
-    delete.bind(service.now_unix()).execute(service.store.pool()).await?;
-    Ok(())
+    service.store.forget(delete.bind(service.now_unix())).await
 }
 
 fn element(text: &str) -> Option<Element> {

@@ -60,6 +60,7 @@ fn told(kind: Kind, code: &str, detail: &str) -> Failure {
         },
         // Characters that fit together and are not this code's.
         Kind::LetterCodeWrong => failure.number("group", 0),
+        Kind::ServiceUnreachable => failure.text("why", "busy"),
         Kind::NotYet => match detail.split('-').collect::<Vec<_>>().as_slice() {
             [year, month, day] => {
                 failure.text("year", *year).text("month", *month).text("day", *day).text("detail", "day")
@@ -123,6 +124,7 @@ fn refused(code: &str) -> Kind {
         | "too_many_letters"
         | "too_many_card_logins"
         | "too_many_device_logins" => Kind::TooMany,
+        "not_ready" => Kind::ServiceUnreachable,
         _ => Kind::ServiceRefused,
     }
 }
