@@ -7,12 +7,14 @@ pub(super) mod change;
 pub(super) mod initial;
 mod rules;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
 use sqlx::AnyConnection;
 use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 use super::account::Account;
@@ -27,6 +29,8 @@ use brought::Scheme;
 pub use rules::PasswordRules;
 pub(super) use rules::{MAX_BYTES, Person};
 
+/// A text in NFC has at most so many times the bytes (Unicode Standard Annex 15, 12.1).
+const MAX_GROWTH: usize = 3;
 const DOMAIN: &[u8] = b"kartenbund/password/v1";
 /// What is compared when there is no chosen password, so that the answer takes the same time: Argon2id with the
 /// parameters of [`argon2id`] over a password nobody knows.
@@ -174,7 +178,18 @@ fn compare(kept: Option<&Kept>, password: &SecretText, peppered: &[u8; 32], sche
 
 /// HMAC-SHA-256 of a chosen password under the pepper.
 fn peppered(pepper: &RotatingKey, password: &SecretText) -> Zeroizing<[u8; 32]> {
-    pepper.mac(&[DOMAIN, password.expose().as_bytes()])
+    pepper.mac(&[DOMAIN, prepared(password).as_bytes()])
+}
+
+/// A chosen password as RFC 8265 (4.2, `OpaqueString`) wants it compared: whatever a keyboard made its umlauts and blanks
+/// of, they are the same ones.
+fn prepared(password: &SecretText) -> Zeroizing<String> {
+    let is_blank = |c: char| c.is_whitespace() && !c.is_control();
+    let blanks = password.expose().chars().map(|c| if is_blank(c) { ' ' } else { c });
+    // Room for all of it at once: what a growing string leaves behind is not wiped.
+    let mut text = Zeroizing::new(String::with_capacity(MAX_GROWTH * password.expose().len()));
+    text.extend(blanks.nfc());
+    text
 }
 
 fn verify(peppered: &[u8; 32], phc: &str) -> bool {
@@ -206,7 +221,32 @@ pub(super) fn is_hash(phc: &str) -> bool {
 }
 
 /// How many kinds of hashes registers may bring: every login of anybody compares with one of each.
-const MAX_SCHEMES: i64 = 4;
+const MAX_SCHEMES: usize = 4;
+
+/// Hashes of nobody's passwords, one for each scheme.
+pub(super) type Nobodys = HashMap<String, String>;
+
+/// Makes hashes of nobody's passwords for the schemes of these hashes that no register brought before. Each takes as long
+/// as a login: nobody is to wait behind it in the queue of writers.
+pub(super) async fn nobodys<'a>(
+    service: &Service,
+    hashes: impl Iterator<Item = &'a str>,
+) -> Result<Nobodys, sqlx::Error> {
+    let mut made = Nobodys::new();
+    for scheme in hashes.filter_map(Scheme::of) {
+        let name = scheme.name();
+        if made.len() >= MAX_SCHEMES || made.contains_key(&name) {
+            continue;
+        }
+        let is_known = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM password_scheme WHERE scheme = $1");
+        if is_known.bind(name.clone()).fetch_one(service.store.pool()).await? == 0
+            && let Some(phc) = scheme.of_nobody(&mut random())
+        {
+            made.insert(name, phc);
+        }
+    }
+    Ok(made)
+}
 
 /// Keeps the hash a register brings for an account, and sees to it that comparing costs the same for those without
 /// one. `None`: the text is no hash that this service takes, or the fifth kind of them.
@@ -214,16 +254,16 @@ pub(super) async fn bring(
     connection: &mut AnyConnection,
     account_id: i64,
     phc: &str,
+    nobodys: &Nobodys,
     now: NumericDate,
 ) -> Result<Option<()>, sqlx::Error> {
     let Some(scheme) = Scheme::of(phc) else { return Ok(None) };
-    let is_known = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM password_scheme WHERE scheme = $1");
-    if is_known.bind(scheme.name()).fetch_one(&mut *connection).await? == 0 {
-        let schemes = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM password_scheme");
-        if schemes.fetch_one(&mut *connection).await? >= MAX_SCHEMES {
-            return Ok(None);
-        }
-        let Some(nobodys) = scheme.of_nobody(&mut random()) else { return Ok(None) };
+    let known =
+        sqlx::query_scalar::<_, String>("SELECT scheme FROM password_scheme").fetch_all(&mut *connection).await?;
+    if !known.contains(&scheme.name()) {
+        // Missing where another process has forgotten the scheme since.
+        let nobodys = nobodys.get(&scheme.name()).cloned().or_else(|| scheme.of_nobody(&mut random()));
+        let Some(nobodys) = nobodys.filter(|_| known.len() < MAX_SCHEMES) else { return Ok(None) };
         let insert = sqlx::query("INSERT INTO password_scheme (scheme, phc) VALUES ($1, $2) ON CONFLICT DO NOTHING");
         insert.bind(scheme.name()).bind(nobodys).execute(&mut *connection).await?;
     }
@@ -247,6 +287,28 @@ mod tests {
         assert_eq!((kept.algorithm, kept.version), (nobodys.algorithm, nobodys.version));
         assert_eq!(kept.params.to_string(), nobodys.params.to_string());
         assert_eq!(kept.hash.unwrap().len(), nobodys.hash.unwrap().len());
+    }
+
+    #[test]
+    fn a_password_is_the_same_on_every_keyboard() {
+        for (typed, same) in [
+            ("gru\u{308}n und blau", "gr\u{fc}n und blau"),
+            ("\u{212b}ngstr\u{f6}m", "A\u{30a}ngstro\u{308}m"),
+            ("tulpe\u{a0}karton", "tulpe karton"),
+            ("tulpe\u{3000}karton", "tulpe karton"),
+        ] {
+            assert_eq!(*prepared(&text(typed)), *prepared(&text(same)), "{typed}");
+        }
+        // Case and width are as they are typed.
+        for (typed, other) in
+            [("Tulpe", "tulpe"), ("\u{ff34}ulpe", "Tulpe"), ("tul  pe", "tul pe"), ("tulpe ", "tulpe")]
+        {
+            assert_ne!(*prepared(&text(typed)), *prepared(&text(other)), "{typed}");
+        }
+        // The character that grows most.
+        let typed = "\u{1d160}".repeat(100);
+        let prepared = prepared(&text(&typed));
+        assert_eq!((prepared.len(), prepared.capacity()), (3 * typed.len(), 3 * typed.len()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::account::parse_date;
 use super::audit::{self, AuditError, Entry};
 use super::notice::{self, Kind};
+use super::password::Nobodys;
 use super::states::{AccountState, Event, States as _};
 use super::store::{self, Tx};
 use super::{Service, letter, password};
@@ -197,6 +198,8 @@ impl Service {
             return Ok(());
         }
         let now = self.now_unix();
+        let hashes = batch.iter().filter_map(|member| member.password_hash.as_deref());
+        let nobodys = password::nobodys(self, hashes).await?;
         let mut tx = self.store.begin().await?;
         let existing = existing(&mut tx, &batch).await?;
         let (mut new, mut events) = (Vec::new(), Vec::new());
@@ -214,7 +217,7 @@ impl Service {
             }
         }
         let changed = events.len() as u64;
-        insert(&mut tx, &new, now).await?;
+        insert(&mut tx, &new, &nobodys, now).await?;
         events.extend(new.iter().map(|member| (Event::AccountImported, self.keys.pseudonym(&member.kvnr))));
         let entries = events.iter().map(|(event, person)| Entry {
             actor: "operator",
@@ -246,7 +249,7 @@ async fn existing(tx: &mut Tx, batch: &[Member]) -> Result<HashMap<String, Exist
 }
 
 /// Makes accounts.
-async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(), ImportError> {
+async fn insert(tx: &mut Tx, members: &[Member], nobodys: &Nobodys, now: NumericDate) -> Result<(), ImportError> {
     if members.is_empty() {
         return Ok(());
     }
@@ -275,7 +278,7 @@ async fn insert(tx: &mut Tx, members: &[Member], now: NumericDate) -> Result<(),
     let made: HashMap<String, i64> = made.into_iter().map(|(id, kvnr)| (kvnr, id)).collect();
     for member in members {
         if let (Some(phc), Some(id)) = (&member.password_hash, made.get(member.kvnr.as_str())) {
-            password::bring(tx, *id, phc, now).await?.ok_or(ImportError::PasswordHashes)?;
+            password::bring(tx, *id, phc, nobodys, now).await?.ok_or(ImportError::PasswordHashes)?;
         }
     }
     Ok(())

@@ -133,6 +133,17 @@ fn a_new_pepper_is_taken_up_at_the_next_login_and_the_old_one_still_verifies() {
 }
 
 #[test]
+fn a_password_with_umlauts_opens_the_account_on_every_keyboard() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let computer = world.log_in(ERIKA, &password);
+    change_password(&computer, Some(&password), "gr\u{fc}ne \u{c4}pfel und Birnen").unwrap();
+    let elsewhere = world.log_in(ERIKA, "gru\u{308}ne A\u{308}pfel\u{a0}und Birnen");
+    assert_eq!(refused_login(&world, ERIKA, "grune Apfel und Birnen"), code("login_failed"));
+    change_password(&elsewhere, Some("gr\u{fc}ne A\u{308}pfel und Birnen"), "regen bogen und drei Äpfel").unwrap();
+}
+
+#[test]
 fn an_initial_password_from_before_a_new_pepper_still_opens_the_account() {
     let mut world = World::new();
     assert_eq!(world.import_report(&register_of(&[ERIKA])).imported, 1);

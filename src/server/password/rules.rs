@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
+use super::prepared;
 use crate::secret::SecretText;
 
 /// Longest password, in bytes.
@@ -74,12 +75,13 @@ pub(in crate::server) struct Person<'a> {
 impl PasswordRules {
     /// Whether this person may choose this password.
     pub(in crate::server) fn check(&self, password: &SecretText, person: &Person<'_>) -> Result<(), Weakness> {
-        let password = password.expose();
+        let (typed, prepared) = (password.expose(), prepared(password));
+        let password = prepared.as_str();
         let least = self.min_length.max(if self.all_classes { MIN_WITH_CLASSES } else { 8 });
         if password.chars().count() < least {
             return Err(Weakness::TooShort(least));
         }
-        if password.len() > MAX_BYTES {
+        if typed.len() > MAX_BYTES {
             return Err(Weakness::TooLong);
         }
         if self.all_classes && !has_all_classes(password) {
