@@ -56,7 +56,7 @@ use axum::Router;
 use rand_core::UnwrapErr;
 use sqlx::migrate::MigrateError;
 use thiserror::Error;
-use time::OffsetDateTime;
+use time::{Date, Month, OffsetDateTime, UtcOffset, Weekday};
 use tokio::sync::watch::Receiver;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -215,11 +215,39 @@ impl Service {
     fn now_unix(&self) -> NumericDate {
         self.now().unix_timestamp()
     }
+
+    /// The day it is in Germany: memberships begin and end there, and people have their birthdays.
+    fn today(&self) -> Date {
+        in_germany(self.now()).date()
+    }
+}
+
+/// What clocks in Germany show at this moment.
+fn in_germany(utc: OffsetDateTime) -> OffsetDateTime {
+    utc.to_offset(german_offset(utc))
+}
+
+/// One hour before UTC, two from the last Sunday in March to the last Sunday in October, both at 01:00 UTC (directive
+/// 2000/84/EC).
+fn german_offset(utc: OffsetDateTime) -> UtcOffset {
+    let (start, end) = (changes(utc, Month::March), changes(utc, Month::October));
+    let is_summer = start.zip(end).is_some_and(|(start, end)| start <= utc && utc < end);
+    UtcOffset::from_hms(if is_summer { 2 } else { 1 }, 0, 0).unwrap_or(UtcOffset::UTC)
+}
+
+/// When the clocks change in this month of this year.
+fn changes(utc: OffsetDateTime, month: Month) -> Option<OffsetDateTime> {
+    let mut day = Date::from_calendar_date(utc.year(), month, 31).ok()?;
+    while day.weekday() != Weekday::Sunday {
+        day = day.previous_day()?;
+    }
+    Some(day.with_hms(1, 0, 0).ok()?.assume_utc())
 }
 
 /// Does what is due, again and again, until `stops`: what was begun is done to its end. A failure is logged and tried
 /// again at the next round.
 async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
+    let mut memberships = account::Memberships::default();
     while tokio::time::timeout(SWEEP, stops.changed()).await.is_err() {
         reset::do_what_was_asked(&service).await;
         web_login::do_what_was_asked(&service).await;
@@ -246,8 +274,7 @@ async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
             tracing::error!(%error, "the keys for tokens cannot be read again; those of before stay");
         }
         device::end_bindings(&service).await;
-        account::close_ended(&service).await;
-        account::reopen_renewed(&service).await;
+        memberships.do_what_is_due(&service).await;
     }
 }
 

@@ -1,7 +1,10 @@
 //! Accounts, and what becomes of them. What an operator may do here takes something away or gives it back; nothing here
 //! lets anybody in.
 
-use sqlx::AnyConnection;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use sqlx::{Any, AnyConnection, Executor};
 use time::macros::format_description;
 use time::{Date, Duration};
 
@@ -9,7 +12,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::password::{self, Person};
 use super::states::{AccountState, Event, States as _, transition_to};
-use super::{Service, device, notice, session, strangers};
+use super::{Service, device, letter, notice, session, strangers};
 use crate::identity::kvnr::Kvnr;
 use crate::pki::VerifiedCertificate;
 use crate::protocol::NumericDate;
@@ -96,7 +99,7 @@ impl Account {
     /// Whether the person may log in today. Only who has shown to be the person may get this answer.
     pub(super) async fn may_enter(&self, service: &Service, connection: &mut AnyConnection) -> Result<(), Refusal> {
         let register = self.register(connection).await?;
-        let today = service.now().date();
+        let today = service.today();
         if parse_date(&register.membership_start).is_none_or(|start| today < start) {
             return Err(Refusal::new(Code::NotYet).with_detail(register.membership_start));
         }
@@ -137,6 +140,7 @@ impl Account {
     ) -> Result<bool, Refusal> {
         let Some((to, suspended_from)) = self.after(event) else { return Ok(false) };
         let id = self.id.to_string();
+        let is_first_password = event == Event::PasswordSet && password::Kept::of(connection, self.id).await?.is_none();
         let Some(state) = transition_to(connection, &id, self.state, event, to).await? else { return Ok(false) };
         if suspended_from != self.suspended_from {
             let update = sqlx::query("UPDATE account SET suspended_from = $2 WHERE account_id = $1");
@@ -148,7 +152,8 @@ impl Account {
         let entry = Entry { actor, device: None, event, object: &person, result: "ok", detail: None };
         let now = service.now_unix();
         audit::append(connection, entry, now).await?;
-        if let Some(kind) = notice::Kind::of(event) {
+        let kind = notice::Kind::of(event);
+        if let Some(kind) = if is_first_password { Some(notice::Kind::PasswordSet) } else { kind } {
             notice::queue(service, connection, self.id, kind, now).await?;
         }
         Ok(true)
@@ -257,58 +262,109 @@ impl Service {
     }
 }
 
-/// Accounts that are closed or opened in one round.
+/// Accounts that are closed or opened in one round: at the end of a year they are many, and other work waits behind them.
 const ROUND: i64 = 100;
 
-/// Closes the accounts whose membership ended long enough ago. Their devices are revoked; what they hold can be read.
-pub(super) async fn close_ended(service: &Service) {
-    let days = Duration::days(service.settings.accounts.days_after_membership.into());
-    let Some(last_day) = service.now().date().checked_sub(days) else { return };
-    let ended = "SELECT account_id FROM account WHERE membership_end < $1 AND state <> 'closed' AND account_id > $2 \
-                 ORDER BY account_id LIMIT $3";
-    move_each(service, ended, &last_day.to_string(), Event::AccountClosed).await;
+/// Moves accounts as the register says, a round at a time.
+#[derive(Default)]
+pub(super) struct Memberships {
+    ending: Moves,
+    renewed: Moves,
 }
 
-/// Opens closed accounts again whose membership goes on or has begun anew, which the register says. The password with
-/// which the person could read meanwhile holds on; without one she is in the register as at the beginning. Her devices
-/// stay revoked.
-pub(super) async fn reopen_renewed(service: &Service) {
-    let renewed = "SELECT account_id FROM account WHERE state = 'closed' \
-                   AND (membership_end IS NULL OR membership_end >= $1) AND account_id > $2 ORDER BY account_id LIMIT $3";
-    move_each(service, renewed, &service.now().date().to_string(), Event::AccountReopened).await;
+impl Memberships {
+    pub(super) async fn do_what_is_due(&mut self, service: &Service) {
+        self.close_ended(service).await;
+        self.reopen_renewed(service).await;
+    }
+
+    /// Closes the accounts whose membership ended long enough ago. Their devices are revoked; what they hold can be read.
+    async fn close_ended(&mut self, service: &Service) {
+        let days = Duration::days(service.settings.accounts.days_after_membership.into());
+        let Some(last_day) = service.today().checked_sub(days) else { return };
+        let ended = "SELECT account_id FROM account WHERE membership_end < $1 AND state <> 'closed' AND account_id > $2 \
+                     ORDER BY account_id LIMIT $3";
+        self.ending.go_on(service, ended, &last_day.to_string(), Event::AccountClosed).await;
+    }
+
+    /// Opens closed accounts again whose membership goes on or has begun anew. The password with which the person could
+    /// read meanwhile holds on; without one she is in the register as at the beginning, and is invited again. Her devices
+    /// stay revoked.
+    async fn reopen_renewed(&mut self, service: &Service) {
+        let renewed = "SELECT account_id FROM account WHERE state = 'closed' AND (membership_end IS NULL \
+                       OR membership_end >= $1) AND account_id > $2 ORDER BY account_id LIMIT $3";
+        self.renewed.go_on(service, renewed, &service.today().to_string(), Event::AccountReopened).await;
+    }
 }
 
-/// Moves every account that `query` finds for a day, each in a transaction of its own: one that fails is logged and
-/// counted, holds up none after it, and is tried again at the next round.
-async fn move_each(service: &Service, query: &'static str, day: &str, event: Event) {
-    let (mut after, mut not_moved) = (0, 0);
-    loop {
-        let found = sqlx::query_scalar::<_, i64>(query).bind(day.to_owned()).bind(after).bind(ROUND);
-        let found = match found.fetch_all(service.store.pool()).await {
+/// How far one kind of move has come.
+#[derive(Default)]
+struct Moves {
+    /// The last account that was looked at.
+    after: i64,
+    /// Those that could not be moved when it was tried last.
+    failing: BTreeSet<i64>,
+}
+
+impl Moves {
+    /// Moves the next accounts that `query` finds for a day, each in a transaction of its own: one that fails is logged
+    /// once and counted, holds up none after it, and is tried again when all others have had their turn.
+    async fn go_on(&mut self, service: &Service, query: &'static str, day: &str, event: Event) {
+        let found = match due(service.store.pool(), query, day, self.after, ROUND).await {
             Ok(found) => found,
             Err(error) => return tracing::error!(%error, event = event.as_str(), "accounts cannot be looked for"),
         };
-        for id in &found {
-            if let Err(refusal) = move_one(service, *id, event).await {
-                let code = refusal.code.as_str();
-                tracing::error!(code, account = id, event = event.as_str(), "an account could not be moved");
-                not_moved += 1;
+        let is_last_round = found.len() < usize::try_from(ROUND).unwrap_or(usize::MAX);
+        for id in found {
+            if service.stopping.load(Ordering::Relaxed) {
+                return;
             }
+            match move_one(service, query, day, id, event).await {
+                Ok(()) => drop(self.failing.remove(&id)),
+                Err(refusal) if self.failing.insert(id) => {
+                    let code = refusal.code.as_str();
+                    tracing::error!(code, account = id, event = event.as_str(), "an account could not be moved");
+                }
+                Err(_) => {}
+            }
+            self.after = id;
         }
-        let Some(last) = found.last() else { break };
-        after = *last;
+        if is_last_round {
+            self.after = 0;
+        }
+        service.metrics.not_moved(event, self.failing.len());
     }
-    service.metrics.not_moved(event, not_moved);
 }
 
-async fn move_one(service: &Service, id: i64, event: Event) -> Result<(), Refusal> {
+/// The first accounts behind `after` that `query` finds for a day.
+async fn due(
+    database: impl Executor<'_, Database = Any>,
+    query: &'static str,
+    day: &str,
+    after: i64,
+    at_most: i64,
+) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(query).bind(day.to_owned()).bind(after).bind(at_most).fetch_all(database).await
+}
+
+async fn move_one(service: &Service, query: &'static str, day: &str, id: i64, event: Event) -> Result<(), Refusal> {
     let mut tx = service.store.begin().await?;
+    // Asked once more: a register that came meanwhile may say otherwise, and what is revoked does not come back.
+    if due(&mut *tx, query, day, id - 1, 1).await? != [id] {
+        return Ok(());
+    }
     let mut account = Account::by_id(&mut tx, id).await?;
     let is_readmitted = event == Event::AccountReopened && password::Kept::of(&mut tx, id).await?.is_none();
     let event = if is_readmitted { Event::AccountReadmitted } else { event };
-    if account.move_by(service, &mut tx, event, "service").await? && event == Event::AccountClosed {
-        device::revoke_all(service, &mut tx, &account).await?;
-        password::initial::void(service, &mut tx, &account).await?;
+    if account.move_by(service, &mut tx, event, "service").await? {
+        match event {
+            Event::AccountClosed => {
+                device::revoke_all(service, &mut tx, &account).await?;
+                password::initial::void(service, &mut tx, &account).await?;
+            }
+            Event::AccountReadmitted => letter::forget_invitations(&mut tx, id).await?,
+            _ => {}
+        }
     }
     Ok(tx.commit().await?)
 }

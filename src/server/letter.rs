@@ -301,14 +301,19 @@ async fn insert(
 pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
     let long_ago = service.now_unix().saturating_sub(KEPT);
     let delete = sqlx::query("DELETE FROM device_code WHERE expires_at <= $1");
-    delete.bind(long_ago).execute(service.store.pool()).await?;
+    service.store.forget(delete.bind(long_ago)).await?;
     let delete = sqlx::query(
         "DELETE FROM letter WHERE kind IN ($1, $2) AND state <> $3 AND created <= $4 AND done <= $4 \
          AND NOT EXISTS (SELECT 1 FROM device_code c WHERE c.letter_id = letter.letter_id)",
     );
     let delete = delete.bind(Kind::Notice.as_str()).bind(Kind::DeviceCode.as_str());
-    delete.bind(LetterState::Ordered.as_str()).bind(long_ago).execute(service.store.pool()).await?;
-    Ok(())
+    service.store.forget(delete.bind(LetterState::Ordered.as_str()).bind(long_ago)).await
+}
+
+/// Whoever becomes a member again is invited again: the letters of the membership before play no part any more.
+pub(super) async fn forget_invitations(connection: &mut AnyConnection, account_id: i64) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query("DELETE FROM letter WHERE account_id = $1 AND kind = $2");
+    delete.bind(account_id).bind(Kind::InitialPassword.as_str()).execute(connection).await.map(drop)
 }
 
 /// Gives an account another address. What is sent in the next two weeks goes to the one before, and a second change in
@@ -350,7 +355,7 @@ async fn invite(service: &Service, after: i64) -> Result<Option<(i64, u64)>, Let
          AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = a.account_id AND l.kind = $5) \
          ORDER BY account_id LIMIT $4",
     );
-    let today = service.now().date();
+    let today = service.today();
     let members = members.bind(after).bind(AccountState::Registered.as_str()).bind(today.to_string());
     let members = members.bind(INVITED_AT_ONCE).bind(Kind::InitialPassword.as_str());
     // Days of the form YYYY-MM-DD are compared as texts; the one of a birth need not be one of this calendar year.

@@ -123,8 +123,10 @@ impl Metrics {
     }
 
     /// A round has moved accounts by `event`, and so many could not be moved.
-    pub(super) fn not_moved(&self, event: Event, accounts: i64) {
-        self.not_moved.get_or_create(&EventLabels { event: event.as_str() }).set(accounts);
+    pub(super) fn not_moved(&self, event: Event, accounts: usize) {
+        self.not_moved
+            .get_or_create(&EventLabels { event: event.as_str() })
+            .set(i64::try_from(accounts).unwrap_or(i64::MAX));
     }
 
     /// Counts one password hash in the queue until the guard is dropped.

@@ -74,7 +74,7 @@ kinds! {
     /// Such a code was used: all devices are locked, and all sessions have ended.
     RevocationCodeUsed = "revocation_code_used", Always;
     /// A device was removed for good.
-    DeviceRevoked = "device_revoked", Never;
+    DeviceRevoked = "device_revoked", Instead;
     /// Three wrong device PINs in a row.
     PinWrong = "pin_wrong", Never;
     /// Many PINs of a device that nobody has confirmed: somebody else may have its file.
@@ -103,14 +103,16 @@ kinds! {
     CardOrdered = "card_ordered", Instead;
     /// Notices go to another e-mail address from now on; told to both.
     ContactChanged = "contact_changed", Instead;
-    /// Somebody has logged in with a program that never did before.
+    /// Somebody has logged in with a program that never did before. A letter for each would be read by nobody.
     LoginFromNewClient = "login_from_new_client", Never;
     /// Two had the tokens of a session: it was ended.
     SessionReused = "session_reused", Instead;
     /// The health card was reported lost: no card that was made before is taken.
     CardsRevoked = "cards_revoked", Instead;
+    /// There is a password where there was none. The letter, the card or the identity provider that it took was noticed.
+    PasswordSet = "password_set", Never;
     /// There is another password.
-    PasswordChanged = "password_changed", Never;
+    PasswordChanged = "password_changed", Instead;
     /// The password was reported stolen: it does not hold any more.
     PasswordVoided = "password_voided", Instead;
     /// A letter with an initial password was ordered.

@@ -252,7 +252,7 @@ fn no_letter_and_no_notice_is_lost_or_doubled(clients: &Clients, audit: &str, co
     assert_eq!(letters, entries(audit, "account.letter_ordered"));
     assert_eq!(letters, entries(audit, "letter.created"));
     for (event, notices) in [
-        ("account.password_set", "SELECT COUNT(*) FROM notice WHERE kind = 'password_changed'"),
+        ("account.password_set", "SELECT COUNT(*) FROM notice WHERE kind IN ('password_set', 'password_changed')"),
         ("account.suspended", "SELECT COUNT(*) FROM notice WHERE kind = 'account_suspended'"),
         ("account.resumed", "SELECT COUNT(*) FROM notice WHERE kind = 'account_resumed'"),
         ("account.letter_ordered", "SELECT COUNT(*) FROM notice WHERE kind = 'letter_ordered'"),

@@ -184,6 +184,56 @@ fn one_account_that_cannot_be_closed_holds_up_no_other() {
     world.wait_until("his is open again", || world.state_of(MAX) == "active");
 }
 
+#[test]
+fn who_is_a_member_again_in_the_moment_of_closing_keeps_account_and_devices() {
+    let world = World::new();
+    member(&world, ERIKA, "1964-08-12", "2020-01-01", &day_of(&world));
+    world.log_in(ERIKA, PASSWORD).register(&mut card(ERIKA)).unwrap();
+    world.meanwhile("UPDATE account SET membership_end = NULL", || {
+        world.clock.advance(33 * DAY);
+        std::thread::sleep(std::time::Duration::from_millis(2500));
+    });
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(world.state_of(ERIKA), "active");
+    assert_eq!(world.column("SELECT state FROM device"), ["active"]);
+    assert_eq!(world.audited("account.closed"), 0);
+}
+
+#[test]
+fn many_accounts_that_end_on_one_day_are_closed_round_after_round() {
+    let world = World::new();
+    member(&world, ERIKA, "1964-08-12", "2020-01-01", &day_of(&world));
+    // Nobody has such numbers: each of these fails.
+    let damaged = "INSERT INTO account (kvnr, given_name, family_name, birth_date, address, membership_start, \
+        membership_end, register_hashes, state, created) WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL \
+        SELECT n + 1 FROM number WHERE n < 250) SELECT 'damaged ' || n, given_name, family_name, birth_date, address, \
+        membership_start, membership_end, register_hashes, state, created FROM number, account";
+    assert_eq!(world.sql(damaged).unwrap(), 250);
+    member(&world, MAX, "1964-08-12", "2020-01-01", &day_of(&world));
+    world.clock.advance(33 * DAY);
+    world.wait_until("the last one is closed", || world.state_of(MAX) == "closed");
+    assert_eq!(world.state_of(ERIKA), "closed");
+    // When all had their turn it begins again.
+    world.sql("UPDATE account SET kvnr = 'K220635158' WHERE kvnr = 'damaged 1'").unwrap();
+    world.wait_until("one that was mended is closed", || world.state_of("K220635158") == "closed");
+}
+
+#[test]
+fn days_begin_when_they_begin_in_germany() {
+    // In Germany it is half past eleven.
+    let clock = ManualClock::at(time::macros::datetime!(2026-11-24 22:30 UTC));
+    let world = World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), clock, |settings| {
+        settings.accounts.minimum_age = Some(15);
+    });
+    member(&world, MAX, "1990-01-01", "2026-11-25", "");
+    member(&world, ERIKA, "2011-11-25", "2020-01-01", "");
+    assert_eq!(refused_login(&world, MAX, PASSWORD), ("not_yet".to_owned(), "2026-11-25".to_owned()));
+    assert_eq!(refused_login(&world, ERIKA, PASSWORD).0, "too_young");
+    world.clock.advance(60 * 60);
+    world.log_in(MAX, PASSWORD);
+    world.log_in(ERIKA, PASSWORD);
+}
+
 /// A register that says when membership ends.
 fn renew(world: &World, person: &str, last: &str) {
     let header = HEADER.trim_end().to_owned() + ",membership_end\n";
@@ -221,6 +271,8 @@ fn who_had_no_password_is_invited_again_when_membership_goes_on() {
     let header = HEADER.trim_end().to_owned() + ",membership_end\n";
     let row = format!("{ERIKA},Max,Mustermann,1964-08-12,Weg,1,12345,Ort,D,2020-01-01,{}\n", day_of(&world));
     assert_eq!(world.import_report(&(header + &row)).imported, 1);
+    let (_, before) = world.create_letters();
+    assert_eq!(before.len(), 1, "she never used it");
     world.clock.advance(33 * DAY);
     world.wait_until("it is closed", || world.state_of(ERIKA) == "closed");
     assert_eq!(world.resume(ERIKA), Err(Code::AccountState), "no operator opens it");
@@ -228,6 +280,7 @@ fn who_had_no_password_is_invited_again_when_membership_goes_on() {
     world.wait_until("it is there again", || world.state_of(ERIKA) == "registered");
     let (report, passwords) = world.create_letters();
     assert_eq!((report.invited, passwords.len()), (1, 1));
+    assert_eq!(refused_login(&world, ERIKA, &before[0].1), code("login_failed"));
     let computer = world.log_in(ERIKA, &passwords[0].1);
     change_password(&computer, None, "regen bogen und drei Äpfel").unwrap();
     assert_eq!(world.state_of(ERIKA), "active");

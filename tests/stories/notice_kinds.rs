@@ -40,7 +40,7 @@ macro_rules! stories {
 
 stories! {
     an_account_is_opened_and_closed_and_opened_again tells
-        ["account_opened_by_card", "password_changed", "password_reset_waiting", "account_closed", "account_reopened"];
+        ["account_opened_by_card", "password_set", "password_changed", "password_reset_waiting", "account_closed", "account_reopened"];
     somebody_else_has_the_password tells
         ["login_from_new_client", "account_suspended", "account_resumed", "letter_ordered", "device_code_ordered", "password_voided"];
     two_have_the_tokens_of_a_session tells ["session_reused"];

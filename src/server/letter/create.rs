@@ -211,7 +211,7 @@ impl Service {
         for row in &unwanted {
             report.cancelled += u64::from(self.end(&row.letter_id, &row.kvnr()?, Event::LetterCancelled, None).await?);
         }
-        let today = self.now().date();
+        let today = self.today();
         let name = batch_name(today);
         let mut batch = outbox.begin(&name)?;
         let (made, failed) = self.make(&batch, wanted, today).await?;

@@ -1,11 +1,12 @@
 //! What a notice says, in words. Nothing in them is secret, personal, a link, or written by anybody who could be a
 //! stranger: not even the name of a device.
 
-use time::{Month, OffsetDateTime, UtcOffset, Weekday};
+use time::OffsetDateTime;
 
 use super::Kind;
 use crate::protocol::NumericDate;
 use crate::protocol::api::NoticeLanguage;
+use crate::server::in_germany;
 use crate::server::settings::Insurer;
 use crate::server::texts::Texts;
 
@@ -35,30 +36,13 @@ pub(super) fn email(words: &Words, language: NoticeLanguage, texts: &Texts, insu
 /// Day and time as clocks in Germany show it.
 fn moment(at: NumericDate, language: NoticeLanguage) -> String {
     let Ok(utc) = OffsetDateTime::from_unix_timestamp(at) else { return String::new() };
-    let local = utc.to_offset(german_offset(utc));
+    let local = in_germany(utc);
     let (day, month, year) = (local.day(), local.month(), local.year());
     let (hour, minute) = (local.hour(), local.minute());
     match language {
         NoticeLanguage::De => format!("{day:02}.{:02}.{year}, {hour:02}:{minute:02} Uhr", u8::from(month)),
         NoticeLanguage::En => format!("{day} {month} {year}, {hour:02}:{minute:02} (time in Germany)"),
     }
-}
-
-/// One hour before UTC, two from the last Sunday in March to the last Sunday in October, both at 01:00 UTC (directive
-/// 2000/84/EC).
-fn german_offset(utc: OffsetDateTime) -> UtcOffset {
-    let (start, end) = (changes(utc, Month::March), changes(utc, Month::October));
-    let is_summer = start.zip(end).is_some_and(|(start, end)| start <= utc && utc < end);
-    UtcOffset::from_hms(if is_summer { 2 } else { 1 }, 0, 0).unwrap_or(UtcOffset::UTC)
-}
-
-/// When the clocks change in this month of this year.
-fn changes(utc: OffsetDateTime, month: Month) -> Option<OffsetDateTime> {
-    let mut day = time::Date::from_calendar_date(utc.year(), month, 31).ok()?;
-    while day.weekday() != Weekday::Sunday {
-        day = day.previous_day()?;
-    }
-    Some(day.with_hms(1, 0, 0).ok()?.assume_utc())
 }
 
 #[cfg(test)]

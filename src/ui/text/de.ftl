@@ -259,9 +259,11 @@ error-service-unreachable = { $why ->
         [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.
         [line] Unter der Adresse des Dienstes der Krankenkasse antwortet niemand.
         [stranger] Unter der Adresse des Dienstes der Krankenkasse antwortet jemand, weist sich aber nicht als der Dienst aus.
+        [busy] Der Dienst der Krankenkasse kann gerade nicht antworten. Es wurde nichts geändert.
        *[other] Der Dienst der Krankenkasse ist nicht zu erreichen.
     }
     .remedy = { $why ->
+        [busy] Versuchen Sie es in einigen Minuten noch einmal.
         [name] Prüfen Sie die Internetverbindung; öffnen Sie zum Beispiel eine Seite im Browser.
         [stranger] Prüfen Sie Datum und Uhrzeit dieses Computers. In fremden WLANs melden Sie sich zuerst im Browser an. Sonst versuchen Sie es später noch einmal.
         [line] Prüfen Sie die Internetverbindung, eine Firewall und die Adresse des Dienstes, und versuchen Sie es später noch einmal.
@@ -1040,6 +1042,7 @@ notices-kind = { $kind ->
         [login_from_new_client] Anmeldung mit einem neuen Programm
         [session_reused] Anmeldung beendet, weil zwei sie benutzt haben
         [cards_revoked] Gesundheitskarte gesperrt
+        [password_set] Erstes eigenes Passwort
         [password_changed] Neues Passwort
         [password_voided] Passwort als gestohlen gemeldet
         [letter_ordered] Brief mit Initialpasswort bestellt

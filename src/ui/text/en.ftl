@@ -259,9 +259,11 @@ error-service-unreachable = { $why ->
         [name] The address of the insurer's service is not to be found in the Internet.
         [line] Nobody answers at the address of the insurer's service.
         [stranger] Somebody answers at the address of the insurer's service, but does not prove to be the service.
+        [busy] The insurer's service cannot answer at the moment. Nothing was changed.
        *[other] The insurer's service cannot be reached.
     }
     .remedy = { $why ->
+        [busy] Try again in some minutes.
         [name] Check the internet connection; open a page in the browser, for example.
         [stranger] Check date and time of this computer. In a network that is not your own, log in there in the browser first. Otherwise try again later.
         [line] Check the internet connection, a firewall and the address of the service, and try again later.
@@ -1040,6 +1042,7 @@ notices-kind = { $kind ->
         [login_from_new_client] Login with a new program
         [session_reused] Login ended because two have used it
         [cards_revoked] Health card revoked
+        [password_set] First own password
         [password_changed] New password
         [password_voided] Password reported stolen
         [letter_ordered] Letter with an initial password ordered
