@@ -77,6 +77,9 @@ pub struct Profile {
     pub service_key: P256Jwk,
     /// The insurer's name.
     pub insurer: String,
+    /// Its telephone number, as it was at the last login; empty where it has none.
+    #[serde(default)]
+    pub hotline: String,
     /// Insurers whose cards the service accepts.
     pub payer_iks: Vec<Ik>,
     /// The account.

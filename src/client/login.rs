@@ -82,6 +82,7 @@ pub(super) fn profile(
         service: service.address().to_owned(),
         service_key: configuration.jwk,
         insurer: configuration.insurer,
+        hotline: configuration.hotline,
         payer_iks: configuration.payer_iks,
         kvnr,
     };

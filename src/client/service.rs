@@ -20,7 +20,7 @@ use crate::jose::{Es256, Message, P256Jwk, json, jws};
 use crate::protocol::api::{CONFIGURATION, ConfigurationAnswer, Problem, TokenAnswer};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::dpop::{ProvenRequest, SCHEME};
-use crate::protocol::service::{Configuration, Receipt, ReceiptSubject};
+use crate::protocol::service::{ClientVersion, Configuration, Receipt, ReceiptSubject};
 use crate::protocol::{NumericDate, Sha256Hash, VERSION};
 
 /// Longest answer read: the evidence of a whole account.
@@ -56,6 +56,9 @@ pub enum ServiceError {
     /// The service has another key than the one that was pinned.
     #[error("the service's key has changed")]
     KeyChanged,
+    /// The service wants at least this version of the program.
+    #[error("the service wants version {0} of this program")]
+    TooOld(ClientVersion),
     /// Something the service signed does not say what it must.
     #[error("the service signed something else: {0}")]
     Contradiction(&'static str),
@@ -145,11 +148,15 @@ impl Service {
         let key = jws_key(&answer.configuration).ok_or(ServiceError::Malformed)?;
         let configuration: Configuration =
             jws::verify(&answer.configuration, key.verifying_key()).map_err(|_| ServiceError::Malformed)?;
-        if !is_plain_text(&configuration.insurer) {
+        let hotline = &configuration.hotline;
+        if !is_plain_text(&configuration.insurer) || !(hotline.is_empty() || is_plain_text(hotline)) {
             return Err(ServiceError::Malformed);
         }
         if configuration.v != VERSION || configuration.aud != self.base {
             return Err(ServiceError::Contradiction("aud"));
+        }
+        if ClientVersion::own().is_none_or(|own| own < configuration.min_client) {
+            return Err(ServiceError::TooOld(configuration.min_client));
         }
         Ok(configuration)
     }

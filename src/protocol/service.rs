@@ -1,8 +1,11 @@
 //! What the service signs about itself: its configuration, and the challenge before a card signs.
 
+use std::fmt;
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Challenge, NumericDate, RegistrationId};
+use super::{Challenge, NumericDate, RegistrationId, UnknownName};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{Es256, Message, P256Jwk, Thumbprint};
 
@@ -21,6 +24,10 @@ pub struct Configuration {
     pub payer_iks: Vec<crate::identity::kvnr::Ik>,
     /// The insurer's name, for people.
     pub insurer: String,
+    /// Telephone number that people may call, as it is printed; empty where there is none.
+    pub hotline: String,
+    /// The oldest program that may be used. Older ones say so and go no further: nobody else could stop them.
+    pub min_client: ClientVersion,
     /// The service's clock.
     pub iat: NumericDate,
 }
@@ -28,6 +35,52 @@ pub struct Configuration {
 impl Message for Configuration {
     const TYP: &'static str = "configuration+jws";
     type Algorithm = Es256;
+}
+
+/// A version of the program on people's computers: `MAJOR.MINOR.PATCH` (Semantic Versioning 2.0.0, 2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ClientVersion([u16; 3]);
+
+impl ClientVersion {
+    /// The version of this program; `None` where its package has none of this form.
+    pub fn own() -> Option<Self> {
+        env!("CARGO_PKG_VERSION").parse().ok()
+    }
+}
+
+impl FromStr for ClientVersion {
+    type Err = UnknownName;
+
+    fn from_str(text: &str) -> Result<Self, UnknownName> {
+        let number = |part: &str| {
+            let is_canonical = part == "0" || part.starts_with(|first: char| ('1'..='9').contains(&first));
+            part.parse().ok().filter(|_| is_canonical).ok_or(UnknownName)
+        };
+        let parts: Vec<u16> = text.split('.').map(number).collect::<Result<_, _>>()?;
+        parts.try_into().map(Self).map_err(|_| UnknownName)
+    }
+}
+
+impl TryFrom<String> for ClientVersion {
+    type Error = UnknownName;
+
+    fn try_from(text: String) -> Result<Self, UnknownName> {
+        text.parse()
+    }
+}
+
+impl From<ClientVersion> for String {
+    fn from(version: ClientVersion) -> Self {
+        version.to_string()
+    }
+}
+
+impl fmt::Display for ClientVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [major, minor, patch] = self.0;
+        write!(f, "{major}.{minor}.{patch}")
+    }
 }
 
 /// The challenge of one registration, signed by the service. The client checks it against the key it pinned before the
@@ -103,4 +156,21 @@ pub enum ReceiptSubject {
     Binding,
     /// The decision on an approval.
     Decision,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        let version = |text: &str| text.parse::<ClientVersion>();
+        let [old, newer, newest] = ["0.9.10", "0.10.9", "1.0.0"].map(|text| version(text).unwrap());
+        assert!(old < newer && newer < newest);
+        assert_eq!(version("1.2.3").map(|version| version.to_string()).as_deref(), Ok("1.2.3"));
+        assert!(ClientVersion::own() >= Some(ClientVersion::default()));
+        for wrong in ["", "1", "1.2", "1.2.3.4", "1.2.x", "1.02.3", "+1.2.3", "1.2.3-beta", "1.2.70000", " 1.2.3"] {
+            assert_eq!(version(wrong), Err(UnknownName), "{wrong}");
+        }
+    }
 }

@@ -207,8 +207,8 @@ const RETRY_BUSY: i64 = 5;
 fn is_busy(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut => true,
-        // 55P03: lock_not_available.
-        sqlx::Error::Database(error) => error.code().as_deref() == Some("55P03"),
+        // PostgreSQL's lock_not_available, and SQLITE_BUSY.
+        sqlx::Error::Database(error) => matches!(error.code().as_deref(), Some("55P03" | "5")),
         _ => false,
     }
 }
@@ -314,6 +314,8 @@ pub(super) async fn configuration(State(service): State<Arc<Service>>) -> Result
         jwk: service.keys.public().clone(),
         payer_iks: service.settings.payer_iks.clone(),
         insurer: service.settings.insurer.name.clone(),
+        hotline: service.settings.insurer.hotline.clone(),
+        min_client: service.settings.min_client,
         iat: service.now_unix(),
     })?;
     Ok(Json(ConfigurationAnswer { configuration }))

@@ -18,6 +18,7 @@ use crate::protocol::BindingLevel;
 use crate::protocol::application::ApplicationType;
 use crate::protocol::client_assertion::ConfidentialClient;
 use crate::protocol::ident::IdentityProvider;
+use crate::protocol::service::ClientVersion;
 use crate::protocol::session::SessionMethod;
 use crate::secret::SecretText;
 
@@ -32,6 +33,8 @@ pub struct Settings {
     pub issuer: String,
     /// The insurer, for people.
     pub insurer: Insurer,
+    /// The oldest program on people's computers that may be used.
+    pub min_client: ClientVersion,
     /// What holds for all accounts.
     pub accounts: AccountPolicy,
     /// What people may choose as a password.
@@ -76,6 +79,7 @@ impl Settings {
             database: Database::Sqlite,
             issuer: issuer.into(),
             insurer: Insurer::default(),
+            min_client: ClientVersion::default(),
             accounts: AccountPolicy::default(),
             passwords: PasswordRules::default(),
             login_limits: LoginLimits::default(),

@@ -168,6 +168,7 @@ kinds! {
     TpmOther = 117 "tpm_other";
     TpmNotBuiltIn = 118 "tpm_not_built_in";
     CardRevoked = 119 "card_revoked";
+    ProgramTooOld = 120 "program_too_old";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.

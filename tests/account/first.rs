@@ -84,3 +84,26 @@ fn at_a_terminal_the_program_says_what_happens_in_both_languages() {
         assert!(here.run(&["devices"], &[]).status.success());
     }
 }
+
+#[test]
+fn a_program_that_is_too_old_for_the_service_says_so_before_anything_is_typed() {
+    let old = world().restarted(|settings| settings.min_client = "99.0.0".parse().unwrap());
+    let initial = letter(&old);
+    let here = Computer::new();
+    assert_eq!(here.refused(&words(&old), &[&initial, OWN]), ("program_too_old".to_owned(), 120));
+    let told = text(&here.run(&words(&old), &[]).stderr);
+    assert!(told.contains("at least version 99.0.0") && told.contains("Next: Install"), "{told}");
+    let mended = old.restarted(|settings| settings.min_client = env!("CARGO_PKG_VERSION").parse().unwrap());
+    assert_eq!(here.json(&words(&mended), &[&initial, OWN])["password_chosen"], true, "no password was used up");
+}
+
+#[test]
+fn the_number_to_call_is_at_hand_whenever_it_is_needed() {
+    let (world, here) =
+        (world().restarted(|settings| settings.insurer.hotline = "0800 123 456".to_owned()), Computer::new());
+    let initial = letter(&world);
+    assert_eq!(here.json(&words(&world), &[&initial, OWN])["hotline"], "0800 123 456");
+    let told = text(&here.run(&["accounts"], &[]).stdout);
+    assert!(told.contains("The insurer's telephone number: 0800 123 456"), "{told}");
+    assert_eq!(here.json(&["accounts"], &[])["accounts"][0]["hotline"], "0800 123 456");
+}

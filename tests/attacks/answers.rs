@@ -245,6 +245,11 @@ fn who_the_service_is_must_be_said_by_itself_about_this_address() {
     assert!(lies(None, true).is_ok());
     assert!(matches!(lies(Some(|c| c.v = 2), true), Err(ServiceError::Contradiction("aud"))));
     assert!(matches!(lies(None, false), Err(ServiceError::Contradiction("aud"))), "it is another one's");
+    assert!(lies(Some(|c| c.min_client = env!("CARGO_PKG_VERSION").parse().unwrap()), true).is_ok());
+    let too_old = lies(Some(|c| c.min_client = "99.0.0".parse().unwrap()), true);
+    assert!(matches!(too_old, Err(ServiceError::TooOld(wanted)) if wanted.to_string() == "99.0.0"));
+    let deceptive = lies(Some(|c| c.hotline = "0800\u{202e}1".to_owned()), true);
+    assert!(matches!(deceptive, Err(ServiceError::Malformed)));
     let in_anothers_name = lies(Some(|c| c.jwk = jwk(&new_key())), true);
     assert!(matches!(in_anothers_name, Err(ServiceError::Malformed)), "the key in it did not sign it");
 

@@ -189,7 +189,17 @@ fn the_certificate_in_the_statement_must_be_the_one_handed_in() {
 
 /// A message of the service, this long.
 fn configuration(key: &SigningKey, insurer: String) -> Configuration {
-    Configuration { v: VERSION, aud: String::new(), jwk: jwk(key), payer_iks: vec![], insurer, iat: 0 }
+    let (hotline, min_client) = (String::new(), ClientVersion::default());
+    Configuration {
+        v: VERSION,
+        aud: String::new(),
+        jwk: jwk(key),
+        payer_iks: vec![],
+        insurer,
+        hotline,
+        min_client,
+        iat: 0,
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
 use kartenbund::protocol::registration::{
     CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,
 };
-use kartenbund::protocol::service::{Configuration, Receipt, ReceiptSubject, RegistrationChallenge};
+use kartenbund::protocol::service::{ClientVersion, Configuration, Receipt, ReceiptSubject, RegistrationChallenge};
 use kartenbund::protocol::{BindingLevel, DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, CertificateType, TestCa};

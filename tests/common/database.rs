@@ -1,5 +1,7 @@
 //! The database of a world: where it is, and what somebody with it in hands does.
 
+use std::time::Duration;
+
 use super::*;
 
 /// Where a world keeps its database: `KARTENBUND_TEST_DATABASE=postgresql` puts every one on a server.
@@ -113,6 +115,11 @@ impl World {
     /// Sends a request while somebody else has the place of the writer, who does `statement` and leaves once the request
     /// has come as far as it can.
     pub fn meanwhile<T: Send>(&self, statement: &str, request: impl FnOnce() -> T + Send) -> T {
+        self.meanwhile_for(Duration::from_secs(1), statement, request)
+    }
+
+    /// The same with somebody who keeps the place for so long.
+    pub fn meanwhile_for<T: Send>(&self, time: Duration, statement: &str, request: impl FnOnce() -> T + Send) -> T {
         use sqlx::{AssertSqlSafe, raw_sql};
         let begin = match &self.database {
             TestDatabase::Sqlite => "BEGIN IMMEDIATE",
@@ -123,7 +130,7 @@ impl World {
         self.runtime.block_on(raw_sql(begin).execute(&mut *writer)).unwrap();
         let answer = std::thread::scope(|scope| {
             let waiting = scope.spawn(request);
-            std::thread::sleep(std::time::Duration::from_secs(1));
+            std::thread::sleep(time);
             let done = AssertSqlSafe(format!("{statement}; COMMIT"));
             self.runtime.block_on(raw_sql(done).execute(&mut *writer)).unwrap();
             waiting.join().unwrap()

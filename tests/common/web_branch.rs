@@ -123,6 +123,7 @@ impl Stranger {
             service: world.address.clone(),
             service_key: configuration.jwk,
             insurer: configuration.insurer,
+            hotline: configuration.hotline,
             payer_iks: configuration.payer_iks,
             kvnr: kvnr(ERIKA),
         })

@@ -16,6 +16,26 @@ fn pending(world: &World, computer: &Computer) -> Device {
 }
 
 #[test]
+fn who_gets_no_turn_at_the_database_is_told_that_nothing_was_changed_and_comes_again() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let change = new_address();
+    let refused = world.meanwhile_for(std::time::Duration::from_secs(12), "SELECT 1", || {
+        computer.here.service.call::<_, kartenbund::protocol::api::ApplicationAccepted>(
+            Method::POST,
+            "/v1/applications",
+            &change,
+        )
+    });
+    let refused = refused.unwrap_err();
+    assert!(!refused.is_final());
+    let ServiceError::Refused { code, retry_after, .. } = &refused else { panic!("{refused:?}") };
+    assert_eq!((code.as_str(), retry_after), ("not_ready", &Some(5)));
+    assert_eq!(world.count("SELECT COUNT(*) FROM application"), 0);
+    computer.apply(&change);
+}
+
+#[test]
 fn a_crash_between_the_two_files_of_a_registration_revokes_nothing() {
     let world = World::new();
     let computer = world.registered(ERIKA);

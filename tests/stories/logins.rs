@@ -397,6 +397,7 @@ fn a_first_login_whose_answer_is_lost_uses_no_letter_up() {
         service: world.address.clone(),
         service_key: world.remote().configuration().unwrap().jwk,
         insurer: "Musterkasse".to_owned(),
+        hotline: String::new(),
         payer_iks: Vec::new(),
         kvnr: kvnr(ERIKA),
     };

@@ -8,6 +8,7 @@ use kartenbund::client::home::{Home, Place, Profile};
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use serde_json::json;
 
+use crate::login::hotline_line;
 use crate::output::Output;
 
 /// Where the files of this computer are, and whose are meant.
@@ -68,8 +69,9 @@ pub(crate) fn accounts(computer: &Computer, output: &Output) -> Result<(), Failu
         let place = home.place()?;
         let is_registered = home.device().is_ok();
         lines.push(account_line(&name, &profile, place, is_registered, output));
+        lines.extend(hotline_line(&profile, output).map(|line| format!("  {line}")));
         list.push(json!({
-            "account": name.to_string(), "service": profile.service, "insurer": profile.insurer,
+            "account": name.to_string(), "service": profile.service, "insurer": profile.insurer, "hotline": profile.hotline,
             "session_place": place.map(Place::name), "registered": is_registered,
         }));
     }

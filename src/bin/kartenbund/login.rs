@@ -100,13 +100,22 @@ pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Re
     let is_chosen = said == Some("done-password-first");
     let thumbprint = profile.service_key.thumbprint().to_string();
     let done = output.say("done-login", "insurer", profile.insurer.clone());
+    let hotline = hotline_line(&profile, output);
     let value = json!({
-        "service": profile.service, "insurer": profile.insurer, "service_key": profile.service_key,
+        "service": profile.service, "insurer": profile.insurer, "hotline": profile.hotline,
+        "service_key": profile.service_key,
         "service_key_thumbprint": thumbprint, "session_place": placed.place.name(), "password_chosen": is_chosen,
     });
     let said = said.map(|id| output.texts.get(id));
     let (before, after) = if is_chosen { (said, None) } else { (None, said) };
-    output.result(&value, before.into_iter().chain([done]).chain(place_lines(placed, output)).chain(after))
+    output
+        .result(&value, before.into_iter().chain([done]).chain(hotline).chain(place_lines(placed, output)).chain(after))
+}
+
+/// Whom to call; `None` where the insurer names no number.
+pub(crate) fn hotline_line(profile: &Profile, output: &Output) -> Option<String> {
+    let hotline = Some(profile.hotline.clone()).filter(|hotline| !hotline.is_empty());
+    hotline.map(|hotline| output.say("insurer-hotline", "hotline", hotline))
 }
 
 /// Where a login has put the secrets of the session.

@@ -9,6 +9,7 @@ use super::{AdminConfig, Config};
 use crate::pki::cvc::{CvcRootError, CvcRoots as _, ProductionCvcRoots, TestCvcRoots};
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
 use crate::protocol::api::NoticeLanguage;
+use crate::protocol::service::ClientVersion;
 use crate::server::admin::Operator;
 use crate::server::settings::{Database, Encryption, Proxy, Smtp};
 use crate::server::tls::TlsFiles;
@@ -58,6 +59,12 @@ pub(super) const ROWS: &[Row<Config>] = &[
         "For how many seconds /readyz says that the service stops before it takes no more connections: as long as the\n\
          balancer before several processes takes to notice.",
         keep!(|config, value| config.stop_delay, value.number(0, 300).map(Duration::from_secs)),
+    ),
+    with_default(
+        "min_client",
+        "\"0.0.0\"",
+        "The oldest version of the program on people's computers that may be used. Older ones tell them to get a newer one.",
+        keep!(|config, value| config.settings.min_client, client_version(value)),
     ),
     needed_section("insurer", "The insurer, as people know it.", INSURER),
     section("accounts", "What holds for all accounts.", ACCOUNTS),
@@ -553,6 +560,10 @@ pub(super) fn plain_name(value: &Value<'_>) -> Result<String, Wrong> {
 
 fn address(value: &Value<'_>) -> Result<SocketAddr, Wrong> {
     value.parsed("an address with its port is expected, such as 127.0.0.1:8470 or [::1]:8470")
+}
+
+fn client_version(value: &Value<'_>) -> Result<ClientVersion, Wrong> {
+    value.parsed("a version of three numbers is expected, such as 1.2.0")
 }
 
 /// A URL as it is compared everywhere: scheme and host, no path.

@@ -23,6 +23,9 @@ impl From<&ServiceError> for Failure {
             ServiceError::Unreachable(_) => Kind::ServiceUnreachable,
             ServiceError::Malformed | ServiceError::Contradiction(_) => Kind::ServiceAnswer,
             ServiceError::KeyChanged => Kind::ServiceKeyChanged,
+            ServiceError::TooOld(version) => {
+                return Kind::ProgramTooOld.failure().text("version", version.to_string()).because(error);
+            }
             ServiceError::Home(error) => return error.into(),
         };
         kind.failure().because(error)

@@ -380,6 +380,8 @@ error-chip-not-accepted = Der Chip dieser Karte wird nicht angenommen.
     .remedy = Nehmen Sie die Karte, die Ihnen Ihre Krankenkasse zuletzt geschickt hat. Haben Sie sie gerade erst bekommen, kennt die Krankenkasse ihre Nummer vielleicht noch nicht. Mit Karten-PIN geht es sofort: „kartenbund register“.
 error-card-revoked = Diese Gesundheitskarte wurde als verloren gemeldet oder gesperrt.
     .remedy = Nehmen Sie die neue Karte. Haben Sie keine bekommen, oder die alte wiedergefunden, rufen Sie Ihre Krankenkasse an. Mit dem Code aus einem Brief geht es auch ohne Karte: „kartenbund register --method qr“.
+error-program-too-old = Dieses Programm ist zu alt: Der Dienst der Krankenkasse verlangt mindestens Version { $version }.
+    .remedy = Installieren Sie die neue Version von dort, woher Sie Kartenbund haben, und starten Sie den Befehl noch einmal. Ihre Registrierung bleibt.
 error-device-waiting = Dieses Gerät darf noch nichts freigeben.
     .remedy = „kartenbund devices“ zeigt, ab wann. Ein Gerät, das ohne Karten-PIN registriert wurde, wartet 24 Stunden, und bis der Brief gedruckt ist, der davon berichtet. Mit der Gesundheitskarte geht es sofort: „kartenbund register --replace“.
 error-letter-code-picture = { $why ->
@@ -935,6 +937,7 @@ device-never-used = noch nie benutzt
 state-revoked = entfernt
 
 done-login = Angemeldet bei { $insurer }.
+insurer-hotline = Telefon der Krankenkasse: { $hotline }
 session-place = { $place ->
         [key_ring] Die Schlüssel der Anmeldung liegen im Schlüsselbund des Desktops.
        *[file] Die Schlüssel der Anmeldung liegen in einer Datei, die nur Ihr Benutzerkonto lesen kann; ein Schlüsselbund wird nicht benutzt.

@@ -380,6 +380,8 @@ error-chip-not-accepted = The chip of this card is not accepted.
     .remedy = Take the card that your insurer sent you last. If it came just now, the insurer may not know its number yet. With the card PIN it takes no time: "kartenbund register".
 error-card-revoked = This health card was reported lost, or revoked.
     .remedy = Take the new card. If you got none, or have found the old one, call your insurer. With the code of a letter it goes without card, too: "kartenbund register --method qr".
+error-program-too-old = This program is too old: the insurer's service wants at least version { $version }.
+    .remedy = Install the new version from where you have Kartenbund, and start the command again. Your registration stays.
 error-device-waiting = This device may approve nothing yet.
     .remedy = "kartenbund devices" shows from when on. A device that was registered without the card PIN waits for 24 hours, and until the letter is printed that tells of it. With the health card it takes no time: "kartenbund register --replace".
 error-letter-code-picture = { $why ->
@@ -935,6 +937,7 @@ device-never-used = never used yet
 state-revoked = removed
 
 done-login = Logged in at { $insurer }.
+insurer-hotline = The insurer's telephone number: { $hotline }
 session-place = { $place ->
         [key_ring] The keys of the login are in the key ring of the desktop.
        *[file] The keys of the login are in a file that only your user can read; no key ring is used.
