@@ -59,14 +59,15 @@ fn a_refused_password_is_told_with_its_rule_and_asked_for_again_at_a_terminal() 
     terminal.answer("New password once more:", 1, "abc");
     terminal.answer("New password:", 2, FIRST);
     terminal.answer("New password once more:", 2, "something else");
-    terminal.answer("New password:", 3, FIRST);
-    terminal.answer("New password once more:", 3, FIRST);
+    // Pasted: all of it at once.
+    terminal.answer("New password:", 3, LONG);
+    terminal.answer("New password once more:", 3, LONG);
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
     assert!(screen.contains("! The new password is too short"), "{screen}");
     assert!(screen.contains("! The two entries differ"), "{screen}");
-    for secret in [&password, FIRST, "abc", "something else"] {
+    for secret in [&password, FIRST, LONG, "abc", "something else"] {
         assert!(!screen.contains(secret), "{secret} is on the screen: {screen}");
     }
-    assert!(login(&here, &world, FIRST).status.success());
+    assert!(login(&here, &world, LONG).status.success());
 }

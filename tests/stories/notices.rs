@@ -295,6 +295,20 @@ fn who_had_no_email_address_is_told_of_the_first_by_letter_too() {
 }
 
 #[test]
+fn who_has_no_email_address_is_told_by_letter_of_another_password_and_of_a_device_that_is_gone() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let computer = world.log_in(ERIKA, &password);
+    computer.register(&mut card(ERIKA)).unwrap();
+    let device = computer.devices().remove(0);
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    change_password(&computer, Some(&password), "regen bogen und drei Äpfel").unwrap();
+    let mut titles = world.column("SELECT title FROM letter WHERE kind = 'notice'");
+    titles.sort();
+    assert_eq!(titles, ["Gerät entfernt", "Neues Gerät in Ihrem Konto", "Neues Passwort"]);
+}
+
+#[test]
 fn an_email_address_that_deceives_is_refused() {
     let world = World::new();
     let computer = world.registered(ERIKA);
