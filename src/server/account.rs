@@ -59,7 +59,18 @@ impl Account {
         let query = "SELECT kvnr, state, suspended_from, cards_from FROM account WHERE account_id = $1";
         let query = sqlx::query_as::<_, (String, String, Option<String>, Option<i64>)>(query);
         let (kvnr, state, suspended_from, cards_from) = query.bind(id).fetch_one(connection).await?;
-        Self::of(id, kvnr.parse().map_err(|_| Refusal::internal())?, &state, suspended_from.as_deref(), cards_from)
+        Self::of_row(id, &kvnr, &state, suspended_from.as_deref(), cards_from)
+    }
+
+    /// What its row says.
+    pub(super) fn of_row(
+        id: i64,
+        kvnr: &str,
+        state: &str,
+        suspended_from: Option<&str>,
+        cards_from: Option<NumericDate>,
+    ) -> Result<Self, Refusal> {
+        Self::of(id, kvnr.parse().map_err(|_| Refusal::internal())?, state, suspended_from, cards_from)
     }
 
     /// The account of an insurance number.

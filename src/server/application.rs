@@ -30,7 +30,9 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT application_id, approval_id, account_id, kind, state, document, challenge, match_code, \
-             wrong_codes, created, expires_at, execute_at, device_id FROM application ",
+             wrong_codes, created, expires_at, execute_at, device_id, \
+             (SELECT binding_level FROM device d WHERE d.device_id = application.device_id) AS device_level \
+             FROM application ",
             $rest
         )
     };
@@ -60,8 +62,14 @@ pub(super) struct Row {
     pub(super) created: i64,
     pub(super) expires_at: i64,
     pub(super) execute_at: Option<i64>,
-    /// The device that has decided.
+    /// The device that has decided, and its binding level.
     pub(super) device_id: Option<String>,
+    pub(super) device_level: Option<String>,
+}
+
+/// Whether it was decided by a device that card and card PIN have bound.
+fn is_decided_with_card(row: &Row) -> bool {
+    row.device_level.as_deref().is_some_and(|level| level.parse() == Ok(BindingLevel::B3))
 }
 
 impl Row {
@@ -338,22 +346,25 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
     let person = service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr);
     match row.state()? {
         ApplicationState::Pending if row.expires_at <= now => {
-            conclude(&mut tx, &row, Event::ApplicationExpired, "ok", person, now).await?;
+            let place = audit::head(&mut tx).await?;
+            conclude(&mut tx, &row, Event::ApplicationExpired, ("ok", person), place, now).await?;
         }
         ApplicationState::Queued if row.execute_at.is_some_and(|at| at <= now) => {
-            execute(service, &mut tx, &row, person, now).await?;
+            let place = audit::head(&mut tx).await?;
+            execute(service, &mut tx, &row, person, place, now).await?;
         }
         _ => return Ok(()), // somebody else was quicker
     }
     Ok(tx.commit().await?)
 }
 
-/// Executes an application that is queued. One that was approved and cannot be read any more has failed, for good.
+/// Executes an application that is queued; `place` is where the audit ends. One that was approved and cannot be read any more has failed, for good.
 pub(super) async fn execute(
     service: &Service,
     connection: &mut AnyConnection,
     row: &Row,
     person: String,
+    place: audit::Position,
     now: NumericDate,
 ) -> Result<ApplicationState, Refusal> {
     let (event, result) = match FrozenDocument::from_bytes(row.document.clone()).read() {
@@ -366,7 +377,7 @@ pub(super) async fn execute(
             (Event::ApplicationFailed, Code::ApplicationInvalid.as_str())
         }
     };
-    conclude(connection, row, event, result, person, now).await
+    conclude(connection, row, event, (result, person), place, now).await
 }
 
 /// Moves an application by what the service does itself.
@@ -374,14 +385,14 @@ async fn conclude(
     connection: &mut AnyConnection,
     row: &Row,
     event: Event,
-    result: &str,
-    person: String,
+    (result, person): (&str, String),
+    place: audit::Position,
     now: NumericDate,
 ) -> Result<ApplicationState, Refusal> {
     let object = &row.application_id;
     let moved = transition(connection, object, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
     let entry = Entry { actor: "service", device: None, event, object, result, detail: Some(person) };
-    audit::append(connection, entry, now).await?;
+    audit::append_after(connection, place, entry, now).await?;
     Ok(moved)
 }
 
@@ -399,9 +410,9 @@ async fn change_account(
         Change::Address(change) => {
             notice::queue(service, connection, account_id, Kind::AddressChanged, now).await?;
             let address = to_json(&change.new)?;
-            match level_of_device(connection, row).await? {
-                BindingLevel::B3 => letter::change_address_at_once(connection, account_id, &address).await?,
-                _ => letter::change_address(connection, account_id, &address, now).await?,
+            match is_decided_with_card(row) {
+                true => letter::change_address_at_once(connection, account_id, &address).await?,
+                false => letter::change_address(connection, account_id, &address, now).await?,
             }
         }
         Change::Bank(change) => {
@@ -421,13 +432,6 @@ async fn change_account(
         Change::Password(_) | Change::Login(_) | Change::Device(_) => {}
     }
     Ok(())
-}
-
-/// How the device was bound that has decided.
-async fn level_of_device(connection: &mut AnyConnection, row: &Row) -> Result<BindingLevel, Refusal> {
-    let query = sqlx::query_scalar::<_, String>("SELECT binding_level FROM device WHERE device_id = $1");
-    let level = query.bind(row.device_id.clone()).fetch_one(connection).await?;
-    level.parse().map_err(|_| Refusal::internal())
 }
 
 impl From<ApplicationError> for Refusal {

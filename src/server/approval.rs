@@ -140,12 +140,11 @@ pub(super) async fn decide(
         tx.commit().await?;
         return Err(refusal);
     }
-    let receipt = take_decision(&service, &mut tx, account, &mut row, &request, checked, now).await?;
+    let (receipt, place) = take_decision(&service, &mut tx, account, &mut row, &request, checked, now).await?;
     if verdict == Verdict::NotMe {
         lock_out(&service, &mut tx, account.clone(), &session, &row, now).await?;
-    }
-    if row.execute_at.is_some_and(|at| at <= now) {
-        follow_up(&service, &mut tx, account, &mut row, now).await?;
+    } else if row.execute_at.is_some_and(|at| at <= now) {
+        follow_up(&service, &mut tx, account, &mut row, place, now).await?;
     }
     let application = row.application()?;
     tx.commit().await?;
@@ -159,10 +158,11 @@ async fn follow_up(
     tx: &mut Tx,
     account: &Account,
     row: &mut Row,
+    place: audit::Position,
     now: NumericDate,
 ) -> Result<(), Refusal> {
     tx.attempt().await?;
-    match execute(service, tx, row, service.keys.pseudonym(&account.kvnr), now).await {
+    match execute(service, tx, row, service.keys.pseudonym(&account.kvnr), place, now).await {
         Ok(state) => {
             tx.keep().await?;
             row.state = state.as_str().to_owned();
@@ -180,6 +180,8 @@ struct Checked {
     decision: VerifiedDecision,
     /// How it was made, as the service saw it and never as the client says.
     amr: Vec<String>,
+    /// How the device was bound.
+    level: BindingLevel,
 }
 
 /// The device is active, its key signed this very document with this challenge, now, and it is strong enough to approve
@@ -192,11 +194,13 @@ async fn check_decision(
     request: &DecisionRequest,
     now: NumericDate,
 ) -> Result<Checked, Refusal> {
-    let query = sqlx::query_as::<_, (String, String, String, i64, i64)>(
-        "SELECT jwk, binding_level, state, active_from, expires_at FROM device WHERE device_id = $1 AND account_id = $2",
+    let query = sqlx::query_as::<_, (String, String, String, i64, i64, Option<i64>)>(
+        "SELECT jwk, binding_level, state, active_from, expires_at, pin_confirmed_at FROM device \
+         WHERE device_id = $1 AND account_id = $2",
     );
     let query = query.bind(request.device_id.to_string()).bind(account.id);
-    let (jwk, level, state, active_from, expires_at) = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
+    let device = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
+    let (jwk, level, state, active_from, expires_at, pin_confirmed_at) = device;
     match DeviceState::parse(&state)? {
         DeviceState::Active => {}
         DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
@@ -218,10 +222,10 @@ async fn check_decision(
         return Err(Code::LevelTooLow.into());
     }
     let mut amr = vec![AMR_SOFTWARE_KEY.to_owned()];
-    if pin::is_fresh(tx, request.device_id, now).await? {
+    if pin::is_fresh(pin_confirmed_at, now) {
         amr.push(AMR_PIN.to_owned());
     }
-    Ok(Checked { decision, amr })
+    Ok(Checked { decision, amr, level })
 }
 
 fn is_match(row: &Row, decision: &VerifiedDecision) -> Result<bool, Refusal> {
@@ -261,16 +265,17 @@ async fn count_wrong_code(
     Ok(refusal)
 }
 
-/// The decision, its receipt, the order to execute it and the audit entry: all in one transaction.
+/// The decision, its receipt, the order to execute it and the audit entry: all in one transaction. Gives the receipt, and
+/// where the audit ends.
 async fn take_decision(
     service: &Service,
     tx: &mut Tx,
     account: &Account,
     row: &mut Row,
     request: &DecisionRequest,
-    Checked { decision, amr }: Checked,
+    Checked { decision, amr, level }: Checked,
     now: NumericDate,
-) -> Result<String, Refusal> {
+) -> Result<(String, audit::Position), Refusal> {
     let (event, execute_at) = match decision.verdict() {
         Verdict::Approve => (Event::ApplicationApproved, Some(now + row.kind()?.cool_down())),
         Verdict::Deny => (Event::ApplicationDenied, None),
@@ -311,13 +316,13 @@ async fn take_decision(
         result: "ok",
         detail: Some(decision.sha256().to_string()),
     };
-    audit::append_after(tx, before, entry, now).await?;
+    let place = audit::append_after(tx, before, entry, now).await?;
     (row.state, row.execute_at) = (state.as_str().to_owned(), execute_at);
-    row.device_id = Some(request.device_id.to_string());
+    (row.device_id, row.device_level) = (Some(request.device_id.to_string()), Some(level.to_string()));
     if event == Event::ApplicationApproved && row.kind()? == ApplicationType::BankChange {
         notice::queue(service, tx, account.id, Kind::BankChangeQueued, now).await?;
     }
-    Ok(receipt)
+    Ok((receipt, place))
 }
 
 /// It was somebody else who asked: all sessions end but the one of the program that says so, what else waits is cancelled,

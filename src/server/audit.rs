@@ -12,7 +12,8 @@ use super::http::Refusal;
 use super::states::Event;
 use super::{random, store};
 use crate::jose::json;
-use crate::protocol::audit::{ENTRY_VERSION, Entry as Written, Position};
+pub(super) use crate::protocol::audit::Position;
+use crate::protocol::audit::{ENTRY_VERSION, Entry as Written};
 use crate::protocol::{DeviceId, NumericDate, Salt, Sha256Hash};
 
 /// Whoever has not shown who he is.

@@ -148,7 +148,7 @@ async fn open(
         return Err(Code::DeviceExpired.into()); // before the service has looked again
     }
     // What the service saw, never what the client says: the PIN was typed just now.
-    if !pin::is_fresh(tx, device_id, now).await? {
+    if !pin::is_fresh(pin::confirmed_at(tx, device_id).await?, now) {
         return Err(Code::DevicePinNotConfirmed.into());
     }
     account.may_enter(service, tx).await?;

@@ -271,19 +271,17 @@ pub(super) async fn erase(connection: &mut AnyConnection, device: &str) -> Resul
 }
 
 /// When the PIN of a device was confirmed last.
-async fn confirmed_at(connection: &mut AnyConnection, device: DeviceId) -> Result<Option<NumericDate>, Refusal> {
+pub(super) async fn confirmed_at(
+    connection: &mut AnyConnection,
+    device: DeviceId,
+) -> Result<Option<NumericDate>, Refusal> {
     let query = sqlx::query_scalar::<_, Option<i64>>("SELECT pin_confirmed_at FROM device WHERE device_id = $1");
     Ok(query.bind(device.to_string()).fetch_optional(connection).await?.flatten())
 }
 
-/// Whether the service saw the PIN of a device confirmed just now.
-pub(super) async fn is_fresh(
-    connection: &mut AnyConnection,
-    device: DeviceId,
-    now: NumericDate,
-) -> Result<bool, Refusal> {
-    let at = confirmed_at(connection, device).await?;
-    Ok(at.is_some_and(|at| now.saturating_sub(at) <= FRESH))
+/// Whether the service saw the PIN of a device confirmed just now, which was confirmed then.
+pub(super) fn is_fresh(confirmed_at: Option<NumericDate>, now: NumericDate) -> bool {
+    confirmed_at.is_some_and(|at| now.saturating_sub(at) <= FRESH)
 }
 
 /// Settles what nobody has confirmed in its time, and forgets what is not needed any more.

@@ -86,6 +86,18 @@ impl Row {
         self.method.parse().map_err(|_| Refusal::internal())
     }
 
+    /// The session was not ended, and the device that has opened it, which is in this state, may still open one. Whoever
+    /// holds its key learns why not.
+    fn check_open(&self, device: Option<&str>) -> Result<(), Refusal> {
+        match SessionState::parse(&self.state)? {
+            SessionState::Open => {}
+            state => return Err(ended(state)),
+        }
+        // Locked, expired or removed, it is thrown out wherever it is logged in.
+        let is_active = device == Some(DeviceState::Active.as_str());
+        if self.device_id.is_none() || is_active { Ok(()) } else { Err(ended(SessionState::Ended)) }
+    }
+
     /// When it ends unless its tokens are renewed.
     fn ends_at(&self, policy: &SessionPolicy) -> NumericDate {
         // What no method can be read of is idle at once, and opens nothing.
@@ -140,28 +152,48 @@ impl Session {
         service: &Service,
         connection: &mut AnyConnection,
     ) -> Result<Account, Refusal> {
-        let row = find(connection, self.id).await?.ok_or(Code::TokenInvalid)?;
-        check_open(connection, &row).await?;
-        if service.now_unix() >= row.ends_at(&service.settings.sessions) {
+        let found = WithAccount::find(connection, self.id).await?.ok_or(Code::TokenInvalid)?;
+        found.check_open()?;
+        if service.now_unix() >= found.row.ends_at(&service.settings.sessions) {
             return Err(Code::TokenInvalid.into());
         }
-        let account = Account::by_id(connection, row.account_id).await?;
+        let account = found.account()?;
         if account.state == AccountState::Closed { Err(Code::AccountClosed.into()) } else { Ok(account) }
     }
 }
 
-/// The session was not ended, and the device that has opened it may still open one. Whoever holds its key learns why not.
-async fn check_open(connection: &mut AnyConnection, row: &Row) -> Result<(), Refusal> {
-    match SessionState::parse(&row.state)? {
-        SessionState::Open => {}
-        state => return Err(ended(state)),
+/// A session with its account, and the device that has opened it.
+#[derive(sqlx::FromRow)]
+struct WithAccount {
+    #[sqlx(flatten)]
+    row: Row,
+    kvnr: String,
+    account_state: String,
+    suspended_from: Option<String>,
+    cards_from: Option<i64>,
+    device_state: Option<String>,
+}
+
+impl WithAccount {
+    async fn find(connection: &mut AnyConnection, id: SessionId) -> Result<Option<Self>, Refusal> {
+        let query = sqlx::query_as::<_, Self>(columns!(
+            "SELECT",
+            ", kvnr, account_state, suspended_from, cards_from, \
+             (SELECT d.state FROM device d WHERE d.device_id = session.device_id) AS device_state \
+             FROM session JOIN (SELECT account_id AS id, kvnr, state AS account_state, suspended_from, cards_from \
+             FROM account) AS account ON account.id = session.account_id WHERE session_id = $1"
+        ));
+        Ok(query.bind(id.to_string()).fetch_optional(connection).await?)
     }
-    let Some(device) = &row.device_id else { return Ok(()) };
-    let state = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1");
-    let state = state.bind(device).fetch_optional(connection).await?;
-    // Locked, expired or removed, it is thrown out wherever it is logged in.
-    let is_active = state.as_deref() == Some(DeviceState::Active.as_str());
-    if is_active { Ok(()) } else { Err(ended(SessionState::Ended)) }
+
+    fn account(&self) -> Result<Account, Refusal> {
+        let (suspended_from, cards_from) = (self.suspended_from.as_deref(), self.cards_from);
+        Account::of_row(self.row.account_id, &self.kvnr, &self.account_state, suspended_from, cards_from)
+    }
+
+    fn check_open(&self) -> Result<(), Refusal> {
+        self.row.check_open(self.device_state.as_deref())
+    }
 }
 
 fn ended(state: SessionState) -> Refusal {

@@ -80,7 +80,7 @@ pub(in crate::server) async fn refresh(
         drop(tx);
         return Err(asked.end_stolen(&service, dpop::check(&service, &parts, None)?).await?);
     }
-    super::check_open(&mut tx, &row).await?;
+    row.check_open(state_of_device(&mut tx, &row).await?.as_deref())?;
     if row.refreshes > MAX_A_MINUTE {
         tx.commit().await?;
         return Err(Refusal::new(Code::TooManyRefreshes).with_retry_after(60 - now.rem_euclid(60)));
@@ -99,6 +99,12 @@ pub(in crate::server) async fn refresh(
     let answer = tokens(&service, &row, now)?;
     tx.commit().await?;
     Ok(Json(answer))
+}
+
+async fn state_of_device(connection: &mut AnyConnection, row: &Row) -> Result<Option<String>, sqlx::Error> {
+    let Some(device) = &row.device_id else { return Ok(None) };
+    let state = sqlx::query_scalar("SELECT state FROM device WHERE device_id = $1").bind(device);
+    state.fetch_optional(connection).await
 }
 
 /// A request for new tokens.

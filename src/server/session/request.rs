@@ -6,10 +6,9 @@ use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::{Session, check_open, find};
+use super::{Session, WithAccount};
 use crate::protocol::dpop::{DpopProof, SCHEME};
 use crate::secret::SecretText;
-use crate::server::account::Account;
 use crate::server::http::{Code, Refusal};
 use crate::server::store::Tx;
 use crate::server::token::AccessToken;
@@ -79,24 +78,20 @@ async fn session_of(parts: &Parts, service: &Service) -> Result<(Session, DpopPr
     let AccessToken { session: id, expires_at: token_ends_at } =
         service.keys.tokens().open_access(&token, now).ok_or(Code::TokenInvalid)?;
     let proof = dpop::check(service, parts, Some(&token))?;
-    let (row, account, is_open) = {
-        let mut connection = service.store.pool().acquire().await?;
-        let row = find(&mut connection, id).await?.ok_or(Code::TokenInvalid)?;
-        let account = Account::by_id(&mut connection, row.account_id).await?;
-        let is_open = check_open(&mut connection, &row).await;
-        (row, account, is_open)
-    };
+    let found = WithAccount::find(&mut *service.store.pool().acquire().await?, id).await?.ok_or(Code::TokenInvalid)?;
+    let row = &found.row;
     // The key is the one the session is bound to: whoever has the token alone has nothing.
     if row.jkt != proof.jkt().to_string() {
         return Err(Code::TokenInvalid.into());
     }
-    is_open?;
+    found.check_open()?;
     if now >= row.ends_at(&service.settings.sessions) {
         return Err(Code::TokenInvalid.into());
     }
     if !client::may_hold_sessions(service, row.client_id.as_deref()) {
         return Err(Code::ClientMismatch.into());
     }
+    let account = found.account()?;
     Ok((Session { account, id, method: row.method()?, client: proof.jkt(), token_ends_at }, proof))
 }
 

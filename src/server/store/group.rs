@@ -7,7 +7,7 @@ use std::sync::{self, Arc, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe};
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
 
 /// A connection in the transaction of the database, while there is one.
@@ -23,17 +23,42 @@ pub(super) struct Group {
 
 #[derive(Default)]
 struct Parts {
-    /// The last one was given up: what it did has to be undone before anything else.
-    undo: bool,
+    /// What has become of the last one.
+    last: Last,
     /// Those that are done, and wait for the commit.
     done: Vec<oneshot::Sender<()>>,
+}
+
+const SAVEPOINT: &str = "SAVEPOINT part";
+
+/// What has become of the last part of a transaction of the database.
+#[derive(Clone, Copy, Default)]
+enum Last {
+    /// There is none.
+    #[default]
+    None,
+    /// It is done. Its savepoint is still there: whoever comes next releases it on the way, and a commit does so anyway.
+    Done,
+    /// It was given up: what it did has to be undone before anything else.
+    GivenUp,
+}
+
+impl Last {
+    /// What is to be said to the database before `next`.
+    fn before(self, next: &'static str) -> String {
+        let first = match self {
+            Self::None => "",
+            Self::Done => "RELEASE SAVEPOINT part; ",
+            Self::GivenUp => "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part; ",
+        };
+        format!("{first}{next}")
+    }
 }
 
 /// A transaction among the others. Dropped, it is undone.
 pub(in crate::server) struct Part {
     outer: OwnedMappedMutexGuard<Outer, PoolConnection<Any>>,
     group: Group,
-    is_done: bool,
 }
 
 impl Group {
@@ -60,45 +85,34 @@ impl Group {
         writers: AnyPool,
         begin: &'static str,
     ) -> Result<Part, sqlx::Error> {
-        self.undo(&mut outer).await?;
-        if outer.is_none() {
-            *outer = Some(run(writers.acquire().await?, begin).await?);
+        if let Some(outer) = outer.as_mut() {
+            // Where that fails, what has become of the last one stays as it is: it has to be said before a commit, which an
+            // aborted transaction on PostgreSQL would take without it, and forget all.
+            let last = self.parts().last;
+            execute(outer, last.before(SAVEPOINT)).await?;
+        } else {
+            *outer = Some(run(writers.acquire().await?, format!("{begin}; {SAVEPOINT}")).await?);
             // It comes after all who are in the queue now: they are the group.
             tokio::spawn(self.clone().finish());
         }
-        let mut outer = OwnedMutexGuard::try_map(outer, Option::as_mut).map_err(|_| sqlx::Error::WorkerCrashed)?;
-        sqlx::raw_sql("SAVEPOINT part").execute(&mut **outer).await?;
-        Ok(Part { outer, group: self, is_done: false })
+        let outer = OwnedMutexGuard::try_map(outer, Option::as_mut).map_err(|_| sqlx::Error::WorkerCrashed)?;
+        // Until it says otherwise.
+        self.parts().last = Last::GivenUp;
+        Ok(Part { outer, group: self })
     }
 
     /// Ends the transaction of the database, for all who are in it.
     async fn finish(self) {
         let mut outer = Arc::clone(&self.outer).lock_owned().await;
-        let undone = self.undo(&mut outer).await;
-        let done = std::mem::take(&mut self.parts().done);
-        let ended = match (outer.take(), undone) {
-            (Some(outer), Ok(())) => run(outer, if done.is_empty() { "ROLLBACK" } else { "COMMIT" }).await.map(drop),
-            (Some(outer), Err(error)) => {
-                let _ = outer.close().await; // so that nothing of it can be committed
-                Err(error)
-            }
-            (None, undone) => undone,
-        };
-        match ended {
-            Ok(()) => done.into_iter().for_each(|done| {
+        let Some(outer) = outer.take() else { return };
+        let Parts { last, done } = std::mem::take(&mut *self.parts());
+        let end = if done.is_empty() { "ROLLBACK".to_owned() } else { last.before("COMMIT") };
+        match run(outer, end).await {
+            Ok(_) => done.into_iter().for_each(|done| {
                 let _ = done.send(()); // whoever has gone away is not told
             }),
             Err(error) => tracing::error!(%error, transactions = done.len(), "a commit failed"),
         }
-    }
-
-    async fn undo(&self, outer: &mut Outer) -> Result<(), sqlx::Error> {
-        if let Some(outer) = outer.as_mut().filter(|_| self.parts().undo) {
-            sqlx::raw_sql("ROLLBACK TO SAVEPOINT part").execute(&mut **outer).await?;
-            sqlx::raw_sql("RELEASE SAVEPOINT part").execute(&mut **outer).await?;
-        }
-        self.parts().undo = false;
-        Ok(())
     }
 
     fn parts(&self) -> sync::MutexGuard<'_, Parts> {
@@ -107,9 +121,9 @@ impl Group {
 }
 
 /// Begins or ends a transaction. A connection on which that fails is closed: nobody knows what it is in.
-async fn run(mut connection: PoolConnection<Any>, sql: &'static str) -> Result<PoolConnection<Any>, sqlx::Error> {
-    match sqlx::raw_sql(sql).execute(&mut *connection).await {
-        Ok(_) => Ok(connection),
+async fn run(mut connection: PoolConnection<Any>, sql: String) -> Result<PoolConnection<Any>, sqlx::Error> {
+    match execute(&mut connection, sql).await {
+        Ok(()) => Ok(connection),
         Err(error) => {
             let _ = connection.close().await;
             Err(error)
@@ -117,28 +131,25 @@ async fn run(mut connection: PoolConnection<Any>, sql: &'static str) -> Result<P
     }
 }
 
-impl Part {
-    /// Waits until it is committed with the others.
-    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
-        // In a task of its own: a request that is given up meanwhile does not leave open whether its savepoint is there.
-        tokio::spawn(self.join()).await.map_err(|_| sqlx::Error::WorkerCrashed)?
-    }
-
-    async fn join(mut self) -> Result<(), sqlx::Error> {
-        sqlx::raw_sql("RELEASE SAVEPOINT part").execute(&mut **self.outer).await?;
-        let (done, committed) = oneshot::channel();
-        self.group.parts().done.push(done);
-        self.is_done = true;
-        drop(self);
-        committed.await.map_err(|_| sqlx::Error::Protocol("a commit failed".to_owned()))
-    }
+/// Says it to the database, all at once.
+async fn execute(connection: &mut PoolConnection<Any>, sql: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **connection).await.map(drop)
 }
 
-impl Drop for Part {
-    fn drop(&mut self) {
-        if !self.is_done {
-            self.group.parts().undo = true;
-        }
+impl Part {
+    /// Waits until it is committed with the others. A request that is given up meanwhile changes nothing about that.
+    pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
+        self.done().await.map_err(|_| sqlx::Error::Protocol("a commit failed".to_owned()))
+    }
+
+    /// Leaves the place to the next one; what is given comes with the commit.
+    fn done(self) -> oneshot::Receiver<()> {
+        let (done, committed) = oneshot::channel();
+        let mut parts = self.group.parts();
+        parts.done.push(done);
+        parts.last = Last::Done;
+        drop(parts);
+        committed
     }
 }
 
