@@ -9,6 +9,7 @@ mod card_signing;
 pub mod device_login;
 pub mod doctor;
 pub mod emergency;
+pub mod fingerprint;
 pub mod home;
 mod keypad;
 pub mod keyring;
@@ -85,6 +86,8 @@ pub enum Step {
     ChangeDevicePin,
     /// The decision is sent, and the receipt checked.
     SendDecision,
+    /// The person puts a finger on the fingerprint reader.
+    WaitForFinger,
 }
 
 /// Something the person is told on the way.
@@ -139,6 +142,10 @@ pub enum Notice {
         /// The user may use it, and it does not answer as it should.
         is_allowed: bool,
     },
+    /// A finger could not be read.
+    FingerNotRead,
+    /// A finger is none that the computer knows as this user's.
+    FingerUnknown,
     /// The device file was one whose PIN was checked on this computer alone; from now on the service has a share.
     PinShared,
     /// Wrong device PINs since the key was opened last.

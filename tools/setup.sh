@@ -3,7 +3,7 @@
 # all are there.
 set -eu
 
-packages="dbus exim4-daemon-light g++ gcc gnome-keyring libc6-dev libpcsclite-dev libssl-dev libtss2-dev make mount openssl opensc pcsc-tools pcscd pkg-config poppler-utils postgresql python3-cryptography python3-venv swtpm util-linux vsmartcard-vpcd xclip xvfb zbar-tools $*"
+packages="dbus exim4-daemon-light fprintd g++ gcc gnome-keyring libc6-dev libpcsclite-dev libssl-dev libtss2-dev make mount openssl opensc pcsc-tools pcscd pkg-config poppler-utils postgresql python3-cryptography python3-dbusmock python3-venv swtpm util-linux vsmartcard-vpcd xclip xvfb zbar-tools $*"
 
 if ! command -v dpkg-query >/dev/null; then
     echo "This is no Debian or Ubuntu system. Install what corresponds to: $packages" >&2

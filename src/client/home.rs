@@ -100,6 +100,9 @@ pub struct Device {
     /// What the person calls it: a device that is registered in its place keeps the name.
     #[serde(default)]
     pub name: Option<String>,
+    /// Whether the list of approvals is shown after a fingerprint only.
+    #[serde(default)]
+    pub fingerprint: bool,
 }
 
 /// How far the registration of a device is.

@@ -271,7 +271,9 @@ fn hand_in(
     let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
     let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };
     let key = device.to_file(&profile.service, &lock, around.rng)?;
-    let mut file = Device { binding: pending, key, secret, name: Some(wish.name.clone()) };
+    // What the person has wanted of the device before holds on.
+    let fingerprint = home.device().is_ok_and(|before| before.fingerprint);
+    let mut file = Device { binding: pending, key, secret, name: Some(wish.name.clone()), fingerprint };
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);

@@ -10,6 +10,7 @@ use crate::client::approve::ApproveError;
 use crate::client::card_login::CardLoginError;
 use crate::client::device_login::DeviceLoginError;
 use crate::client::emergency::EmergencyError;
+use crate::client::fingerprint::{FingerprintError, GuardError};
 use crate::client::home::HomeError;
 use crate::client::keyring::KeyRingError;
 use crate::client::login::LoginError;
@@ -169,6 +170,7 @@ kinds! {
     TpmNotBuiltIn = 118 "tpm_not_built_in";
     CardRevoked = 119 "card_revoked";
     ProgramTooOld = 120 "program_too_old";
+    Fingerprint = 121 "fingerprint";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.
@@ -399,6 +401,31 @@ impl From<RegisterError> for Failure {
             RegisterError::Message => Kind::Internal,
         };
         kind.failure().because(&error)
+    }
+}
+
+impl From<FingerprintError> for Failure {
+    fn from(error: FingerprintError) -> Self {
+        let why = match error {
+            FingerprintError::NoReader => "no_reader",
+            FingerprintError::NoFinger => "no_finger",
+            FingerprintError::NotAllowed => "not_allowed",
+            FingerprintError::InUse => "in_use",
+            FingerprintError::Unknown => "unknown",
+            FingerprintError::Nobody => "nobody",
+            FingerprintError::Broken(_) => "broken",
+        };
+        Kind::Fingerprint.failure().text("why", why).because(&error)
+    }
+}
+
+impl From<GuardError> for Failure {
+    fn from(error: GuardError) -> Self {
+        match error {
+            GuardError::Fingerprint(error) => error.into(),
+            GuardError::Pin(error) => error.into(),
+            GuardError::Home(error) => error.into(),
+        }
     }
 }
 

@@ -228,6 +228,8 @@ impl Ui for Terminal<'_> {
             Notice::KeyInTpm => ("notice-key-in-tpm", Vec::new()),
             Notice::TpmUnused { is_allowed: true } => ("notice-tpm-broken", Vec::new()),
             Notice::TpmUnused { is_allowed: false } => ("notice-tpm-not-allowed", Vec::new()),
+            Notice::FingerNotRead => ("notice-finger-not-read", Vec::new()),
+            Notice::FingerUnknown => ("notice-finger-unknown", Vec::new()),
             Notice::PinShared => ("notice-pin-shared", Vec::new()),
             Notice::WrongDevicePins { tries } => ("notice-wrong-device-pins", number("tries", tries)),
             Notice::ManyWrongDevicePins { tries } => ("notice-many-wrong-device-pins", number("tries", tries)),
@@ -598,5 +600,6 @@ pub fn step_text(step: Step) -> &'static str {
         Step::OpenDeviceKey => "step-open-device-key",
         Step::ChangeDevicePin => "step-change-device-pin",
         Step::SendDecision => "step-send-decision",
+        Step::WaitForFinger => "step-wait-for-finger",
     }
 }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod desktop;
+mod fingerprint;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;

@@ -1,17 +1,20 @@
 //! `register`, `devices`, `apply`, `approvals`: what a person does with the account.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use kartenbund::client::Surroundings;
 use kartenbund::client::approve::{self, decide};
 use kartenbund::client::emergency;
-use kartenbund::client::home::{Device, Home, HomeError};
+use kartenbund::client::fingerprint::{self, MayShow};
+use kartenbund::client::home::{Device, Home, HomeError, Profile};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::pin;
 use kartenbund::client::qr;
 use kartenbund::client::register::{self, Wish};
 use kartenbund::client::service::Service;
 use kartenbund::client::session::Clock;
+use kartenbund::disk;
 use kartenbund::identity::vsd::Address;
 use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalSummary, ApprovalsAnswer, DeviceAnswer, DeviceChange,
@@ -31,14 +34,15 @@ use rand_core::UnwrapErr;
 use reqwest::Method;
 use serde_json::json;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use crate::args::{
-    ApplyCommand, ApprovalsCommand, BindingMethod, CodeArgs, DevicesCommand, NewCardReason, PinArgs, RegisterArgs,
-    SigningCardArgs,
+    ApplyCommand, ApprovalsCommand, BindingMethod, CodeArgs, DevicesCommand, FingerprintCommand, NewCardReason,
+    PinArgs, RegisterArgs, SigningCardArgs,
 };
 use crate::cards::{can, length, with_card};
 use crate::computer::Computer;
-use crate::output::Output;
+use crate::output::{Output, file_failure};
 
 pub(crate) fn now() -> NumericDate {
     OffsetDateTime::now_utc().unix_timestamp()
@@ -186,17 +190,20 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
             here.service.command(Method::POST, &format!("/v1/devices/{id}/unlock"))?;
             output.result(&json!({ "device_id": id }), [output.texts.get("done-device-unlocked")])
         }
-        DevicesCommand::RevocationCode => {
-            let answer: RevocationCodeAnswer = here.service.call(Method::POST, "/v1/revocation-code", &json!({}))?;
-            let lines = [
-                output.say("done-revocation-code", "code", answer.code.expose()),
-                output.say("done-revocation-code-how", "service", here.profile.service.clone()),
-            ];
-            output.result(&answer, lines)
-        }
+        DevicesCommand::RevocationCode { out } => revocation_code(&here, out.as_deref(), output),
         DevicesCommand::ChangePin(args) => {
             with_person(output, pins(&args)?, |around| Ok(pin::change(&here, around)?))?;
             output.result(&json!({ "changed": true }), [output.texts.get("done-device-pin-changed")])
+        }
+        DevicesCommand::Fingerprint(FingerprintCommand::On) => {
+            with_person(output, Answers::default(), |around| {
+                Ok(fingerprint::require(&here, fingerprint::reader, around.ui)?)
+            })?;
+            output.result(&json!({ "fingerprint": true }), [output.texts.get("done-fingerprint-on")])
+        }
+        DevicesCommand::Fingerprint(FingerprintCommand::Off(args)) => {
+            with_person(output, pins(&args)?, |around| Ok(fingerprint::require_no_more(&here, around)?))?;
+            output.result(&json!({ "fingerprint": false }), [output.texts.get("done-fingerprint-off")])
         }
         DevicesCommand::Remove { id: text } => {
             let id: DeviceId = id(&text)?;
@@ -207,6 +214,34 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
             output.result(&json!({ "device_id": id }), [output.texts.get("done-device-removed")])
         }
     }
+}
+
+/// Makes a revocation code, and shows it, or writes a page to be printed.
+fn revocation_code(here: &LoggedIn, out: Option<&Path>, output: &Output) -> Result<(), Failure> {
+    // Before there is a code that nobody sees: the one before is void with it.
+    if let Some(path) = out.filter(|path| path.exists()) {
+        return Err(file_failure(path)(std::io::ErrorKind::AlreadyExists.into()));
+    }
+    let answer: RevocationCodeAnswer = here.service.call(Method::POST, "/v1/revocation-code", &json!({}))?;
+    let Profile { service, insurer, hotline, .. } = &here.profile;
+    let values = [
+        ("code", answer.code.expose()),
+        ("service", service),
+        ("insurer", insurer),
+        ("hotline", if hotline.is_empty() { "none" } else { hotline }),
+        ("day", &output.texts.moment(now())),
+    ];
+    let values = values.map(|(name, text)| (name, Value::Text(text.to_owned())));
+    let written = out.map(|path| {
+        let page = Zeroizing::new(output.texts.with("revocation-page", &values) + "\n");
+        disk::write_new(path, page.as_bytes()).map_err(file_failure(path))
+    });
+    let lines = match (&written, out) {
+        (Some(Ok(())), Some(path)) => vec![output.say("done-revocation-page", "path", path.display().to_string())],
+        _ => ["done-revocation-code", "done-revocation-code-how"].map(|id| output.texts.with(id, &values)).to_vec(),
+    };
+    output.result(&answer, lines)?;
+    written.unwrap_or(Ok(()))
 }
 
 fn device_line(device: &DeviceAnswer, own: Option<&Device>, output: &Output) -> String {
@@ -270,12 +305,13 @@ pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &
     let here = login::resume(home, clock())?;
     match command.unwrap_or(ApprovalsCommand::List) {
         ApprovalsCommand::List | ApprovalsCommand::Watch => {
+            let _may = may_show(&here, output)?;
             let answer: ApprovalsAnswer = here.service.get("/v1/approvals")?;
             let lines: Vec<_> = answer.approvals.iter().map(|approval| approval_line(approval, output)).collect();
             let lines = if lines.is_empty() { vec![output.texts.get("approvals-none")] } else { lines };
             output.result(&answer, lines)
         }
-        ApprovalsCommand::Show { id: text } => show(&here, id(&text)?, output),
+        ApprovalsCommand::Show { id: text } => show(&here, id(&text)?, &may_show(&here, output)?, output),
         ApprovalsCommand::Approve { id: text, match_code, pin } => {
             let answers = Answers { match_code, ..pins(&pin)? };
             decide_on(&here, id(&text)?, Verdict::Approve, answers, output)
@@ -283,6 +319,11 @@ pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &
         ApprovalsCommand::Deny { id: text, pin } => decide_on(&here, id(&text)?, Verdict::Deny, pins(&pin)?, output),
         ApprovalsCommand::NotMe { id: text, pin } => decide_on(&here, id(&text)?, Verdict::NotMe, pins(&pin)?, output),
     }
+}
+
+/// Asks for a finger before approvals are shown, where the person wants that.
+pub(crate) fn may_show(here: &LoggedIn, output: &Output) -> Result<MayShow, Failure> {
+    with_person(output, Answers::default(), |around| Ok(fingerprint::guard(here, fingerprint::reader, around.ui)?))
 }
 
 impl From<NewCardReason> for CardReason {
@@ -308,7 +349,7 @@ pub(crate) fn approval_line(approval: &ApprovalSummary, output: &Output) -> Stri
     format!("{kind}: {state}{until}\n  {}", approval.approval_id)
 }
 
-fn show(here: &LoggedIn, id: ApprovalId, output: &Output) -> Result<(), Failure> {
+fn show(here: &LoggedIn, id: ApprovalId, _: &MayShow, output: &Output) -> Result<(), Failure> {
     let (answer, document) = approve::fetch(here, id)?;
     let mut lines = document::lines(&output.texts, &document, document::width(&std::io::stdout()));
     lines.push(approval_line(&answer.approval, output));

@@ -380,8 +380,19 @@ pub(crate) enum DevicesCommand {
         #[arg(value_name = "ID", allow_hyphen_values = true)]
         id: String,
     },
-    RevocationCode,
+    RevocationCode {
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
     ChangePin(PinArgs),
+    #[command(subcommand)]
+    Fingerprint(FingerprintCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum FingerprintCommand {
+    On,
+    Off(PinArgs),
 }
 
 #[derive(Subcommand)]

@@ -6,11 +6,12 @@ use kartenbund::client::watch::{Told, watch};
 use kartenbund::ui::failure::Failure;
 use kartenbund::ui::terminal::interruptible;
 
-use crate::account::{approval_line, choices, clock};
+use crate::account::{approval_line, choices, clock, may_show};
 use crate::output::Output;
 
 pub(crate) fn run(home: Home, output: &Output) -> Result<(), Failure> {
     let here = login::resume(home, clock())?;
+    let _may = may_show(&here, output)?;
     output.remark("watch-begins", &[]);
     let mut failed = None;
     interruptible(|is_cancelled| {

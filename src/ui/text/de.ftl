@@ -380,6 +380,20 @@ error-chip-not-accepted = Der Chip dieser Karte wird nicht angenommen.
     .remedy = Nehmen Sie die Karte, die Ihnen Ihre Krankenkasse zuletzt geschickt hat. Haben Sie sie gerade erst bekommen, kennt die Krankenkasse ihre Nummer vielleicht noch nicht. Mit Karten-PIN geht es sofort: „kartenbund register“.
 error-card-revoked = Diese Gesundheitskarte wurde als verloren gemeldet oder gesperrt.
     .remedy = Nehmen Sie die neue Karte. Haben Sie keine bekommen, oder die alte wiedergefunden, rufen Sie Ihre Krankenkasse an. Mit dem Code aus einem Brief geht es auch ohne Karte: „kartenbund register --method qr“.
+error-fingerprint = { $why ->
+        [no_reader] Dieser Computer hat keinen Fingerabdruckleser, oder es läuft kein Dienst dafür (fprintd).
+        [no_finger] Dieser Computer kennt noch keinen Ihrer Finger.
+        [not_allowed] Der Fingerabdruckleser darf von hier aus nicht benutzt werden.
+        [in_use] Ein anderes Programm benutzt gerade den Fingerabdruckleser.
+        [unknown] Keiner der drei Finger war dem Computer bekannt.
+        [nobody] Am Fingerabdruckleser ist eine halbe Minute lang nichts geschehen.
+       *[other] Der Fingerabdruckleser arbeitet nicht richtig.
+    }
+    .remedy = { $why ->
+        [no_finger] Nehmen Sie einen Finger in den Einstellungen des Desktops auf, oder mit „fprintd-enroll“.
+        [not_allowed] Starten Sie das Programm an diesem Computer selbst, nicht über eine Fernverbindung. Ohne Fingerabdruck geht es nach „kartenbund devices fingerprint off“ mit der Geräte-PIN.
+       *[other] Versuchen Sie es noch einmal. Ohne Fingerabdruck geht es nach „kartenbund devices fingerprint off“ mit der Geräte-PIN.
+    }
 error-program-too-old = Dieses Programm ist zu alt: Der Dienst der Krankenkasse verlangt mindestens Version { $version }.
     .remedy = Installieren Sie die neue Version von dort, woher Sie Kartenbund haben, und starten Sie den Befehl noch einmal. Ihre Registrierung bleibt.
 error-device-waiting = Dieses Gerät darf noch nichts freigeben.
@@ -667,6 +681,7 @@ step-send-evidence = Nachweis senden
 step-fetch-approval = Antrag holen und prüfen
 step-open-device-key = Geräte-PIN prüfen
 step-change-device-pin = Neue Geräte-PIN einsetzen
+step-wait-for-finger = Legen Sie einen Finger auf den Fingerabdruckleser
 step-send-decision = Entscheidung senden und Quittung prüfen
 
 wait-service = Der Dienst für Kartenleser (PC/SC) ist weg. Es wird gewartet, bis er wieder läuft.
@@ -740,6 +755,8 @@ notice-no-device-secret = Hier gibt es keinen Schlüsselbund: Die Gerätedatei i
 notice-key-in-tpm = Der Geräteschlüssel liegt im TPM dieses Computers und verlässt ihn nicht.
 notice-tpm-not-allowed = Dieser Computer hat ein TPM, das Sie nicht benutzen dürfen: Der Geräteschlüssel liegt in einer Datei. Wer das TPM benutzen darf, ist in der Gruppe „tss“: „sudo usermod -aG tss $USER“, neu anmelden, dann „kartenbund register --replace“.
 notice-tpm-broken = Das TPM dieses Computers antwortet nicht, wie es soll: Der Geräteschlüssel liegt in einer Datei.
+notice-finger-not-read = Der Finger war nicht zu lesen. Legen Sie ihn noch einmal auf.
+notice-finger-unknown = Diesen Finger kennt der Computer nicht. Versuchen Sie es mit einem anderen.
 notice-pin-shared = Die Gerätedatei stammte aus einer früheren Version, in der die Geräte-PIN nur auf diesem Computer geprüft wurde. Ab jetzt zählt der Dienst mit: Nach fünf falschen Eingaben ist Schluss. Wer vorher eine Kopie der Datei gemacht hat, kann darin weiter raten; wenn Sie das fürchten: „kartenbund register --replace“.
 notice-wrong-device-pins = { $tries ->
     [one] Seit Sie die Geräte-PIN zuletzt richtig eingegeben haben, war sie einmal falsch.
@@ -984,6 +1001,8 @@ done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level
 done-register-waits = Freigeben kann er frühestens ab { $at }, sobald außerdem der Brief gedruckt ist, der davon berichtet: So kann jemand, der Ihren Brief abgefangen hat, nichts tun, bevor Sie es merken.
 done-letter-ordered = Der Brief mit dem Code ist bestellt. Er geht an die Anschrift, die Ihre Krankenkasse von Ihnen hat.
 done-letter-ordered-before = Der Brief mit dem Code war schon bestellt und wird mit den nächsten Briefen gedruckt.
+done-fingerprint-on = Die Freigaben werden auf diesem Computer erst nach einem Fingerabdruck gezeigt. Freigegeben wird weiter mit der Geräte-PIN.
+done-fingerprint-off = Die Freigaben werden auf diesem Computer wieder ohne Fingerabdruck gezeigt.
 done-device-pin-changed = Die Geräte-PIN ist geändert. Kopien der Gerätedatei von vorher sind wertlos.
 done-pin-changed = Die PIN der Gesundheitskarte ist geändert.
 done-pin-not-blocked = Die PIN der Gesundheitskarte hat noch alle Versuche; es gibt nichts zu entsperren. Die PUK wurde nicht benutzt.
@@ -1009,6 +1028,30 @@ done-devices-locked = Alle Geräte sind gesperrt. Entsperren geht nach einer Anm
 done-device-unlocked = Das Gerät ist entsperrt.
 done-revocation-code = Ihr Sperrcode: { $code }
 done-revocation-code-how = Drucken Sie ihn aus oder schreiben Sie ihn ab, und bewahren Sie ihn nicht beim Computer auf. Er wird nicht noch einmal gezeigt. Damit sperren Sie alles, ohne Anmeldung und von jedem Computer: „kartenbund emergency --service { $service }“.
+done-revocation-page = Die Seite mit dem Sperrcode steht in { $path }. Drucken Sie sie aus, und löschen Sie die Datei dann.
+revocation-page = SPERRCODE FÜR IHR KONTO
+
+    Krankenkasse:    { $insurer }
+    Erstellt:        { $day }
+
+    Ihr Sperrcode:
+
+        { $code }
+
+    Wozu er dient
+    Ist Ihr Computer weg, oder ist jemand in Ihrem Konto, sperren Sie damit alle
+    Geräte und beenden alle Anmeldungen. Das geht von jedem Computer mit
+    Kartenbund, ohne Anmeldung und ohne Gesundheitskarte:
+
+        kartenbund emergency --service { $service }
+
+    { $hotline ->
+        [none] Oder rufen Sie Ihre Krankenkasse an.
+       *[other] Oder rufen Sie Ihre Krankenkasse an: { $hotline }
+    }
+
+    Bewahren Sie dieses Blatt nicht beim Computer auf. Der Code gilt einmal, und
+    bis Sie einen neuen erstellen.
 done-emergency = Der Sperrcode ist abgeschickt. Wenn es Ihrer ist, sind jetzt alle Geräte gesperrt und alle Anmeldungen beendet; der Code ist verbraucht.
 done-device-removed = Das Gerät ist entfernt.
 devices-none = Es ist kein Gerät registriert.
@@ -1361,6 +1404,9 @@ cmd-devices-lock-all = Alle Geräte sperren
 cmd-devices-unlock = Ein Gerät entsperren (nach „kartenbund login --card“)
 cmd-devices-revocation-code = Einen neuen Sperrcode erstellen und zeigen
 cmd-emergency = Alles sperren, mit dem Sperrcode und ohne Anmeldung
+cmd-devices-fingerprint = Die Freigaben erst nach einem Fingerabdruck zeigen
+cmd-devices-fingerprint-on = Das verlangen
+cmd-devices-fingerprint-off = Das nicht mehr verlangen; braucht die Geräte-PIN
 cmd-devices-change-pin = Die Geräte-PIN dieses Computers ändern
 cmd-apply = Einen geschützten Antrag stellen
 cmd-apply-address = Neue Anschrift

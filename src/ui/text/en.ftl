@@ -380,6 +380,20 @@ error-chip-not-accepted = The chip of this card is not accepted.
     .remedy = Take the card that your insurer sent you last. If it came just now, the insurer may not know its number yet. With the card PIN it takes no time: "kartenbund register".
 error-card-revoked = This health card was reported lost, or revoked.
     .remedy = Take the new card. If you got none, or have found the old one, call your insurer. With the code of a letter it goes without card, too: "kartenbund register --method qr".
+error-fingerprint = { $why ->
+        [no_reader] This computer has no fingerprint reader, or no service for one runs (fprintd).
+        [no_finger] This computer knows none of your fingers yet.
+        [not_allowed] The fingerprint reader may not be used from here.
+        [in_use] Another program is using the fingerprint reader.
+        [unknown] The computer knew none of the three fingers.
+        [nobody] Nothing happened at the fingerprint reader for half a minute.
+       *[other] The fingerprint reader does not work as it should.
+    }
+    .remedy = { $why ->
+        [no_finger] Enrol a finger in the settings of the desktop, or with “fprintd-enroll”.
+        [not_allowed] Start the program at this computer itself, not over a line from afar. Without a fingerprint it goes with the device PIN after “kartenbund devices fingerprint off”.
+       *[other] Try again. Without a fingerprint it goes with the device PIN after “kartenbund devices fingerprint off”.
+    }
 error-program-too-old = This program is too old: the insurer's service wants at least version { $version }.
     .remedy = Install the new version from where you have Kartenbund, and start the command again. Your registration stays.
 error-device-waiting = This device may approve nothing yet.
@@ -667,6 +681,7 @@ step-send-evidence = Sending the evidence
 step-fetch-approval = Fetching and checking the application
 step-open-device-key = Checking the device PIN
 step-change-device-pin = Putting the new device PIN in place
+step-wait-for-finger = Put a finger on the fingerprint reader
 step-send-decision = Sending the decision and checking the receipt
 
 wait-service = The service for card readers (PC/SC) has gone. Waiting until it runs again.
@@ -740,6 +755,8 @@ notice-no-device-secret = There is no key ring here: the device file is protecte
 notice-key-in-tpm = The device key is in the TPM of this computer and does not leave it.
 notice-tpm-not-allowed = This computer has a TPM that you may not use: the device key is in a file. Whoever may use the TPM is in the group "tss": "sudo usermod -aG tss $USER", log in anew, then "kartenbund register --replace".
 notice-tpm-broken = The TPM of this computer does not answer as it should: the device key is in a file.
+notice-finger-not-read = The finger could not be read. Put it on once more.
+notice-finger-unknown = The computer does not know this finger. Try another one.
 notice-pin-shared = The device file was one of an earlier version, in which the device PIN was checked on this computer alone. From now on the service counts: five wrong entries are the end. Whoever copied the file before can still guess in the copy; if you fear that: "kartenbund register --replace".
 notice-wrong-device-pins = { $tries ->
     [one] Since you last entered the device PIN rightly, it was wrong once.
@@ -984,6 +1001,8 @@ done-register = This computer is registered: "{ $name }", level { $level }.
 done-register-waits = It can approve from { $at } on at the earliest, as soon as the letter is printed, too, that tells of it: so whoever has caught your letter can do nothing before you notice.
 done-letter-ordered = The letter with the code is ordered. It goes to the address your insurer has of you.
 done-letter-ordered-before = The letter with the code was ordered before, and is printed with the next letters.
+done-fingerprint-on = On this computer approvals are shown after a fingerprint only. Approving takes the device PIN as before.
+done-fingerprint-off = On this computer approvals are shown without a fingerprint again.
 done-device-pin-changed = The device PIN is changed. Copies of the device file from before are worthless.
 done-pin-changed = The PIN of the health card is changed.
 done-pin-not-blocked = The PIN of the health card still has all its tries; there is nothing to unblock. The PUK was not used.
@@ -1009,6 +1028,30 @@ done-devices-locked = All devices are locked. They can be unlocked after a login
 done-device-unlocked = The device is unlocked.
 done-revocation-code = Your revocation code: { $code }
 done-revocation-code-how = Print it or write it down, and do not keep it with the computer. It is not shown again. With it you lock everything, without login and from any computer: "kartenbund emergency --service { $service }".
+done-revocation-page = The page with the revocation code is in { $path }. Print it, and delete the file then.
+revocation-page = REVOCATION CODE OF YOUR ACCOUNT
+
+    Insurer:         { $insurer }
+    Made:            { $day }
+
+    Your revocation code:
+
+        { $code }
+
+    What it is for
+    If your computer is gone, or somebody is in your account, you lock all devices
+    and end all sessions with it. That can be done from any computer with
+    Kartenbund, without login and without the health card:
+
+        kartenbund emergency --service { $service }
+
+    { $hotline ->
+        [none] Or call your insurer.
+       *[other] Or call your insurer: { $hotline }
+    }
+
+    Do not keep this sheet with the computer. The code holds once, and until you
+    make a new one.
 done-emergency = The revocation code is sent. If it is yours, all devices are locked now and all sessions have ended; the code is used up.
 done-device-removed = The device is removed.
 devices-none = No device is registered.
@@ -1361,6 +1404,9 @@ cmd-devices-lock-all = Lock all devices
 cmd-devices-unlock = Unlock a device (after "kartenbund login --card")
 cmd-devices-revocation-code = Make and show a new revocation code
 cmd-emergency = Lock everything, with the revocation code and without login
+cmd-devices-fingerprint = Show approvals after a fingerprint only
+cmd-devices-fingerprint-on = Want that
+cmd-devices-fingerprint-off = Want it no more; takes the device PIN
 cmd-devices-change-pin = Change the device PIN of this computer
 cmd-apply = Submit a protected application
 cmd-apply-address = New address
