@@ -313,8 +313,9 @@ impl Memberships {
 struct Moves {
     /// The last account that was looked at.
     after: i64,
-    /// Those that could not be moved when it was tried last.
+    /// Those that could not be moved since it began with the first, and in the whole turn before.
     failing: BTreeSet<i64>,
+    failing_before: BTreeSet<i64>,
 }
 
 impl Moves {
@@ -331,8 +332,8 @@ impl Moves {
                 return;
             }
             match move_one(service, query, day, id, event).await {
-                Ok(()) => drop(self.failing.remove(&id)),
-                Err(refusal) if self.failing.insert(id) => {
+                Ok(()) => {}
+                Err(refusal) if self.failing.insert(id) && !self.failing_before.contains(&id) => {
                     let code = refusal.code.as_str();
                     tracing::error!(code, account = id, event = event.as_str(), "an account could not be moved");
                 }
@@ -342,8 +343,9 @@ impl Moves {
         }
         if is_last_round {
             self.after = 0;
+            self.failing_before = std::mem::take(&mut self.failing);
+            service.metrics.not_moved(event, self.failing_before.len());
         }
-        service.metrics.not_moved(event, self.failing.len());
     }
 }
 

@@ -206,3 +206,31 @@ fn a_lost_computer_is_locked_from_another_and_unlocked_with_the_card() {
     assert_eq!(world.column("SELECT state FROM device"), ["locked"]);
     assert_eq!(here.refused(&["devices"], &[]).0, "session_ended");
 }
+
+#[test]
+fn a_revocation_code_is_written_on_a_page_to_print_which_says_how_to_use_it() {
+    let (world, here) =
+        (world().restarted(|settings| settings.insurer.hotline = "0800 123 456".to_owned()), Computer::new());
+    let password = world.member(ERIKA);
+    here.json(&["login", "--service", &world.address, "--kvnr", ERIKA], &[&password]);
+    let page = here.home().join("page.txt");
+    let words = ["devices", "revocation-code", "--out", page.to_str().unwrap()];
+    let code = here.json(&words, &[])["code"].as_str().unwrap().to_owned();
+    let printed = std::fs::read_to_string(&page).unwrap();
+    for said in [&code, "kartenbund emergency --service", &world.address, "0800 123 456", "Musterkasse"] {
+        assert!(printed.contains(said), "{said}: {printed}");
+    }
+    assert!(printed.lines().all(|line| line.chars().count() <= 80), "{printed}");
+    use std::os::unix::fs::PermissionsExt as _;
+    assert_eq!(page.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // A file that is there is not replaced, and no code is made that nobody sees.
+    assert_eq!(here.refused(&words, &[]).0, "file");
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), printed);
+    std::fs::remove_file(&page).unwrap();
+    let shown = text(&here.run(&words, &[]).stdout);
+    let newer = std::fs::read_to_string(&page).unwrap();
+    assert!(shown.contains("Print it, and delete the file") && !newer.contains(&code), "{shown}");
+    let newer =
+        newer.lines().map(str::trim).find(|line| line.len() == code.len() && line.split(' ').count() == 4).unwrap();
+    assert!(!shown.contains(newer), "it is not on the screen as well");
+}

@@ -38,7 +38,10 @@ fn again(desktop: &Desktop) {
 fn refuses(desktop: &Desktop, words: &[&str], touches: &[&str], why: &str) {
     let (status, told) = desktop.run_touching(words, touches);
     assert_eq!(status, Some(121), "{told}");
-    assert!(told.contains(why) && told.contains("Code: fingerprint (121)") && !told.contains("no applications"), "{told}");
+    assert!(
+        told.contains(why) && told.contains("Code: fingerprint (121)") && !told.contains("no applications"),
+        "{told}"
+    );
 }
 
 /// There is none: the list says so.
