@@ -59,8 +59,8 @@ fn a_broken_row_of_one_account_stops_no_other() {
     let whole = approve(&max);
     let pending = max.apply(&new_address());
 
-    world.clock.advance(24 * 60 * 60);
     world.stretch_sessions();
+    world.clock.advance(24 * 60 * 60);
     assert_eq!(state(&max, &whole).unwrap(), "executed");
     assert_eq!(state(&max, &pending).unwrap(), "expired");
     assert_eq!(state(&erika, &unreadable).unwrap(), "failed");

@@ -43,8 +43,8 @@ impl World {
     /// A day later, when the letter is printed that tells of the new device. Whoever is logged in still is.
     pub fn a_day_later(&self) {
         self.create_letters();
-        self.clock.advance(24 * 60 * 60);
         self.stretch_sessions();
+        self.clock.advance(24 * 60 * 60);
     }
 }
 

@@ -537,8 +537,9 @@ pub fn new_bank_account() -> Application {
 
 /// Time passes, and the session is as open as if the person had gone on using it. The clock of her computer goes with the service's.
 pub fn relog(world: &World, computer: &Computer, seconds: i64) -> Computer {
-    world.clock.advance(seconds);
+    // Before the service forgets it.
     world.stretch_sessions();
+    world.clock.advance(seconds);
     let session = computer.here.home.folder().join("session.json");
     let text = std::fs::read_to_string(&session).unwrap();
     let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();

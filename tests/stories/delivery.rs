@@ -134,7 +134,7 @@ fn what_a_mail_server_refuses_everybody_is_kept_until_it_takes_others() {
     }
     // The server takes what is for somebody else: it is not the service that it refuses.
     let other = "INSERT INTO notice (notice_id, account_id, kind, recipient, language, created, state, attempts, due) \
-        SELECT 'other', account_id, kind, 'max@person.example', language, created, 'queued', 0, 0 FROM notice";
+        SELECT 'other', account_id, kind, 'max@person.example', language, created, 'queued', 0, created FROM notice";
     assert_eq!(world.sql(other).unwrap(), 1);
     mail.wait_for(1);
     wait_until(&world, "notice_id = 'other' AND state = 'sent'");
