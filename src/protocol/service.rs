@@ -26,7 +26,7 @@ pub struct Configuration {
     pub insurer: String,
     /// Telephone number that people may call, as it is printed; empty where there is none.
     pub hotline: String,
-    /// The oldest program that may be used. Older ones say so and go no further: nobody else could stop them.
+    /// The oldest program that may log in. Older ones say so and go no further: nobody else could stop them.
     pub min_client: ClientVersion,
     /// The service's clock.
     pub iat: NumericDate,
@@ -43,9 +43,9 @@ impl Message for Configuration {
 pub struct ClientVersion([u16; 3]);
 
 impl ClientVersion {
-    /// The version of this program; `None` where its package has none of this form.
+    /// The version of this program, whether it is released or about to be.
     pub fn own() -> Option<Self> {
-        env!("CARGO_PKG_VERSION").parse().ok()
+        env!("CARGO_PKG_VERSION").split(['-', '+']).next()?.parse().ok()
     }
 }
 

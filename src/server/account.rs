@@ -333,6 +333,8 @@ impl Moves {
             }
             match move_one(service, query, day, id, event).await {
                 Ok(()) => {}
+                // The others would wait as long, and everything else behind them.
+                Err(refusal) if refusal.code == Code::NotReady => return,
                 Err(refusal) if self.failing.insert(id) && !self.failing_before.contains(&id) => {
                     let code = refusal.code.as_str();
                     tracing::error!(code, account = id, event = event.as_str(), "an account could not be moved");
@@ -375,7 +377,7 @@ async fn move_one(service: &Service, query: &'static str, day: &str, id: i64, ev
                 device::revoke_all(service, &mut tx, &account).await?;
                 password::initial::void(service, &mut tx, &account).await?;
             }
-            Event::AccountReadmitted => letter::forget_invitations(&mut tx, id).await?,
+            Event::AccountReadmitted => letter::forget_invitations(service, &mut tx, &account).await?,
             _ => {}
         }
     }

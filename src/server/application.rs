@@ -358,7 +358,8 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
     Ok(tx.commit().await?)
 }
 
-/// Executes an application that is queued; `place` is where the audit ends. One that was approved and cannot be read any more has failed, for good.
+/// Executes an application that is queued; `place` is where the audit ends. One that was approved and cannot be read any
+/// more has failed, for good.
 pub(super) async fn execute(
     service: &Service,
     connection: &mut AnyConnection,

@@ -203,7 +203,7 @@ impl From<sqlx::Error> for Refusal {
 /// How many seconds later the same request may find the database less busy.
 const RETRY_BUSY: i64 = 5;
 
-/// Whether the request has got no turn at the database in its time: then nothing was changed.
+/// Whether a transaction has got no turn at the database in its time: this one has changed nothing.
 fn is_busy(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut => true,

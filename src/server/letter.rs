@@ -310,10 +310,23 @@ pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
     service.store.forget(delete.bind(LetterState::Ordered.as_str()).bind(long_ago)).await
 }
 
-/// Whoever becomes a member again is invited again: the letters of the membership before play no part any more.
-pub(super) async fn forget_invitations(connection: &mut AnyConnection, account_id: i64) -> Result<(), sqlx::Error> {
-    let delete = sqlx::query("DELETE FROM letter WHERE account_id = $1 AND kind = $2");
-    delete.bind(account_id).bind(Kind::InitialPassword.as_str()).execute(connection).await.map(drop)
+/// Whoever becomes a member again is invited again: the letters of the membership before play no part any more, and one that
+/// was not made yet never is.
+pub(super) async fn forget_invitations(
+    service: &Service,
+    connection: &mut AnyConnection,
+    account: &Account,
+) -> Result<(), Refusal> {
+    let delete = "DELETE FROM letter WHERE account_id = $1 AND kind = $2 RETURNING letter_id, state";
+    let delete = sqlx::query_as::<_, (String, String)>(delete).bind(account.id).bind(Kind::InitialPassword.as_str());
+    let letters = delete.fetch_all(&mut *connection).await?;
+    let person = service.keys.pseudonym(&account.kvnr);
+    let ordered = letters.iter().filter(|(_, state)| state == LetterState::Ordered.as_str());
+    let entries = ordered.map(|(id, _)| {
+        let event = Event::LetterCancelled;
+        Entry { actor: "service", device: None, event, object: id, result: "ok", detail: Some(person.clone()) }
+    });
+    Ok(audit::append_all(connection, entries, service.now_unix()).await?)
 }
 
 /// Gives an account another address. What is sent in the next two weeks goes to the one before, and a second change in

@@ -226,13 +226,13 @@ const MAX_SCHEMES: usize = 4;
 /// Hashes of nobody's passwords, one for each scheme.
 pub(super) type Nobodys = HashMap<String, String>;
 
-/// Makes hashes of nobody's passwords for the schemes of these hashes that no register brought before. Each takes as long
+/// Adds hashes of nobody's passwords for the schemes of these hashes that no register brought before. Each takes as long
 /// as a login: nobody is to wait behind it in the queue of writers.
 pub(super) async fn nobodys<'a>(
     service: &Service,
     hashes: impl Iterator<Item = &'a str>,
-) -> Result<Nobodys, sqlx::Error> {
-    let mut made = Nobodys::new();
+    made: &mut Nobodys,
+) -> Result<(), sqlx::Error> {
     for scheme in hashes.filter_map(Scheme::of) {
         let name = scheme.name();
         if made.len() >= MAX_SCHEMES || made.contains_key(&name) {
@@ -245,7 +245,7 @@ pub(super) async fn nobodys<'a>(
             made.insert(name, phc);
         }
     }
-    Ok(made)
+    Ok(())
 }
 
 /// Keeps the hash a register brings for an account, and sees to it that comparing costs the same for those without

@@ -163,6 +163,7 @@ impl Service {
         let mut report = ImportReport::default();
         let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(file);
         let columns = Columns::of(reader.headers().map_err(ImportError::File)?, &mut report.ignored_columns)?;
+        let mut nobodys = Nobodys::new();
         let (mut record, mut seen, mut batch) = (StringRecord::new(), HashSet::new(), Vec::with_capacity(BATCH));
         loop {
             let line = reader.position().line();
@@ -184,22 +185,27 @@ impl Service {
                 }
             }
             if batch.len() == BATCH {
-                self.import_batch(std::mem::take(&mut batch), &mut report).await?;
+                self.import_batch(std::mem::take(&mut batch), &mut nobodys, &mut report).await?;
                 tell(ImportEvent::Progress(reader.position().byte()));
             }
         }
-        self.import_batch(batch, &mut report).await?;
+        self.import_batch(batch, &mut nobodys, &mut report).await?;
         tell(ImportEvent::Progress(reader.position().byte()));
         Ok(report)
     }
 
-    async fn import_batch(&self, batch: Vec<Member>, report: &mut ImportReport) -> Result<(), ImportError> {
+    async fn import_batch(
+        &self,
+        batch: Vec<Member>,
+        nobodys: &mut Nobodys,
+        report: &mut ImportReport,
+    ) -> Result<(), ImportError> {
         if batch.is_empty() {
             return Ok(());
         }
         let now = self.now_unix();
         let hashes = batch.iter().filter_map(|member| member.password_hash.as_deref());
-        let nobodys = password::nobodys(self, hashes).await?;
+        password::nobodys(self, hashes, nobodys).await?;
         let mut tx = self.store.begin().await?;
         let existing = existing(&mut tx, &batch).await?;
         let (mut new, mut events) = (Vec::new(), Vec::new());
@@ -217,7 +223,7 @@ impl Service {
             }
         }
         let changed = events.len() as u64;
-        insert(&mut tx, &new, &nobodys, now).await?;
+        insert(&mut tx, &new, nobodys, now).await?;
         events.extend(new.iter().map(|member| (Event::AccountImported, self.keys.pseudonym(&member.kvnr))));
         let entries = events.iter().map(|(event, person)| Entry {
             actor: "operator",

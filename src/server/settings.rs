@@ -33,7 +33,7 @@ pub struct Settings {
     pub issuer: String,
     /// The insurer, for people.
     pub insurer: Insurer,
-    /// The oldest program on people's computers that may be used.
+    /// The oldest program on people's computers that may log in.
     pub min_client: ClientVersion,
     /// What holds for all accounts.
     pub accounts: AccountPolicy,

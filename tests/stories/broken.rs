@@ -16,7 +16,7 @@ fn pending(world: &World, computer: &Computer) -> Device {
 }
 
 #[test]
-fn who_gets_no_turn_at_the_database_is_told_that_nothing_was_changed_and_comes_again() {
+fn who_gets_no_turn_at_the_database_is_told_to_come_again_and_may() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     let change = new_address();

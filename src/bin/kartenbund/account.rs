@@ -207,6 +207,8 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
         }
         DevicesCommand::Remove { id: text } => {
             let id: DeviceId = id(&text)?;
+            // What is wanted before approvals are shown goes with the device.
+            let _may = (own == Some(id)).then(|| may_show(&here, output)).transpose()?;
             here.service.command(Method::DELETE, &format!("/v1/devices/{id}"))?;
             if own == Some(id) {
                 here.home.forget_device()?;
@@ -371,6 +373,8 @@ fn decide_on(
     answers: Answers,
     output: &Output,
 ) -> Result<(), Failure> {
+    // It shows the document before it asks for the PIN.
+    let _may = may_show(here, output)?;
     let answer = with_person(output, answers, |around| Ok(decide(here, id, verdict, around)?))?;
     let line = match verdict {
         Verdict::Approve => {

@@ -18,7 +18,7 @@ use kartenbund::ui::failure::{Failure, Kind, Value};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::account::clock;
+use crate::account::{clock, may_show};
 use crate::args::EvidenceCommand;
 use crate::output::{Output, file_failure, read_file};
 
@@ -40,6 +40,7 @@ pub(crate) fn run(
 /// this computer's binding.
 fn export(home: Home, id: Option<String>, whole_account: bool, out: &Path, output: &Output) -> Result<(), Failure> {
     let here = login::resume(home, clock())?;
+    let _may = may_show(&here, output)?;
     let path = match id {
         _ if whole_account => "/v1/evidence".to_owned(),
         Some(text) => format!("/v1/evidence/{}", crate::account::id::<ApprovalId>(&text)?),

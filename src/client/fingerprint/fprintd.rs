@@ -4,7 +4,8 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use zbus::blocking::{Connection, Proxy};
+use zbus::blocking::Proxy;
+use zbus::blocking::connection::Builder;
 use zbus::zvariant::OwnedObjectPath;
 
 use super::{FingerprintError, FingerprintHint, FingerprintReader, KnownFinger};
@@ -26,7 +27,8 @@ pub(super) struct Fprintd {
 impl Fprintd {
     /// The reader that fprintd takes first.
     pub(super) fn connect() -> Result<Self, FingerprintError> {
-        let bus = Connection::system().map_err(|_| FingerprintError::NoReader)?;
+        let bus = Builder::system().map(|bus| bus.method_timeout(PATIENCE)).and_then(Builder::build);
+        let bus = bus.map_err(|_| FingerprintError::NoReader)?;
         let manager = Proxy::new(&bus, SERVICE, "/net/reactivated/Fprint/Manager", "net.reactivated.Fprint.Manager")
             .map_err(refused)?;
         let path: OwnedObjectPath = manager.call("GetDefaultDevice", &()).map_err(refused)?;

@@ -9,6 +9,7 @@ use super::{AdminConfig, Config};
 use crate::pki::cvc::{CvcRootError, CvcRoots as _, ProductionCvcRoots, TestCvcRoots};
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
 use crate::protocol::api::NoticeLanguage;
+use crate::protocol::application::is_plain_text;
 use crate::protocol::service::ClientVersion;
 use crate::server::admin::Operator;
 use crate::server::settings::{Database, Encryption, Proxy, Smtp};
@@ -63,7 +64,7 @@ pub(super) const ROWS: &[Row<Config>] = &[
     with_default(
         "min_client",
         "\"0.0.0\"",
-        "The oldest version of the program on people's computers that may be used. Older ones tell them to get a newer one.",
+        "The oldest version of the program on people's computers that may log in. Older ones tell them to get a newer one.",
         keep!(|config, value| config.settings.min_client, client_version(value)),
     ),
     needed_section("insurer", "The insurer, as people know it.", INSURER),
@@ -103,12 +104,12 @@ pub(super) const ROWS: &[Row<Config>] = &[
 ];
 
 const INSURER: &[Row<Config>] = &[
-    needed("name", "\"Musterkasse\"", "Its name.", keep!(|config, value| config.settings.insurer.name, value.text())),
+    needed("name", "\"Musterkasse\"", "Its name.", keep!(|config, value| config.settings.insurer.name, shown(value))),
     optional(
         "hotline",
         "\"0800 000000\"",
         "Telephone number people may call, as it is printed.",
-        keep!(|config, value| config.settings.insurer.hotline, value.text()),
+        keep!(|config, value| config.settings.insurer.hotline, shown(value)),
     ),
 ];
 
@@ -560,6 +561,13 @@ pub(super) fn plain_name(value: &Value<'_>) -> Result<String, Wrong> {
 
 fn address(value: &Value<'_>) -> Result<SocketAddr, Wrong> {
     value.parsed("an address with its port is expected, such as 127.0.0.1:8470 or [::1]:8470")
+}
+
+/// What programs show to people, and take for nothing else.
+fn shown(value: &Value<'_>) -> Result<String, Wrong> {
+    let text = value.text()?;
+    let is_shown = text.is_empty() || is_plain_text(&text);
+    is_shown.then_some(text).ok_or(Wrong::Impossible("what is shown to people is plain text of at most 100 characters"))
 }
 
 fn client_version(value: &Value<'_>) -> Result<ClientVersion, Wrong> {

@@ -44,7 +44,9 @@ struct Claimed {
     language: String,
     created: i64,
     attempts: i64,
-    /// When the server first said no to it, and nothing but no since.
+    /// When it was to be sent, this time.
+    due: i64,
+    /// Since when the server says no to it, without the time in which it was out of reach.
     refused_since: Option<i64>,
 }
 
@@ -98,7 +100,7 @@ async fn claim(service: &Service) -> Result<Option<Claimed>, Refusal> {
     // The condition stands here once more: of two processes that chose the same one, the second finds it claimed.
     const CLAIM_IT: &str = "UPDATE notice SET state = 'sending', claimed_until = $3, attempts = attempts + 1 \
         WHERE notice_id = $2 AND ((state = 'queued' AND due <= $1) OR (state = 'sending' AND claimed_until <= $1)) \
-        RETURNING notice_id, account_id, kind, recipient, language, created, attempts, refused_since";
+        RETURNING notice_id, account_id, kind, recipient, language, created, attempts, due, refused_since";
     loop {
         let now = service.now_unix();
         let due = sqlx::query_scalar::<_, String>(DUE).bind(now).fetch_optional(service.store.pool()).await?;
@@ -150,7 +152,11 @@ async fn note_failure(service: &Service, notice: &Claimed, error: SendError) -> 
     let since = notice.refused_since.unwrap_or(now);
     let is_old = now - since > GIVE_UP;
     let (code, is_over, refused_since) = match error {
-        SendError::Line(code) => (code, false, None),
+        SendError::Line(code) => {
+            // When it was tried last: from then on the server may have been out of reach.
+            let tried = notice.due - wait_after(notice.attempts - 1);
+            (code, false, notice.refused_since.map(|since| since + (now - tried).max(0)))
+        }
         // What it refuses everybody is mended some day; what it refuses this one alone is about this one.
         SendError::Sender(code) => (code, is_old && has_sent_since(service, since).await?, Some(since)),
         SendError::Later(code) => (code, is_old, Some(since)),

@@ -140,8 +140,22 @@ fn refusal(error: lettre::transport::smtp::Error) -> SendError {
 /// Whether a refusal is about this recipient. One about the sender or the server itself, such as of a relay that does not
 /// know this service (RFC 3463, x.3 and x.7), holds for every notice, and an operator mends it: nothing is given up for it.
 fn is_about_recipient(code: u16, words: &str) -> bool {
-    let is_of_system = ["4.3.", "4.7.", "5.3.", "5.7."].iter().any(|status| words.contains(status));
+    let is_of_system = match enhanced(words) {
+        // sendmail's of a mailbox that is not there.
+        Some([_, 3, 0]) => !matches!(code, 550 | 553),
+        Some([_, subject, _]) => matches!(subject, 3 | 7),
+        None => false,
+    };
     !matches!(code, 421 | 454 | 530 | 534 | 535 | 538 | 554) && !is_of_system
+}
+
+/// The enhanced status of an answer (RFC 3463, 2): the first word of three numbers.
+fn enhanced(words: &str) -> Option<[u16; 3]> {
+    let status = |word: &str| {
+        let numbers: Vec<u16> = word.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+        <[u16; 3]>::try_from(numbers).ok().filter(|[class, ..]| matches!(class, 4 | 5))
+    };
+    words.split_whitespace().find_map(status)
 }
 
 fn line(error: lettre::transport::smtp::Error) -> SendError {
@@ -166,6 +180,9 @@ mod tests {
             (550, "unknown user"),
             (552, "5.2.2 mailbox full"),
             (452, "4.2.2 mailbox full"),
+            (550, "5.3.0 user unknown"),
+            (550, "5.1.1 unknown at [198.5.7.17] by mail 5.3.5."),
+            (550, "unknown at 5.7.1.2"),
         ] {
             assert!(is_about_recipient(code, words), "{code} {words}");
         }

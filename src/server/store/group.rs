@@ -72,11 +72,13 @@ impl Group {
         writers: &AnyPool,
         begin: &'static str,
     ) -> Result<Part, sqlx::Error> {
-        let outer = tokio::time::timeout(patience, Arc::clone(&self.outer).lock_owned()).await;
-        let outer = outer.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        // In a task of its own: a request that is given up meanwhile leaves nothing half begun.
-        let entering = tokio::spawn(self.clone().enter(outer, writers.clone(), begin));
-        entering.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+        let entered = async {
+            let outer = Arc::clone(&self.outer).lock_owned().await;
+            // In a task of its own: a request that is given up meanwhile leaves nothing half begun.
+            let entering = tokio::spawn(self.clone().enter(outer, writers.clone(), begin));
+            entering.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+        };
+        tokio::time::timeout(patience, entered).await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 
     async fn enter(

@@ -259,7 +259,7 @@ error-service-unreachable = { $why ->
         [name] Die Adresse des Dienstes der Krankenkasse ist im Internet nicht zu finden.
         [line] Unter der Adresse des Dienstes der Krankenkasse antwortet niemand.
         [stranger] Unter der Adresse des Dienstes der Krankenkasse antwortet jemand, weist sich aber nicht als der Dienst aus.
-        [busy] Der Dienst der Krankenkasse kann gerade nicht antworten. Es wurde nichts geändert.
+        [busy] Der Dienst der Krankenkasse kann gerade nicht antworten.
        *[other] Der Dienst der Krankenkasse ist nicht zu erreichen.
     }
     .remedy = { $why ->
@@ -1088,7 +1088,7 @@ notices-kind = { $kind ->
         [login_from_new_client] Anmeldung mit einem neuen Programm
         [session_reused] Anmeldung beendet, weil zwei sie benutzt haben
         [cards_revoked] Gesundheitskarte gesperrt
-        [password_set] Erstes eigenes Passwort
+        [password_set] Passwort festgelegt
         [password_changed] Neues Passwort
         [password_voided] Passwort als gestohlen gemeldet
         [letter_ordered] Brief mit Initialpasswort bestellt
@@ -1405,8 +1405,8 @@ cmd-devices-unlock = Ein Gerät entsperren (nach „kartenbund login --card“)
 cmd-devices-revocation-code = Einen neuen Sperrcode erstellen und zeigen
 cmd-emergency = Alles sperren, mit dem Sperrcode und ohne Anmeldung
 cmd-devices-fingerprint = Die Freigaben erst nach einem Fingerabdruck zeigen
-cmd-devices-fingerprint-on = Das verlangen
-cmd-devices-fingerprint-off = Das nicht mehr verlangen; braucht die Geräte-PIN
+cmd-devices-fingerprint-on = Einschalten
+cmd-devices-fingerprint-off = Ausschalten; braucht die Geräte-PIN
 cmd-devices-change-pin = Die Geräte-PIN dieses Computers ändern
 cmd-apply = Einen geschützten Antrag stellen
 cmd-apply-address = Neue Anschrift

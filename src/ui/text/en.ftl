@@ -259,7 +259,7 @@ error-service-unreachable = { $why ->
         [name] The address of the insurer's service is not to be found in the Internet.
         [line] Nobody answers at the address of the insurer's service.
         [stranger] Somebody answers at the address of the insurer's service, but does not prove to be the service.
-        [busy] The insurer's service cannot answer at the moment. Nothing was changed.
+        [busy] The insurer's service cannot answer at the moment.
        *[other] The insurer's service cannot be reached.
     }
     .remedy = { $why ->
@@ -390,9 +390,9 @@ error-fingerprint = { $why ->
        *[other] The fingerprint reader does not work as it should.
     }
     .remedy = { $why ->
-        [no_finger] Enrol a finger in the settings of the desktop, or with “fprintd-enroll”.
-        [not_allowed] Start the program at this computer itself, not over a line from afar. Without a fingerprint it goes with the device PIN after “kartenbund devices fingerprint off”.
-       *[other] Try again. Without a fingerprint it goes with the device PIN after “kartenbund devices fingerprint off”.
+        [no_finger] Enrol a finger in the settings of the desktop, or with "fprintd-enroll".
+        [not_allowed] Start the program at this computer itself, not over a line from afar. Without a fingerprint it goes with the device PIN after "kartenbund devices fingerprint off".
+       *[other] Try again. Without a fingerprint it goes with the device PIN after "kartenbund devices fingerprint off".
     }
 error-program-too-old = This program is too old: the insurer's service wants at least version { $version }.
     .remedy = Install the new version from where you have Kartenbund, and start the command again. Your registration stays.
@@ -1088,7 +1088,7 @@ notices-kind = { $kind ->
         [login_from_new_client] Login with a new program
         [session_reused] Login ended because two have used it
         [cards_revoked] Health card revoked
-        [password_set] First own password
+        [password_set] Password chosen
         [password_changed] New password
         [password_voided] Password reported stolen
         [letter_ordered] Letter with an initial password ordered
@@ -1405,8 +1405,8 @@ cmd-devices-unlock = Unlock a device (after "kartenbund login --card")
 cmd-devices-revocation-code = Make and show a new revocation code
 cmd-emergency = Lock everything, with the revocation code and without login
 cmd-devices-fingerprint = Show approvals after a fingerprint only
-cmd-devices-fingerprint-on = Want that
-cmd-devices-fingerprint-off = Want it no more; takes the device PIN
+cmd-devices-fingerprint-on = Turn it on
+cmd-devices-fingerprint-off = Turn it off; takes the device PIN
 cmd-devices-change-pin = Change the device PIN of this computer
 cmd-apply = Submit a protected application
 cmd-apply-address = New address

@@ -1,3 +1,3 @@
--- Since when the mail server has said no to a notice and nothing but no (seconds since 1970): five days are counted from there,
--- not from a time in which it was down.
+-- Since when the mail server says no to a notice (seconds since 1970), without the time in which it was out of reach: five days
+-- are counted from there.
 ALTER TABLE notice ADD COLUMN refused_since BIGINT;
