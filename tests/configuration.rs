@@ -401,3 +401,20 @@ fn levels_of_approvals_are_raised_and_never_lowered_and_they_live_for_an_hour_at
         assert_eq!(raised.least_level(kind.parse().unwrap()), BindingLevel::B3, "{kind}");
     }
 }
+
+#[test]
+fn what_programs_would_not_show_to_people_is_refused_where_it_is_written() {
+    for (name, value) in
+        [("name", "Musterkasse "), ("name", "Muster\u{AD}kasse"), ("hotline", "0800\u{202E}1"), ("hotline", " 0800")]
+    {
+        let other = if name == "name" { "" } else { "name = \"Musterkasse\"\n" };
+        let told = told(&format!("[insurer]\n{other}{name} = \"{value}\"\n"));
+        let line = if name == "name" { 2 } else { 3 };
+        assert_eq!(
+            told,
+            [format!("line {line}: insurer.{name}: what is shown to people is plain text of at most 100 characters")]
+        );
+    }
+    let told = told("min_client = \"1.2\"\n[insurer]\nname = \"Musterkasse\"\n");
+    assert_eq!(told, ["line 1: min_client: a version of three numbers is expected, such as 1.2.0"]);
+}

@@ -1,6 +1,8 @@
 //! The person at a terminal. Results go to standard output; steps, questions and what is to be decided to standard
 //! error, so that a script reads results alone. PINs are typed without echo, or come line by line from a file descriptor.
 
+mod unseen;
+
 use std::fs::File;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 use signal_hook::consts::SIGINT;
 use zeroize::Zeroizing;
 
+use self::unseen::Unseen;
 use super::document;
 use super::failure::{Failure, Kind, Value};
 use super::numbers::{insurance_number, told_apart};
@@ -454,70 +457,6 @@ impl Ui for Terminal<'_> {
                 Err(error) => self.ask_again(error)?,
                 string => return string,
             }
-        }
-    }
-}
-
-/// While it lives, what is typed at the terminal is not shown.
-#[derive(Debug)]
-struct Unseen {
-    /// Whether what is typed meanwhile is thrown away, too.
-    #[cfg(unix)]
-    is_deaf: bool,
-    #[cfg(unix)]
-    before: Option<rustix::termios::Termios>,
-}
-
-impl Unseen {
-    /// What is typed is kept for whoever reads next, Ctrl+C as well.
-    #[cfg(unix)]
-    fn begin() -> Self {
-        use rustix::termios::LocalModes;
-        Self::without(LocalModes::ECHO | LocalModes::ISIG, false)
-    }
-
-    /// What is typed is thrown away: somebody who types the PIN here and not on the reader would hand it to the shell
-    /// when the program ends.
-    #[cfg(unix)]
-    fn deaf() -> Self {
-        Self::without(rustix::termios::LocalModes::ECHO, true)
-    }
-
-    #[cfg(unix)]
-    fn without(modes: rustix::termios::LocalModes, is_deaf: bool) -> Self {
-        // Without a terminal nobody types.
-        let before = rustix::termios::tcgetattr(io::stdin()).ok();
-        let unseen = Self { is_deaf, before };
-        if let Some(mut changed) = unseen.before.clone() {
-            changed.local_modes.remove(modes);
-            unseen.set(&changed);
-        }
-        unseen
-    }
-
-    #[cfg(unix)]
-    fn set(&self, modes: &rustix::termios::Termios) {
-        use rustix::termios::{OptionalActions, tcsetattr};
-        let actions = if self.is_deaf { OptionalActions::Flush } else { OptionalActions::Now };
-        let _ = tcsetattr(io::stdin(), actions, modes);
-    }
-
-    #[cfg(not(unix))]
-    fn begin() -> Self {
-        Self {}
-    }
-
-    #[cfg(not(unix))]
-    fn deaf() -> Self {
-        Self {}
-    }
-}
-
-#[cfg(unix)]
-impl Drop for Unseen {
-    fn drop(&mut self) {
-        if let Some(before) = &self.before {
-            self.set(before);
         }
     }
 }

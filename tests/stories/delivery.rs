@@ -123,6 +123,26 @@ fn the_five_days_of_a_full_mailbox_do_not_begin_before_the_mail_server_is_there(
 }
 
 #[test]
+fn a_mail_server_that_is_away_each_night_does_not_make_five_days_begin_anew() {
+    const DAY: i64 = 24 * 60 * 60;
+    let mut mail = MailServer::new();
+    let world = world(&mail);
+    reachable(&world, FULL).register(&mut card(ERIKA)).unwrap();
+    wait_until(&world, "state = 'queued' AND attempts = 1 AND last_error = 'smtp_452'");
+    world.clock.advance(3 * DAY);
+    wait_until(&world, "state = 'queued' AND attempts = 2 AND last_error = 'smtp_452'");
+    mail.go_down();
+    world.clock.advance(16 * 60);
+    wait_until(&world, "state = 'queued' AND attempts = 3 AND last_error = 'connection'");
+    mail.go_up();
+    world.clock.advance(2 * DAY);
+    wait_until(&world, "state = 'queued' AND attempts = 4 AND last_error = 'smtp_452'");
+    world.clock.advance(60 * 60);
+    wait_until(&world, "state = 'failed' AND attempts = 5");
+    assert_eq!(letters(&world).len(), 1);
+}
+
+#[test]
 fn what_a_mail_server_refuses_everybody_is_kept_until_it_takes_others() {
     let mail = MailServer::new();
     let world = world(&mail);
