@@ -225,6 +225,7 @@ fn a_revocation_code_is_written_on_a_page_to_print_which_says_how_to_use_it() {
     assert_eq!(page.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     // A file that is there is not replaced, and no code is made that nobody sees.
     assert_eq!(here.refused(&words, &[]).0, "file");
+    assert!(text(&here.run(&words, &[]).stderr).contains("is there already; it is not written over"));
     assert_eq!(std::fs::read_to_string(&page).unwrap(), printed);
     std::fs::remove_file(&page).unwrap();
     let shown = text(&here.run(&words, &[]).stdout);

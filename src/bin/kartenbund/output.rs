@@ -96,7 +96,10 @@ pub(crate) fn tell(line: &str) {
 /// A file that cannot be read or written.
 pub(crate) fn file_failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.display().to_string();
-    move |error| Kind::File.failure().text("path", path).because(&error)
+    move |error| {
+        let why = if error.kind() == ErrorKind::AlreadyExists { "exists" } else { "other" };
+        Kind::File.failure().text("path", path).text("why", why).because(&error)
+    }
 }
 
 /// Reads a file of at most `max` bytes that must be there.

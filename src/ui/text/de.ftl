@@ -392,7 +392,8 @@ error-fingerprint = { $why ->
     .remedy = { $why ->
         [no_finger] Nehmen Sie einen Finger in den Einstellungen des Desktops auf, oder mit „fprintd-enroll“.
         [not_allowed] Starten Sie das Programm an diesem Computer selbst, nicht über eine Fernverbindung. Ohne Fingerabdruck geht es nach „kartenbund devices fingerprint off“ mit der Geräte-PIN.
-       *[other] Versuchen Sie es noch einmal. Ohne Fingerabdruck geht es nach „kartenbund devices fingerprint off“ mit der Geräte-PIN.
+        [no_reader] Ist Ihr Leser angeschlossen, installieren Sie fprintd. Wo Freigaben einen Fingerabdruck verlangen, schaltet „kartenbund devices fingerprint off“ das mit der Geräte-PIN ab.
+       *[other] Versuchen Sie es noch einmal. Wo Freigaben einen Fingerabdruck verlangen, schaltet „kartenbund devices fingerprint off“ das mit der Geräte-PIN ab.
     }
 error-program-too-old = Dieses Programm ist zu alt: Der Dienst der Krankenkasse verlangt mindestens Version { $version }.
     .remedy = Installieren Sie die neue Version von dort, woher Sie Kartenbund haben, und starten Sie den Befehl noch einmal. Ihre Registrierung bleibt.

@@ -392,7 +392,8 @@ error-fingerprint = { $why ->
     .remedy = { $why ->
         [no_finger] Enrol a finger in the settings of the desktop, or with "fprintd-enroll".
         [not_allowed] Start the program at this computer itself, not over a line from afar. Without a fingerprint it goes with the device PIN after "kartenbund devices fingerprint off".
-       *[other] Try again. Without a fingerprint it goes with the device PIN after "kartenbund devices fingerprint off".
+        [no_reader] If your reader is connected, install fprintd. Where approvals want a fingerprint, "kartenbund devices fingerprint off" turns that off with the device PIN.
+       *[other] Try again. Where approvals want a fingerprint, "kartenbund devices fingerprint off" turns that off with the device PIN.
     }
 error-program-too-old = This program is too old: the insurer's service wants at least version { $version }.
     .remedy = Install the new version from where you have Kartenbund, and start the command again. Your registration stays.
