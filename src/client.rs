@@ -3,6 +3,7 @@
 pub mod accounts;
 mod addition;
 pub mod approve;
+mod attestation;
 pub mod card_login;
 pub mod card_pin;
 mod card_signing;

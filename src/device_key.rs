@@ -10,7 +10,7 @@ pub mod tpm;
 
 use thiserror::Error;
 
-use self::tpm::{AuthValue, Tpm, TpmError, WrappedKey};
+use self::tpm::{AttestationKey, AuthValue, Certified, Endorsement, Tpm, TpmError, WrappedKey};
 use crate::jose::{Es256, P256Jwk, Signer};
 use crate::secret::SecretBytes;
 use crate::voprf::{Element, Evaluation, VoprfError};
@@ -121,6 +121,34 @@ impl OpenKey {
     /// Whether it lies in a TPM.
     pub fn is_in_tpm(&self) -> bool {
         matches!(self.place, Place::Tpm { .. })
+    }
+
+    /// What its TPM shows of itself; `None` where there is none, or its maker gave it no certificate.
+    ///
+    /// # Errors
+    /// [`TpmError`].
+    pub fn endorsement(&self) -> Result<Option<Endorsement>, TpmError> {
+        match &self.place {
+            Place::Memory(_) => Ok(None),
+            Place::Tpm { tcti, .. } => Tpm::open(tcti)?.endorsement(),
+        }
+    }
+
+    /// What its TPM says of it, with `qualifying_data` signed along; `activation` is what shows that the attestation key
+    /// is there: the credential and its seed. Gives the secret in it, too. `None` where there is no TPM.
+    ///
+    /// # Errors
+    /// [`TpmError`].
+    pub fn attest(
+        &self,
+        key: &AttestationKey,
+        (blob, encrypted_secret): (&[u8], &[u8]),
+        qualifying_data: &[u8; 32],
+    ) -> Result<Option<(Vec<u8>, Certified)>, TpmError> {
+        let Place::Tpm { tcti, wrapped, auth } = &self.place else { return Ok(None) };
+        let mut tpm = Tpm::open(tcti)?;
+        let secret = tpm.activate(key, blob, encrypted_secret)?;
+        Ok(Some((secret, tpm.certify(wrapped, auth, key, qualifying_data)?)))
     }
 }
 

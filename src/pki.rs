@@ -6,6 +6,8 @@
 
 mod anchors;
 pub mod cvc;
+#[cfg(feature = "server")]
+pub mod endorsement;
 mod key;
 
 use thiserror::Error;

@@ -7,6 +7,7 @@ pub mod addition;
 pub mod api;
 pub mod application;
 pub mod approval;
+pub mod attestation;
 pub mod audit;
 pub mod card_login;
 pub mod client_assertion;

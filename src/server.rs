@@ -8,6 +8,7 @@ mod addition;
 mod admin;
 mod application;
 mod approval;
+mod attestation;
 mod audit;
 mod card_login;
 mod client;
@@ -302,6 +303,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(session::end_one))
         .routes(routes!(registration::open))
         .routes(routes!(registration::evaluate_pin))
+        .routes(routes!(attestation::offer))
         .routes(routes!(registration::challenge))
         .routes(routes!(registration::evidence))
         .routes(routes!(registration::state))

@@ -146,9 +146,10 @@ impl Member {
             evidence_sha256: evidence.sha256(),
             voprf_pk: Some(voprf_pk),
             transport_jwk: jwk(&transport_key),
+            attestation_sha256: None,
         };
         let pop = jws::sign_with_jwk(&pop, jwk(&key), &key).unwrap();
-        let request = EvidenceRequest { pop, nonce_d, evidence };
+        let request = EvidenceRequest { pop, nonce_d, evidence, attestation: None };
         let (bound, last): (RegistrationAnswer, _) =
             self.ask(connection, url, ("PUT", &format!("{path}/evidence")), &request);
         self.devices.push(Device { id: bound.device_id.unwrap(), key, transport_key, voprf_pk });

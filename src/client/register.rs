@@ -15,6 +15,7 @@ use super::login::LoggedIn;
 use super::pin::rules::{Known, WeakPin};
 use super::pin::{self, PinError as DevicePinError};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
+use super::attestation::{self, Attestor};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
 use crate::device_key::tpm::TpmError;
 use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock};
@@ -23,6 +24,7 @@ use crate::identity::certificate::Certificate;
 use crate::identity::vsd::PersonalData;
 use crate::jose::jws::{self, SignError};
 use crate::protocol::addition::AdditionEvidence;
+use crate::protocol::attestation::Attestation;
 use crate::protocol::api::{
     AdditionOffer, ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer,
     RegistrationOffer, RegistrationRequest,
@@ -266,9 +268,10 @@ fn hand_in(
     around: &mut Surroundings<'_>,
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
-    let Made { device, lock, secret, offer } = made;
+    let Made { device, lock, secret, offer, attestor } = made;
+    let attestation = attestor.and_then(|attestor| attestor.attest(&device.key, profile, offer.registration_id, challenge));
     let now = (around.clock)().saturating_add(offer.skew);
-    let pop = prove_possession(&device, &evidence, challenge, &offer, profile, now)?;
+    let pop = prove_possession(&device, &evidence, attestation.as_ref(), challenge, &offer, profile, now)?;
     let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };
     let key = device.to_file(&profile.service, &lock, around.rng)?;
     // What the person has wanted of the device before holds on.
@@ -277,7 +280,7 @@ fn hand_in(
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
-    let request = EvidenceRequest { pop, nonce_d: offer.nonce, evidence };
+    let request = EvidenceRequest { pop, nonce_d: offer.nonce, evidence, attestation };
     let answer: RegistrationAnswer = match service.call(Method::PUT, &path, &request) {
         Ok(answer) => answer,
         Err(error) => {
@@ -345,6 +348,8 @@ struct Made {
     /// Where in the key ring a part of the lock is.
     secret: Option<KeyRingEntry>,
     offer: Offer,
+    /// What shows where the key lies, where the service can be shown it.
+    attestor: Option<Attestor>,
 }
 
 impl CardFlow for Registration<'_> {
@@ -411,7 +416,8 @@ fn open_registration(
     let lock = pin::lock_new(service, registration_id, voprf_pk, new_lock, secret.as_ref())?;
     let skew = skew(server_time, around);
     let offer = Offer { registration_id, voprf_pk, skew, nonce, addition };
-    Ok(Made { device, lock, secret: entry, offer })
+    let attestor = attestation::begin(service, registration_id, &device.key)?;
+    Ok(Made { device, lock, secret: entry, offer, attestor })
 }
 
 /// Makes the device key, in the TPM of this computer where there is one that this user may use. Where there is none, none
@@ -609,6 +615,7 @@ fn checked_challenge(
 fn prove_possession(
     device: &NewKey,
     evidence: &HandedIn,
+    attestation: Option<&Attestation>,
     challenge: Challenge,
     offer: &Offer,
     profile: &Profile,
@@ -627,6 +634,7 @@ fn prove_possession(
         evidence_sha256: evidence.sha256(),
         voprf_pk: Some(offer.voprf_pk),
         transport_jwk: device.transport_key.clone(),
+        attestation_sha256: attestation.map(Attestation::sha256),
     };
     jws::sign_with_jwk(&proof, jwk, &device.key).map_err(not_signed)
 }

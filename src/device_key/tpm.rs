@@ -12,6 +12,8 @@
 #[cfg(not(feature = "tpm"))]
 mod absent;
 #[cfg(feature = "tpm")]
+mod attestation;
+#[cfg(feature = "tpm")]
 mod chip;
 
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,38 @@ pub enum TpmError {
     /// The signature is not by the key: the TPM, or what answers in its place, is not to be trusted.
     #[error("what the TPM answered is not a signature by the key")]
     NotItsSignature,
+}
+
+/// What a TPM shows of itself: the maker's certificate of its endorsement key, and an attestation key that was made for
+/// one registration. Nothing of it is kept.
+#[derive(Clone, Debug)]
+pub struct Endorsement {
+    /// The certificate (DER).
+    pub certificate: Vec<u8>,
+    /// The attestation key.
+    pub key: AttestationKey,
+}
+
+/// A key that signs nothing but what its TPM knows.
+#[derive(Clone, Debug)]
+pub struct AttestationKey(WrappedKey);
+
+impl AttestationKey {
+    /// Its public area: `TPMT_PUBLIC`.
+    pub fn public(&self) -> &[u8] {
+        &self.0.public
+    }
+}
+
+/// What an attestation key says of a device key.
+#[derive(Clone, Debug)]
+pub struct Certified {
+    /// Public area of the device key: `TPMT_PUBLIC`.
+    pub public: Vec<u8>,
+    /// `TPMS_ATTEST`.
+    pub certify_info: Vec<u8>,
+    /// R‖S, 64 bytes.
+    pub signature: Vec<u8>,
 }
 
 /// A key as it lies on the disk: public part, and private part wrapped by the TPM that made it.

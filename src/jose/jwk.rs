@@ -32,6 +32,11 @@ impl P256Jwk {
         &self.0
     }
 
+    /// Whether this key signed `message`: ECDSA with SHA-256, R‖S of 64 bytes.
+    pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
+        super::es256::verify(&self.0, message, signature)
+    }
+
     /// SHA-256 of the canonical members (RFC 7638, 3).
     pub fn thumbprint(&self) -> Thumbprint {
         let members: Members = self.clone().into();

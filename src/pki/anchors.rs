@@ -128,13 +128,21 @@ impl Anchors for TestAnchors {
 }
 
 fn read_pem(pem: &[u8]) -> Result<Vec<Issuer>, AnchorError> {
+    each_certificate(pem, Issuer::from_der)
+}
+
+/// Reads all certificates of a PEM file, of which there must be one at least.
+pub(super) fn each_certificate<T>(
+    pem: &[u8],
+    read: impl Fn(&[u8]) -> Result<T, AnchorError>,
+) -> Result<Vec<T>, AnchorError> {
     let mut issuers = Vec::new();
     for block in Pem::iter_from_buffer(pem) {
         let block = block.map_err(|_| AnchorError::Pem)?;
         if block.label != "CERTIFICATE" {
             return Err(AnchorError::Pem);
         }
-        issuers.push(Issuer::from_der(&block.contents)?);
+        issuers.push(read(&block.contents)?);
     }
     if issuers.is_empty() { Err(AnchorError::Pem) } else { Ok(issuers) }
 }

@@ -261,6 +261,7 @@ mod tests {
             evidence_sha256: [2; 32].into(),
             voprf_pk: None,
             transport_jwk: P256Jwk::from(*SigningKey::from_slice(&[8; 32]).unwrap().verifying_key()),
+            attestation_sha256: None,
         };
         let pop = jws::sign_with_jwk(&pop, jwk, &key).unwrap();
         let device = DevicePossession::check(&pop, (Method::Device, [2; 32].into()), &own, at).unwrap();

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::application::ApplicationType;
+use super::attestation::Attestation;
 use super::approval::{FrozenDocument, MatchCode, Verdict};
 use super::pairing::DeviceInformation;
 use super::registration::{HandedIn, Method};
@@ -161,6 +162,34 @@ bodies! {
         challenge: String,
     }
 
+    /// Shows which TPM the device key is said to lie in.
+    pub struct AttestationRequest {
+        /// The maker's certificate of its endorsement key on P-256 (DER), base64url.
+        #[serde(with = "base64url")]
+        ek_certificate: Vec<u8> => String,
+        /// Public area (`TPMT_PUBLIC`) of its attestation key, base64url.
+        #[serde(with = "base64url")]
+        ak_public: Vec<u8> => String,
+    }
+
+    /// What only that TPM opens.
+    #[derive(Debug)]
+    pub struct AttestationAnswer {
+        /// `null` where the service does not know the maker: the key counts as one in software then.
+        credential: Option<Credential>,
+    }
+
+    /// A credential for TPM2_ActivateCredential.
+    #[derive(Debug)]
+    pub struct Credential {
+        /// `TPMS_ID_OBJECT`, base64url.
+        #[serde(with = "base64url")]
+        blob: Vec<u8> => String,
+        /// The seed of its encryption: `TPMS_ECC_POINT`, base64url.
+        #[serde(with = "base64url")]
+        encrypted_secret: Vec<u8> => String,
+    }
+
     /// Hands in the evidence for a registration.
     pub struct EvidenceRequest {
         /// [`super::registration::ProofOfPossession`] as a compact JWS.
@@ -169,6 +198,9 @@ bodies! {
         nonce_d: DeviceNonce => String,
         /// What the card signed, or the key of a letter's code.
         evidence: HandedIn,
+        /// What shows that the device key is in a TPM, where the service has made a credential for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attestation: Option<Attestation>,
     }
 
     /// How far a registration is.
@@ -210,7 +242,7 @@ bodies! {
         expires_at: NumericDate,
         /// When its PIN was right for the last time.
         last_used: Option<NumericDate>,
-        /// Where its key lies (RFC 8176): `swk`, in software.
+        /// Where its key lies (RFC 8176): `hwk`, in hardware, as a TPM has shown; `swk`, in software or wherever.
         key_class: String,
     }
 
@@ -639,6 +671,7 @@ masked!(
     TokenAnswer,
     PasswordRequest,
     ChallengeAnswer,
+    AttestationRequest,
     EvidenceRequest,
     DeviceAnswer,
     DecisionRequest,

@@ -183,6 +183,9 @@ pub struct ProofOfPossession {
     pub voprf_pk: Option<Element>,
     /// The key that lists and watches approvals.
     pub transport_jwk: P256Jwk,
+    /// [`super::attestation::Attestation::sha256`], where one is handed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attestation_sha256: Option<Sha256Hash>,
 }
 
 impl Message for ProofOfPossession {
@@ -406,6 +409,7 @@ pub struct DevicePossession {
     registration_id: RegistrationId,
     device_key: P256Jwk,
     transport_key: P256Jwk,
+    attestation_sha256: Option<Sha256Hash>,
 }
 
 impl DevicePossession {
@@ -443,6 +447,7 @@ impl DevicePossession {
             registration_id: expected.registration_id,
             device_key,
             transport_key: proof.transport_jwk,
+            attestation_sha256: proof.attestation_sha256,
         })
     }
 
@@ -454,6 +459,11 @@ impl DevicePossession {
     /// The key that lists and watches approvals.
     pub fn transport_key(&self) -> &P256Jwk {
         &self.transport_key
+    }
+
+    /// The hash of what is to show where the key lies, where the device has signed that something is.
+    pub fn attestation_sha256(&self) -> Option<Sha256Hash> {
+        self.attestation_sha256
     }
 }
 

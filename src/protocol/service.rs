@@ -111,8 +111,10 @@ impl Message for RegistrationChallenge {
     type Algorithm = Es256;
 }
 
-/// A key in software (RFC 8176): all that the service saw of a person who used the device key.
+/// A key in software (RFC 8176): nothing has shown the service that it lies elsewhere.
 pub const AMR_SOFTWARE_KEY: &str = "swk";
+/// A key in hardware (RFC 8176): a TPM has said so to the service when the device was bound.
+pub const AMR_HARDWARE_KEY: &str = "hwk";
 /// A PIN (RFC 8176): the service's share in the device PIN was used and confirmed just before.
 pub const AMR_PIN: &str = "pin";
 
@@ -133,8 +135,8 @@ pub struct Receipt {
     pub sha256: super::Sha256Hash,
     /// When, by the service's clock.
     pub at: NumericDate,
-    /// How the person proved to be there, as far as the service saw it (RFC 8176): [`AMR_SOFTWARE_KEY`],
-    /// [`AMR_PIN`].
+    /// How the person proved to be there, as far as the service saw it (RFC 8176): [`AMR_SOFTWARE_KEY`] or
+    /// [`AMR_HARDWARE_KEY`], [`AMR_PIN`].
     pub amr: Vec<String>,
     /// Number of the audit entry before; none in receipts of before they had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,7 +25,7 @@ use crate::protocol::approval::{
     DecisionError, ExpectedDecision, FrozenDocument, MatchCode, Verdict, VerifiedDecision,
 };
 use crate::protocol::evidence::ApprovalEvidence;
-use crate::protocol::service::{AMR_PIN, AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
+use crate::protocol::service::{AMR_PIN, Receipt, ReceiptSubject};
 use crate::protocol::{BindingLevel, Challenge, DeviceId, NumericDate, VERSION};
 
 /// How long a request waits for another approval: shorter than programs and proxies wait for an answer.
@@ -194,13 +194,13 @@ async fn check_decision(
     request: &DecisionRequest,
     now: NumericDate,
 ) -> Result<Checked, Refusal> {
-    let query = sqlx::query_as::<_, (String, String, String, i64, i64, Option<i64>)>(
-        "SELECT jwk, binding_level, state, active_from, expires_at, pin_confirmed_at FROM device \
+    let query = sqlx::query_as::<_, (String, String, String, i64, i64, Option<i64>, String)>(
+        "SELECT jwk, binding_level, state, active_from, expires_at, pin_confirmed_at, key_class FROM device \
          WHERE device_id = $1 AND account_id = $2",
     );
     let query = query.bind(request.device_id.to_string()).bind(account.id);
     let device = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
-    let (jwk, level, state, active_from, expires_at, pin_confirmed_at) = device;
+    let (jwk, level, state, active_from, expires_at, pin_confirmed_at, key_class) = device;
     match DeviceState::parse(&state)? {
         DeviceState::Active => {}
         DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
@@ -221,7 +221,7 @@ async fn check_decision(
     if decision.verdict() == Verdict::Approve && level < service.settings.approvals.least_level(row.kind()?) {
         return Err(Code::LevelTooLow.into());
     }
-    let mut amr = vec![AMR_SOFTWARE_KEY.to_owned()];
+    let mut amr = vec![key_class];
     if pin::is_fresh(pin_confirmed_at, now) {
         amr.push(AMR_PIN.to_owned());
     }

@@ -20,7 +20,6 @@ use crate::protocol::api::{DeviceAnswer, DeviceChange, DevicesAnswer, Problem};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::registration::Method;
-use crate::protocol::service::AMR_SOFTWARE_KEY;
 use crate::protocol::session::SessionMethod;
 use crate::protocol::{BindingLevel, NumericDate};
 
@@ -32,7 +31,8 @@ pub(super) const WAIT: i64 = DAY;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT device_id, state, name, method, binding_level, jkt, active_from, expires_at, pin_confirmed_at, evidence \
+            "SELECT device_id, state, name, method, binding_level, jkt, active_from, expires_at, pin_confirmed_at, evidence, \
+             key_class \
              FROM device ",
             $rest
         )
@@ -51,6 +51,7 @@ struct Row {
     expires_at: i64,
     pin_confirmed_at: Option<i64>,
     evidence: String,
+    key_class: String,
 }
 
 /// How long devices are bound.
@@ -381,6 +382,6 @@ fn answer(row: Row) -> Result<DeviceAnswer, Refusal> {
         active_from: row.active_from,
         expires_at: row.expires_at,
         last_used: row.pin_confirmed_at,
-        key_class: AMR_SOFTWARE_KEY.to_owned(),
+        key_class: row.key_class,
     })
 }

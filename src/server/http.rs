@@ -130,6 +130,7 @@ codes! {
     AdditionInvalid = 422 "addition_invalid", "What a device has decided does not add this one; the detail is what is wrong.";
     IdentStatementInvalid = 422 "ident_statement_invalid", "The statement of the identity provider is wrong.";
     PossessionInvalid = 422 "possession_invalid", "The proof of possession is wrong.";
+    AttestationInvalid = 422 "attestation_invalid", "What should show that the device key is in a TPM does not; the detail is what is wrong.";
     PinMessageInvalid = 422 "pin_message_invalid", "The message about the device PIN is wrong; the detail is what is wrong.";
     NonceMismatch = 422 "nonce_mismatch", "The nonce is not the one announced.";
     NoticeNotOptional = 422 "notice_not_optional", "This kind of notice cannot be switched off, or there is none of this name.";

@@ -9,6 +9,7 @@ use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::addition;
+use super::attestation;
 use super::audit::{self, Entry};
 use super::device;
 use super::device_code::{self, ValidCode};
@@ -26,6 +27,7 @@ use crate::protocol::api::{
     RegistrationPinAnswer, RegistrationPinRequest, RegistrationRequest,
 };
 use crate::protocol::application::NewDevice;
+use crate::protocol::attestation::AttestedKey;
 use crate::protocol::evidence::{BindingEvidence, CardGrounds, ChipGrounds, Grounds, QrGrounds};
 use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::presence::{ChipPresence, Occasion, RegisteredCard};
@@ -48,17 +50,19 @@ const MAX_DEVICES: i64 = 5;
 const DAY: i64 = 24 * 60 * 60;
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(super) struct Row {
     account_id: i64,
     state: String,
     method: String,
     jkt: String,
     commitment: String,
     device_information: String,
-    expires_at: i64,
+    pub(super) expires_at: i64,
     challenge: Option<String>,
     challenge_expires_at: Option<i64>,
     device_id: Option<String>,
+    /// What is kept of the credential that was made.
+    attestation: Option<String>,
 }
 
 /// A challenge that was handed out for this registration, is alive, and was taken back just now: nobody gets it twice.
@@ -286,6 +290,8 @@ struct Proofs {
     nonce: AnnouncedNonce,
     evidence: Evidence,
     device: DevicePossession,
+    /// That the key is in a TPM, where this was shown.
+    attested: Option<AttestedKey>,
     expected: Expected,
     /// The code that was used, where one was.
     code: Option<ValidCode>,
@@ -314,7 +320,7 @@ async fn check(
         kvnr: account.kvnr.clone(),
         share: ExpectedShare::Offered(share),
     };
-    let EvidenceRequest { pop, nonce_d, evidence: handed_in } = request;
+    let EvidenceRequest { pop, nonce_d, evidence: handed_in, attestation } = request;
     // The evidence is of the kind that was announced.
     if handed_in.method().as_str() != row.method {
         return Err(Refusal::new(Code::PossessionInvalid).with_detail("method"));
@@ -355,7 +361,8 @@ async fn check(
     let device = DevicePossession::check(&pop, announced, &expected, now)?;
     let commit = row.commitment.parse().map_err(|_| Refusal::internal())?;
     let nonce = AnnouncedNonce::check(&nonce_d, commit)?;
-    Ok(Proofs { challenge, nonce, evidence, device, expected, code, grounds, pop })
+    let attested = attestation::check(row.attestation.as_deref(), attestation, &expected, &device)?;
+    Ok(Proofs { challenge, nonce, evidence, device, attested, expected, code, grounds, pop })
 }
 
 /// The number of the card that the register has for this person.
@@ -395,17 +402,21 @@ async fn bind(
     proofs: Proofs,
     now: NumericDate,
 ) -> Result<RegistrationAnswer, Refusal> {
-    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, expected, code, grounds, pop } = proofs;
+    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, attested, expected, code, grounds, pop } = proofs;
     // The proofs belong together: one card or code, one account, one registration, one key.
     let is_of_this = challenge.registration_id == expected.registration_id && expected.kvnr == account.kvnr;
-    if !is_of_this || !evidence.belongs_together(&device, &expected) {
+    let is_attested = attested.as_ref().is_none_or(|key| key.is_about(&expected, &device));
+    if !is_of_this || !is_attested || !evidence.belongs_together(&device, &expected) {
         return Err(Refusal::internal());
     }
     let (level, method) = (evidence.level(), evidence.method());
     let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
     let (key_identifier, expires_at) = match evidence {
         Evidence::Card(certificate, Membership { .. }, card) => {
-            (card.key_identifier(), longest.min(certificate.certificate().not_after.unix_timestamp()))
+            let end_of_card = certificate.certificate().not_after.unix_timestamp();
+            // What cannot be copied need not be made anew for as long as the card holds.
+            let expires_at = if attested.is_some() { end_of_card } else { longest.min(end_of_card) };
+            (card.key_identifier(), expires_at)
         }
         // No card has named this key: its thumbprint does.
         Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => {
@@ -425,6 +436,7 @@ async fn bind(
 
     let device_id = DeviceId::random(&mut random());
     let pop_sha256 = Sha256Hash::of(pop.as_bytes());
+    let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
     let before = audit::head(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
@@ -433,7 +445,7 @@ async fn bind(
         id: device_id.to_string(),
         sha256: pop_sha256,
         at: now,
-        amr: vec![AMR_SOFTWARE_KEY.to_owned()],
+        amr: vec![key_class.to_owned()],
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;
@@ -450,7 +462,8 @@ async fn bind(
     let information: DeviceInformation = from_json(&row.device_information)?;
     let insert = sqlx::query(
         "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
-         key_identifier, active_from, evidence, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+         key_identifier, active_from, evidence, expires_at, key_class) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     );
     // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice.
     let (state, active_from) = match level {
@@ -461,6 +474,7 @@ async fn bind(
     let insert = insert.bind(information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
     let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?).bind(expires_at);
+    let insert = insert.bind(key_class);
     insert.execute(&mut **tx).await?;
 
     let id = expected.registration_id.to_string();
@@ -492,7 +506,7 @@ async fn check_device_limit(connection: &mut AnyConnection, account: &Account) -
     if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
-async fn find(
+pub(super) async fn find(
     connection: &mut AnyConnection,
     account: &Account,
     id: &str,
@@ -500,7 +514,7 @@ async fn find(
     let registration_id = id.parse().map_err(|_| Code::NotFound)?;
     let query = sqlx::query_as::<_, Row>(
         "SELECT account_id, state, method, jkt, commitment, device_information, expires_at, challenge, \
-         challenge_expires_at, device_id FROM registration WHERE registration_id = $1",
+         challenge_expires_at, device_id, attestation FROM registration WHERE registration_id = $1",
     );
     let row = query.bind(id).fetch_optional(connection).await?;
     let row = row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?;
@@ -522,7 +536,7 @@ pub(super) async fn commitment_of_open(
     row.commitment.parse().map_err(|_| Refusal::internal())
 }
 
-async fn audit_event(
+pub(super) async fn audit_event(
     service: &Service,
     tx: &mut Tx,
     account: &Account,

@@ -13,6 +13,7 @@ use super::source::Network;
 use super::texts::Texts;
 use crate::identity::kvnr::Ik;
 use crate::pki::cvc::{CvcRoots, ProductionCvcRoots};
+use crate::pki::endorsement::TpmRoots;
 use crate::pki::{Anchors, ProductionAnchors};
 use crate::protocol::BindingLevel;
 use crate::protocol::application::ApplicationType;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub anchors: Box<dyn Anchors>,
     /// Roots whose chips show that a card is there.
     pub cvc_roots: Box<dyn CvcRoots>,
+    /// CAs of makers of TPMs: what these say of device keys is believed. Without any, every key counts as one in software.
+    pub tpm_roots: TpmRoots,
     /// The proxy before the service, where there is one.
     pub proxy: Option<Proxy>,
     /// Who may use the operators' listener.
@@ -89,6 +92,7 @@ impl Settings {
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
             cvc_roots: Box::new(ProductionCvcRoots::default()),
+            tpm_roots: TpmRoots::default(),
             proxy: None,
             operators: Vec::new(),
             identity_providers: Vec::new(),

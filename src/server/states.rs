@@ -120,6 +120,7 @@ names! {
         RegistrationChallenged = "registration.challenged",
         RegistrationRefused = "registration.refused",
         RegistrationPinEvaluated = "registration.pin_evaluated",
+        RegistrationAttestationAsked = "registration.attestation_asked",
         RegistrationNonceGiven = "registration.nonce_given",
         RegistrationNonceShown = "registration.nonce_shown",
         DeviceBound = "device.bound",
@@ -380,6 +381,7 @@ impl States for RegistrationState {
     const TABLE: &'static [Transition<Self>] = &[
         row(Self::Open, Event::RegistrationChallenged, Self::Open),
         row(Self::Open, Event::RegistrationPinEvaluated, Self::Open),
+        row(Self::Open, Event::RegistrationAttestationAsked, Self::Open),
         row(Self::Open, Event::RegistrationNonceGiven, Self::Open),
         row(Self::Open, Event::RegistrationNonceShown, Self::Open),
         row(Self::Open, Event::RegistrationRefused, Self::Open),

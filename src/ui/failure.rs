@@ -171,6 +171,7 @@ kinds! {
     CardRevoked = 119 "card_revoked";
     ProgramTooOld = 120 "program_too_old";
     Fingerprint = 121 "fingerprint";
+    AttestationRefused = 122 "attestation_refused";
 }
 
 /// Stands for a value that is not there; the texts have a form for it.

@@ -50,13 +50,14 @@ impl Attempted {
             evidence_sha256: evidence.sha256(),
             voprf_pk: Some(self.offer.voprf_pk),
             transport_jwk: jwk(&new_key()),
+            attestation_sha256: None,
         };
         sign_with_jwk(&proof, jwk(&self.key), &self.key).unwrap()
     }
 
     fn hand_in(&self, evidence: ChipEvidence) -> Result<RegistrationAnswer, ServiceError> {
         let request =
-            EvidenceRequest { pop: self.prove(&evidence), nonce_d: self.nonce, evidence: HandedIn::Chip(evidence) };
+            EvidenceRequest { pop: self.prove(&evidence), nonce_d: self.nonce, evidence: HandedIn::Chip(evidence), attestation: None };
         let path = format!("/v1/registrations/{}/evidence", self.offer.registration_id);
         self.computer.here.service.call(Method::PUT, &path, &request)
     }
@@ -149,6 +150,7 @@ fn proofs_of_another_card_person_registration_or_device_bind_nothing_together() 
         evidence_sha256: [2; 32].into(),
         voprf_pk: None,
         transport_jwk: jwk(&other_key),
+        attestation_sha256: None,
     };
     let pop = sign_with_jwk(&proof, jwk(&key), &key).unwrap();
     let device = DevicePossession::check(&pop, (BindingMethod::Chip, [2; 32].into()), &own, now).unwrap();

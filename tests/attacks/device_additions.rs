@@ -135,9 +135,10 @@ impl Attempted {
             evidence_sha256: evidence.sha256(),
             voprf_pk: Some(self.voprf_pk),
             transport_jwk: jwk(&new_key()),
+            attestation_sha256: None,
         };
         let pop = sign_with_jwk(&proof, jwk(&self.key), &self.key).unwrap();
-        let request = EvidenceRequest { pop, nonce_d: self.nonce, evidence: HandedIn::Device(evidence) };
+        let request = EvidenceRequest { pop, nonce_d: self.nonce, evidence: HandedIn::Device(evidence), attestation: None };
         let path = format!("/v1/registrations/{}/evidence", self.registration_id);
         self.computer.here.service.call(Method::PUT, &path, &request)
     }

@@ -54,6 +54,7 @@ impl CodeAttempt {
             evidence_sha256: Sha256Hash::of(b"filled in when the evidence is complete"),
             voprf_pk: Some(offer.voprf_pk),
             transport_jwk: jwk(&new_key()),
+            attestation_sha256: None,
         };
         Self { computer, code, device_key, nonce, registration_id, statement, proof }
     }
@@ -68,7 +69,7 @@ impl CodeAttempt {
         let evidence = QrEvidence { qr_id: self.code.id(), qr_jws: sign(&self.statement, key).unwrap() };
         self.proof.evidence_sha256 = evidence.sha256();
         let pop = sign_with_jwk(&self.proof, jwk(&self.device_key), &self.device_key).unwrap();
-        EvidenceRequest { pop, nonce_d: self.nonce, evidence: HandedIn::Qr(evidence) }
+        EvidenceRequest { pop, nonce_d: self.nonce, evidence: HandedIn::Qr(evidence), attestation: None }
     }
 
     fn signed(&mut self) -> EvidenceRequest {

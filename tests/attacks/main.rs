@@ -8,6 +8,7 @@ mod common;
 
 mod answers;
 mod approvals;
+mod attestation;
 mod audit;
 mod card_login;
 mod cards;
@@ -157,6 +158,7 @@ impl Attempt {
                 evidence_sha256: Sha256Hash::of(b"filled in when the evidence is complete"),
                 voprf_pk: Some(offer.voprf_pk),
                 transport_jwk: jwk(&new_key()),
+                attestation_sha256: None,
             },
             computer,
             card,
@@ -190,7 +192,7 @@ impl Attempt {
         let evidence = CardEvidence { signed_pairing_data, auth_cert: self.certificate.der.clone(), card_jws };
         self.proof.evidence_sha256 = evidence.sha256();
         let evidence = HandedIn::Card(evidence);
-        EvidenceRequest { pop: self.prove(), nonce_d: self.nonce, evidence }
+        EvidenceRequest { pop: self.prove(), nonce_d: self.nonce, evidence, attestation: None }
     }
 
     pub(crate) fn prove(&self) -> String {

@@ -28,6 +28,8 @@ pub mod postgresql;
 pub mod provider;
 #[path = "thief.rs"]
 pub mod thief;
+#[path = "tpm.rs"]
+pub mod tpm;
 #[path = "verifier.rs"]
 pub mod verifier;
 #[path = "web_branch.rs"]

@@ -9,16 +9,21 @@ use std::time::Duration;
 
 use std::str::FromStr as _;
 use tss_esapi::Context;
-use tss_esapi::attributes::ObjectAttributesBuilder;
+use tss_esapi::abstraction::AsymmetricAlgorithmSelection;
+use tss_esapi::abstraction::ek::create_ek_object_2;
+use tss_esapi::attributes::{NvIndexAttributesBuilder, ObjectAttributesBuilder};
 use tss_esapi::constants::PropertyTag;
+use tss_esapi::handles::NvIndexTpmHandle;
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
 use tss_esapi::interface_types::ecc::EccCurve;
-use tss_esapi::interface_types::resource_handles::Hierarchy;
+use tss_esapi::interface_types::resource_handles::{Hierarchy, NvAuth, Provision};
 use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::{
-    Auth, EccPoint, EccScheme, HashScheme, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,
+    Auth, EccPoint, EccScheme, HashScheme, NvPublicBuilder, Public, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,
 };
 use tss_esapi::tcti_ldr::TctiNameConf;
+
+use crate::common::tpm::Maker;
 
 /// A TPM of its own. It ends with the value.
 pub(crate) struct Chip {
@@ -100,6 +105,28 @@ impl Chip {
         let key = context.load(storage, made.out_private, made.out_public).unwrap();
         context.tr_set_auth(key.into(), auth(8)).unwrap();
         context.object_change_auth(key.into(), storage.into(), auth(9)).unwrap_err();
+    }
+
+    /// A TPM whose maker has certified its endorsement key, as real ones have it: template L-2, certificate at its index
+    /// (TCG EK Credential Profile 2.5), in a place that is longer than it.
+    pub(crate) fn certified_by(maker: &Maker) -> Self {
+        let chip = Self::start();
+        let mut context = Context::new(TctiNameConf::from_str(&chip.tcti()).unwrap()).unwrap();
+        let key = create_ek_object_2(&mut context, AsymmetricAlgorithmSelection::Ecc(EccCurve::NistP256), None).unwrap();
+        let (Public::Ecc { unique, .. }, ..) = context.read_public(key).unwrap() else { panic!("a key on a curve") };
+        let point = [&[4], unique.x().value(), unique.y().value()].concat();
+        let certificate = maker.certify(&p256::PublicKey::from_sec1_bytes(&point).unwrap());
+        let place = [certificate, vec![0xFF; 16]].concat();
+        let index = NvIndexTpmHandle::new(0x01C0_000A).unwrap();
+        let attributes = NvIndexAttributesBuilder::new().with_pp_write(true).with_write_define(true);
+        let attributes = attributes.with_pp_read(true).with_owner_read(true).with_auth_read(true);
+        let attributes = attributes.with_no_da(true).with_platform_create(true).build().unwrap();
+        let public = NvPublicBuilder::new().with_nv_index(index).with_index_attributes(attributes);
+        let public = public.with_index_name_algorithm(HashingAlgorithm::Sha256).with_data_area_size(place.len());
+        context.set_sessions((Some(AuthSession::Password), None, None));
+        let handle = context.nv_define_space(Provision::Platform, None, public.build().unwrap()).unwrap();
+        context.nv_write(NvAuth::Platform, handle, place.try_into().unwrap(), 0).unwrap();
+        chip
     }
 
     /// A line to it on which somebody listens.

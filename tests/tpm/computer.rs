@@ -23,7 +23,7 @@ fn logged_in(world: &World, tcti: &str) -> Computer {
     with_tpm(world.log_in(ERIKA, &password), tcti)
 }
 
-fn with_tpm(mut computer: Computer, tcti: &str) -> Computer {
+pub(crate) fn with_tpm(mut computer: Computer, tcti: &str) -> Computer {
     computer.here.home = computer.here.home.using_tpm(true, Some(tcti.to_owned()));
     computer
 }

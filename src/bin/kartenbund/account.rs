@@ -24,6 +24,7 @@ use kartenbund::protocol::application::{
     Application, ApplicationType, BankAccount, CardOrder, CardReason, Contact, is_plain_text,
 };
 use kartenbund::protocol::approval::Verdict;
+use kartenbund::protocol::service::AMR_HARDWARE_KEY;
 use kartenbund::protocol::{ApplicationId, ApprovalId, DeviceId, NumericDate};
 use kartenbund::reader::pcsc::Sharing;
 use kartenbund::ui::document;
@@ -249,8 +250,9 @@ fn revocation_code(here: &LoggedIn, out: Option<&Path>, output: &Output) -> Resu
 fn device_line(device: &DeviceAnswer, own: Option<&Device>, output: &Output) -> String {
     let texts = &output.texts;
     let own = own.filter(|own| own.device_id() == Some(device.device_id));
-    // Where its key lies nobody can show the service: this computer knows it of its own.
+    // Where its key lies this computer knows of its own, whether a TPM has shown it to the service or not.
     let place = match own {
+        _ if device.key_class == AMR_HARDWARE_KEY => texts.get("key-class-hwk"),
         Some(own) if own.key.is_in_tpm() => texts.get("key-in-tpm"),
         Some(_) => texts.get("key-in-file"),
         None => texts.get(&format!("key-class-{}", device.key_class)),

@@ -1,6 +1,6 @@
 //! What stands in the place of a TPM in a program that was built without.
 
-use super::{AuthValue, TpmError, WrappedKey};
+use super::{AttestationKey, AuthValue, Certified, Endorsement, TpmError, WrappedKey};
 use crate::jose::P256Jwk;
 
 /// There is none.
@@ -35,6 +35,30 @@ impl Tpm {
     /// # Errors
     /// It is never called.
     pub fn change_auth(&mut self, _: &WrappedKey, _: &AuthValue, _: &AuthValue) -> Result<WrappedKey, TpmError> {
+        match *self {}
+    }
+
+    /// # Errors
+    /// It is never called.
+    pub fn endorsement(&mut self) -> Result<Option<Endorsement>, TpmError> {
+        match *self {}
+    }
+
+    /// # Errors
+    /// It is never called.
+    pub fn activate(&mut self, _: &AttestationKey, _: &[u8], _: &[u8]) -> Result<Vec<u8>, TpmError> {
+        match *self {}
+    }
+
+    /// # Errors
+    /// It is never called.
+    pub fn certify(
+        &mut self,
+        _: &WrappedKey,
+        _: &AuthValue,
+        _: &AttestationKey,
+        _: &[u8; 32],
+    ) -> Result<Certified, TpmError> {
         match *self {}
     }
 }

@@ -15,7 +15,7 @@ use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::resource_handles::Hierarchy;
 use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::{
-    Auth, Digest, EccPoint, EccScheme, HashScheme, HashcheckTicket, Private, Public, PublicBuilder,
+    Auth, Digest, EccPoint, EccScheme, HashScheme, HashcheckTicket, KeyDerivationFunctionScheme, Private, Public, PublicBuilder,
     PublicEccParametersBuilder, Signature, SignatureScheme, SymmetricDefinition, SymmetricDefinitionObject,
 };
 use tss_esapi::tcti_ldr::TctiNameConf;
@@ -67,8 +67,8 @@ impl WrappedKey {
 /// A line to a TPM, with a salted session on it.
 #[derive(Debug)]
 pub struct Tpm {
-    context: Context,
-    storage_key: KeyHandle,
+    pub(super) context: Context,
+    pub(super) storage_key: KeyHandle,
 }
 
 impl Tpm {
@@ -136,11 +136,7 @@ impl Tpm {
         let answer = self.opened(key, auth, |context, handle| {
             Ok(context.sign(handle, digest, SignatureScheme::Null, not_by_the_tpm()?)?)
         })?;
-        let Signature::EcDsa(answer) = answer else { return Err(TpmError::NotItsSignature) };
-        let mut bytes = [0; 64];
-        let (r, s) = bytes.split_at_mut(32);
-        padded(answer.signature_r().value(), r)?;
-        padded(answer.signature_s().value(), s)?;
+        let bytes = r_and_s(answer)?;
         let signature = p256::ecdsa::Signature::from_slice(&bytes).map_err(|_| TpmError::NotItsSignature)?;
         key.public_key()?.verifying_key().verify(message, &signature).map_err(|_| TpmError::NotItsSignature)?;
         Ok(bytes)
@@ -160,7 +156,7 @@ impl Tpm {
     }
 
     /// The key is in the TPM and open for one command.
-    fn opened<T>(
+    pub(super) fn opened<T>(
         &mut self,
         key: &WrappedKey,
         auth: &AuthValue,
@@ -180,17 +176,46 @@ impl Tpm {
         act: impl FnOnce(&mut Context, KeyHandle) -> Result<T, TpmError>,
     ) -> Result<T, TpmError> {
         let (public, _) = key.parts()?;
-        let private = Private::try_from(key.private.clone()).map_err(|_| TpmError::OtherTpm)?;
-        let handle = self.context.load(self.storage_key, private, public)?;
-        let answer = act(&mut self.context, handle);
-        let sessions = self.context.sessions();
-        self.context.clear_sessions();
-        let flushed = self.context.flush_context(handle.into());
-        self.context.set_sessions(sessions);
-        let answer = answer?;
-        flushed?;
-        Ok(answer)
+        let handle = load(&mut self.context, self.storage_key, public, key)?;
+        flushed_after(&mut self.context, handle, |context| act(context, handle))
     }
+}
+
+/// Puts a key into the TPM that it has wrapped itself.
+pub(super) fn load(
+    context: &mut Context,
+    storage_key: KeyHandle,
+    public: Public,
+    key: &WrappedKey,
+) -> Result<KeyHandle, TpmError> {
+    let private = Private::try_from(key.private.clone()).map_err(|_| TpmError::OtherTpm)?;
+    Ok(context.load(storage_key, private, public)?)
+}
+
+/// Does something, and takes the object out of the TPM then, whatever came of it.
+pub(super) fn flushed_after<T>(
+    context: &mut Context,
+    handle: KeyHandle,
+    act: impl FnOnce(&mut Context) -> Result<T, TpmError>,
+) -> Result<T, TpmError> {
+    let sessions = context.sessions();
+    let answer = act(context);
+    context.clear_sessions();
+    let flushed = context.flush_context(handle.into());
+    context.set_sessions(sessions);
+    let answer = answer?;
+    flushed?;
+    Ok(answer)
+}
+
+/// A signature as JOSE writes it: r ‖ s.
+pub(super) fn r_and_s(signature: Signature) -> Result<[u8; 64], TpmError> {
+    let Signature::EcDsa(signature) = signature else { return Err(TpmError::NotItsSignature) };
+    let mut bytes = [0; 64];
+    let (r, s) = bytes.split_at_mut(32);
+    padded(signature.signature_r().value(), r)?;
+    padded(signature.signature_s().value(), s)?;
+    Ok(bytes)
 }
 
 /// Zeros at its end, which the TPM cuts off (TPM 2.0, part 1, 19.6.4.3), its software stack cuts off as well.
@@ -214,6 +239,10 @@ fn not_by_the_tpm() -> Result<HashcheckTicket, TpmError> {
 
 /// Never outside this TPM, opened by its value, and outside the TPM's lockout.
 fn attributes(signs: bool) -> Result<ObjectAttributes, Error> {
+    attributes_of(signs, !signs)
+}
+
+fn attributes_of(signs: bool, is_restricted: bool) -> Result<ObjectAttributes, Error> {
     ObjectAttributesBuilder::new()
         .with_fixed_tpm(true)
         .with_fixed_parent(true)
@@ -222,7 +251,7 @@ fn attributes(signs: bool) -> Result<ObjectAttributes, Error> {
         .with_no_da(true)
         .with_sign_encrypt(signs)
         .with_decrypt(!signs)
-        .with_restricted(!signs)
+        .with_restricted(is_restricted)
         .build()
 }
 
@@ -238,6 +267,19 @@ fn signing_key(point: EccPoint) -> Result<Public, Error> {
     let scheme = EccScheme::EcDsa(HashScheme::new(HashingAlgorithm::Sha256));
     let parameters = PublicEccParametersBuilder::new_unrestricted_signing_key(scheme, EccCurve::NistP256);
     public(attributes(true)?, parameters, point)
+}
+
+/// A key that signs nothing but what the TPM says itself.
+pub(super) fn attestation_key() -> Result<Public, Error> {
+    let hash = HashScheme::new(HashingAlgorithm::Sha256);
+    let parameters = PublicEccParametersBuilder::new()
+        .with_symmetric(SymmetricDefinitionObject::Null)
+        .with_ecc_scheme(EccScheme::EcDsa(hash))
+        .with_curve(EccCurve::NistP256)
+        .with_key_derivation_function_scheme(KeyDerivationFunctionScheme::Null)
+        .with_is_signing_key(true)
+        .with_restricted(true);
+    public(attributes_of(true, true)?, parameters, EccPoint::default())
 }
 
 fn public(

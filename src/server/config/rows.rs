@@ -378,6 +378,13 @@ const CARDS: &[Row<Config>] = &[
             }
         },
     ),
+    with_default(
+        "tpm_roots",
+        "[]",
+        "Files (PEM) with CAs of makers of TPMs, those that issue the certificates of endorsement keys (ECC P-256). Device keys in \
+         such a TPM are bound as keys in hardware; without any, every key counts as one in software.",
+        |config, value| add(value, |pem| config.settings.tpm_roots.add_pem(pem)),
+    ),
 ];
 
 fn add(files: &Value<'_>, mut add: impl FnMut(&[u8]) -> Result<(), AnchorError>) -> Result<(), Wrong> {

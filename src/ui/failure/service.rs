@@ -96,6 +96,7 @@ fn refused(code: &str) -> Kind {
         "card_revoked" => Kind::CardRevoked,
         "card_number_unknown" => Kind::CardNumberUnknown,
         "chip_invalid" | "other_card" => Kind::ChipNotAccepted,
+        "attestation_invalid" => Kind::AttestationRefused,
         "device_too_young" => Kind::DeviceTooYoung,
         "nonce_given" | "strings_not_compared" => Kind::AddedElsewhere,
         "addition_not_approved" | "addition_invalid" => Kind::DeviceNotApproved,

@@ -1,0 +1,216 @@
+//! A TPM in software: it says whatever it is told to say, which no real one does. Only its endorsement key is as good as a
+//! real one, where a maker has certified it. And makers.
+
+use kartenbund::pki::endorsement::TpmRoots;
+use kartenbund::protocol::api::{AttestationAnswer, AttestationRequest, Credential};
+use kartenbund::protocol::attestation::{Attestation, qualifying_data};
+use kartenbund::protocol::service::RegistrationChallenge;
+use openssl::asn1::Asn1Time;
+use openssl::bn::BigNum;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::{PKey, Private};
+use openssl::sign::Signer;
+use openssl::symm::{Cipher, decrypt};
+use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
+use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use p256::ecdsa::signature::Signer as _;
+use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
+use p256::elliptic_curve::Generate as _;
+use p256::pkcs8::EncodePublicKey as _;
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+
+/// Attributes of device keys and attestation keys.
+pub const DEVICE_KEY: u32 = 0x0004_0472;
+pub const ATTESTATION_KEY: u32 = 0x0005_0472;
+pub const EK_CERTIFICATE: &str = "2.23.133.8.1";
+
+/// A maker of TPMs.
+pub struct Maker {
+    key: PKey<Private>,
+    certificate: X509,
+}
+
+impl Maker {
+    pub fn new() -> Self {
+        Self::on(Nid::X9_62_PRIME256V1, "Maker")
+    }
+
+    /// One whose CA has a key on this curve.
+    pub fn on(curve: Nid, name: &str) -> Self {
+        let key = EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap();
+        Self::with(PKey::from_ec_key(key).unwrap(), name)
+    }
+
+    /// One whose CA has a key of RSA.
+    pub fn of_rsa() -> Self {
+        Self::with(PKey::from_rsa(openssl::rsa::Rsa::generate(2048).unwrap()).unwrap(), "Maker")
+    }
+
+    fn with(key: PKey<Private>, name: &str) -> Self {
+        let mut builder = begun(name, name);
+        builder.set_pubkey(&key).unwrap();
+        builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+        builder.append_extension(KeyUsage::new().critical().key_cert_sign().build().unwrap()).unwrap();
+        builder.sign(&key, digest_of(&key)).unwrap();
+        Self { key, certificate: builder.build() }
+    }
+
+    pub fn pem(&self) -> Vec<u8> {
+        self.certificate.to_pem().unwrap()
+    }
+
+    /// What an operator who trusts this maker has configured.
+    pub fn roots(&self) -> TpmRoots {
+        let mut roots = TpmRoots::default();
+        roots.add_pem(&self.pem()).unwrap();
+        roots
+    }
+
+    /// The certificate of an endorsement key.
+    pub fn certify(&self, key: &p256::PublicKey) -> Vec<u8> {
+        self.certify_for(key, KeyUsage::new().critical().key_agreement(), EK_CERTIFICATE)
+    }
+
+    /// A certificate for something else.
+    pub fn certify_for(&self, key: &p256::PublicKey, usage: &mut KeyUsage, extended: &str) -> Vec<u8> {
+        let mut builder = begun("", "Maker");
+        builder.set_issuer_name(self.certificate.subject_name()).unwrap();
+        let key = key.to_public_key_der().unwrap();
+        builder.set_pubkey(&PKey::public_key_from_der(key.as_bytes()).unwrap()).unwrap();
+        builder.append_extension(BasicConstraints::new().critical().build().unwrap()).unwrap();
+        builder.append_extension(usage.build().unwrap()).unwrap();
+        builder.append_extension(ExtendedKeyUsage::new().other(extended).build().unwrap()).unwrap();
+        builder.sign(&self.key, digest_of(&self.key)).unwrap();
+        builder.build().to_der().unwrap()
+    }
+}
+
+fn digest_of(key: &PKey<Private>) -> MessageDigest {
+    if key.bits() == 384 { MessageDigest::sha384() } else { MessageDigest::sha256() }
+}
+
+/// A certificate that is valid from a year before the stories on, for ten years.
+fn begun(subject: &str, issuer: &str) -> X509Builder {
+    let name = |text: &str| {
+        let mut name = X509NameBuilder::new().unwrap();
+        if !text.is_empty() {
+            name.append_entry_by_text("CN", text).unwrap();
+        }
+        name.build()
+    };
+    let year = 365 * 24 * 60 * 60;
+    let mut builder = X509Builder::new().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_serial_number(&BigNum::from_u32(7).unwrap().to_asn1_integer().unwrap()).unwrap();
+    builder.set_subject_name(&name(subject)).unwrap();
+    builder.set_issuer_name(&name(issuer)).unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(NOW.unix_timestamp() - year).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::from_unix(NOW.unix_timestamp() + 9 * year).unwrap()).unwrap();
+    builder
+}
+
+/// The TPM.
+pub struct SoftTpm {
+    pub endorsement_key: p256::SecretKey,
+    pub certificate: Vec<u8>,
+    pub attestation_key: SigningKey,
+}
+
+/// `TPMT_PUBLIC` of a key that signs, with these attributes.
+pub fn public_area(key: &VerifyingKey, attributes: u32) -> Vec<u8> {
+    let point = key.to_sec1_point(false);
+    let head = [0x00, 0x23, 0x00, 0x0B].into_iter().chain(attributes.to_be_bytes());
+    let parameters = [0, 0, 0x00, 0x10, 0x00, 0x18, 0x00, 0x0B, 0x00, 0x03, 0x00, 0x10];
+    head.chain(parameters).chain([0, 32]).chain(*point.x().unwrap()).chain([0, 32]).chain(*point.y().unwrap()).collect()
+}
+
+/// The name of an object with this public area.
+pub fn name_of(public: &[u8]) -> Vec<u8> {
+    [&[0x00, 0x0B], Sha256::digest(public).as_slice()].concat()
+}
+
+/// `TPMS_ATTEST` of TPM2_Certify.
+pub fn certify_info(qualifying_data: &[u8], name: &[u8]) -> Vec<u8> {
+    let sized = |bytes: &[u8]| [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
+    let head = [0xFF, 0x54, 0x43, 0x47, 0x80, 0x17].as_slice();
+    [head, &sized(&[7; 34]), &sized(qualifying_data), &[1; 25], &sized(name), &sized(&[9; 34])].concat()
+}
+
+fn hmac(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let key = PKey::hmac(key).unwrap();
+    let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
+    parts.iter().for_each(|part| signer.update(part).unwrap());
+    signer.sign_to_vec().unwrap()
+}
+
+impl SoftTpm {
+    pub fn by(maker: &Maker) -> Self {
+        let endorsement_key = p256::SecretKey::generate_from_rng(&mut rng());
+        let certificate = maker.certify(&endorsement_key.public_key());
+        Self { endorsement_key, certificate, attestation_key: SigningKey::generate_from_rng(&mut rng()) }
+    }
+
+    pub fn ak_public(&self) -> Vec<u8> {
+        public_area(self.attestation_key.verifying_key(), ATTESTATION_KEY)
+    }
+
+    /// Asks the service for a credential.
+    pub fn ask(&self, computer: &Computer, registration: &RegistrationChallenge) -> Option<Credential> {
+        self.ask_with(computer, registration, self.ak_public())
+    }
+
+    pub fn ask_with(
+        &self,
+        computer: &Computer,
+        registration: &RegistrationChallenge,
+        ak_public: Vec<u8>,
+    ) -> Option<Credential> {
+        let request = AttestationRequest { ek_certificate: self.certificate.clone(), ak_public };
+        let path = format!("/v1/registrations/{}/attestation", registration.registration_id);
+        computer.here.service.call::<_, AttestationAnswer>(Method::POST, &path, &request).unwrap().credential
+    }
+
+    /// TPM2_ActivateCredential, by OpenSSL and by the letter of the specification (part 1, 24 and C.6.4); `None` where a
+    /// real TPM answers with an error: the credential is not for this endorsement key, or not for an object of this name.
+    pub fn activate(&self, credential: &Credential, name: &[u8]) -> Option<Vec<u8>> {
+        let (x, y) = (&credential.encrypted_secret[2..34], &credential.encrypted_secret[36..68]);
+        let point = p256::PublicKey::from_sec1_bytes(&[&[4], x, y].concat()).unwrap();
+        let shared =
+            p256::elliptic_curve::ecdh::diffie_hellman(self.endorsement_key.to_nonzero_scalar(), point.as_affine());
+        let own = VerifyingKey::from(self.endorsement_key.public_key()).to_sec1_point(false);
+        let seed = Sha256::new()
+            .chain_update([0, 0, 0, 1])
+            .chain_update(shared.raw_secret_bytes())
+            .chain_update(b"IDENTITY\0")
+            .chain_update(x)
+            .chain_update(own.x().unwrap())
+            .finalize();
+        let (mac, identity) = (&credential.blob[2..34], &credential.blob[34..]);
+        let mac_key = hmac(&seed, &[&[0, 0, 0, 1], b"INTEGRITY\0", &[0, 0, 1, 0]]);
+        if hmac(&mac_key, &[identity, name]) != mac {
+            return None;
+        }
+        let key = hmac(&seed, &[&[0, 0, 0, 1], b"STORAGE\0", name, &[0, 0, 0, 128]]);
+        let opened = decrypt(Cipher::aes_128_cfb128(), &key[..16], Some(&[0; 16]), identity).unwrap();
+        assert_eq!(&opened[..2], [0, 32]);
+        Some(opened[2..].to_vec())
+    }
+
+    /// What an honest TPM says of a key.
+    pub fn attest(&self, secret: Vec<u8>, registration: &RegistrationChallenge, key: &SigningKey) -> Attestation {
+        let public = public_area(key.verifying_key(), DEVICE_KEY);
+        let RegistrationChallenge { aud, registration_id, challenge, .. } = registration;
+        let certify_info = certify_info(&qualifying_data(aud, *registration_id, *challenge), &name_of(&public));
+        self.sign(secret, public, certify_info)
+    }
+
+    /// What this one says if it is told to.
+    pub fn sign(&self, secret: Vec<u8>, public: Vec<u8>, certify_info: Vec<u8>) -> Attestation {
+        let signature: Signature = self.attestation_key.sign(&certify_info);
+        Attestation { secret, public, certify_info, signature: signature.to_bytes().to_vec() }
+    }
+}
