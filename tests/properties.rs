@@ -5,6 +5,8 @@
 
 #[path = "common/hostile.rs"]
 mod hostile;
+#[path = "common/tpm_bytes.rs"]
+mod tpm_bytes;
 
 use std::io::Write as _;
 use std::sync::LazyLock;
@@ -21,6 +23,7 @@ use kartenbund::jose::{base64url, json, jws};
 use kartenbund::pki::cvc::{Cvc, TestCvcRoots, verify};
 use kartenbund::pki::{Anchors, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode};
+use kartenbund::protocol::attestation::{AttestationKey, Certified, PublicArea};
 use kartenbund::protocol::evidence::Bundle;
 use kartenbund::reader::pinpad::{Features, KeypadCommand, Question};
 use kartenbund::reader::replay::Replay;
@@ -31,6 +34,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use rand_core::UnwrapErr;
 use time::OffsetDateTime;
+use tpm_bytes::{certify_info, public_area};
 
 /// The files of the fixture card.
 fn files() -> kartenbund::egk::CardFiles {
@@ -110,6 +114,26 @@ proptest! {
         let same = Cvc::parse(&changed).is_ok_and(|cvc| cvc == Cvc::parse(chip).unwrap());
         prop_assert_eq!(same, changed == *chip);
         let _ = TestCvcRoots::default().add_certificate(&changed);
+    }
+
+    #[test]
+    fn what_a_tpm_says_is_taken_apart_whole_or_not_at_all(any in bytes(200), position in 0_usize..90, byte: u8) {
+        let _ = (PublicArea::parse(&any), Certified::parse(&any).is_ok(), AttestationKey::parse(&any).is_ok());
+        let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        let (public, mut said) = (public_area(key.verifying_key(), 0x0004_0472), certify_info(&[1; 32], &[2; 34]));
+        let (mut changed, mut cut) = (public.clone(), public.clone());
+        changed[position] = byte;
+        cut.truncate(position);
+        // What is in the fields is all there is; the name is over every byte.
+        let read = PublicArea::parse(&changed);
+        prop_assert!(changed == public || read.is_err() || read != PublicArea::parse(&public));
+        prop_assert!(PublicArea::parse(&cut).is_err());
+        said.truncate(position);
+        prop_assert!(Certified::parse(&said).is_err());
+        said.extend(any);
+        if let Ok(certified) = Certified::parse(&said) {
+            prop_assert!(certified.extra_data().len() <= 66 && certified.name().len() <= 66);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_ds
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID as Extension, NameOID, SignatureAlgorithmOID
 
 CH_AUT, ADMISSION = "1.2.276.0.76.4.70", x509.ObjectIdentifier("1.3.36.8.3.3")
-INSURED = bytes.fromhex("06072a8214004c0431")  # 1.2.276.0.76.4.49
+INSURED, CARD = bytes.fromhex("06072a8214004c0431"), "kartenbund-card+jws"  # 1.2.276.0.76.4.49
 GROUNDS = "qr qr_jwk qr B1", "device added_by approval B1", "chip chip B2", "card issuer_cert card B3"
 CRITICAL, CLIENT = {Extension.KEY_USAGE, Extension.BASIC_CONSTRAINTS}, ExtendedKeyUsageOID.CLIENT_AUTH
 USAGES = bytes.fromhex("03020780"), bytes.fromhex("030205a0")  # digitalSignature, and with keyEncipherment
@@ -129,8 +129,8 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
                    1 <= said["exp"] - said["iat"] <= 300, "iat or exp") or f"decision of {about}"
         says(decided, subject="decision", id=about, sha256=b64(sha256(approval["decision"])))
         return document, said, decided
-    def statement(compact, typ, key, more="", **hint):
-        said = jws(compact, typ, key, " ".join(same) + " iat " + more, **hint)
+    def statement(compact, typ, key, more="", optional="", **hint):
+        said = jws(compact, typ, key, " ".join(same) + " iat " + more, optional, **hint)
         need(not says(said, **same) and abs(said["iat"] - receipt["at"]) <= TOLERANCE, "iat")
         return said
     for device in bundle["devices"]:
@@ -168,13 +168,13 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
             pairing["se_subject_public_key_info"] = spki(jwk_key(jwk))
             said = jws(parts[0], "JWT", card_key, " ".join(pairing) + " key_identifier product")
             need(not says(said, **pairing) and unb64(said["key_identifier"], 32) and said["product"].strip(), "product")
-            x5c = [base64.b64encode(auth_cert).decode()]
-            said = statement(parts[2], "kartenbund-card+jws", card_key, "pairing_sha256", x5c=x5c)
+            said = statement(parts[2], CARD, card_key, "pairing_sha256", x5c=[base64.b64encode(auth_cert).decode()])
             yield says(said, pairing_sha256=b64(sha256(parts[0]))) or f"card_signature of {of}"
-        said = statement(binding["pop"], "pop+jws", jwk_key(jwk), "method evidence_sha256 voprf_pk transport_jwk", jwk=jwk)
+        said = statement(binding["pop"], "pop+jws", jwk_key(jwk), "method evidence_sha256 voprf_pk transport_jwk",
+                         "attestation_sha256", jwk=jwk)
         says(said, method=method, evidence_sha256=b64(sha256("\n".join(parts))))
-        yield need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk, "transport_jwk") or \
-            f"device_possession of {of}"
+        need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk, "transport_jwk")
+        yield unb64(said.get("attestation_sha256", jkt), 32) and f"device_possession of {of}"
         says(receipt, subject="binding", id=of, sha256=b64(sha256(binding["pop"])))
         yield need(binding["binding_level"] == level, "binding_level") or f"binding_receipt of {of}"
         if method == "card": adders[of] = jwk, receipt["at"]

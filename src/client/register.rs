@@ -6,6 +6,7 @@ use reqwest::Method;
 use thiserror::Error;
 
 use super::addition::{self, New};
+use super::attestation::{self, Attestor};
 use super::card_pin::{PinError, PinRefusal};
 pub use super::card_signing::CardRefusal;
 use super::card_signing::{CardFlow, Wanted, under_one_pin, with_chip};
@@ -15,7 +16,6 @@ use super::login::LoggedIn;
 use super::pin::rules::{Known, WeakPin};
 use super::pin::{self, PinError as DevicePinError};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
-use super::attestation::{self, Attestor};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
 use crate::device_key::tpm::TpmError;
 use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock};
@@ -24,11 +24,11 @@ use crate::identity::certificate::Certificate;
 use crate::identity::vsd::PersonalData;
 use crate::jose::jws::{self, SignError};
 use crate::protocol::addition::AdditionEvidence;
-use crate::protocol::attestation::Attestation;
 use crate::protocol::api::{
     AdditionOffer, ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer,
     RegistrationOffer, RegistrationRequest,
 };
+use crate::protocol::attestation::Attestation;
 use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, PairingData};
 use crate::protocol::presence::{ChipEvidence, Occasion};
 use crate::protocol::qr::LetterCode;
@@ -269,7 +269,8 @@ fn hand_in(
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
     let Made { device, lock, secret, offer, attestor } = made;
-    let attestation = attestor.and_then(|attestor| attestor.attest(&device.key, profile, offer.registration_id, challenge));
+    let attestation =
+        attestor.and_then(|attestor| attestor.attest(&device.key, profile, offer.registration_id, challenge));
     let now = (around.clock)().saturating_add(offer.skew);
     let pop = prove_possession(&device, &evidence, attestation.as_ref(), challenge, &offer, profile, now)?;
     let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };

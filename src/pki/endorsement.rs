@@ -111,7 +111,8 @@ pub fn verify(der: &[u8], roots: &TpmRoots, at: OffsetDateTime) -> Result<Verifi
     let certificate = Certificate::parse(der)?;
 
     // A CA that the operator named issued it. A maker may have several of one name.
-    let mut issuers = roots.0.iter().filter(|issuer| issuer.certificate.subject.der == certificate.issuer.der).peekable();
+    let mut issuers =
+        roots.0.iter().filter(|issuer| issuer.certificate.subject.der == certificate.issuer.der).peekable();
     issuers.peek().ok_or(PkiError::UnknownIssuer)?;
     if !issuers.any(|issuer| issuer.key.signed(&certificate)) {
         return Err(PkiError::Signature);

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::application::ApplicationType;
-use super::attestation::Attestation;
 use super::approval::{FrozenDocument, MatchCode, Verdict};
+use super::attestation::Attestation;
 use super::pairing::DeviceInformation;
 use super::registration::{HandedIn, Method};
 use super::session::SessionMethod;

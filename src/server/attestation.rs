@@ -14,9 +14,7 @@ use super::store::{from_json, to_json};
 use super::{Service, random};
 use crate::pki::endorsement::{self, VerifiedTpm};
 use crate::protocol::api::{AttestationAnswer, AttestationRequest, Credential, Problem};
-use crate::protocol::attestation::{
-    self, ActivatedKey, Attestation, AttestationError, AttestedKey, CredentialMade,
-};
+use crate::protocol::attestation::{self, ActivatedKey, Attestation, AttestationError, AttestedKey, CredentialMade};
 use crate::protocol::registration::{DevicePossession, Expected};
 
 /// Makes a credential that the TPM opens if it has the attestation key. A TPM that nobody vouches for gets none, and the

@@ -402,7 +402,8 @@ async fn bind(
     proofs: Proofs,
     now: NumericDate,
 ) -> Result<RegistrationAnswer, Refusal> {
-    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, attested, expected, code, grounds, pop } = proofs;
+    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, attested, expected, code, grounds, pop } =
+        proofs;
     // The proofs belong together: one card or code, one account, one registration, one key.
     let is_of_this = challenge.registration_id == expected.registration_id && expected.kvnr == account.kvnr;
     let is_attested = attested.as_ref().is_none_or(|key| key.is_about(&expected, &device));

@@ -7,6 +7,7 @@ use openssl::x509::extension::KeyUsage;
 use super::common::tpm::{
     ATTESTATION_KEY, DEVICE_KEY, EK_CERTIFICATE, Maker, SoftTpm, certify_info, name_of, public_area,
 };
+use super::common::verifier::second_verifier;
 use super::*;
 
 /// A registration of somebody who has a genuine TPM, or says so.
@@ -84,6 +85,8 @@ fn a_key_that_a_tpm_has_shown_is_one_in_hardware_and_holds_as_long_as_the_card()
         assert_eq!(attested.attempt.computer.devices()[0].key_class, "hwk");
         let bundle: Bundle = attested.attempt.computer.here.service.get("/v1/evidence").unwrap();
         assert!(bundle.verify(&anchors_of(&[&ca()]), Some(service_key)).findings.is_some());
+        let file = serde_json::to_vec(&bundle).unwrap();
+        assert_eq!(second_verifier(&[file], &[&ca()], Some(service_key)), [true]);
         let kept = attested.world.column("SELECT attestation FROM registration").remove(0);
         assert!(!kept.contains("certificate"), "what tells this computer from all others is not kept: {kept}");
     }

@@ -56,8 +56,12 @@ impl Attempted {
     }
 
     fn hand_in(&self, evidence: ChipEvidence) -> Result<RegistrationAnswer, ServiceError> {
-        let request =
-            EvidenceRequest { pop: self.prove(&evidence), nonce_d: self.nonce, evidence: HandedIn::Chip(evidence), attestation: None };
+        let request = EvidenceRequest {
+            pop: self.prove(&evidence),
+            nonce_d: self.nonce,
+            evidence: HandedIn::Chip(evidence),
+            attestation: None,
+        };
         let path = format!("/v1/registrations/{}/evidence", self.offer.registration_id);
         self.computer.here.service.call(Method::PUT, &path, &request)
     }

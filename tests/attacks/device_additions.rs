@@ -138,7 +138,8 @@ impl Attempted {
             attestation_sha256: None,
         };
         let pop = sign_with_jwk(&proof, jwk(&self.key), &self.key).unwrap();
-        let request = EvidenceRequest { pop, nonce_d: self.nonce, evidence: HandedIn::Device(evidence), attestation: None };
+        let request =
+            EvidenceRequest { pop, nonce_d: self.nonce, evidence: HandedIn::Device(evidence), attestation: None };
         let path = format!("/v1/registrations/{}/evidence", self.registration_id);
         self.computer.here.service.call(Method::PUT, &path, &request)
     }

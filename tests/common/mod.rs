@@ -30,6 +30,8 @@ pub mod provider;
 pub mod thief;
 #[path = "tpm.rs"]
 pub mod tpm;
+#[path = "tpm_bytes.rs"]
+pub mod tpm_bytes;
 #[path = "verifier.rs"]
 pub mod verifier;
 #[path = "web_branch.rs"]

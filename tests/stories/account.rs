@@ -248,6 +248,7 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/password/reset/confirm",
             "/v1/registrations",
             "/v1/registrations/{id}",
+            "/v1/registrations/{id}/attestation",
             "/v1/registrations/{id}/challenge",
             "/v1/registrations/{id}/evidence",
             "/v1/registrations/{id}/nonce",

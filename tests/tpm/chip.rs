@@ -19,7 +19,8 @@ use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::resource_handles::{Hierarchy, NvAuth, Provision};
 use tss_esapi::interface_types::session_handles::AuthSession;
 use tss_esapi::structures::{
-    Auth, EccPoint, EccScheme, HashScheme, NvPublicBuilder, Public, PublicBuilder, PublicEccParametersBuilder, SymmetricDefinitionObject,
+    Auth, EccPoint, EccScheme, HashScheme, NvPublicBuilder, Public, PublicBuilder, PublicEccParametersBuilder,
+    SymmetricDefinitionObject,
 };
 use tss_esapi::tcti_ldr::TctiNameConf;
 
@@ -112,7 +113,8 @@ impl Chip {
     pub(crate) fn certified_by(maker: &Maker) -> Self {
         let chip = Self::start();
         let mut context = Context::new(TctiNameConf::from_str(&chip.tcti()).unwrap()).unwrap();
-        let key = create_ek_object_2(&mut context, AsymmetricAlgorithmSelection::Ecc(EccCurve::NistP256), None).unwrap();
+        let key =
+            create_ek_object_2(&mut context, AsymmetricAlgorithmSelection::Ecc(EccCurve::NistP256), None).unwrap();
         let (Public::Ecc { unique, .. }, ..) = context.read_public(key).unwrap() else { panic!("a key on a curve") };
         let point = [&[4], unique.x().value(), unique.y().value()].concat();
         let certificate = maker.certify(&p256::PublicKey::from_sec1_bytes(&point).unwrap());

@@ -2,7 +2,6 @@
 
 use tss_esapi::abstraction::AsymmetricAlgorithmSelection;
 use tss_esapi::abstraction::ek::{create_ek_object_2, retrieve_ek_pubcert};
-use tss_esapi::attributes::SessionAttributesBuilder;
 use tss_esapi::constants::SessionType;
 use tss_esapi::constants::response_code::Tss2ResponseCodeKind;
 use tss_esapi::handles::{AuthHandle, SessionHandle};
@@ -90,8 +89,7 @@ impl Tpm {
             flushed_after(context, key, |context| {
                 let (own, ..) = context.sessions();
                 context.set_sessions((own, Some(AuthSession::Password), None));
-                let (said, signature) =
-                    context.certify(device.into(), key, qualifying_data, SignatureScheme::Null)?;
+                let (said, signature) = context.certify(device.into(), key, qualifying_data, SignatureScheme::Null)?;
                 let signature = r_and_s(signature)?.to_vec();
                 Ok(Certified { public: device_key.public.clone(), certify_info: said.marshall()?, signature })
             })
@@ -126,8 +124,6 @@ fn endorsement_policy(context: &mut Context) -> Result<PolicySession, TpmError> 
             HashingAlgorithm::Sha256,
         )?
         .ok_or(TpmError::Broken)?;
-    let (wanted, mask) = SessionAttributesBuilder::new().with_decrypt(true).with_encrypt(true).build();
-    context.tr_sess_set_attributes(session, wanted, mask)?;
     let policy = PolicySession::try_from(session)?;
     context.set_sessions((Some(AuthSession::Password), None, None));
     let (nonce, none) = (Nonce::default(), Digest::default());
