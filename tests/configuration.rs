@@ -287,6 +287,23 @@ fn lives_of_sessions_go_together() {
 }
 
 #[test]
+fn makers_of_tpms_are_cas_with_a_key_of_their_kind() {
+    let roots = |file: &str| {
+        format!("{INSURER}[cards]\ntpm_roots = [\"{}/fixtures/pki/{file}\"]\n", env!("CARGO_MANIFEST_DIR"))
+    };
+    let config = read(folder().path(), &roots("test-egk-rsa-ca.pem")).unwrap();
+    assert!(!config.settings.tpm_roots.is_empty(), "any CA with RSA may be one");
+    // On brainpoolP256r1 there is none, and what is no certificate is told.
+    for file in ["test-egk-ca.pem", "test-egk-ca.key.pem"] {
+        let refused = faults(&roots(file));
+        assert!(
+            matches!(&refused[..], [Fault { wrong: Wrong::Anchor(..), key, .. }] if key == "cards.tpm_roots"),
+            "{file}"
+        );
+    }
+}
+
+#[test]
 fn a_test_ca_gets_neither_among_nor_beside_production_ones() {
     let ca = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-egk-ca.pem");
     let among = faults(&format!("{INSURER}[cards]\nanchors = [\"{ca}\"]\n"));

@@ -6,7 +6,7 @@ use reqwest::Method;
 use super::home::Profile;
 use super::service::{Service, ServiceError};
 use crate::device_key::OpenKey;
-use crate::device_key::tpm::AttestationKey;
+use crate::device_key::tpm::{AttestationKey, Certified};
 use crate::protocol::api::{AttestationAnswer, AttestationRequest, Credential};
 use crate::protocol::attestation::{Attestation, qualifying_data};
 use crate::protocol::{Challenge, RegistrationId};
@@ -50,11 +50,9 @@ impl Attestor {
         let qualifying_data = qualifying_data(&profile.service, registration_id, challenge);
         let Credential { blob, encrypted_secret } = &self.credential;
         let (secret, certified) = key.attest(&self.key, (blob, encrypted_secret), &qualifying_data).ok()??;
-        Some(Attestation {
-            secret,
-            public: certified.public,
-            certify_info: certified.certify_info,
-            signature: certified.signature,
-        })
+        let Certified { public, certify_info, signature } = certified;
+        let attestation = Attestation { secret, public, certify_info, signature };
+        // A TPM with ways of its own costs its owner nothing but the class of the key.
+        attestation.holds(self.key.public(), key.public(), &qualifying_data).then_some(attestation)
     }
 }

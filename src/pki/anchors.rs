@@ -18,8 +18,9 @@ pub enum AnchorError {
     /// The file is not PEM, or holds something else than certificates, or nothing.
     #[error("the file holds no certificate in PEM")]
     Pem,
-    /// The certificate is not one of a CA with a key on brainpoolP256r1 or RSA.
-    #[error("the certificate is not one of an eGK CA")]
+    /// The certificate is not one of a CA, or its key is none that is used for this purpose: brainpoolP256r1 or RSA for
+    /// cards; P-256, P-384 or RSA for TPMs.
+    #[error("the certificate is not one of a CA for this purpose")]
     NotACa,
     /// A test CA was given where a production one is needed.
     #[error("the certificate is one of a test CA")]

@@ -91,6 +91,13 @@ pub struct Attestation {
 masked!(Attestation);
 
 impl Attestation {
+    /// Whether the attestation key of this public area says so of this device key, for this occasion: what a service would
+    /// refuse for another reason than the secret is not worth handing in.
+    pub fn holds(&self, ak_public: &[u8], device_key: &P256Jwk, qualifying_data: &[u8; 32]) -> bool {
+        let key = AttestationKey::parse(ak_public);
+        key.and_then(|key| said_by(&key, self, qualifying_data)).is_ok_and(|public| public.key() == device_key)
+    }
+
     /// SHA-256 over the four parts as they travel, with a line feed between them.
     pub fn sha256(&self) -> Sha256Hash {
         let parts = [&self.secret, &self.public, &self.certify_info, &self.signature];
@@ -179,7 +186,8 @@ impl AttestedKey {
         if device.attestation_sha256() != Some(attestation.sha256()) {
             return Err(AttestationError::NotHandedIn);
         }
-        let public = said_by(&key, attestation, expected)?;
+        let Expected { aud, registration_id, challenge, .. } = expected;
+        let public = said_by(&key, attestation, &qualifying_data(aud, *registration_id, *challenge))?;
         // … and that key is the device key.
         if public.key() != device.device_key() {
             return Err(AttestationError::OtherKey);
@@ -198,11 +206,11 @@ impl AttestedKey {
     }
 }
 
-/// The public area that the attestation key has certified for this registration.
+/// The public area that the attestation key has certified with these qualifying data.
 fn said_by(
     key: &AttestationKey,
     attestation: &Attestation,
-    expected: &Expected,
+    qualifying_data: &[u8; 32],
 ) -> Result<PublicArea, AttestationError> {
     let Attestation { public, certify_info, signature, .. } = attestation;
     // TPM 2.0, part 3, 18.2 (TPM2_Certify): the attestation key signed a TPMS_ATTEST; a restricted key signs no other
@@ -213,8 +221,7 @@ fn said_by(
     // Its magic is TPM_GENERATED_VALUE and its type TPM_ST_ATTEST_CERTIFY: the TPM made it, about an object it has loaded.
     let certified = Certified::parse(certify_info).map_err(|_| AttestationError::CertifyInfo)?;
     // It was made for this service, registration and challenge.
-    let Expected { aud, registration_id, challenge, .. } = expected;
-    if certified.extra_data() != qualifying_data(aud, *registration_id, *challenge) {
+    if certified.extra_data() != qualifying_data {
         return Err(AttestationError::QualifyingData);
     }
     // The name of the object is the hash of its public area (part 1, 16).

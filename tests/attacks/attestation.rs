@@ -130,9 +130,20 @@ fn a_certificate_that_is_not_one_of_an_endorsement_key_gives_no_credential() {
     }
     tpm.certificate = attested.maker.certify(&key);
     assert!(asked(&tpm));
-    let off_its_curve = [tpm.certificate.as_slice(), &[0]].concat();
-    let tpm = SoftTpm { certificate: off_its_curve, ..tpm };
-    assert!(!asked(&tpm), "nothing stands behind it");
+    // Changed after it was signed; and with something behind.
+    let mut changed = tpm.certificate.clone();
+    let at = changed.windows(8).position(|part| part == b"4B415254").unwrap();
+    changed[at] ^= 1;
+    let longer = [tpm.certificate.as_slice(), &[0]].concat();
+    for certificate in [changed, longer] {
+        tpm.certificate = certificate;
+        assert!(!asked(&tpm));
+    }
+    // For a key that is not on P-256 no credential can be made.
+    tpm.certificate = attested.maker.certify_spki(&Maker::of_rsa().spki());
+    assert!(!asked(&tpm));
+    tpm.certificate = attested.maker.certify_with(&key, "1.2.3.4");
+    assert!(!asked(&tpm), "with a critical extension that nobody knows");
 }
 
 #[test]

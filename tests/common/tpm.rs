@@ -5,7 +5,7 @@ use kartenbund::pki::endorsement::TpmRoots;
 use kartenbund::protocol::api::{AttestationAnswer, AttestationRequest, Credential};
 use kartenbund::protocol::attestation::{Attestation, qualifying_data};
 use kartenbund::protocol::service::RegistrationChallenge;
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Object, Asn1OctetString, Asn1Time};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
@@ -14,7 +14,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::sign::Signer;
 use openssl::symm::{Cipher, decrypt};
 use openssl::x509::extension::{BasicConstraints, ExtendedKeyUsage, KeyUsage};
-use openssl::x509::{X509, X509Builder, X509NameBuilder};
+use openssl::x509::{X509, X509Builder, X509Extension, X509NameBuilder};
 use p256::ecdsa::signature::Signer as _;
 use p256::ecdsa::{Signature, SigningKey, VerifyingKey};
 use p256::elliptic_curve::Generate as _;
@@ -78,13 +78,41 @@ impl Maker {
 
     /// A certificate for something else.
     pub fn certify_for(&self, key: &p256::PublicKey, usage: &mut KeyUsage, extended: &str) -> Vec<u8> {
+        self.signed(key.to_public_key_der().unwrap().as_bytes(), usage, extended, None)
+    }
+
+    /// A certificate with one more critical extension.
+    pub fn certify_with(&self, key: &p256::PublicKey, critical: &str) -> Vec<u8> {
+        let usage = &mut KeyUsage::new();
+        self.signed(key.to_public_key_der().unwrap().as_bytes(), usage.key_agreement(), EK_CERTIFICATE, Some(critical))
+    }
+
+    /// The certificate of an endorsement key of any kind.
+    pub fn certify_spki(&self, spki: &[u8]) -> Vec<u8> {
+        self.signed(spki, KeyUsage::new().critical().key_agreement(), EK_CERTIFICATE, None)
+    }
+
+    /// Its own public key.
+    pub fn spki(&self) -> Vec<u8> {
+        self.key.public_key_to_der().unwrap()
+    }
+
+    fn signed(&self, spki: &[u8], usage: &mut KeyUsage, extended: &str, critical: Option<&str>) -> Vec<u8> {
         let mut builder = begun("", "Maker");
         builder.set_issuer_name(self.certificate.subject_name()).unwrap();
-        let key = key.to_public_key_der().unwrap();
-        builder.set_pubkey(&PKey::public_key_from_der(key.as_bytes()).unwrap()).unwrap();
+        builder.set_pubkey(&PKey::public_key_from_der(spki).unwrap()).unwrap();
         builder.append_extension(BasicConstraints::new().critical().build().unwrap()).unwrap();
         builder.append_extension(usage.build().unwrap()).unwrap();
+        // Maker and model, as real ones have them: a directory name (2.23.133.2.1) in a critical extension.
+        let model = b"0\x1C\xA4\x1A0\x181\x160\x14\x06\x05g\x81\x05\x02\x01\x0C\x0Bid:4B415254";
+        let model = Asn1OctetString::new_from_bytes(model).unwrap();
+        let name = Asn1Object::from_str("2.5.29.17").unwrap();
+        builder.append_extension(X509Extension::new_from_der(&name, true, &model).unwrap()).unwrap();
         builder.append_extension(ExtendedKeyUsage::new().other(extended).build().unwrap()).unwrap();
+        if let Some(id) = critical {
+            let (id, value) = (Asn1Object::from_str(id).unwrap(), Asn1OctetString::new_from_bytes(&[5, 0]).unwrap());
+            builder.append_extension(X509Extension::new_from_der(&id, true, &value).unwrap()).unwrap();
+        }
         builder.sign(&self.key, digest_of(&self.key)).unwrap();
         builder.build().to_der().unwrap()
     }

@@ -1,8 +1,10 @@
 //! A computer whose TPM shows the service that the device key is in it.
 
 use kartenbund::client::approve::decide;
-use kartenbund::client::register::Wish;
+use kartenbund::device_key::tpm::Tpm;
+use kartenbund::pki::endorsement;
 use kartenbund::protocol::approval::Verdict;
+use kartenbund::protocol::attestation::{ActivatedKey, AttestationError, offer};
 use kartenbund::protocol::evidence::Bundle;
 use kartenbund::protocol::service::Receipt;
 
@@ -65,15 +67,45 @@ fn a_tpm_of_an_unknown_maker_or_without_certificate_registers_as_before() {
     }
 }
 
-/// What a service gives is opened in the very TPM it was made for, however its numbers begin.
+/// Whoever has given the endorsement hierarchy a value of his own does not tell it to programs.
 #[test]
-fn a_credential_is_opened_every_time() {
+fn a_tpm_whose_endorsement_its_owner_has_closed_registers_as_before() {
     let maker = Maker::new();
     let (world, chip) = (trusting(&maker), Chip::certified_by(&maker));
-    let (computer, _) = registered(&world, &chip);
-    for _ in 0..5 {
-        world.sql("UPDATE registration SET created = 0").unwrap();
-        let again = computer.register_as(&mut card(ERIKA), &mut Script::default(), &Wish { replace: true, ..wish() });
-        assert_eq!(again.unwrap().key_class, "hwk");
+    chip.close_endorsement();
+    assert_eq!(registered(&world, &chip).1, "swk");
+}
+
+#[test]
+fn a_credential_is_opened_by_the_tpm_with_that_endorsement_key_and_that_attestation_key_alone() {
+    let maker = Maker::new();
+    let (chip, other) = (Chip::certified_by(&maker), Chip::certified_by(&maker));
+    let mut tpm = Tpm::open(&chip.tcti()).unwrap();
+    let own = tpm.endorsement().unwrap().unwrap();
+    let tpm_of = |certificate: &[u8]| endorsement::verify(certificate, &maker.roots(), NOW).unwrap();
+    let made = |key: &[u8]| offer(&tpm_of(&own.certificate), key, &mut rng()).unwrap();
+    // The x of the ephemeral key begins with zeros in one of 256: numbers are hashed in all their 32 bytes.
+    let begins_with_zeros = || (0..10_000).map(|_| made(own.key.public())).find(|(it, _)| it.encrypted_secret[2] == 0);
+    let begins_with_zeros = begins_with_zeros().unwrap();
+    for (credential, kept) in (0..20).map(|_| made(own.key.public())).chain([begins_with_zeros]) {
+        let secret = tpm.activate(&own.key, &credential.blob, &credential.encrypted_secret).unwrap();
+        ActivatedKey::check(&kept, &secret).unwrap();
     }
+
+    // One key that is there, and a credential for another; and the other TPM with both.
+    let second = tpm.endorsement().unwrap().unwrap();
+    assert_ne!(second.key.public(), own.key.public(), "nobody recognises it at another service");
+    let (credential, _) = made(second.key.public());
+    tpm.activate(&own.key, &credential.blob, &credential.encrypted_secret).unwrap_err();
+    let mut elsewhere = Tpm::open(&other.tcti()).unwrap();
+    let there = elsewhere.endorsement().unwrap().unwrap();
+    elsewhere.activate(&second.key, &credential.blob, &credential.encrypted_secret).unwrap_err();
+    let (credential, _) = made(there.key.public());
+    elsewhere.activate(&there.key, &credential.blob, &credential.encrypted_secret).unwrap_err();
+    tpm.activate(&second.key, &made(second.key.public()).0.blob, &credential.encrypted_secret).unwrap_err();
+    // After every refusal it works as before.
+    let (credential, kept) = made(second.key.public());
+    let secret = tpm.activate(&second.key, &credential.blob, &credential.encrypted_secret).unwrap();
+    ActivatedKey::check(&kept, &secret).unwrap();
+    assert!(matches!(ActivatedKey::check(&kept, &[0; 32]), Err(AttestationError::Secret)));
 }

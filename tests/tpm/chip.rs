@@ -13,7 +13,7 @@ use tss_esapi::abstraction::AsymmetricAlgorithmSelection;
 use tss_esapi::abstraction::ek::create_ek_object_2;
 use tss_esapi::attributes::{NvIndexAttributesBuilder, ObjectAttributesBuilder};
 use tss_esapi::constants::PropertyTag;
-use tss_esapi::handles::NvIndexTpmHandle;
+use tss_esapi::handles::{AuthHandle, NvIndexTpmHandle};
 use tss_esapi::interface_types::algorithm::{HashingAlgorithm, PublicAlgorithm};
 use tss_esapi::interface_types::ecc::EccCurve;
 use tss_esapi::interface_types::resource_handles::{Hierarchy, NvAuth, Provision};
@@ -129,6 +129,13 @@ impl Chip {
         let handle = context.nv_define_space(Provision::Platform, None, public.build().unwrap()).unwrap();
         context.nv_write(NvAuth::Platform, handle, place.try_into().unwrap(), 0).unwrap();
         chip
+    }
+
+    /// Its owner gives the endorsement hierarchy a value.
+    pub(crate) fn close_endorsement(&self) {
+        let mut context = Context::new(TctiNameConf::from_str(&self.tcti()).unwrap()).unwrap();
+        context.set_sessions((Some(AuthSession::Password), None, None));
+        context.hierarchy_change_auth(AuthHandle::Endorsement, Auth::try_from(vec![7; 8]).unwrap()).unwrap();
     }
 
     /// A line to it on which somebody listens.

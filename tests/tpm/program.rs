@@ -6,6 +6,7 @@ use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 use time::OffsetDateTime;
 
 use crate::chip::Chip;
+use crate::common::tpm::Maker;
 use crate::common::*;
 
 /// Runs the program in this folder, with what is typed on descriptor 3.
@@ -57,4 +58,36 @@ fn the_program_says_where_the_key_is_and_what_to_do_when_it_cannot_be_used() {
         assert!(!said(&output).contains("tcti"), "{}", said(&output));
     }
     assert!(run(folder, &chip.tcti(), &by_device, &[DEVICE_PIN]).status.success(), "no try was spent on it");
+}
+
+#[test]
+fn the_list_says_that_a_tpm_has_shown_where_the_key_lies() {
+    let maker = Maker::new();
+    let clock = ManualClock::at(OffsetDateTime::now_utc());
+    let world = World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), clock, |settings| {
+        settings.payer_iks = vec![MUSTERKASSE_IK.parse().unwrap()];
+        settings.anchors = Box::new(anchors_of(&[&ca()]));
+        settings.tpm_roots = maker.roots();
+    });
+    world.member(ERIKA);
+    let (chip, folder) = (Chip::certified_by(&maker), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let image = folder.join("card.xml");
+    std::fs::write(&image, image_by(&ca(), &blueprint(ERIKA))).unwrap();
+    let login = ["login", "--service", &world.address, "--kvnr", ERIKA, "--password-fd", "3"];
+    assert!(run(folder, &chip.tcti(), &login, &[PASSWORD]).status.success());
+    let register = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    let output = run(folder, &chip.tcti(), &register, &[CARD_PIN, DEVICE_PIN]);
+    assert!(output.status.success(), "{output:?}");
+    let output = run(folder, &chip.tcti(), &["devices"], &[]);
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("Schlüssel in Hardware, von einem TPM bestätigt"), "{said}");
+    let output = run(folder, &chip.tcti(), &["--json", "devices"], &[]);
+    let said: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(said.to_string().contains("\"key_class\":\"hwk\""), "{said}");
+    let output = run(folder, &chip.tcti(), &["events"], &[]);
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("TPM eines neuen Geräts soll sich ausweisen"),
+        "{output:?}"
+    );
 }

@@ -52,21 +52,18 @@ impl Tpm {
     ) -> Result<Vec<u8>, TpmError> {
         let blob = IdObject::try_from(blob.to_vec())?;
         let secret = EncryptedSecret::try_from(encrypted_secret.to_vec())?;
-        self.with_attestation_key(key, |context, key| {
+        let key = load(&mut self.context, self.storage_key, public_of(key)?, &key.0)?;
+        flushed_after(&mut self.context, key, |context| {
             let sessions = context.sessions();
             let endorsement_key = create_ek_object_2(context, ENDORSEMENT_KEY, None);
             context.set_sessions(sessions);
             let endorsement_key = endorsement_key?;
             flushed_after(context, endorsement_key, |context| {
-                let policy = endorsement_policy(context)?;
-                context.set_sessions((Some(AuthSession::Password), Some(policy.into()), None));
-                let opened = context.activate_credential(key, endorsement_key, blob, secret);
-                context.clear_sessions();
-                // The session has ended with the command that it has authorised, unless that failed.
-                if opened.is_err() {
-                    let _ = context.flush_context(SessionHandle::from(policy).into());
-                }
-                Ok(opened?.value().to_vec())
+                in_endorsement_session(context, |context, session| {
+                    context.set_sessions((Some(AuthSession::Password), Some(session.into()), None));
+                    let opened = context.activate_credential(key, endorsement_key, blob, secret)?;
+                    Ok(opened.value().to_vec())
+                })
             })
         })
     }
@@ -95,24 +92,18 @@ impl Tpm {
             })
         })
     }
-
-    fn with_attestation_key<T>(
-        &mut self,
-        key: &AttestationKey,
-        act: impl FnOnce(&mut Context, tss_esapi::handles::KeyHandle) -> Result<T, TpmError>,
-    ) -> Result<T, TpmError> {
-        let handle = load(&mut self.context, self.storage_key, public_of(key)?, &key.0)?;
-        flushed_after(&mut self.context, handle, |context| act(context, handle))
-    }
 }
 
 fn public_of(key: &AttestationKey) -> Result<Public, TpmError> {
     Public::unmarshall(key.public()).map_err(|_| TpmError::OtherKind)
 }
 
-/// The session that the endorsement key is opened in (its profile, policy A): by whoever may use the endorsement hierarchy,
-/// which is everybody where its owner has set no value.
-fn endorsement_policy(context: &mut Context) -> Result<PolicySession, TpmError> {
+/// Does something in a session that opens the endorsement key (its profile, policy A): by whoever may use the endorsement
+/// hierarchy, which is everybody where its owner has set no value. The session ends with it.
+fn in_endorsement_session<T>(
+    context: &mut Context,
+    act: impl FnOnce(&mut Context, PolicySession) -> Result<T, Error>,
+) -> Result<T, TpmError> {
     context.clear_sessions();
     let session = context
         .start_auth_session(
@@ -124,11 +115,16 @@ fn endorsement_policy(context: &mut Context) -> Result<PolicySession, TpmError> 
             HashingAlgorithm::Sha256,
         )?
         .ok_or(TpmError::Broken)?;
-    let policy = PolicySession::try_from(session)?;
+    let session = PolicySession::try_from(session)?;
     context.set_sessions((Some(AuthSession::Password), None, None));
     let (nonce, none) = (Nonce::default(), Digest::default());
-    context.policy_secret(policy, AuthHandle::Endorsement, nonce.clone(), none, nonce, None)?;
-    Ok(policy)
+    let shown = context.policy_secret(session, AuthHandle::Endorsement, nonce.clone(), none, nonce, None);
+    let answer = shown.and_then(|_| act(context, session));
+    context.clear_sessions();
+    let ended = context.flush_context(SessionHandle::from(session).into());
+    let answer = answer?;
+    ended?;
+    Ok(answer)
 }
 
 /// The certificate in a place that is longer: some makers fill up what is behind it.

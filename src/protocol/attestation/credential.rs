@@ -54,7 +54,7 @@ fn encrypted(
     if let Ok(encryptor) = Encryptor::<Aes128>::new_from_slices(key, &[0; 16]) {
         encryptor.encrypt(&mut identity);
     }
-    let mac = hmac(&*kdf_a(&seed, b"INTEGRITY\0", &[], 256), &[&identity, name]);
+    let mac = hmac(&kdf_a(&seed, b"INTEGRITY\0", &[], 256), &[&identity, name]);
     Credential {
         blob: [&[0, 32], mac.as_slice(), &identity].concat(),
         encrypted_secret: [&[0, 32], own_x.as_slice(), &[0, 32], &own_y].concat(),
