@@ -91,13 +91,6 @@ pub struct Attestation {
 masked!(Attestation);
 
 impl Attestation {
-    /// Whether the attestation key of this public area says so of this device key, for this occasion: what a service would
-    /// refuse for another reason than the secret is not worth handing in.
-    pub fn holds(&self, ak_public: &[u8], device_key: &P256Jwk, qualifying_data: &[u8; 32]) -> bool {
-        let key = AttestationKey::parse(ak_public);
-        key.and_then(|key| said_by(&key, self, qualifying_data)).is_ok_and(|public| public.key() == device_key)
-    }
-
     /// SHA-256 over the four parts as they travel, with a line feed between them.
     pub fn sha256(&self) -> Sha256Hash {
         let parts = [&self.secret, &self.public, &self.certify_info, &self.signature];
@@ -187,7 +180,27 @@ impl AttestedKey {
             return Err(AttestationError::NotHandedIn);
         }
         let Expected { aud, registration_id, challenge, .. } = expected;
-        let public = said_by(&key, attestation, &qualifying_data(aud, *registration_id, *challenge))?;
+        let Attestation { public, certify_info, signature, .. } = attestation;
+        // TPM 2.0, part 3, 18.2 (TPM2_Certify): the attestation key signed a TPMS_ATTEST; a restricted key signs no other
+        // bytes that begin like one.
+        if !key.public.key().verifies(certify_info, signature) {
+            return Err(AttestationError::Signature);
+        }
+        // Its magic is TPM_GENERATED_VALUE and its type TPM_ST_ATTEST_CERTIFY: the TPM made it, about an object it has loaded.
+        let certified = Certified::parse(certify_info).map_err(|_| AttestationError::CertifyInfo)?;
+        // It was made for this service, registration and challenge.
+        if certified.extra_data() != qualifying_data(aud, *registration_id, *challenge) {
+            return Err(AttestationError::QualifyingData);
+        }
+        // The name of the object is the hash of its public area (part 1, 16).
+        let public = PublicArea::parse(public).map_err(|_| AttestationError::Public)?;
+        if certified.name() != public.name() {
+            return Err(AttestationError::Name);
+        }
+        // The key was made in the TPM, cannot be taken out of it, and is opened by its value alone.
+        if public.attributes() != DEVICE_KEY {
+            return Err(AttestationError::Public);
+        }
         // … and that key is the device key.
         if public.key() != device.device_key() {
             return Err(AttestationError::OtherKey);
@@ -204,34 +217,4 @@ impl AttestedKey {
     pub fn is_about(&self, expected: &Expected, device: &DevicePossession) -> bool {
         self.registration_id == expected.registration_id && self.device_key == *device.device_key()
     }
-}
-
-/// The public area that the attestation key has certified with these qualifying data.
-fn said_by(
-    key: &AttestationKey,
-    attestation: &Attestation,
-    qualifying_data: &[u8; 32],
-) -> Result<PublicArea, AttestationError> {
-    let Attestation { public, certify_info, signature, .. } = attestation;
-    // TPM 2.0, part 3, 18.2 (TPM2_Certify): the attestation key signed a TPMS_ATTEST; a restricted key signs no other
-    // bytes that begin like one.
-    if !key.public.key().verifies(certify_info, signature) {
-        return Err(AttestationError::Signature);
-    }
-    // Its magic is TPM_GENERATED_VALUE and its type TPM_ST_ATTEST_CERTIFY: the TPM made it, about an object it has loaded.
-    let certified = Certified::parse(certify_info).map_err(|_| AttestationError::CertifyInfo)?;
-    // It was made for this service, registration and challenge.
-    if certified.extra_data() != qualifying_data {
-        return Err(AttestationError::QualifyingData);
-    }
-    // The name of the object is the hash of its public area (part 1, 16).
-    let public = PublicArea::parse(public).map_err(|_| AttestationError::Public)?;
-    if certified.name() != public.name() {
-        return Err(AttestationError::Name);
-    }
-    // The key was made in the TPM, cannot be taken out of it, and is opened by its value alone.
-    if public.attributes() != DEVICE_KEY {
-        return Err(AttestationError::Public);
-    }
-    Ok(public)
 }

@@ -1,7 +1,11 @@
 //! Device keys that are said to be in a TPM, and are not; or in one of somebody else.
 
-use kartenbund::protocol::attestation::{Attestation, qualifying_data};
+use kartenbund::pki::endorsement::TpmRoots;
+use kartenbund::protocol::api::{AttestationAnswer, AttestationRequest};
+use kartenbund::protocol::attestation::{ActivatedKey, Attestation, AttestedKey, offer, qualifying_data};
+use kartenbund::protocol::registration::{DevicePossession, Expected, ExpectedShare};
 use openssl::nid::Nid;
+use openssl::x509::X509;
 use openssl::x509::extension::KeyUsage;
 
 use super::common::tpm::{
@@ -103,12 +107,103 @@ fn without_attestation_or_with_a_tpm_that_nobody_vouches_for_a_key_counts_as_one
     assert_eq!(Attested { world, maker: Maker::new(), attempt }.without(), "swk");
 
     // Another maker, of another name, or of the same.
+    let mut told = Vec::new();
     for other in [Maker::on(Nid::X9_62_PRIME256V1, "Other maker"), Maker::new()] {
         let attested = Attested::begin();
         let unknown = SoftTpm::by(&other);
         assert!(unknown.ask(&attested.attempt.computer, &attested.attempt.challenge).is_none());
+        told.push(attested.world.audit_entries().pop().unwrap());
         assert_eq!(attested.without(), "swk");
     }
+    for (told, why) in told.iter().zip(["certificate_untrusted", "certificate_signature"]) {
+        assert!(told.contains("registration.attestation_asked") && told.contains(why), "operators learn why: {told}");
+    }
+}
+
+#[test]
+fn only_a_ca_is_a_maker() {
+    let (maker, key) = (Maker::new(), p256::SecretKey::generate_from_rng(&mut rng()).public_key());
+    let named = |is_ca, usage: &mut KeyUsage| {
+        let der = maker.certify_ca(&key, is_ca, usage);
+        TpmRoots::default().add_pem(&X509::from_der(&der).unwrap().to_pem().unwrap())
+    };
+    assert_eq!(named(true, KeyUsage::new().key_cert_sign()), Ok(()));
+    assert_eq!(named(false, KeyUsage::new().key_cert_sign()), Err(AnchorError::NotACa));
+    assert_eq!(named(true, KeyUsage::new().digital_signature()), Err(AnchorError::NotACa));
+}
+
+#[test]
+fn a_registration_that_is_over_or_another_persons_gives_no_credential() {
+    let mut attested = Attested::begin();
+    let tpm = attested.tpm();
+    let asked = |computer: &Computer, challenge: &RegistrationChallenge| {
+        let ek_certificate = tpm.certificate.clone();
+        let request = AttestationRequest { ek_certificate, ak_public: tpm.ak_public() };
+        let path = format!("/v1/registrations/{}/attestation", challenge.registration_id);
+        computer.here.service.call::<_, AttestationAnswer>(Method::POST, &path, &request)
+    };
+    let max = attested.world.log_in(MAX, &attested.world.member(MAX));
+    assert_eq!(refusal(asked(&max, &attested.attempt.challenge)), code("not_found"));
+    let request = attested.attempt.signed();
+    attested.attempt.submit(&request).unwrap();
+    assert_eq!(refusal(asked(&attested.attempt.computer, &attested.attempt.challenge)), code("registration_ended"));
+
+    let attested = Attested::begin();
+    attested.world.stretch_sessions();
+    attested.world.clock.advance(30 * 60);
+    assert_eq!(refusal(asked(&attested.attempt.computer, &attested.attempt.challenge)), code("registration_ended"));
+}
+
+#[test]
+fn what_a_tpm_has_shown_is_about_one_registration_and_one_device() {
+    let (maker, key) = (Maker::new(), new_key());
+    let tpm = SoftTpm::by(&maker);
+    let verified = pki::endorsement::verify(&tpm.certificate, &maker.roots(), NOW).unwrap();
+    let (credential, made) = offer(&verified, &tpm.ak_public(), &mut rng()).unwrap();
+    let now = NOW.unix_timestamp();
+    let registration = RegistrationChallenge {
+        v: VERSION,
+        aud: "https://kasse.example".to_owned(),
+        registration_id: [1; 16].into(),
+        challenge: [2; 32].into(),
+        jkt: jwk(&key).thumbprint(),
+        kvnr: kvnr(ERIKA),
+        iat: now,
+        exp: now,
+    };
+    let secret = tpm.activate(&credential, &name_of(&tpm.ak_public())).unwrap();
+    let attestation = tpm.attest(secret, &registration, &key);
+    let evidence_sha256 = Sha256Hash::of(b"what a card gave");
+    let possession = |key: &SigningKey, registration_id: [u8; 16]| {
+        let RegistrationChallenge { aud, challenge, kvnr, .. } = registration.clone();
+        let (jkt, registration_id) = (jwk(key).thumbprint(), registration_id.into());
+        let expected = Expected { aud, registration_id, challenge, jkt, kvnr, share: ExpectedShare::Unknown };
+        let proof = ProofOfPossession {
+            v: VERSION,
+            aud: expected.aud.clone(),
+            registration_id,
+            challenge,
+            iat: now,
+            method: BindingMethod::Card,
+            kvnr: expected.kvnr.clone(),
+            jkt,
+            evidence_sha256,
+            voprf_pk: None,
+            transport_jwk: jwk(&new_key()),
+            attestation_sha256: Some(attestation.sha256()),
+        };
+        let pop = sign_with_jwk(&proof, jwk(key), key).unwrap();
+        let device = DevicePossession::check(&pop, (BindingMethod::Card, evidence_sha256), &expected, now).unwrap();
+        (expected, device)
+    };
+    let (expected, device) = possession(&key, [1; 16]);
+    let activated = ActivatedKey::check(&made, &attestation.secret).unwrap();
+    let attested = AttestedKey::check(activated, &attestation, &expected, &device).unwrap();
+    assert!(attested.is_about(&expected, &device));
+    let (other_registration, device_there) = possession(&key, [9; 16]);
+    assert!(!attested.is_about(&other_registration, &device_there));
+    let (_, other_device) = possession(&new_key(), [1; 16]);
+    assert!(!attested.is_about(&expected, &other_device));
 }
 
 #[test]
@@ -128,6 +223,8 @@ fn a_certificate_that_is_not_one_of_an_endorsement_key_gives_no_credential() {
         tpm.certificate = attested.maker.certify_for(&key, usage(KeyUsage::new().critical()), extended);
         assert!(!asked(&tpm), "{n}");
     }
+    tpm.certificate = attested.maker.certify_ca(&key, true, KeyUsage::new().key_agreement());
+    assert!(!asked(&tpm), "a CA decrypts nothing");
     tpm.certificate = attested.maker.certify(&key);
     assert!(asked(&tpm));
     // Changed after it was signed; and with something behind.

@@ -78,18 +78,24 @@ impl Maker {
 
     /// A certificate for something else.
     pub fn certify_for(&self, key: &p256::PublicKey, usage: &mut KeyUsage, extended: &str) -> Vec<u8> {
-        self.signed(key.to_public_key_der().unwrap().as_bytes(), usage, extended, None)
+        self.signed(key.to_public_key_der().unwrap().as_bytes(), false, usage, extended, None)
+    }
+
+    /// A certificate of somebody who may issue some, or says so.
+    pub fn certify_ca(&self, key: &p256::PublicKey, is_ca: bool, usage: &mut KeyUsage) -> Vec<u8> {
+        self.signed(key.to_public_key_der().unwrap().as_bytes(), is_ca, usage, EK_CERTIFICATE, None)
     }
 
     /// A certificate with one more critical extension.
     pub fn certify_with(&self, key: &p256::PublicKey, critical: &str) -> Vec<u8> {
         let usage = &mut KeyUsage::new();
-        self.signed(key.to_public_key_der().unwrap().as_bytes(), usage.key_agreement(), EK_CERTIFICATE, Some(critical))
+        let spki = key.to_public_key_der().unwrap();
+        self.signed(spki.as_bytes(), false, usage.key_agreement(), EK_CERTIFICATE, Some(critical))
     }
 
     /// The certificate of an endorsement key of any kind.
     pub fn certify_spki(&self, spki: &[u8]) -> Vec<u8> {
-        self.signed(spki, KeyUsage::new().critical().key_agreement(), EK_CERTIFICATE, None)
+        self.signed(spki, false, KeyUsage::new().critical().key_agreement(), EK_CERTIFICATE, None)
     }
 
     /// Its own public key.
@@ -97,11 +103,22 @@ impl Maker {
         self.key.public_key_to_der().unwrap()
     }
 
-    fn signed(&self, spki: &[u8], usage: &mut KeyUsage, extended: &str, critical: Option<&str>) -> Vec<u8> {
+    fn signed(
+        &self,
+        spki: &[u8],
+        is_ca: bool,
+        usage: &mut KeyUsage,
+        extended: &str,
+        critical: Option<&str>,
+    ) -> Vec<u8> {
         let mut builder = begun("", "Maker");
         builder.set_issuer_name(self.certificate.subject_name()).unwrap();
         builder.set_pubkey(&PKey::public_key_from_der(spki).unwrap()).unwrap();
-        builder.append_extension(BasicConstraints::new().critical().build().unwrap()).unwrap();
+        let mut constraints = BasicConstraints::new();
+        if is_ca {
+            constraints.ca();
+        }
+        builder.append_extension(constraints.critical().build().unwrap()).unwrap();
         builder.append_extension(usage.build().unwrap()).unwrap();
         // Maker and model, as real ones have them: a directory name (2.23.133.2.1) in a critical extension.
         let model = b"0\x1C\xA4\x1A0\x181\x160\x14\x06\x05g\x81\x05\x02\x01\x0C\x0Bid:4B415254";
