@@ -11,7 +11,7 @@
 //! | `reader` | a line to one card: PC/SC, keypads, recorded session, recorder, PACE and secure messaging | `client` |
 //! | `egk` | the health card: identification, files, PIN, key, presence of the chip | `client` |
 //! | [`identity`] | who the card belongs to: KVNR, insurance data, certificate | |
-//! | [`pki`] | is a certificate to be trusted: the only maker of `VerifiedCertificate` and `VerifiedChip` | |
+//! | [`pki`] | is a certificate to be trusted: the only maker of `VerifiedCertificate`, `VerifiedChip` and `VerifiedTpm` | |
 //! | [`jose`] | signed JSON as gematik and we use it | |
 //! | [`voprf`] | the service's share in the device PIN: blind, evaluate, finish (RFC 9497) | |
 //! | `device_key` | the key of this computer, locked by the device PIN | `client` |

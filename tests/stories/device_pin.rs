@@ -307,6 +307,13 @@ fn a_receipt_says_that_the_pin_was_confirmed_just_before() {
     let key = computer.here.profile.service_key.verifying_key();
     let receipt: Receipt = kartenbund::jose::jws::verify(&receipt, key).unwrap();
     assert_eq!(receipt.amr, ["swk", "pin"]);
+
+    // Where the key lies is what was shown when the device was bound, never what a client says.
+    world.sql("UPDATE device SET key_class = 'hwk'").unwrap();
+    let receipt = approve(&computer, &computer.apply(&new_contact())).receipt;
+    let receipt: Receipt = kartenbund::jose::jws::verify(&receipt, key).unwrap();
+    assert_eq!(receipt.amr, ["hwk", "pin"]);
+    assert_eq!(computer.devices()[0].key_class, "hwk");
 }
 
 /// A person with a registered computer and an e-mail address.
