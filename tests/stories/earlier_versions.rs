@@ -80,3 +80,17 @@ fn who_was_suspended_by_an_earlier_version_is_resumed() {
         assert_eq!(world.state_of(person), state);
     }
 }
+
+/// One that was bound when nobody could show where its key lies.
+#[test]
+fn a_device_of_an_earlier_version_counts_as_one_with_a_key_in_software() {
+    let database = TestDatabase::new();
+    let rows = "INSERT INTO account (account_id, kvnr, given_name, family_name, birth_date, address, membership_start, created, \
+        state) VALUES (1, 'A123456780', 'E', 'M', '1964-08-12', '{}', '2020-01-01', 1, 'active'); \
+        INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
+        key_identifier, active_from, evidence, expires_at) \
+        VALUES ('d', 1, 'active', 'n', 'card', 'B3', 'j', '{}', '{}', 'k', 1, '{}', 9999999999)";
+    let folder = as_of(21, &database, rows);
+    let world = goes_on(folder, database);
+    assert_eq!(world.column("SELECT key_class FROM device"), ["swk"]);
+}
