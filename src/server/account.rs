@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-use sqlx::{Any, AnyConnection, Executor};
+use sqlx::{Any, Executor};
 use time::macros::format_description;
 use time::{Date, Duration};
 
@@ -12,6 +12,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::password::{self, Person};
 use super::states::{AccountState, Event, States as _, transition_to};
+use super::store::Connection;
 use super::{Service, device, letter, notice, session, strangers};
 use crate::identity::kvnr::Kvnr;
 use crate::pki::VerifiedCertificate;
@@ -55,7 +56,7 @@ pub(super) struct Register {
 
 impl Account {
     /// The account of this number.
-    pub(super) async fn by_id(connection: &mut AnyConnection, id: i64) -> Result<Self, Refusal> {
+    pub(super) async fn by_id(connection: &mut Connection, id: i64) -> Result<Self, Refusal> {
         let query = "SELECT kvnr, state, suspended_from, cards_from FROM account WHERE account_id = $1";
         let query = sqlx::query_as::<_, (String, String, Option<String>, Option<i64>)>(query);
         let (kvnr, state, suspended_from, cards_from) = query.bind(id).fetch_one(connection).await?;
@@ -74,7 +75,7 @@ impl Account {
     }
 
     /// The account of an insurance number.
-    pub(super) async fn by_kvnr(connection: &mut AnyConnection, kvnr: &Kvnr) -> Result<Option<Self>, Refusal> {
+    pub(super) async fn by_kvnr(connection: &mut Connection, kvnr: &Kvnr) -> Result<Option<Self>, Refusal> {
         let query = "SELECT account_id, state, suspended_from, cards_from FROM account WHERE kvnr = $1";
         let query = sqlx::query_as::<_, (i64, String, Option<String>, Option<i64>)>(query);
         let row = query.bind(kvnr.as_str()).fetch_optional(connection).await?;
@@ -100,7 +101,7 @@ impl Account {
     }
 
     /// What the register says about the person.
-    pub(super) async fn register(&self, connection: &mut AnyConnection) -> Result<Register, Refusal> {
+    pub(super) async fn register(&self, connection: &mut Connection) -> Result<Register, Refusal> {
         let query = sqlx::query_as::<_, Register>(
             "SELECT given_name, family_name, birth_date, membership_start FROM account WHERE account_id = $1",
         );
@@ -108,7 +109,7 @@ impl Account {
     }
 
     /// Whether the person may log in today. Only who has shown to be the person may get this answer.
-    pub(super) async fn may_enter(&self, service: &Service, connection: &mut AnyConnection) -> Result<(), Refusal> {
+    pub(super) async fn may_enter(&self, service: &Service, connection: &mut Connection) -> Result<(), Refusal> {
         let register = self.register(connection).await?;
         let today = service.today();
         if parse_date(&register.membership_start).is_none_or(|start| today < start) {
@@ -145,7 +146,7 @@ impl Account {
     pub(super) async fn move_by(
         &mut self,
         service: &Service,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         event: Event,
         actor: &str,
     ) -> Result<bool, Refusal> {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::application::{self, BY_APPROVAL, New, find};
@@ -15,7 +14,7 @@ use super::http::{Body, Code, Path, Refusal};
 use super::registration;
 use super::session::{Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, RegistrationState, States as _, transition};
-use super::store::{Tx, from_json};
+use super::store::{Connection, Tx, from_json};
 use super::{Service, device, random};
 use crate::jose::jws;
 use crate::protocol::addition::{ApprovalProof, Approver};
@@ -89,7 +88,7 @@ struct Row {
 }
 
 impl Row {
-    async fn by(connection: &mut AnyConnection, condition: &'static str, id: &str) -> Result<Option<Self>, Refusal> {
+    async fn by(connection: &mut Connection, condition: &'static str, id: &str) -> Result<Option<Self>, Refusal> {
         let query = sqlx::query_as::<_, Self>(condition).bind(id.to_owned());
         Ok(query.fetch_optional(connection).await?)
     }
@@ -182,7 +181,7 @@ async fn moves(
 
 /// What another device has done so far for a registration.
 pub(super) async fn state_of(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     registration_id: &str,
     now: NumericDate,

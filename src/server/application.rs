@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
@@ -13,7 +12,7 @@ use super::http::{Body, Code, Path, Refusal};
 use super::notice::{self, Kind};
 use super::session::{Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
-use super::store::{Tx, from_json, to_json};
+use super::store::{Connection, Tx, from_json, to_json};
 use super::{Service, device, letter, random};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
@@ -310,7 +309,7 @@ impl Service {
 
 /// The row of this account that `query` finds for `id`.
 pub(super) async fn find(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     query: &'static str,
     id: &str,
@@ -362,7 +361,7 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
 /// more has failed, for good.
 pub(super) async fn execute(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     row: &Row,
     person: String,
     place: audit::Position,
@@ -383,7 +382,7 @@ pub(super) async fn execute(
 
 /// Moves an application by what the service does itself.
 async fn conclude(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     row: &Row,
     event: Event,
     (result, person): (&str, String),
@@ -401,7 +400,7 @@ async fn conclude(
 /// address also there.
 async fn change_account(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     row: &Row,
     change: &Change,
     now: NumericDate,

@@ -5,11 +5,12 @@ pub(super) mod heads;
 pub(super) mod owner;
 pub(super) mod verify;
 
-use sqlx::{AnyConnection, AssertSqlSafe};
+use sqlx::AssertSqlSafe;
 use thiserror::Error;
 
 use super::http::Refusal;
 use super::states::Event;
+use super::store::Connection;
 use super::{random, store};
 use crate::jose::json;
 pub(super) use crate::protocol::audit::Position;
@@ -58,7 +59,7 @@ impl From<AuditError> for Refusal {
 }
 
 /// Where the chain ends now.
-pub(super) async fn head(connection: &mut AnyConnection) -> Result<Position, AuditError> {
+pub(super) async fn head(connection: &mut Connection) -> Result<Position, AuditError> {
     let last = sqlx::query_as::<_, (i64, String)>("SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1");
     match last.fetch_optional(connection).await? {
         Some((seq, sha256)) => Ok(Position { seq, sha256: sha256.parse().map_err(|_| AuditError::Damaged)? }),
@@ -68,7 +69,7 @@ pub(super) async fn head(connection: &mut AnyConnection) -> Result<Position, Aud
 
 /// The entries after number `after`, oldest first. They are committed in their order, by all processes: none turns up
 /// later before one that was seen.
-pub(super) async fn since(connection: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Written>, AuditError> {
+pub(super) async fn since(connection: &mut Connection, after: i64, limit: i64) -> Result<Vec<Written>, AuditError> {
     let query = "SELECT entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2";
     let query = sqlx::query_scalar::<_, Vec<u8>>(query).bind(after).bind(limit);
     let entries = query.fetch_all(connection).await?;
@@ -76,17 +77,13 @@ pub(super) async fn since(connection: &mut AnyConnection, after: i64, limit: i64
 }
 
 /// Writes one entry.
-pub(super) async fn append(
-    connection: &mut AnyConnection,
-    entry: Entry<'_>,
-    now: NumericDate,
-) -> Result<(), AuditError> {
+pub(super) async fn append(connection: &mut Connection, entry: Entry<'_>, now: NumericDate) -> Result<(), AuditError> {
     append_all(connection, [entry], now).await
 }
 
 /// The same where the chain's end is known, since nobody else has written in this transaction. Gives the end after it.
 pub(super) async fn append_after(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     place: Position,
     entry: Entry<'_>,
     now: NumericDate,
@@ -96,7 +93,7 @@ pub(super) async fn append_after(
 
 /// Writes entries, one after the other: many at once take little longer than one.
 pub(super) async fn append_all<'a>(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     entries: impl IntoIterator<Item = Entry<'a>>,
     now: NumericDate,
 ) -> Result<(), AuditError> {
@@ -105,7 +102,7 @@ pub(super) async fn append_all<'a>(
 }
 
 async fn append_all_after<'a>(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     mut place: Position,
     entries: impl IntoIterator<Item = Entry<'a>>,
     now: NumericDate,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::audit::{self, Entry};
@@ -14,7 +13,7 @@ use super::letter;
 use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{DeviceState, Event, LetterState, States as _, transition};
-use super::store::{Tx, from_json};
+use super::store::{Connection, Tx, from_json};
 use super::{Service, pin};
 use crate::protocol::api::{DeviceAnswer, DeviceChange, DevicesAnswer, Problem};
 use crate::protocol::application::is_plain_text;
@@ -278,7 +277,7 @@ async fn end_binding(service: &Service, id: &str, account_id: i64, now: NumericD
 /// Revokes all devices of an account that has ended.
 pub(super) async fn revoke_all(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
 ) -> Result<(), Refusal> {
     let query = sqlx::query_as::<_, (String, String)>("SELECT device_id, state FROM device WHERE account_id = $1");
@@ -329,7 +328,7 @@ async fn end_wait(service: &Service, id: &str, account_id: i64, now: NumericDate
 }
 
 /// Why the account has no device that may approve: it has one that waits, is locked or has expired, or none at all.
-pub(super) async fn none_active(connection: &mut AnyConnection, account: &Account) -> Result<Refusal, Refusal> {
+pub(super) async fn none_active(connection: &mut Connection, account: &Account) -> Result<Refusal, Refusal> {
     let there = "SELECT state, active_from FROM device WHERE account_id = $1 ORDER BY active_from";
     let there = sqlx::query_as::<_, (String, i64)>(there).bind(account.id).fetch_all(connection).await?;
     for (name, refusal) in [
@@ -360,7 +359,7 @@ pub(super) fn is_waiting(active_from: NumericDate) -> Refusal {
 
 /// A device of this account, and what its binding rests on.
 pub(super) async fn find(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     id: &str,
 ) -> Result<(DeviceAnswer, BindingEvidence), Refusal> {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::AnyConnection;
 
 use super::Service;
 use super::account::Account;
@@ -16,7 +15,7 @@ use super::letter::{self, Ordered, Requester};
 use super::notice::{self, Kind};
 use super::session::Session;
 use super::states::{DeviceCodeState, Event, States as _, transition};
-use super::store::{Tx, from_json, to_json};
+use super::store::{Connection, Tx, from_json, to_json};
 use crate::jose::P256Jwk;
 use crate::protocol::NumericDate;
 use crate::protocol::api::{LetterOrdered, Problem};
@@ -70,7 +69,7 @@ impl Public {
     pub(super) async fn keep(
         &self,
         service: &Service,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         account: &Account,
         letter_id: &str,
         now: NumericDate,
@@ -97,7 +96,7 @@ pub(super) struct ValidCode {
 /// # Errors
 /// [`Code::QrCodeEnded`], with what has become of it.
 pub(super) async fn find(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     id: QrId,
     now: NumericDate,

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::FromRequestParts;
 use axum::http::Method;
 use axum::http::request::Parts;
-use sqlx::AnyConnection;
 
 use super::Service;
 use super::http::{Code, Refusal};
+use super::store::Connection;
 use crate::jose::Thumbprint;
 use crate::protocol::dpop::{DpopError, DpopProof, HEADER, ProvenRequest};
 use crate::protocol::registration::Part;
@@ -79,14 +79,14 @@ pub(super) async fn take(service: &Service, proof: DpopProof, method: &Method) -
 }
 
 /// The same within a transaction, with which it is remembered.
-pub(super) async fn take_in(connection: &mut AnyConnection, proof: DpopProof) -> Result<Proof, Refusal> {
+pub(super) async fn take_in(connection: &mut Connection, proof: DpopProof) -> Result<Proof, Refusal> {
     let is_new = remember(connection, proof.fingerprint(), proof.expires_at()).await?;
     if is_new { Ok(Proof(proof)) } else { Err(replayed()) }
 }
 
 /// Remembers what may come once only, for all processes and as long as it could be taken; whether it is new.
 pub(super) async fn remember(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     fingerprint: Sha256Hash,
     expires_at: NumericDate,
 ) -> Result<bool, sqlx::Error> {

@@ -9,12 +9,11 @@ mod settings;
 mod sheet;
 mod typeset;
 
-use sqlx::AnyConnection;
-
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::states::{AccountState, Event, LetterState, States as _, transition};
+use super::store::Connection;
 use super::{Service, notice, random};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
@@ -164,7 +163,7 @@ impl Service {
 /// Orders a letter with an initial password. It voids nothing: the passwords there are hold on.
 pub(super) async fn order(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &mut Account,
     by: Requester<'_>,
     now: NumericDate,
@@ -198,7 +197,7 @@ pub(super) async fn order(
 /// letter beside the one with the first.
 pub(super) async fn order_device_code(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     by: Requester<'_>,
     now: NumericDate,
@@ -227,7 +226,7 @@ fn may_have_device_code(state: AccountState) -> bool {
 }
 
 /// Whether a letter of this kind is ordered and not made yet.
-async fn is_waiting(connection: &mut AnyConnection, account: &Account, kind: Kind) -> Result<bool, sqlx::Error> {
+async fn is_waiting(connection: &mut Connection, account: &Account, kind: Kind) -> Result<bool, sqlx::Error> {
     let waiting = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND state = $3";
     let waiting = sqlx::query_scalar::<_, i64>(waiting).bind(account.id).bind(kind.as_str());
     Ok(waiting.bind(LetterState::Ordered.as_str()).fetch_one(connection).await? > 0)
@@ -236,7 +235,7 @@ async fn is_waiting(connection: &mut AnyConnection, account: &Account, kind: Kin
 /// Whether as many letters of this kind were ordered by such requesters as may be. What never went out does not count.
 async fn were_enough(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     kind: Kind,
     by: Requester<'_>,
@@ -263,7 +262,7 @@ pub(super) struct Told {
 
 /// Orders a letter that tells something.
 pub(super) async fn order_notice(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     told: Told,
     now: NumericDate,
@@ -273,7 +272,7 @@ pub(super) async fn order_notice(
 
 /// The address is the one letters go to at this moment, and the language the person's, where nothing is written yet.
 async fn insert(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     kind: Kind,
     requested_by: &'static str,
@@ -314,7 +313,7 @@ pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
 /// was not made yet never is.
 pub(super) async fn forget_invitations(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
 ) -> Result<(), Refusal> {
     let delete = "DELETE FROM letter WHERE account_id = $1 AND kind = $2 RETURNING letter_id, state";
@@ -332,7 +331,7 @@ pub(super) async fn forget_invitations(
 /// Gives an account another address. What is sent in the next two weeks goes to the one before, and a second change in
 /// this time does not alter that.
 pub(super) async fn change_address(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     address: &str,
     now: NumericDate,
@@ -349,7 +348,7 @@ pub(super) async fn change_address(
 /// The same where card and card PIN stand behind the change (B3): what is sent from now on goes to the new address, and a
 /// change in the weeks before that rested on less plays no part any more.
 pub(super) async fn change_address_at_once(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     address: &str,
 ) -> Result<(), sqlx::Error> {

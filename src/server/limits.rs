@@ -4,10 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use sqlx::AnyConnection;
-
 use super::http::{Code, Refusal};
-use super::store::Tx;
+use super::store::{Connection, Tx};
 use super::{Service, random, session};
 use crate::jose::{Thumbprint, base64url};
 use crate::protocol::NumericDate;
@@ -127,7 +125,7 @@ impl CountedTry {
 
     /// The password was right: the try was no guess, and what this client failed before is forgotten. What others failed
     /// is not.
-    pub(super) async fn forgive(self, connection: &mut AnyConnection) -> Result<(), Refusal> {
+    pub(super) async fn forgive(self, connection: &mut Connection) -> Result<(), Refusal> {
         let update = sqlx::query(
             "UPDATE login_bucket SET failures = failures - 1, next_try = $3 \
              WHERE account = $1 AND client = $2 AND failures > 0",
@@ -146,7 +144,7 @@ impl CountedTry {
 /// [`Code::TooManyLogins`] with the time to wait.
 pub(super) async fn count_source(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     source: IpAddr,
     now: NumericDate,
 ) -> Result<(), Refusal> {
@@ -159,7 +157,7 @@ pub(super) async fn count_source(
 
 async fn check_source(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     source: &str,
     now: NumericDate,
 ) -> Result<(), Refusal> {

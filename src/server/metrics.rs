@@ -147,9 +147,9 @@ impl Metrics {
     /// What is not counted as it happens, but is so when somebody looks.
     async fn look(&self, service: &Service) -> Result<(), Refusal> {
         let pool = service.store.pool();
-        let idle = i64::try_from(pool.num_idle()).unwrap_or(i64::MAX);
-        let open = i64::from(pool.size());
-        for (state, number) in [("idle", idle), ("used", open.saturating_sub(idle))] {
+        let (used, idle) = pool.used_and_idle();
+        for (state, number) in [("idle", idle), ("used", used)] {
+            let number = i64::try_from(number).unwrap_or(i64::MAX);
             self.connections.get_or_create(&ConnectionLabels { state }).set(number);
         }
         let letters = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM letter WHERE state = $1");

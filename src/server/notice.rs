@@ -11,10 +11,9 @@ mod text;
 
 use std::str::FromStr;
 
-use sqlx::AnyConnection;
-
 use super::letter::Told;
 use super::states::Event;
+use super::store::Connection;
 use super::{Service, letter, random};
 use crate::protocol::api::NoticeLanguage;
 use crate::protocol::{NoticeId, NumericDate, UnknownName};
@@ -180,7 +179,7 @@ struct Person {
 /// new one. Letters are ordered with the others ([`letter`]).
 pub(super) async fn queue(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     kind: Kind,
     now: NumericDate,
@@ -214,7 +213,7 @@ pub(super) async fn queue(
 /// Tells it by letter, to the address that letters go to now.
 async fn order_letter(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     kind: Kind,
     language: NoticeLanguage,

@@ -12,7 +12,6 @@ use std::sync::Arc;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, PasswordVerifier as _, Version};
-use sqlx::AnyConnection;
 use tokio::sync::Semaphore;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
@@ -20,6 +19,7 @@ use zeroize::Zeroizing;
 use super::account::Account;
 use super::http::Refusal;
 use super::keys::{RotatingKey, RotatingKeys};
+use super::store::Connection;
 use super::{Service, random};
 use crate::jose::base64url;
 use crate::protocol::NumericDate;
@@ -68,7 +68,7 @@ impl Hashing {
 
 impl Kept {
     /// The password of an account.
-    pub(super) async fn of(connection: &mut AnyConnection, account_id: i64) -> Result<Option<Self>, Refusal> {
+    pub(super) async fn of(connection: &mut Connection, account_id: i64) -> Result<Option<Self>, Refusal> {
         let query = sqlx::query_as::<_, Self>("SELECT password_id, phc, pepper FROM password WHERE account_id = $1");
         Ok(query.bind(account_id).fetch_optional(connection).await?)
     }
@@ -123,7 +123,7 @@ impl Kept {
     /// Keeps it as the password of an account, in place of the one before.
     pub(super) async fn keep(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         account_id: i64,
         now: NumericDate,
     ) -> Result<(), sqlx::Error> {
@@ -140,7 +140,7 @@ impl Kept {
     /// Puts `newer`, a hash of the same password, in its place. It is no change of the password.
     pub(super) async fn replace(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         account_id: i64,
         newer: &Self,
     ) -> Result<(), sqlx::Error> {
@@ -153,7 +153,7 @@ impl Kept {
 }
 
 /// Once no hash is as a register brought it, nobody's hashes need not be compared any more either.
-async fn forget_schemes(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+async fn forget_schemes(connection: &mut Connection) -> Result<(), sqlx::Error> {
     let delete = "DELETE FROM password_scheme WHERE NOT EXISTS (SELECT 1 FROM password WHERE pepper IS NULL)";
     sqlx::query(delete).execute(connection).await.map(drop)
 }
@@ -209,7 +209,7 @@ fn hash(peppered: &[u8; 32]) -> Option<String> {
 }
 
 /// Nothing that was ever a password of this account is one any more.
-pub(super) async fn void(service: &Service, connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
+pub(super) async fn void(service: &Service, connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM password WHERE account_id = $1");
     delete.bind(account.id).execute(&mut *connection).await?;
     initial::void(service, connection, account).await
@@ -251,7 +251,7 @@ pub(super) async fn nobodys<'a>(
 /// Keeps the hash a register brings for an account, and sees to it that comparing costs the same for those without
 /// one. `None`: the text is no hash that this service takes, or the fifth kind of them.
 pub(super) async fn bring(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     phc: &str,
     nobodys: &Nobodys,

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use sqlx::AnyConnection;
 
 use self::attempts::{Attempt, Counters};
 use self::share::Owner;
@@ -18,7 +17,7 @@ use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Body, Code, Path, Refusal};
 use super::states::{AccountState, DeviceState, Event, RegistrationState, States as _, transition};
-use super::store::{Tx, from_json};
+use super::store::{Connection, Tx, from_json};
 use super::{Service, device, random};
 use crate::jose::P256Jwk;
 use crate::protocol::api::{PinConfirmed, PinEvaluated, PinRequest, Problem, RegistrationPinAnswer};
@@ -63,7 +62,7 @@ struct Device {
 }
 
 impl Device {
-    async fn find(connection: &mut AnyConnection, id: &str) -> Result<Self, Refusal> {
+    async fn find(connection: &mut Connection, id: &str) -> Result<Self, Refusal> {
         let device_id = id.parse().map_err(|_| Code::NotFound)?;
         let query = sqlx::query_as::<_, Row>(
             "SELECT account_id, state, jwk, transport_jwk, pin_attempts, pin_confirmed, pin_settle_at, pin_told_since, \
@@ -259,7 +258,7 @@ pub(super) async fn evaluate_for_registration(
 }
 
 /// Erases all shares of a device, and what was counted: it is revoked.
-pub(super) async fn erase(connection: &mut AnyConnection, device: &str) -> Result<(), Refusal> {
+pub(super) async fn erase(connection: &mut Connection, device: &str) -> Result<(), Refusal> {
     for statement in [
         "DELETE FROM pin_share WHERE device_id = $1",
         "DELETE FROM pin_attempt WHERE device_id = $1",
@@ -272,7 +271,7 @@ pub(super) async fn erase(connection: &mut AnyConnection, device: &str) -> Resul
 
 /// When the PIN of a device was confirmed last.
 pub(super) async fn confirmed_at(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     device: DeviceId,
 ) -> Result<Option<NumericDate>, Refusal> {
     let query = sqlx::query_scalar::<_, Option<i64>>("SELECT pin_confirmed_at FROM device WHERE device_id = $1");
@@ -309,7 +308,7 @@ async fn signed<T>(
     id: &str,
     check: impl FnOnce(&Device, &ExpectedPin<'_>) -> Result<T, Part>,
 ) -> Result<(T, Tx, Device), Refusal> {
-    let device = Device::find(&mut *service.store.pool().acquire().await?, id).await?;
+    let device = Device::find(&mut service.store.pool().acquire().await?, id).await?;
     let checked = check(&device, &device.expected(service)).map_err(invalid)?;
     let mut tx = service.store.begin().await?;
     let device = Device::usable(service, &mut tx, id).await?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::AnyConnection;
 
 use super::account::Account;
 use super::addition;
@@ -17,7 +16,7 @@ use super::http::{Body, Code, Path, Refusal};
 use super::notice::{self, Kind};
 use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
-use super::store::{Tx, from_json, to_json};
+use super::store::{Connection, Tx, from_json, to_json};
 use super::{Service, pin, random};
 use crate::chip::Iccsn;
 use crate::identity::kvnr::Kvnr;
@@ -501,14 +500,14 @@ async fn bind(
 }
 
 /// The account has room for one more device.
-async fn check_device_limit(connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
+async fn check_device_limit(connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
     let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $2");
     let active = active.bind(account.id).bind(DeviceState::Revoked.as_str()).fetch_one(connection).await?;
     if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
 pub(super) async fn find(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     id: &str,
 ) -> Result<(RegistrationId, Row, RegistrationState), Refusal> {
@@ -525,7 +524,7 @@ pub(super) async fn find(
 
 /// The hash that was announced for a registration of this account which is open.
 pub(super) async fn commitment_of_open(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     id: &str,
     now: NumericDate,

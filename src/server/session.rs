@@ -12,7 +12,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use sqlx::AnyConnection;
 
 use known::is_news;
 pub(super) use known::{forget_clients, is_known_client, know_client};
@@ -27,7 +26,7 @@ use super::http::{Code, Path, Refusal};
 use super::notice::{self, Kind};
 use super::settings::SessionPolicy;
 use super::states::{AccountState, DeviceState, Event, SessionState, States as _, transition};
-use super::store::Tx;
+use super::store::{Connection, Tx};
 use super::token::{AccessToken, RefreshToken};
 use super::{Service, random};
 use crate::jose::Thumbprint;
@@ -147,11 +146,7 @@ impl Session {
     ///
     /// # Errors
     /// As for a request whose session has ended.
-    pub(super) async fn still_open(
-        &self,
-        service: &Service,
-        connection: &mut AnyConnection,
-    ) -> Result<Account, Refusal> {
+    pub(super) async fn still_open(&self, service: &Service, connection: &mut Connection) -> Result<Account, Refusal> {
         let found = WithAccount::find(connection, self.id).await?.ok_or(Code::TokenInvalid)?;
         found.check_open()?;
         if service.now_unix() >= found.row.ends_at(&service.settings.sessions) {
@@ -175,7 +170,7 @@ struct WithAccount {
 }
 
 impl WithAccount {
-    async fn find(connection: &mut AnyConnection, id: SessionId) -> Result<Option<Self>, Refusal> {
+    async fn find(connection: &mut Connection, id: SessionId) -> Result<Option<Self>, Refusal> {
         let query = sqlx::query_as::<_, Self>(columns!(
             "SELECT",
             ", kvnr, account_state, suspended_from, cards_from, \
@@ -200,7 +195,7 @@ fn ended(state: SessionState) -> Refusal {
     Refusal::new(Code::SessionEnded).with_detail(state.as_str())
 }
 
-async fn find(connection: &mut AnyConnection, id: SessionId) -> Result<Option<Row>, Refusal> {
+async fn find(connection: &mut Connection, id: SessionId) -> Result<Option<Row>, Refusal> {
     let query = sqlx::query_as::<_, Row>(columns!("SELECT", "FROM session WHERE session_id = $1"));
     Ok(query.bind(id.to_string()).fetch_optional(connection).await?)
 }

@@ -3,9 +3,8 @@
 
 use std::fmt::Debug;
 
-use sqlx::AnyConnection;
-
 use super::http::Refusal;
+use super::store::Connection;
 
 /// One row of a table: in state `from`, `event` leads to state `to`.
 pub(super) struct Transition<S: 'static> {
@@ -36,7 +35,7 @@ pub(super) trait States: Copy + Eq + Debug + 'static {
 /// Moves object `id`, which must be in state `from`, by `event`. `None` when the table does not know the transition or
 /// the object is not in that state any more.
 pub(super) async fn transition<S: States>(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     from: S,
     event: Event,
@@ -47,7 +46,7 @@ pub(super) async fn transition<S: States>(
 
 /// The same where the table has more than one row for this event, as what was before decides.
 pub(super) async fn transition_to<S: States>(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     id: &str,
     from: S,
     event: Event,
@@ -509,14 +508,11 @@ impl States for ResetState {
 
 #[cfg(test)]
 mod tests {
-    use sqlx::Connection as _;
-
     use super::*;
 
     #[tokio::test]
     async fn what_has_moved_meanwhile_is_not_moved_again() {
-        sqlx::any::install_default_drivers();
-        let mut connection = AnyConnection::connect("sqlite::memory:").await.unwrap();
+        let mut connection = Connection::in_memory().await;
         for statement in [
             "CREATE TABLE application (application_id TEXT, state TEXT)",
             "INSERT INTO application VALUES ('a', 'denied')",

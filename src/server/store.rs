@@ -1,6 +1,8 @@
 //! The database: SQLite in the data folder, or PostgreSQL. Every query runs on both.
 
+mod connection;
 mod group;
+mod sqlite;
 
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -8,8 +10,10 @@ use std::time::Duration;
 
 use sqlx::any::{AnyArguments, AnyConnectOptions, AnyPoolOptions, install_default_drivers};
 use sqlx::query::Query;
-use sqlx::{Any, AnyConnection, AnyPool, Connection as _, Executor as _, Transaction};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{Any, Connection as _, Executor as _};
 
+pub(super) use self::connection::{Connection, Pool};
 use self::group::{Group, Part};
 use super::ServerError;
 use super::http::Refusal;
@@ -21,7 +25,7 @@ pub(super) enum Tx {
     /// One of those that are committed together.
     Part(Part),
     /// One of its own.
-    Alone(Transaction<'static, Any>),
+    Alone(Connection),
 }
 
 impl Tx {
@@ -32,7 +36,8 @@ impl Tx {
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
             Self::Part(part) => part.commit().await,
-            Self::Alone(tx) => tx.commit().await,
+            Self::Alone(Connection::Transaction(tx)) => tx.commit().await,
+            Self::Alone(connection) => connection.say_and_wait("COMMIT".to_owned()).await.map(drop),
         }
     }
 
@@ -52,9 +57,9 @@ impl Tx {
 }
 
 impl Deref for Tx {
-    type Target = AnyConnection;
+    type Target = Connection;
 
-    fn deref(&self) -> &AnyConnection {
+    fn deref(&self) -> &Connection {
         match self {
             Self::Part(part) => part,
             Self::Alone(tx) => tx,
@@ -63,7 +68,7 @@ impl Deref for Tx {
 }
 
 impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         match self {
             Self::Part(part) => part,
             Self::Alone(tx) => tx,
@@ -73,62 +78,44 @@ impl DerefMut for Tx {
 
 /// How long a request waits for a free connection, and a writer on SQLite for the one before.
 const BUSY: Duration = Duration::from_secs(10);
-const CONNECTIONS: u32 = 8;
-/// How long a connection may have rested without being asked whether it still holds.
+const CONNECTIONS: u8 = 8;
+/// How long a connection with PostgreSQL may have rested without being asked whether it still holds.
 const RESTED: Duration = Duration::from_secs(1);
 
 const FILE: &str = "kartenbund.sqlite";
 
 pub(super) struct Store {
-    pool: AnyPool,
+    pool: Pool,
     /// Connections that write. On SQLite there is one, since it has one writer at a time: whoever waits for it has a
     /// place in the queue, where SQLite itself would look again at longer and longer intervals.
-    writers: AnyPool,
+    writers: Pool,
     group: Group,
-    dialect: Dialect,
-}
-
-/// What differs between the two databases.
-#[derive(Clone, Copy)]
-enum Dialect {
-    Sqlite,
-    Postgresql,
 }
 
 impl Store {
     /// Opens the database as it is: [`Store::migrate`] comes next.
     pub(super) async fn connect(database: &Database, folder: &Path) -> Result<Self, ServerError> {
-        install_default_drivers();
-        // Whether a connection still holds is asked when it has rested, not before each use.
-        let pool = AnyPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(BUSY).test_before_acquire(false);
-        let pool = pool.before_acquire(|connection, used| {
-            Box::pin(async move {
-                if used.idle_for >= RESTED {
-                    connection.ping().await?;
-                }
-                Ok(true)
-            })
-        });
-        let (pool, writers, dialect) = match database {
+        let (pool, writers) = match database {
             Database::Sqlite => {
                 let path = folder.join(FILE);
                 // SQLite would make it readable for everyone; its journals get the rights of the file they belong to.
                 disk::make_private_file(&path)?;
-                let url = url_of(&path)?;
-                let pool = pool.after_connect(|connection, _| {
-                    Box::pin(async move {
-                        // What was committed survives the loss of power: synchronous=FULL. What was deleted, such as a
-                        // share in a device PIN, is overwritten: secure_delete.
-                        let pragmas = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; \
-                                       PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON";
-                        connection.execute(pragmas).await.map(drop)
-                    })
-                });
-                let options = url.parse::<AnyConnectOptions>()?;
-                let writers = pool.clone().max_connections(1).connect_with(options.clone()).await?;
-                (pool.connect_with(options).await?, writers, Dialect::Sqlite)
+                let writers = sqlite::Pool::new(&path, 1);
+                drop(writers.acquire().await?);
+                (Pool::Sqlite(sqlite::Pool::new(&path, CONNECTIONS.into())), Pool::Sqlite(writers))
             }
             Database::Postgresql(url) => {
+                install_default_drivers();
+                // Whether a connection still holds is asked when it has rested, not before each use.
+                let pool = AnyPoolOptions::new().max_connections(CONNECTIONS.into()).acquire_timeout(BUSY);
+                let pool = pool.test_before_acquire(false).before_acquire(|connection, used| {
+                    Box::pin(async move {
+                        if used.idle_for >= RESTED {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                });
                 let pool = pool.after_connect(|connection, _| {
                     Box::pin(async move {
                         // Whoever waits for the place of a writer sees what the one before wrote; and a process that
@@ -140,17 +127,17 @@ impl Store {
                     })
                 });
                 let pool = pool.connect_with(url.expose().parse::<AnyConnectOptions>()?).await?;
-                (pool.clone(), pool, Dialect::Postgresql)
+                (Pool::Postgresql(pool.clone()), Pool::Postgresql(pool))
             }
         };
-        Ok(Self { pool, writers, group: Group::default(), dialect })
+        Ok(Self { pool, writers, group: Group::default() })
     }
 
     /// Whether a service has used this database before.
     pub(super) async fn is_used(&self) -> Result<bool, sqlx::Error> {
-        let query = match self.dialect {
-            Dialect::Sqlite => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'audit'",
-            Dialect::Postgresql => {
+        let query = match self.pool {
+            Pool::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'audit'",
+            Pool::Postgresql(_) => {
                 "SELECT COUNT(*) FROM information_schema.tables \
                  WHERE table_schema = current_schema() AND table_name = 'audit'"
             }
@@ -160,9 +147,14 @@ impl Store {
 
     /// Runs the migrations that are missing.
     pub(super) async fn migrate(&self) -> Result<(), ServerError> {
-        match self.dialect {
-            Dialect::Sqlite => sqlx::migrate!("src/server/migrations/sqlite").run(&self.pool).await?,
-            Dialect::Postgresql => sqlx::migrate!("src/server/migrations/postgresql").run(&self.pool).await?,
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                let options = SqliteConnectOptions::new().filename(pool.path()).busy_timeout(BUSY);
+                let mut connection = SqliteConnection::connect_with(&options.pragma("secure_delete", "ON")).await?;
+                sqlx::migrate!("src/server/migrations/sqlite").run(&mut connection).await?;
+                connection.close().await?;
+            }
+            Pool::Postgresql(pool) => sqlx::migrate!("src/server/migrations/postgresql").run(pool).await?,
         }
         Ok(())
     }
@@ -171,11 +163,11 @@ impl Store {
     /// never fails half way because somebody else wrote, and the entries of the audit follow one another. It is committed
     /// together with those that wait behind it, so nothing but the database may be waited for in it.
     pub(super) async fn begin(&self) -> Result<Tx, sqlx::Error> {
-        let begin = match self.dialect {
-            Dialect::Sqlite => "BEGIN IMMEDIATE",
+        let begin = match self.writers {
+            Pool::Sqlite(_) => "BEGIN IMMEDIATE",
             // Held until the end of the transaction. The number is "KBND" in ASCII. Whoever waits longer than that for
             // another process is told so; who waits for the lock of a migration is not.
-            Dialect::Postgresql => {
+            Pool::Postgresql(_) => {
                 "BEGIN; SET LOCAL lock_timeout = '10s'; SELECT pg_advisory_xact_lock(1262636612)::text"
             }
         };
@@ -185,31 +177,38 @@ impl Store {
     /// Begins a transaction that changes single rows and writes no audit entry: on PostgreSQL it waits for nobody but
     /// those who change the same rows.
     pub(super) async fn begin_row(&self) -> Result<Tx, sqlx::Error> {
-        match self.dialect {
-            Dialect::Sqlite => self.begin().await,
-            Dialect::Postgresql => self.writers.begin().await.map(Tx::Alone),
+        match &self.writers {
+            Pool::Sqlite(_) => self.begin().await,
+            Pool::Postgresql(writers) => Ok(Tx::Alone(Connection::Transaction(writers.begin().await?))),
         }
     }
 
     /// Begins a transaction that reads everything as it is at one moment, and writes nothing.
     pub(super) async fn begin_read(&self) -> Result<Tx, sqlx::Error> {
-        let mut tx = self.pool.begin().await?;
-        if let Dialect::Postgresql = self.dialect {
-            sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
-        }
-        Ok(Tx::Alone(tx))
+        let connection = match &self.pool {
+            Pool::Sqlite(_) => {
+                let mut connection = self.pool.acquire().await?;
+                connection.say("BEGIN".to_owned()).await?;
+                connection
+            }
+            Pool::Postgresql(pool) => {
+                let mut tx = pool.begin().await?;
+                sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *tx).await?;
+                Connection::Transaction(tx)
+            }
+        };
+        Ok(Tx::Alone(connection))
     }
 
     /// Copies the database as it is at this moment into an empty file.
     pub(super) async fn copy_into(&self, file: &Path) -> Result<(), ServerError> {
-        let Dialect::Sqlite = self.dialect else { return Err(ServerError::PgDump) };
+        let Pool::Sqlite(pool) = &self.pool else { return Err(ServerError::PgDump) };
         let path = file.to_str().ok_or_else(|| std::io::Error::from(std::io::ErrorKind::InvalidInput))?;
-        sqlx::query("VACUUM INTO $1").bind(path).execute(&self.pool).await?;
-        Ok(())
+        Ok(pool.acquire().await?.copy_into(path)?)
     }
 
     /// For reading.
-    pub(super) fn pool(&self) -> &AnyPool {
+    pub(super) fn pool(&self) -> &Pool {
         &self.pool
     }
 
@@ -222,7 +221,7 @@ impl Store {
     }
 
     /// For changes of one row.
-    pub(super) fn writers(&self) -> &AnyPool {
+    pub(super) fn writers(&self) -> &Pool {
         &self.writers
     }
 
@@ -230,19 +229,6 @@ impl Store {
         self.writers.close().await;
         self.pool.close().await;
     }
-}
-
-/// The URL of a file, whatever characters its path has.
-fn url_of(path: &Path) -> Result<String, sqlx::Error> {
-    let path = path.to_str().ok_or_else(|| sqlx::Error::Configuration("the path is not UTF-8".into()))?;
-    let escaped: String = path
-        .bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect();
-    Ok(format!("sqlite://{escaped}"))
 }
 
 /// The places of many rows after `VALUES`: `($1, $2), ($3, $4)`.

@@ -2,15 +2,13 @@
 //! that a device approves (`web_login`). Here is what both have in common: how much of it an account puts up with, and
 //! that none of it holds any more.
 
-use sqlx::AnyConnection;
-
 use super::Service;
 use super::account::Account;
 use super::audit::{self, Entry, STRANGER};
 use super::http::{Code, Refusal};
 use super::session::is_known_client;
 use super::states::{ApplicationState, DeviceState, Event, ResetState, States, WebLoginState, transition};
-use super::store::Tx;
+use super::store::{Connection, Tx};
 use crate::jose::Thumbprint;
 use crate::protocol::application::ApplicationType;
 use crate::protocol::approval::Verdict;
@@ -85,7 +83,7 @@ async fn are_locked_out(tx: &mut Tx, account: &Account, now: NumericDate) -> Res
 
 /// What was asked for this account before, and whatever was approved or taken of it, opens nothing any more: there is
 /// another password, the owner has called, or she has said that it was not she.
-pub(super) async fn void(service: &Service, connection: &mut AnyConnection, account: &Account) -> Result<(), Refusal> {
+pub(super) async fn void(service: &Service, connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
     let asked = "SELECT reset_id, state FROM password_reset WHERE kvnr = $1";
     void_each::<ResetState>(service, connection, account, asked, Event::PasswordResetVoided).await?;
     let asked = "SELECT login_id, state FROM web_login WHERE kvnr = $1";
@@ -94,7 +92,7 @@ pub(super) async fn void(service: &Service, connection: &mut AnyConnection, acco
 
 async fn void_each<S: States>(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     asked: &'static str,
     event: Event,

@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::IntoResponse;
-use futures_core::Stream;
+use futures_util::Stream;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, Sleep};
 
@@ -259,7 +259,7 @@ async fn look(service: &Service) -> Result<bool, Refusal> {
         for id in submitted {
             query = query.bind(id);
         }
-        for row in query.fetch_all(&mut *connection).await? {
+        for row in query.fetch_all(&mut connection).await? {
             new.push((row.account_id, message(&row)?));
         }
     }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use sqlx::AnyConnection;
 
 use crate::jose::jws;
 use crate::protocol::api::Problem;
@@ -16,7 +15,7 @@ use crate::protocol::{NumericDate, Sha256Hash, VERSION};
 use crate::server::Service;
 use crate::server::http::{self, Refusal};
 use crate::server::session::Session;
-use crate::server::store::{Tx, from_json};
+use crate::server::store::{Connection, Tx, from_json};
 
 /// A head is made when the newest is so many seconds old, or so many entries are behind it: nobody's path to a head is
 /// much longer than that.
@@ -28,12 +27,12 @@ const MAX_HEADS: i64 = 1000;
 const MAX_PATH: i64 = 16 * 1024;
 
 /// Number and time of the newest head.
-async fn newest(connection: &mut AnyConnection) -> Result<Option<(i64, NumericDate)>, sqlx::Error> {
+async fn newest(connection: &mut Connection) -> Result<Option<(i64, NumericDate)>, sqlx::Error> {
     let newest = "SELECT seq, at FROM audit_head ORDER BY seq DESC, at DESC LIMIT 1";
     sqlx::query_as::<_, (i64, NumericDate)>(newest).fetch_optional(connection).await
 }
 
-async fn is_due(connection: &mut AnyConnection, now: NumericDate) -> Result<bool, Refusal> {
+async fn is_due(connection: &mut Connection, now: NumericDate) -> Result<bool, Refusal> {
     let end = super::head(&mut *connection).await?;
     let newest = newest(connection).await?;
     Ok(newest.is_none_or(|(seq, at)| {
@@ -44,7 +43,7 @@ async fn is_due(connection: &mut AnyConnection, now: NumericDate) -> Result<bool
 /// Makes the head that is due. Of several processes that find it due, one makes it.
 pub(in crate::server) async fn make_due(service: &Service) -> Result<(), Refusal> {
     let now = service.now_unix();
-    let is_due_now = is_due(&mut *service.store.pool().acquire().await?, now).await?;
+    let is_due_now = is_due(&mut service.store.pool().acquire().await?, now).await?;
     if is_due_now {
         let mut tx = service.store.begin().await?;
         if is_due(&mut tx, now).await? {

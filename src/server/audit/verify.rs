@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::io::{BufRead, Read as _};
 
-use sqlx::AnyConnection;
 use thiserror::Error;
 
 use crate::jose::{Es256, JwsError, Message, P256Jwk, json, jws};
@@ -12,7 +11,7 @@ use crate::protocol::audit::{AuditHead, Entry, EntryError, Position};
 use crate::protocol::service::Receipt;
 use crate::server::keys::ServiceKeys;
 use crate::server::states::Event;
-use crate::server::store::{Store, places};
+use crate::server::store::{Connection, Store, places};
 use crate::server::{ServerError, Service, Settings, random};
 
 /// Entries read at a time.
@@ -322,7 +321,7 @@ async fn verify(store: &Store, key: &P256Jwk, statements: Statements) -> Result<
 /// Meets the receipts that are kept with devices and applications. Each is found by the entry it was given for; gives how
 /// many there were.
 async fn meet_kept(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     walk: &mut Walk,
     entries: &[Entry],
     key: &P256Jwk,

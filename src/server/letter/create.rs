@@ -9,7 +9,6 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::{io, thread};
 
-use sqlx::AnyConnection;
 use sqlx::AssertSqlSafe;
 use thiserror::Error;
 use time::{Date, Duration};
@@ -30,6 +29,7 @@ use crate::server::device_code;
 use crate::server::password::initial;
 use crate::server::settings::Settings;
 use crate::server::states::{AccountState, Event, LetterState, States as _, transition};
+use crate::server::store::Connection;
 use crate::server::{Service, random, store};
 
 /// The job stopped. Batches before are finished; the same command goes on.
@@ -329,7 +329,7 @@ impl Service {
     /// them is not ordered any more.
     async fn end_all(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         letters: Vec<(&str, &Kvnr)>,
         event: Event,
         batch: Option<&str>,

@@ -1,7 +1,6 @@
 //! Initial passwords: random, printed in a letter, good for one use. 73 random bits need no slow hash: what is kept is
 //! an HMAC under the pepper, so that a million letters are minutes.
 
-use sqlx::AnyConnection;
 use zeroize::Zeroizing;
 
 use crate::identity::kvnr::Kvnr;
@@ -11,6 +10,7 @@ use crate::secret::SecretText;
 use crate::server::account::Account;
 use crate::server::http::{Code, Refusal};
 use crate::server::keys::RotatingKey;
+use crate::server::store::Connection;
 use crate::server::{Service, strangers};
 
 /// Letters and digits that nobody mistakes for one another, and sixteen marks.
@@ -39,7 +39,7 @@ pub(in crate::server) fn random(rng: &mut dyn rand_core::CryptoRng) -> SecretTex
 /// Keeps a new initial password of an account. Those before hold on: a letter that a stranger orders voids none.
 pub(in crate::server) async fn keep(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
     password: &SecretText,
     now: NumericDate,
@@ -61,7 +61,7 @@ pub(in crate::server) struct Letter {
 /// Looks for an initial password of an account. The work is the same for every account, and for none.
 pub(in crate::server) async fn find(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     kvnr: &Kvnr,
     password: &SecretText,
@@ -85,7 +85,7 @@ impl Letter {
     /// [`Code::InitialPasswordEnded`]: it was used, or is too old. [`Code::LoginFailed`]: it was made void meanwhile.
     pub(in crate::server) async fn use_up(
         &self,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         client: Thumbprint,
         now: NumericDate,
     ) -> Result<(), Refusal> {
@@ -107,7 +107,7 @@ impl Letter {
 /// No initial password of the account holds any more, and no new password that was asked for without the old one.
 pub(in crate::server) async fn void(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account: &Account,
 ) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM initial_password WHERE account_id = $1");

@@ -1,7 +1,5 @@
 //! What counts: an evaluation that nobody has confirmed was a wrong PIN, or somebody else's.
 
-use sqlx::AnyConnection;
-
 use super::Device;
 use crate::protocol::pin::{MANY_UNCONFIRMED, MAX_CONSECUTIVE, MAX_UNCONFIRMED, RequestedElement};
 use crate::protocol::{AttemptId, NumericDate, Sha256Hash};
@@ -9,7 +7,7 @@ use crate::server::audit::{self, Entry};
 use crate::server::http::Refusal;
 use crate::server::notice::{self, Kind};
 use crate::server::states::{Event, transition};
-use crate::server::store::Tx;
+use crate::server::store::{Connection, Tx};
 use crate::server::{Service, random};
 
 /// Seconds in which the same element gets the same answer, and the last try may be confirmed.
@@ -27,7 +25,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) async fn of(connection: &mut AnyConnection, device: &Device) -> Result<Self, Refusal> {
+    pub(super) async fn of(connection: &mut Connection, device: &Device) -> Result<Self, Refusal> {
         let query = "SELECT COUNT(*), COALESCE(SUM(CASE WHEN number > $2 THEN 1 ELSE 0 END), 0) FROM pin_attempt \
                      WHERE device_id = $1 AND number > 0 AND confirmed_at IS NULL";
         let query = sqlx::query_as::<_, (i64, i64)>(query).bind(device.id.to_string()).bind(device.confirmed);

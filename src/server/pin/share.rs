@@ -1,12 +1,10 @@
 //! The shares themselves: 32 random bytes each, wrapped under a key of the key file. Whoever has the database alone has
 //! none, and nothing to test a PIN against.
 
-use sqlx::AnyConnection;
-
 use crate::jose::base64url;
 use crate::secret::SecretBytes;
 use crate::server::http::Refusal;
-use crate::server::store::Tx;
+use crate::server::store::{Connection, Tx};
 use crate::server::{Service, random};
 use crate::voprf::{Element, Share};
 
@@ -52,7 +50,7 @@ pub(super) async fn make(service: &Service, tx: &mut Tx, owner: Owner<'_>) -> Re
 /// The share of this public key, where it is this owner's and not erased.
 pub(super) async fn open(
     service: &Service,
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     owner: Owner<'_>,
     voprf_pk: &str,
 ) -> Result<Option<Share>, Refusal> {
@@ -78,7 +76,7 @@ fn unwrapped(service: &Service, row: &Row) -> Option<Share> {
 
 /// Public key of the share that was offered to a registration.
 pub(in crate::server) async fn offered(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     registration: &str,
 ) -> Result<Option<Element>, Refusal> {
     let query = sqlx::query_scalar::<_, String>("SELECT voprf_pk FROM pin_share WHERE registration_id = $1");
@@ -88,7 +86,7 @@ pub(in crate::server) async fn offered(
 
 /// The device of a registration takes its share over.
 pub(in crate::server) async fn hand_over(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     registration: &str,
     device: &str,
 ) -> Result<(), Refusal> {

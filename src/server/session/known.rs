@@ -1,19 +1,17 @@
 //! Clients that have logged in to an account before, by the thumbprints of their session keys.
 
-use sqlx::AnyConnection;
-
 use crate::jose::Thumbprint;
 use crate::protocol::{NumericDate, SessionId};
 use crate::server::http::Refusal;
 use crate::server::states::{SessionState, States as _};
-use crate::server::store::Tx;
+use crate::server::store::{Connection, Tx};
 
 /// How many clients an account knows: those that logged in last.
 const MAX_KNOWN_CLIENTS: i64 = 20;
 
 /// Whether a client has logged in to this account before.
 pub(in crate::server) async fn is_known_client(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     client: Thumbprint,
 ) -> Result<bool, Refusal> {
@@ -24,7 +22,7 @@ pub(in crate::server) async fn is_known_client(
 
 /// From now on this client has logged in before.
 pub(in crate::server) async fn know_client(
-    connection: &mut AnyConnection,
+    connection: &mut Connection,
     account_id: i64,
     client: Thumbprint,
     now: NumericDate,
@@ -41,10 +39,7 @@ pub(in crate::server) async fn know_client(
 }
 
 /// Clients that knew a password that does not hold any more are strangers again.
-pub(in crate::server) async fn forget_clients(
-    connection: &mut AnyConnection,
-    account_id: i64,
-) -> Result<(), sqlx::Error> {
+pub(in crate::server) async fn forget_clients(connection: &mut Connection, account_id: i64) -> Result<(), sqlx::Error> {
     let delete = sqlx::query("DELETE FROM known_client WHERE account_id = $1");
     delete.bind(account_id).execute(connection).await.map(drop)
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::http::request::Parts;
-use sqlx::AnyConnection;
 
 use super::{Row, columns, end, tokens};
 use crate::jose::Thumbprint;
@@ -22,6 +21,7 @@ use crate::server::http::{Code, Refusal};
 use crate::server::notice::{self, Kind};
 use crate::server::settings::SessionPolicy;
 use crate::server::states::{Event, SessionState};
+use crate::server::store::Connection;
 use crate::server::token::RefreshToken;
 
 /// Seconds in which an answer that got lost is given again.
@@ -101,7 +101,7 @@ pub(in crate::server) async fn refresh(
     Ok(Json(answer))
 }
 
-async fn state_of_device(connection: &mut AnyConnection, row: &Row) -> Result<Option<String>, sqlx::Error> {
+async fn state_of_device(connection: &mut Connection, row: &Row) -> Result<Option<String>, sqlx::Error> {
     let Some(device) = &row.device_id else { return Ok(None) };
     let state = sqlx::query_scalar("SELECT state FROM device WHERE device_id = $1").bind(device);
     state.fetch_optional(connection).await
@@ -120,7 +120,7 @@ impl Renewal {
     async fn judge(
         &self,
         service: &Service,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
         proof: DpopProof,
     ) -> Result<(Row, Judgement), Refusal> {
         let proof = dpop::take_in(&mut *connection, proof).await?;

@@ -78,7 +78,7 @@ async fn session_of(parts: &Parts, service: &Service) -> Result<(Session, DpopPr
     let AccessToken { session: id, expires_at: token_ends_at } =
         service.keys.tokens().open_access(&token, now).ok_or(Code::TokenInvalid)?;
     let proof = dpop::check(service, parts, Some(&token))?;
-    let found = WithAccount::find(&mut *service.store.pool().acquire().await?, id).await?.ok_or(Code::TokenInvalid)?;
+    let found = WithAccount::find(&mut service.store.pool().acquire().await?, id).await?.ok_or(Code::TokenInvalid)?;
     let row = &found.row;
     // The key is the one the session is bound to: whoever has the token alone has nothing.
     if row.jkt != proof.jkt().to_string() {

@@ -6,12 +6,12 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{self, Arc, PoisonError};
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe};
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
 
+use super::connection::{Connection, Pool};
+
 /// A connection in the transaction of the database, while there is one.
-type Outer = Option<PoolConnection<Any>>;
+type Outer = Option<Connection>;
 
 /// The queue of those who write in this process.
 #[derive(Clone, Default)]
@@ -57,7 +57,7 @@ impl Last {
 
 /// A transaction among the others. Dropped, it is undone.
 pub(in crate::server) struct Part {
-    outer: OwnedMappedMutexGuard<Outer, PoolConnection<Any>>,
+    outer: OwnedMappedMutexGuard<Outer, Connection>,
     group: Group,
 }
 
@@ -69,14 +69,18 @@ impl Group {
     pub(super) async fn begin(
         &self,
         patience: Duration,
-        writers: &AnyPool,
+        writers: &Pool,
         begin: &'static str,
     ) -> Result<Part, sqlx::Error> {
         let entered = async {
             let outer = Arc::clone(&self.outer).lock_owned().await;
-            // In a task of its own: a request that is given up meanwhile leaves nothing half begun.
-            let entering = tokio::spawn(self.clone().enter(outer, writers.clone(), begin));
-            entering.await.map_err(|_| sqlx::Error::WorkerCrashed)?
+            let entering = self.clone().enter(outer, writers.clone(), begin);
+            match writers {
+                // It waits for nobody once it has begun.
+                Pool::Sqlite(_) => entering.await,
+                // In a task of its own: a request that is given up meanwhile leaves nothing half begun.
+                Pool::Postgresql(_) => tokio::spawn(entering).await.map_err(|_| sqlx::Error::WorkerCrashed)?,
+            }
         };
         tokio::time::timeout(patience, entered).await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
@@ -84,16 +88,16 @@ impl Group {
     async fn enter(
         self,
         mut outer: OwnedMutexGuard<Outer>,
-        writers: AnyPool,
+        writers: Pool,
         begin: &'static str,
     ) -> Result<Part, sqlx::Error> {
         if let Some(outer) = outer.as_mut() {
             // Where that fails, what has become of the last one stays as it is: it has to be said before a commit, which an
             // aborted transaction on PostgreSQL would take without it, and forget all.
             let last = self.parts().last;
-            execute(outer, last.before(SAVEPOINT)).await?;
+            outer.say(last.before(SAVEPOINT)).await?;
         } else {
-            *outer = Some(run(writers.acquire().await?, format!("{begin}; {SAVEPOINT}")).await?);
+            *outer = Some(writers.acquire().await?.say_and_wait(format!("{begin}; {SAVEPOINT}")).await?);
             // It comes after all who are in the queue now: they are the group.
             tokio::spawn(self.clone().finish());
         }
@@ -109,7 +113,7 @@ impl Group {
         let Some(outer) = outer.take() else { return };
         let Parts { last, done } = std::mem::take(&mut *self.parts());
         let end = if done.is_empty() { "ROLLBACK".to_owned() } else { last.before("COMMIT") };
-        match run(outer, end).await {
+        match outer.say_and_wait(end).await {
             Ok(_) => done.into_iter().for_each(|done| {
                 let _ = done.send(()); // whoever has gone away is not told
             }),
@@ -120,22 +124,6 @@ impl Group {
     fn parts(&self) -> sync::MutexGuard<'_, Parts> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Begins or ends a transaction. A connection on which that fails is closed: nobody knows what it is in.
-async fn run(mut connection: PoolConnection<Any>, sql: String) -> Result<PoolConnection<Any>, sqlx::Error> {
-    match execute(&mut connection, sql).await {
-        Ok(()) => Ok(connection),
-        Err(error) => {
-            let _ = connection.close().await;
-            Err(error)
-        }
-    }
-}
-
-/// Says it to the database, all at once.
-async fn execute(connection: &mut PoolConnection<Any>, sql: String) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **connection).await.map(drop)
 }
 
 impl Part {
@@ -156,39 +144,36 @@ impl Part {
 }
 
 impl Deref for Part {
-    type Target = AnyConnection;
+    type Target = Connection;
 
-    fn deref(&self) -> &AnyConnection {
+    fn deref(&self) -> &Connection {
         &self.outer
     }
 }
 
 impl DerefMut for Part {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         &mut self.outer
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use sqlx::any::{AnyPoolOptions, install_default_drivers};
-
     use super::*;
+    use crate::server::store::sqlite;
 
     /// A group on a database of its own.
     #[derive(Clone)]
     struct Writers {
-        pool: AnyPool,
+        pool: Pool,
         group: Group,
         _folder: Arc<tempfile::TempDir>,
     }
 
     impl Writers {
         async fn new() -> Self {
-            install_default_drivers();
             let folder = tempfile::tempdir().unwrap();
-            let url = format!("sqlite://{}?mode=rwc", folder.path().join("database").display());
-            let pool = AnyPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+            let pool = Pool::Sqlite(sqlite::Pool::new(&folder.path().join("database"), 1));
             let tables = "CREATE TABLE line (number BIGINT); CREATE TABLE begun (one BIGINT)";
             sqlx::raw_sql(tables).execute(&pool).await.unwrap();
             Self { pool, group: Group::default(), _folder: Arc::new(folder) }

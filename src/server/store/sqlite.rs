@@ -1,0 +1,343 @@
+//! SQLite, called in the thread that asks. A statement takes a few microseconds, less than it takes to wake a thread that
+//! would run it. What may wait for the disk or for another process, a commit above all, lets the other tasks of its
+//! thread go on meanwhile.
+//!
+//! Queries are those of `sqlx`, which PostgreSQL answers itself: arguments and rows are read and made here in the members
+//! that `sqlx_core` keeps for drivers, and promises to nobody else. Another version of it may need another one of this.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{CachedStatement, OpenFlags, ffi};
+use sqlx::any::{AnyQueryResult, AnyRow, AnyTypeInfo, AnyTypeInfoKind, AnyValue};
+use sqlx::error::{DatabaseError, ErrorKind};
+use sqlx::{Any, Either, Execute};
+use sqlx_core::any::{AnyColumn, AnyValueKind};
+use sqlx_core::ext::ustr::UStr;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What each connection is told first. What was committed survives the loss of power: `synchronous = FULL`. What was
+/// deleted, such as a share in a device PIN, is overwritten: `secure_delete`.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                       PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON";
+/// How many statements a connection keeps prepared. The service has fewer.
+const PREPARED: usize = 512;
+/// How many rows are read before the other tasks of the thread need not wait any longer.
+const SHORT: usize = 256;
+
+/// Connections with one file, opened as they are needed.
+#[derive(Clone)]
+pub(in crate::server) struct Pool(Arc<Shared>);
+
+struct Shared {
+    path: Box<Path>,
+    idle: Mutex<Vec<Open>>,
+    /// One permit for each connection that may be open.
+    permits: Arc<Semaphore>,
+    size: usize,
+}
+
+/// A connection and what it knows of the statements it has run.
+struct Open {
+    connection: rusqlite::Connection,
+    shapes: HashMap<Box<str>, Arc<Shape>>,
+}
+
+/// What a statement takes and gives.
+struct Shape {
+    /// Which argument, counted from 0, stands in which place: `$2` may come before `$1`.
+    places: Vec<usize>,
+    columns: Vec<AnyColumn>,
+    names: Arc<sqlx_core::HashMap<UStr, usize>>,
+}
+
+/// A connection of a pool. Dropped, it is there for the next one, and what was begun on it is undone.
+pub(in crate::server) struct Connection {
+    /// There until it is dropped or discarded.
+    open: Option<Open>,
+    home: Pool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    /// At most `size` connections with the database in this file, which is made where there is none.
+    pub(super) fn new(path: &Path, size: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(size));
+        Self(Arc::new(Shared { path: path.into(), idle: Mutex::default(), permits, size }))
+    }
+
+    /// # Errors
+    /// [`sqlx::Error::PoolClosed`], and why the file could not be opened.
+    pub(super) async fn acquire(&self) -> Result<Connection, sqlx::Error> {
+        let permit = Arc::clone(&self.0.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let idle = self.idle().pop();
+        let open = match idle {
+            Some(open) => open,
+            None => elsewhere(|| Open::new(&self.0.path))?,
+        };
+        Ok(Connection { open: Some(open), home: self.clone(), _permit: permit })
+    }
+
+    /// How many connections are at work, and how many are open besides.
+    pub(super) fn used_and_idle(&self) -> (usize, usize) {
+        (self.0.size.saturating_sub(self.0.permits.available_permits()), self.idle().len())
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Waits for those who are at work. Nobody gets a connection afterwards.
+    pub(super) async fn close(&self) {
+        let all = u32::try_from(self.0.size).unwrap_or(u32::MAX);
+        let _ = self.0.permits.acquire_many(all).await; // refused where it is closed already
+        self.0.permits.close();
+        self.idle().clear();
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Open>> {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    fn new(path: &Path) -> Result<Self, sqlx::Error> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(Failure::of)?;
+        connection.execute_batch(PRAGMAS).map_err(Failure::of)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        Ok(Self { connection, shapes: HashMap::new() })
+    }
+}
+
+impl Connection {
+    /// Runs a query, and gives its rows, at most `limit` of them, and what it changed.
+    pub(super) fn run<'q>(&mut self, mut query: impl Execute<'q, Any>, limit: usize) -> Result<Done, sqlx::Error> {
+        let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
+        let arguments = arguments.map(|arguments| arguments.values.0);
+        let sql = query.sql();
+        let Open { connection, shapes } = self.open()?;
+        let Some(arguments) = arguments else {
+            // Several statements in one text, which take and give nothing.
+            connection.execute_batch(sql.as_str()).map_err(Failure::of)?;
+            return Ok(Done::default());
+        };
+        let mut statement = connection.prepare_cached(sql.as_str()).map_err(Failure::of)?;
+        let shape = match shapes.get(sql.as_str()) {
+            Some(shape) => Arc::clone(shape),
+            None => {
+                if shapes.len() >= PREPARED {
+                    shapes.clear();
+                }
+                let shape = Arc::new(Shape::of(&statement)?);
+                shapes.insert(sql.as_str().into(), Arc::clone(&shape));
+                shape
+            }
+        };
+        for (place, argument) in shape.places.iter().enumerate() {
+            let argument = arguments.get(*argument).ok_or_else(|| bad("a place has no argument"))?;
+            statement.raw_bind_parameter(place + 1, argument_of(argument)?).map_err(Failure::of)?;
+        }
+        let is_reading = statement.readonly();
+        let rows = if is_reading || !connection.is_autocommit() {
+            read(&mut statement, &shape, limit)?
+        } else {
+            // It is committed at its end.
+            elsewhere(|| read(&mut statement, &shape, limit))?
+        };
+        drop(statement);
+        Ok(Done { rows, changes: if is_reading { 0 } else { connection.changes() } })
+    }
+
+    /// Says something that ends or begins in no more than a few microseconds, such as a savepoint.
+    pub(super) fn say(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        self.open()?.connection.execute_batch(sql).map_err(Failure::of)
+    }
+
+    /// Says something that waits for the disk or for other processes, such as a commit.
+    pub(super) fn say_and_wait(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let Open { connection, .. } = self.open()?;
+        elsewhere(|| connection.execute_batch(sql)).map_err(Failure::of)
+    }
+
+    /// Copies the database as it is at this moment into an empty file.
+    pub(super) fn copy_into(&mut self, path: &str) -> Result<(), sqlx::Error> {
+        let Open { connection, .. } = self.open()?;
+        elsewhere(|| connection.execute("VACUUM INTO ?1", [path])).map(drop).map_err(Failure::of)
+    }
+
+    /// Closes it: nobody knows what it is in.
+    pub(super) fn discard(mut self) {
+        self.open = None;
+    }
+
+    fn open(&mut self) -> Result<&mut Open, sqlx::Error> {
+        self.open.as_mut().ok_or(sqlx::Error::WorkerCrashed)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        if open.connection.is_autocommit() || open.connection.execute_batch("ROLLBACK").is_ok() {
+            self.home.idle().push(open);
+        }
+    }
+}
+
+/// What a query gave.
+#[derive(Default)]
+pub(super) struct Done {
+    pub(super) rows: Vec<AnyRow>,
+    changes: u64,
+}
+
+impl Done {
+    pub(super) fn result(&self) -> AnyQueryResult {
+        AnyQueryResult { rows_affected: self.changes, last_insert_id: None }
+    }
+
+    /// Its rows, and then what it changed.
+    pub(super) fn each(self) -> impl Iterator<Item = Either<AnyQueryResult, AnyRow>> {
+        let result = self.result();
+        self.rows.into_iter().map(Either::Right).chain([Either::Left(result)])
+    }
+}
+
+impl Shape {
+    fn of(statement: &CachedStatement<'_>) -> Result<Self, sqlx::Error> {
+        let place = |place| {
+            let name = statement.parameter_name(place).and_then(|name| name.strip_prefix('$'));
+            let number = name.and_then(|number| number.parse::<usize>().ok()).and_then(|number| number.checked_sub(1));
+            number.ok_or_else(|| bad("arguments stand in places such as $1"))
+        };
+        let columns = statement.column_names().into_iter().enumerate();
+        let columns = columns.map(|(ordinal, name)| {
+            // What a column holds is seen by each value.
+            AnyColumn { ordinal, name: UStr::new(name), type_info: AnyTypeInfo { kind: AnyTypeInfoKind::Null } }
+        });
+        let columns = columns.collect::<Vec<_>>();
+        let names = columns.iter().map(|column| (column.name.clone(), column.ordinal)).collect();
+        let places = (1..=statement.parameter_count()).map(place).collect::<Result<_, _>>()?;
+        Ok(Self { places, columns, names: Arc::new(names) })
+    }
+}
+
+fn read(statement: &mut CachedStatement<'_>, shape: &Shape, limit: usize) -> Result<Vec<AnyRow>, sqlx::Error> {
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while found.len() < limit.min(SHORT) {
+        let Some(row) = rows.next().map_err(Failure::of)? else { return Ok(found) };
+        found.push(row_of(row, shape)?);
+    }
+    if found.len() < limit {
+        elsewhere(|| {
+            while found.len() < limit {
+                let Some(row) = rows.next().map_err(Failure::of)? else { break };
+                found.push(row_of(row, shape)?);
+            }
+            Ok::<_, sqlx::Error>(())
+        })?;
+    }
+    Ok(found)
+}
+
+fn row_of(row: &rusqlite::Row<'_>, shape: &Shape) -> Result<AnyRow, sqlx::Error> {
+    let values = (0..shape.columns.len()).map(|column| {
+        let kind = match row.get_ref(column).map_err(Failure::of)? {
+            ValueRef::Null => AnyValueKind::Null(AnyTypeInfoKind::Null),
+            ValueRef::Integer(value) => AnyValueKind::BigInt(value),
+            ValueRef::Real(value) => AnyValueKind::Double(value),
+            ValueRef::Text(value) => {
+                let text = str::from_utf8(value).map_err(|_| bad("a text is not UTF-8"))?;
+                AnyValueKind::Text(Arc::new(text.to_owned()))
+            }
+            ValueRef::Blob(value) => AnyValueKind::Blob(Arc::new(value.to_vec())),
+        };
+        Ok(AnyValue { kind })
+    });
+    let values = values.collect::<Result<_, sqlx::Error>>()?;
+    Ok(AnyRow { column_names: Arc::clone(&shape.names), columns: shape.columns.clone(), values })
+}
+
+fn argument_of(argument: &AnyValueKind) -> Result<ToSqlOutput<'_>, sqlx::Error> {
+    Ok(ToSqlOutput::Borrowed(match argument {
+        AnyValueKind::Null(_) => ValueRef::Null,
+        AnyValueKind::Bool(value) => ValueRef::Integer(i64::from(*value)),
+        AnyValueKind::SmallInt(value) => ValueRef::Integer(i64::from(*value)),
+        AnyValueKind::Integer(value) => ValueRef::Integer(i64::from(*value)),
+        AnyValueKind::BigInt(value) => ValueRef::Integer(*value),
+        AnyValueKind::Real(value) => ValueRef::Real(f64::from(*value)),
+        AnyValueKind::Double(value) => ValueRef::Real(*value),
+        AnyValueKind::Text(value) => ValueRef::Text(value.as_bytes()),
+        AnyValueKind::TextSlice(value) => ValueRef::Text(value.as_bytes()),
+        AnyValueKind::Blob(value) => ValueRef::Blob(value),
+        _ => return Err(bad("an argument of a type that SQLite does not have")),
+    }))
+}
+
+/// Does what may take its time, while the other tasks of this thread go on in another one.
+fn elsewhere<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+fn bad(what: &'static str) -> sqlx::Error {
+    sqlx::Error::Protocol(what.to_owned())
+}
+
+/// What SQLite says of a failure.
+#[derive(Debug)]
+struct Failure {
+    /// The extended result code, such as 5 for `SQLITE_BUSY`.
+    code: i32,
+    message: String,
+}
+
+impl Failure {
+    fn of(error: rusqlite::Error) -> sqlx::Error {
+        let code = error.sqlite_error().map_or(ffi::SQLITE_ERROR, |error| error.extended_code);
+        sqlx::Error::Database(Box::new(Self { code, message: error.to_string() }))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLite {})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl DatabaseError for Failure {
+    fn message(&self) -> &str {
+        &self.message
+    }
+
+    fn code(&self) -> Option<Cow<'_, str>> {
+        Some(self.code.to_string().into())
+    }
+
+    fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+        self
+    }
+
+    fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+        self
+    }
+
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Other // nobody asks
+    }
+}
