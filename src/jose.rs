@@ -12,5 +12,7 @@ pub mod json;
 pub mod jwk;
 pub mod jws;
 
+#[cfg(feature = "server")]
+pub use es256::SigningKey;
 pub use jwk::{P256Jwk, Thumbprint};
 pub use jws::{ByCard, Es256, JwsError, Message, Signer};

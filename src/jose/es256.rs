@@ -1,6 +1,7 @@
-//! Verifying ECDSA with SHA-256 on P-256 (RFC 7518, 3.4), the signature of everything but cards: R‖S, 64 bytes, big endian.
-//! The service verifies several for each request, so it takes the provider that its TLS brings along, which is some times
-//! as fast as `p256`; a program without the service verifies with `p256`. Both take the same signatures (its tests).
+//! ECDSA with SHA-256 on P-256 (RFC 7518, 3.4), the signature of everything but cards: R‖S, 64 bytes, big endian.
+//! The service verifies several for each request and signs what it answers, so it takes the provider that its TLS brings
+//! along, which is some times as fast as `p256`; a program without the service verifies with `p256`. Both take the same
+//! signatures (its tests).
 
 use p256::ecdsa::VerifyingKey;
 
@@ -11,6 +12,47 @@ pub(super) fn verify(key: &VerifyingKey, message: &[u8], signature: &[u8]) -> bo
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.to_sec1_point(false).as_bytes())
         .verify(message, signature)
         .is_ok()
+}
+
+/// A key of the service, which signs with that provider.
+#[cfg(feature = "server")]
+pub struct SigningKey(aws_lc_rs::signature::EcdsaKeyPair);
+
+#[cfg(feature = "server")]
+impl std::fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SigningKey(..)")
+    }
+}
+
+#[cfg(feature = "server")]
+impl SigningKey {
+    /// `None` where the provider does not take it.
+    pub fn new(key: &p256::ecdsa::SigningKey) -> Option<Self> {
+        use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
+        let secret = zeroize::Zeroizing::new(key.to_bytes());
+        let public = key.verifying_key().to_sec1_point(false);
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P256_SHA256_FIXED_SIGNING,
+            &secret[..],
+            public.as_bytes(),
+        );
+        pair.ok().map(Self)
+    }
+}
+
+#[cfg(feature = "server")]
+impl super::jws::Signer<super::jws::Es256> for &SigningKey {
+    type Error = aws_lc_rs::error::Unspecified;
+
+    fn name(&self) -> &'static str {
+        super::jws::ES256
+    }
+
+    fn sign(&mut self, signing_input: &[u8]) -> Result<Vec<u8>, Self::Error> {
+        let signature = self.0.sign(&aws_lc_rs::rand::SystemRandom::new(), signing_input)?;
+        Ok(signature.as_ref().to_vec())
+    }
 }
 
 /// The same by `p256` alone; the oracle of the tests.
@@ -100,6 +142,14 @@ mod tests {
             prop_assert!(!both(&other, &message, &signature) || seed == *other.to_bytes());
             signature[place] ^= change;
             prop_assert!(!both(&key, &message, &signature));
+        }
+
+        #[test]
+        fn both_take_what_the_key_signed_with_the_provider(seed: [u8; 32], message: Vec<u8>) {
+            use crate::jose::jws::Signer as _;
+            let Some(key) = key(seed) else { return Ok(()) };
+            let signature = (&super::SigningKey::new(&key).unwrap()).sign(&message).unwrap();
+            prop_assert!(both(&key, &message, &signature));
         }
 
         #[test]

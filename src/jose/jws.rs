@@ -11,7 +11,7 @@ use crate::pki::CardKey;
 
 /// Longest JWS read.
 const MAX_LENGTH: usize = 64 * 1024;
-const ES256: &str = "ES256";
+pub(super) const ES256: &str = "ES256";
 
 /// How a kind of message is signed. The name in `alg` follows from the verifier's key, never from the message.
 pub trait Algorithm {

@@ -13,11 +13,12 @@ use sha2::Sha256;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::http::Refusal;
 use super::token::TokenKeys;
 use super::{ServerError, random};
 use crate::disk;
 use crate::identity::kvnr::Kvnr;
-use crate::jose::{Es256, Message, P256Jwk, base64url, json, jws};
+use crate::jose::{Es256, Message, P256Jwk, SigningKey, base64url, json, jws};
 use crate::protocol::NumericDate;
 
 const FILE: &str = "service-keys.json";
@@ -44,7 +45,7 @@ pub enum KeysError {
 /// passwords, the keys that shares in device PINs are wrapped under, and the keys of tokens.
 pub(super) struct ServiceKeys {
     path: PathBuf,
-    signing: p256::ecdsa::SigningKey,
+    signing: SigningKey,
     public: P256Jwk,
     pseudonym: Zeroizing<Vec<u8>>,
     pub(super) peppers: RotatingKeys,
@@ -183,6 +184,7 @@ impl ServiceKeys {
         let peppers = RotatingKeys::new(file.peppers).ok_or(KeysError::Damaged)?;
         let share_keys = RotatingKeys::new(file.share_keys).ok_or(KeysError::Damaged)?;
         let tokens = RwLock::new(Arc::new(sound(file.token_keys)?));
+        let signing = SigningKey::new(&signing).ok_or(KeysError::Damaged)?;
         Ok(Self { path, signing, public, pseudonym: file.pseudonym, peppers, share_keys, tokens })
     }
 
@@ -205,11 +207,8 @@ impl ServiceKeys {
     }
 
     /// Signs one of the service's own messages.
-    pub(super) fn sign<M: Message<Algorithm = Es256>>(&self, message: &M) -> Result<String, json::JsonError> {
-        jws::sign(message, &self.signing).map_err(|error| match error {
-            jws::SignError::Json(error) => error,
-            jws::SignError::Key(never) => match never {},
-        })
+    pub(super) fn sign<M: Message<Algorithm = Es256>>(&self, message: &M) -> Result<String, Refusal> {
+        jws::sign(message, &self.signing).map_err(|_| Refusal::internal())
     }
 
     /// How the audit names a person: HMAC-SHA-256 of the insurance number, base64url.

@@ -37,7 +37,7 @@ impl Tx {
         match self {
             Self::Part(part) => part.commit().await,
             Self::Alone(Connection::Transaction(tx)) => tx.commit().await,
-            Self::Alone(connection) => connection.say_and_wait("COMMIT".to_owned()).await.map(drop),
+            Self::Alone(connection) => connection.end("COMMIT".to_owned()).await.map(drop),
         }
     }
 

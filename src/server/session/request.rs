@@ -10,7 +10,7 @@ use super::{Session, WithAccount};
 use crate::protocol::dpop::{DpopProof, SCHEME};
 use crate::secret::SecretText;
 use crate::server::http::{Code, Refusal};
-use crate::server::store::Tx;
+use crate::server::store::{Connection, Tx};
 use crate::server::token::AccessToken;
 use crate::server::{Service, client, dpop};
 
@@ -32,16 +32,17 @@ impl FromRequestParts<Arc<Service>> for SetupSession {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let (session, proof) = session_of(parts, service).await?;
+        let Presented { token, proof } = presented(parts, service)?;
+        let session = session_of(service, &mut service.store.pool().acquire().await?, &token, &proof).await?;
         dpop::take(service, proof, &parts.method).await?;
         Ok(Self(session))
     }
 }
 
-/// As [`Session`], for an endpoint that changes something: the proof, which was not compared with those that came before,
-/// is remembered in the transaction of the change, so that there is one commit and not two.
+/// What a request says of its session: the token, and the proof by the key that sends it. As [`Session`] for an endpoint
+/// that changes something: the session is looked for, and the proof remembered, in the transaction of the change.
 pub(in crate::server) struct Presented {
-    session: Session,
+    token: AccessToken,
     proof: DpopProof,
 }
 
@@ -49,50 +50,58 @@ impl FromRequestParts<Arc<Service>> for Presented {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, Refusal> {
-        let (session, proof) = session_of(parts, service).await?;
-        session.is_ordinary(parts.method.is_safe())?;
-        Ok(Self { session, proof })
+        presented(parts, service)
     }
 }
 
 impl Presented {
-    /// Begins the transaction, in which the session is still open, and remembers the proof in it. A request that is refused
+    /// Begins the transaction, in which the session is open, and remembers the proof in it. A request that is refused
     /// without a change is refused again when it comes again.
     ///
     /// # Errors
     /// As for a request whose session has ended, or whose proof was sent before.
     pub(in crate::server) async fn enter(self, service: &Service) -> Result<(Session, Tx), Refusal> {
-        let Self { session, proof } = self;
+        let Self { token, proof } = self;
         let mut tx = service.store.begin().await?;
-        let account = session.still_open(service, &mut tx).await?;
+        let session = session_of(service, &mut tx, &token, &proof).await?;
+        session.is_ordinary(false)?;
         dpop::take_in(&mut tx, proof).await?;
-        Ok((Session { account, ..session }, tx))
+        Ok((session, tx))
     }
 }
 
-/// Whose request this is, and the proof that came with it. Whether that is a new one is for the caller.
-async fn session_of(parts: &Parts, service: &Service) -> Result<(Session, DpopProof), Refusal> {
-    let now = service.now_unix();
+/// A token of this service, and a proof for this very request and this token. Whether its session is open, and the proof is
+/// by its key and a new one, is for the caller.
+fn presented(parts: &Parts, service: &Service) -> Result<Presented, Refusal> {
     let token = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(access_token);
     let token = token.ok_or(Code::TokenInvalid)?;
-    let AccessToken { session: id, expires_at: token_ends_at } =
-        service.keys.tokens().open_access(&token, now).ok_or(Code::TokenInvalid)?;
-    let proof = dpop::check(service, parts, Some(&token))?;
-    let found = WithAccount::find(&mut service.store.pool().acquire().await?, id).await?.ok_or(Code::TokenInvalid)?;
+    let opened = service.keys.tokens().open_access(&token, service.now_unix()).ok_or(Code::TokenInvalid)?;
+    Ok(Presented { token: opened, proof: dpop::check(service, parts, Some(&token))? })
+}
+
+/// The session of a token, which is open and bound to the key of the proof.
+async fn session_of(
+    service: &Service,
+    connection: &mut Connection,
+    token: &AccessToken,
+    proof: &DpopProof,
+) -> Result<Session, Refusal> {
+    let AccessToken { session: id, expires_at: token_ends_at } = *token;
+    let found = WithAccount::find(connection, id).await?.ok_or(Code::TokenInvalid)?;
     let row = &found.row;
     // The key is the one the session is bound to: whoever has the token alone has nothing.
     if row.jkt != proof.jkt().to_string() {
         return Err(Code::TokenInvalid.into());
     }
     found.check_open()?;
-    if now >= row.ends_at(&service.settings.sessions) {
+    if service.now_unix() >= row.ends_at(&service.settings.sessions) {
         return Err(Code::TokenInvalid.into());
     }
     if !client::may_hold_sessions(service, row.client_id.as_deref()) {
         return Err(Code::ClientMismatch.into());
     }
     let account = found.account()?;
-    Ok((Session { account, id, method: row.method()?, client: proof.jkt(), token_ends_at }, proof))
+    Ok(Session { account, id, method: row.method()?, client: proof.jkt(), token_ends_at })
 }
 
 /// The token after `DPoP`; the name of a scheme is written in large or small letters (RFC 9110, 11.1).

@@ -34,24 +34,32 @@ impl Connection {
         }
     }
 
-    /// The same for what waits for the disk or for other processes: it begins or ends a transaction. A connection on
-    /// which that fails is closed: nobody knows what it is in.
-    pub(super) async fn say_and_wait(mut self, sql: String) -> Result<Self, sqlx::Error> {
-        let said = match &mut self {
-            Self::Sqlite(connection) => connection.say_and_wait(&sql),
+    /// Begins a transaction that writes. A connection on which that fails is closed: nobody knows what it is in.
+    pub(super) async fn begin(mut self, sql: String) -> Result<Self, sqlx::Error> {
+        let begun = match &mut self {
+            Self::Sqlite(connection) => connection.begin(&sql),
             _ => self.say(sql).await,
         };
-        match said {
-            Ok(()) => Ok(self),
-            Err(error) => {
-                match self {
-                    Self::Sqlite(connection) => connection.discard(),
-                    Self::Postgresql(connection) => drop(connection.close().await),
-                    Self::Transaction(_) => {}
-                }
-                Err(error)
-            }
+        self.unless_failed(begun).await
+    }
+
+    /// Ends a transaction. A connection on which that fails is closed.
+    pub(super) async fn end(mut self, sql: String) -> Result<Self, sqlx::Error> {
+        let ended = match &mut self {
+            Self::Sqlite(connection) => connection.end(&sql),
+            _ => self.say(sql).await,
+        };
+        self.unless_failed(ended).await
+    }
+
+    async fn unless_failed(self, said: Result<(), sqlx::Error>) -> Result<Self, sqlx::Error> {
+        let Err(error) = said else { return Ok(self) };
+        match self {
+            Self::Sqlite(connection) => connection.discard(),
+            Self::Postgresql(connection) => drop(connection.close().await),
+            Self::Transaction(_) => {}
         }
+        Err(error)
     }
 }
 

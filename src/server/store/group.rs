@@ -97,7 +97,7 @@ impl Group {
             let last = self.parts().last;
             outer.say(last.before(SAVEPOINT)).await?;
         } else {
-            *outer = Some(writers.acquire().await?.say_and_wait(format!("{begin}; {SAVEPOINT}")).await?);
+            *outer = Some(writers.acquire().await?.begin(format!("{begin}; {SAVEPOINT}")).await?);
             // It comes after all who are in the queue now: they are the group.
             tokio::spawn(self.clone().finish());
         }
@@ -113,7 +113,7 @@ impl Group {
         let Some(outer) = outer.take() else { return };
         let Parts { last, done } = std::mem::take(&mut *self.parts());
         let end = if done.is_empty() { "ROLLBACK".to_owned() } else { last.before("COMMIT") };
-        match outer.say_and_wait(end).await {
+        match outer.end(end).await {
             Ok(_) => done.into_iter().for_each(|done| {
                 let _ = done.send(()); // whoever has gone away is not told
             }),

@@ -1,6 +1,6 @@
 //! SQLite, called in the thread that asks. A statement takes a few microseconds, less than it takes to wake a thread that
-//! would run it. What may wait for the disk or for another process, a commit above all, lets the other tasks of its
-//! thread go on meanwhile.
+//! would run it. What waits for another process, or for a disk that is not quick, lets the other tasks of its thread go on
+//! meanwhile.
 //!
 //! Queries are those of `sqlx`, which PostgreSQL answers itself: arguments and rows are read and made here in the members
 //! that `sqlx_core` keeps for drivers, and promises to nobody else. Another version of it may need another one of this.
@@ -10,9 +10,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{CachedStatement, OpenFlags, ffi};
+use rusqlite::{CachedStatement, ErrorCode, OpenFlags, ffi};
 use sqlx::any::{AnyQueryResult, AnyRow, AnyTypeInfo, AnyTypeInfoKind, AnyValue};
 use sqlx::error::{DatabaseError, ErrorKind};
 use sqlx::{Any, Either, Execute};
@@ -22,13 +23,16 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// What each connection is told first. What was committed survives the loss of power: `synchronous = FULL`. What was
-/// deleted, such as a share in a device PIN, is overwritten: `secure_delete`.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                       PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON";
+/// deleted, such as a share in a device PIN, is overwritten: `secure_delete`. And what a transaction may have to undo is
+/// kept in memory, not in a file of its own: `temp_store`.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                       PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY";
 /// How many statements a connection keeps prepared. The service has fewer.
 const PREPARED: usize = 512;
 /// How many rows are read before the other tasks of the thread need not wait any longer.
 const SHORT: usize = 256;
+/// A commit that takes no longer holds up the tasks of its thread less than moving them to another one.
+const QUICK: Duration = Duration::from_millis(1);
 
 /// Connections with one file, opened as they are needed.
 #[derive(Clone)]
@@ -46,6 +50,8 @@ struct Shared {
 struct Open {
     connection: rusqlite::Connection,
     shapes: HashMap<Box<str>, Arc<Shape>>,
+    /// Whether the last transaction ended within [`QUICK`].
+    is_quick: bool,
 }
 
 /// What a statement takes and gives.
@@ -109,9 +115,10 @@ impl Open {
     fn new(path: &Path) -> Result<Self, sqlx::Error> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(Failure::of)?;
+        connection.busy_timeout(super::BUSY).map_err(Failure::of)?;
         connection.execute_batch(PRAGMAS).map_err(Failure::of)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
-        Ok(Self { connection, shapes: HashMap::new() })
+        Ok(Self { connection, shapes: HashMap::new(), is_quick: false })
     }
 }
 
@@ -121,7 +128,7 @@ impl Connection {
         let arguments = query.take_arguments().map_err(sqlx::Error::Encode)?;
         let arguments = arguments.map(|arguments| arguments.values.0);
         let sql = query.sql();
-        let Open { connection, shapes } = self.open()?;
+        let Open { connection, shapes, .. } = self.open()?;
         let Some(arguments) = arguments else {
             // Several statements in one text, which take and give nothing.
             connection.execute_batch(sql.as_str()).map_err(Failure::of)?;
@@ -159,10 +166,28 @@ impl Connection {
         self.open()?.connection.execute_batch(sql).map_err(Failure::of)
     }
 
-    /// Says something that waits for the disk or for other processes, such as a commit.
-    pub(super) fn say_and_wait(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+    /// Begins a transaction that writes. Another process may be at work in one: it is waited for.
+    pub(super) fn begin(&mut self, sql: &str) -> Result<(), sqlx::Error> {
         let Open { connection, .. } = self.open()?;
-        elsewhere(|| connection.execute_batch(sql)).map_err(Failure::of)
+        connection.busy_timeout(Duration::ZERO).map_err(Failure::of)?;
+        let begun = connection.execute_batch(sql);
+        connection.busy_timeout(super::BUSY).map_err(Failure::of)?;
+        match begun {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                elsewhere(|| connection.execute_batch(sql))
+            }
+            begun => begun,
+        }
+        .map_err(Failure::of)
+    }
+
+    /// Ends a transaction. While the disk is quick, it is waited for here.
+    pub(super) fn end(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let Open { connection, is_quick, .. } = self.open()?;
+        let started = Instant::now();
+        let ended = if *is_quick { connection.execute_batch(sql) } else { elsewhere(|| connection.execute_batch(sql)) };
+        *is_quick = started.elapsed() < QUICK;
+        ended.map_err(Failure::of)
     }
 
     /// Copies the database as it is at this moment into an empty file.
