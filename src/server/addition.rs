@@ -10,7 +10,7 @@ use super::account::Account;
 use super::application::{self, BY_APPROVAL, New, find};
 use super::approval::summary;
 use super::audit::{self, Entry};
-use super::http::{Body, Code, Path, Refusal};
+use super::http::{Code, Path, Refusal, Unread};
 use super::registration;
 use super::session::{Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, RegistrationState, States as _, transition};
@@ -112,10 +112,11 @@ pub(super) async fn give(
     State(service): State<Arc<Service>>,
     presented: Presented,
     Path(id): Path<String>,
-    Body(request): Body<NonceGiven>,
+    body: Unread<NonceGiven>,
 ) -> Result<Json<NonceAnswer>, Refusal> {
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
     let approval = find(&mut tx, &account, BY_APPROVAL, &id).await?;
     let addition = Row::by(&mut tx, OF_APPROVAL, &id).await?.ok_or(Code::NotFound)?;
     match approval.state()? {
@@ -145,10 +146,11 @@ pub(super) async fn show(
     State(service): State<Arc<Service>>,
     presented: Presented,
     Path(id): Path<String>,
-    Body(request): Body<NonceShown>,
+    body: Unread<NonceShown>,
 ) -> Result<axum::http::StatusCode, Refusal> {
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
     let commit = registration::commitment_of_open(&mut tx, &account, &id, now).await?;
     let addition = Row::by(&mut tx, OF_REGISTRATION, &id).await?.ok_or(Code::NotFound)?;
     if addition.nonce_o.is_none() {

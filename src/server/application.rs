@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use super::account::Account;
 use super::audit::{self, Entry};
-use super::http::{Body, Code, Path, Refusal};
+use super::http::{Code, Path, Refusal, Unread};
 use super::notice::{self, Kind};
 use super::session::{Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
@@ -97,11 +97,12 @@ impl Row {
 pub(super) async fn submit(
     State(service): State<Arc<Service>>,
     presented: Presented,
-    Body(application): Body<Application>,
+    body: Unread<Application>,
 ) -> Result<(StatusCode, Json<ApplicationAccepted>), Refusal> {
     let now = service.now_unix();
     do_what_is_due(&service).await;
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let application = body.read()?;
 
     let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
     let device = device.bind(account.id).bind(DeviceState::Active.as_str()).fetch_optional(&mut *tx).await?;

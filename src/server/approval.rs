@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::account::Account;
 use super::application::{BY_APPROVAL, Row, do_what_is_due, end_waiting, execute, find, select};
 use super::audit::{self, Entry};
-use super::http::{Body, Code, Path, Query, Refusal};
+use super::http::{Code, Path, Query, Refusal, Unread};
 use super::notice::{self, Kind};
 use super::session::{self, Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
@@ -119,10 +119,11 @@ pub(super) async fn decide(
     State(service): State<Arc<Service>>,
     presented: Presented,
     Path(id): Path<String>,
-    Body(request): Body<DecisionRequest>,
+    body: Unread<DecisionRequest>,
 ) -> Result<Json<DecisionAnswer>, Refusal> {
     let now = service.now_unix();
     let (session, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
     let account = &session.account;
     let mut row = find(&mut tx, account, BY_APPROVAL, &id).await?;
     match row.state()? {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 
-use super::http::{Body, Code, Path, Refusal};
+use super::http::{Code, Path, Refusal, Unread};
 use super::registration::{audit_event, find};
 use super::session::{Presented, Session};
 use super::states::{Event, transition};
@@ -26,9 +26,10 @@ pub(super) async fn offer(
     State(service): State<Arc<Service>>,
     presented: Presented,
     Path(id): Path<String>,
-    Body(request): Body<AttestationRequest>,
+    body: Unread<AttestationRequest>,
 ) -> Result<Json<AttestationAnswer>, Refusal> {
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     let event = Event::RegistrationAttestationAsked;
     if transition(&mut tx, &id, state, event).await?.is_none() || service.now_unix() >= row.expires_at {

@@ -1,5 +1,6 @@
 //! What all endpoints share: errors (RFC 9457), strict bodies, logs without personal data.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -239,6 +240,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
         parse(&read_body(request, state).await?).map(Self)
+    }
+}
+
+/// A JSON body that is read when it is known who sends it: whoever may not is told so, whatever the body is.
+pub(super) struct Unread<T>(Bytes, PhantomData<fn() -> T>);
+
+impl<T: DeserializeOwned> Unread<T> {
+    /// Reads it, as strictly as [`Body`].
+    pub(super) fn read(&self) -> Result<T, Refusal> {
+        parse(&self.0)
+    }
+}
+
+impl<T, S: Send + Sync> FromRequest<S> for Unread<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refusal> {
+        Ok(Self(read_body(request, state).await?, PhantomData))
     }
 }
 

@@ -12,7 +12,7 @@ use super::attestation;
 use super::audit::{self, Entry};
 use super::device;
 use super::device_code::{self, ValidCode};
-use super::http::{Body, Code, Path, Refusal};
+use super::http::{Code, Path, Refusal, Unread};
 use super::notice::{self, Kind};
 use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
@@ -78,13 +78,14 @@ struct FreshChallenge {
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
     presented: Presented,
-    Body(request): Body<RegistrationRequest>,
+    body: Unread<RegistrationRequest>,
 ) -> Result<(StatusCode, Json<RegistrationOffer>), Refusal> {
+    let now = service.now_unix();
+    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
     if !request.device_information.is_valid() {
         return Err(Code::DeviceInformationInvalid.into());
     }
-    let now = service.now_unix();
-    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let begun =
         sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
     if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
@@ -135,9 +136,10 @@ pub(super) async fn evaluate_pin(
     State(service): State<Arc<Service>>,
     presented: Presented,
     Path(id): Path<String>,
-    Body(request): Body<RegistrationPinRequest>,
+    body: Unread<RegistrationPinRequest>,
 ) -> Result<Json<RegistrationPinAnswer>, Refusal> {
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
     let (registration_id, row, _) = find(&mut tx, &account, &id).await?;
     if service.now_unix() >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
@@ -192,10 +194,11 @@ pub(super) async fn evidence(
     State(service): State<Arc<Service>>,
     presented: Presented,
     Path(id): Path<String>,
-    Body(request): Body<EvidenceRequest>,
+    body: Unread<EvidenceRequest>,
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
