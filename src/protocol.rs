@@ -24,6 +24,7 @@ pub mod registration;
 pub mod revocation;
 pub mod service;
 pub mod session;
+pub mod watch;
 
 use std::fmt;
 use std::str::FromStr;

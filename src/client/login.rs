@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::home::{Home, HomeError, Placed, Profile};
 use super::service::{Service, ServiceError};
 use super::session::{Clock, OpenSession, Session, SessionKey, Tokens};
+use super::watch::WatchingDevice;
 use super::{AskError, Step, Surroundings, skew};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::Thumbprint;
@@ -202,6 +203,28 @@ pub fn resume(home: Home, clock: Clock) -> Result<LoggedIn, LoginError> {
     let profile = home.profile()?;
     let session = OpenSession::resume(home.clone(), profile.clone(), clock)?;
     let service = Service::at(&profile.service)?.with_session(session);
+    Ok(LoggedIn { home, profile, service })
+}
+
+/// Goes on with the device of this computer, where approvals are listed and watched, and with the session that was kept,
+/// where there is one. Neither asks for anything else: a device that is removed or locked is followed by the session.
+///
+/// # Errors
+/// [`LoginError::Home`] when this computer has no device and nobody is logged in.
+pub fn resume_watching(home: Home, clock: Clock) -> Result<LoggedIn, LoginError> {
+    let profile = home.profile()?;
+    let device = match WatchingDevice::of(&home, profile.clone(), clock.clone()) {
+        Ok(device) => device,
+        Err(HomeError::NoDevice) => return resume(home, clock),
+        Err(error) => return Err(error.into()),
+    };
+    let mut service = Service::at(&profile.service)?.with_device(device);
+    match OpenSession::resume(home.clone(), profile.clone(), clock) {
+        Ok(session) => service = service.with_session(session),
+        // A key ring that is locked holds back the session and not the device.
+        Err(HomeError::NoSession | HomeError::KeyRing(_)) => {}
+        Err(error) => return Err(error.into()),
+    }
     Ok(LoggedIn { home, profile, service })
 }
 

@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use reqwest::{Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +15,8 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::home::{HomeError, Profile};
-use super::session::{DPOP, OpenSession, SessionKey};
+use super::session::{Clock, DPOP, OpenSession, SessionKey};
+use super::watch::WatchingDevice;
 use crate::jose::{Es256, Message, P256Jwk, json, jws};
 use crate::protocol::api::{CONFIGURATION, ConfigurationAnswer, Problem, TokenAnswer};
 use crate::protocol::application::is_plain_text;
@@ -91,6 +92,8 @@ pub struct Service {
     http: Client,
     base: String,
     session: Option<OpenSession>,
+    /// Comes before the session, where approvals are listed and watched.
+    device: Option<WatchingDevice>,
 }
 
 impl Service {
@@ -114,7 +117,7 @@ impl Service {
             .user_agent(concat!("kartenbund/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ServiceError::Unreachable)?;
-        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), session: None })
+        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), session: None, device: None })
     }
 
     /// Sends the session along from now on.
@@ -123,9 +126,16 @@ impl Service {
         self
     }
 
+    /// Shows the device of this computer from now on, where approvals are listed and watched; whatever the session is
+    /// for goes with the session.
+    pub fn with_device(mut self, device: WatchingDevice) -> Self {
+        self.device = Some(device);
+        self
+    }
+
     /// The service, without the session.
     pub fn without_session(self) -> Self {
-        Self { session: None, ..self }
+        Self { session: None, device: None, ..self }
     }
 
     /// The address without a trailing slash: the service's name in signed messages.
@@ -159,6 +169,15 @@ impl Service {
             return Err(ServiceError::TooOld(configuration.min_client));
         }
         Ok(configuration)
+    }
+
+    /// How far the clock of the service of this profile is ahead of `clock`, in seconds.
+    pub(super) fn skew_of(&self, profile: &Profile, clock: &Clock) -> Result<i64, ServiceError> {
+        let configuration = self.configuration()?;
+        if configuration.jwk != profile.service_key {
+            return Err(ServiceError::KeyChanged);
+        }
+        Ok(configuration.iat.saturating_sub(clock()))
     }
 
     /// GET.
@@ -257,6 +276,13 @@ impl Service {
         path: &str,
         complete: impl Fn(RequestBuilder) -> RequestBuilder,
     ) -> Result<Response, ServiceError> {
+        if let Some(device) = &self.device {
+            match self.send_by_device(device, || complete(self.request(method, path))) {
+                // What the device may not, such as one that is locked, the session may.
+                Err(error) if error.is_final() && self.session.is_some() => {}
+                answer => return answer,
+            }
+        }
         let Some(session) = &self.session else { return answer(complete(self.request(method, path))) };
         let (mut may_be_skewed, mut may_be_old) = (true, true);
         loop {
@@ -270,6 +296,20 @@ impl Service {
                 }
                 answer => return answer,
             }
+        }
+    }
+
+    fn send_by_device(
+        &self,
+        device: &WatchingDevice,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<Response, ServiceError> {
+        match answer(request().header(AUTHORIZATION, device.credentials()?)) {
+            Err(error) if error.is_clock() => {
+                device.set_clock(self)?;
+                answer(request().header(AUTHORIZATION, device.credentials()?))
+            }
+            answer => answer,
         }
     }
 }

@@ -192,11 +192,7 @@ impl OpenSession {
     }
 
     fn skew_of(&self, service: &Service) -> Result<i64, ServiceError> {
-        let configuration = service.configuration()?;
-        if configuration.jwk != self.profile.service_key {
-            return Err(ServiceError::KeyChanged);
-        }
-        Ok(configuration.iat.saturating_sub((self.clock)()))
+        service.skew_of(&self.profile, &self.clock)
     }
 
     fn renew(&self, service: &Service, session: &mut Session) -> Result<(), ServiceError> {

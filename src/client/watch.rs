@@ -1,5 +1,7 @@
 //! Waiting for approvals (`docs/protocol.md`, watching): each is told as it comes, whatever happens to the line. It is made
-//! anew by itself, with new tokens, after the service was restarted and after this computer has slept.
+//! anew by itself, with a new message of the device or new tokens, after the service was restarted and after this computer has slept.
+
+mod device;
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::sync::Arc;
@@ -8,6 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use device::WatchingDevice;
 use rand_core::{Rng as _, UnwrapErr};
 
 use super::login::LoggedIn;
@@ -46,7 +49,7 @@ pub enum Told {
 /// Watches until `is_over` says so, and tells `tell` what comes.
 ///
 /// # Errors
-/// What does not pass by itself: the session has ended, or the service cannot be believed.
+/// What does not pass by itself: the device or the session may see nothing any more, or the service cannot be believed.
 pub fn watch(
     here: LoggedIn,
     clock: &Clock,

@@ -15,7 +15,7 @@ use super::notice::{self, Kind};
 use super::session::{self, Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
 use super::store::{Tx, from_json, to_json};
-use super::watch::Ticket;
+use super::watch::{Ticket, Watcher};
 use super::{Service, addition, device, password, pin, random, strangers};
 use crate::protocol::api::{
     ApprovalAnswer, ApprovalSummary, ApprovalsAnswer, DecisionAnswer, DecisionRequest, Problem,
@@ -45,29 +45,31 @@ pub(super) struct Wait {
 }
 
 /// The approvals of the account, newest first; at once, or when there is another one.
-#[utoipa::path(get, path = "/v1/approvals", params(Wait), responses(
-    (status = 200, body = ApprovalsAnswer), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/approvals", params(Wait), security(
+    ("access_token" = [], "dpop_proof" = []), ("device" = [])), responses(
+    (status = 200, body = ApprovalsAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
+    (status = 423, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
-    session: Session,
+    watcher: Watcher,
     Query(wait): Query<Wait>,
 ) -> Result<Json<ApprovalsAnswer>, Refusal> {
     if wait.wait == 0 {
-        return Ok(Json(list_of(&service, &session.account).await?));
+        return Ok(Json(list_of(&service, &watcher.account).await?));
     }
-    let ticket = Ticket::take(&service, &session).await?;
-    let answer = list_of(&service, &session.account).await?;
+    let ticket = Ticket::take(&service, &watcher).await?;
+    let answer = list_of(&service, &watcher.account).await?;
     if wait.after != Some(answer.count) {
         return Ok(Json(answer));
     }
     let patience = Duration::from_secs(wait.wait).min(MAX_WAIT);
     if let Ok(None) = tokio::time::timeout(patience, ticket.next()).await {
-        // The session has ended, which it is told; or the service stops.
+        // The session or device may see nothing any more, which it is told; or the service stops.
         let mut connection = service.store.pool().acquire().await?;
-        session.still_open(&service, &mut connection).await?;
+        watcher.still_may(&service, &mut connection).await?;
         return Err(Code::NotReady.into());
     }
-    Ok(Json(list_of(&service, &session.account).await?))
+    Ok(Json(list_of(&service, &watcher.account).await?))
 }
 
 async fn list_of(service: &Service, account: &Account) -> Result<ApprovalsAnswer, Refusal> {

@@ -129,7 +129,8 @@ impl SeenProofs {
         self.insert(proof.fingerprint(), proof.expires_at(), now)
     }
 
-    fn insert(&self, fingerprint: Sha256Hash, expires_at: NumericDate, now: NumericDate) -> bool {
+    /// The same for another kind of message, by what tells it from every other one.
+    pub(super) fn insert(&self, fingerprint: Sha256Hash, expires_at: NumericDate, now: NumericDate) -> bool {
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if now.abs_diff(seen.forgotten) >= FORGET_EVERY.unsigned_abs() {
             seen.until.retain(|_, until| *until >= now);

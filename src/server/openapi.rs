@@ -24,13 +24,18 @@ struct Description;
 struct AdminDescription;
 
 /// What comes with a request: name, header, and what is in it. OpenAPI knows no scheme `DPoP` by itself.
-const SECURITY: [(&str, &str, &str); 2] = [
+const SECURITY: [(&str, &str, &str); 3] = [
     ("access_token", "Authorization", "`DPoP`, a blank and the access token (RFC 9449, 7.1)."),
     (
         "dpop_proof",
         "DPoP",
         "A JWS over method, address, time and access token of this request, by the key the token is bound to: \
          `typ` dpop+jwt, `alg` ES256 (RFC 9449, 4.2).",
+    ),
+    (
+        "device",
+        "Authorization",
+        "`Device`, a blank, the device's id, a dot and a JWS by its transport key: `typ` watch+jws, `alg` ES256.",
     ),
 ];
 

@@ -5,6 +5,8 @@
 //! waits here, twice a second and right after a submission to this process. A connection that waits costs no query and
 //! keeps nothing but its seat.
 
+mod watcher;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -26,11 +28,11 @@ use super::application::{self, Row};
 use super::approval::{newest_of, summary};
 use super::audit;
 use super::http::{Code, Refusal};
-use super::session::Session;
 use super::states::{ApplicationState, Event};
 use super::{Service, store};
 use crate::protocol::SessionId;
 use crate::protocol::api::Problem;
+pub(super) use watcher::Watcher;
 
 /// How often the audit is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -38,10 +40,20 @@ const LOOK: Duration = Duration::from_millis(500);
 const MAX_ENTRIES: i64 = 1000;
 /// How often something is sent where nothing happens: both sides notice that the line is gone.
 const BEAT: Duration = Duration::from_secs(15);
-/// How many connections of one session wait; a further one takes the place of the oldest, which may be long gone.
-const MAX_OF_SESSION: usize = 3;
+/// How many connections of one session or device wait; a further one takes the place of the oldest, which may be long gone.
+const MAX_OF_ONE: usize = 3;
 /// How many messages wait for a program that does not read them. It is hung up on then, and asks again.
 const MAX_UNREAD: usize = 16;
+/// What ends the right to see approvals, of the session or device it is about.
+const ENDS: [Event; 7] = [
+    Event::SessionClosed,
+    Event::SessionEnded,
+    Event::SessionReused,
+    Event::DeviceLocked,
+    Event::DeviceExpired,
+    Event::DeviceRevoked,
+    Event::PinUsedUp,
+];
 /// What is sent at the beginning and where nothing happens: a comment.
 const COMMENT: Bytes = Bytes::from_static(b":\n\n");
 
@@ -56,8 +68,8 @@ pub(super) struct Watchers {
 
 #[derive(Default)]
 struct Hall {
-    /// By account, oldest first.
-    seats: HashMap<i64, Vec<(SessionId, Arc<Seat>)>>,
+    /// By account, oldest first, with the session or device that waits.
+    seats: HashMap<i64, Vec<([u8; 16], Arc<Seat>)>>,
     is_closed: bool,
 }
 
@@ -100,19 +112,21 @@ impl Watchers {
         lock(&self.hall).seats.values().map(Vec::len).sum()
     }
 
-    /// Tells of new approvals, by account, and lets the connections of sessions go that have ended.
-    fn tell(&self, new: Vec<(i64, Bytes)>, ended: &HashSet<[u8; 16]>) {
+    /// Tells of new approvals, by account, and lets the connections go of sessions that have ended, of devices that
+    /// are not active any more, and of accounts that are suspended.
+    fn tell(&self, new: Vec<(i64, Bytes)>, ended: &HashSet<[u8; 16]>, suspended: &[i64]) {
         let mut hall = lock(&self.hall);
         for (account, message) in new {
             for (_, seat) in hall.seats.get(&account).into_iter().flatten() {
                 seat.push(message.clone());
             }
         }
+        for seats in suspended.iter().filter_map(|account| hall.seats.remove(account)) {
+            seats.iter().for_each(|(_, seat)| seat.end());
+        }
         if !ended.is_empty() {
             for seats in hall.seats.values_mut() {
-                seats
-                    .extract_if(.., |(session, _)| ended.contains(session.as_bytes()))
-                    .for_each(|(_, seat)| seat.end());
+                seats.extract_if(.., |(id, _)| ended.contains(id)).for_each(|(_, seat)| seat.end());
             }
         }
     }
@@ -161,9 +175,9 @@ impl Ticket {
     /// Takes a place. Whatever is committed from now on is told.
     ///
     /// # Errors
-    /// [`Code::NotReady`] while the service stops, and those of a session that has ended meanwhile.
-    pub(super) async fn take(service: &Arc<Service>, session: &Session) -> Result<Self, Refusal> {
-        let (watchers, account_id, seat) = (&service.watchers, session.account.id, Arc::new(Seat::default()));
+    /// [`Code::NotReady`] while the service stops, and those of a session or device that may not any more.
+    pub(super) async fn take(service: &Arc<Service>, watcher: &Watcher) -> Result<Self, Refusal> {
+        let (watchers, account_id, seat) = (&service.watchers, watcher.account.id, Arc::new(Seat::default()));
         {
             // As long as this is held, nobody finds the hall empty and stops looking.
             let mut seen = watchers.seen.lock().await;
@@ -177,16 +191,16 @@ impl Ticket {
             }
             let seats = hall.seats.entry(account_id).or_default();
             let own: Vec<_> =
-                (0..seats.len()).filter(|at| seats.get(*at).is_some_and(|(id, _)| *id == session.id)).collect();
-            if let (true, Some(oldest)) = (own.len() >= MAX_OF_SESSION, own.first()) {
+                (0..seats.len()).filter(|at| seats.get(*at).is_some_and(|(id, _)| *id == watcher.id())).collect();
+            if let (true, Some(oldest)) = (own.len() >= MAX_OF_ONE, own.first()) {
                 seats.remove(*oldest).1.end();
             }
-            seats.push((session.id, Arc::clone(&seat)));
+            seats.push((watcher.id(), Arc::clone(&seat)));
         }
         let ticket = Self { service: Arc::clone(service), account_id, seat };
         // An end before the first look is in no entry that is looked at.
         let mut connection = service.store.pool().acquire().await?;
-        session.still_open(service, &mut connection).await?;
+        watcher.still_may(service, &mut connection).await?;
         Ok(ticket)
     }
 
@@ -242,12 +256,14 @@ async fn look(service: &Service) -> Result<bool, Refusal> {
     let happened = audit::since(&mut connection, after, MAX_ENTRIES).await?;
     let Some(last) = happened.last() else { return Ok(false) };
     let (last, is_all) = (last.seq, i64::try_from(happened.len()) != Ok(MAX_ENTRIES));
-    let ends = [Event::SessionClosed, Event::SessionEnded, Event::SessionReused].map(Event::as_str);
-    let (mut submitted, mut ended) = (Vec::new(), HashSet::new());
+    let (mut submitted, mut ended, mut is_suspended) = (Vec::new(), HashSet::new(), false);
     for entry in happened {
         if entry.event == Event::ApplicationSubmitted.as_str() {
             submitted.push(entry.object);
-        } else if ends.contains(&entry.event.as_str()) {
+        } else if entry.event == Event::AccountSuspended.as_str() {
+            is_suspended = true;
+        } else if ENDS.iter().any(|end| end.as_str() == entry.event) {
+            // Sessions and devices are numbered alike.
             ended.extend(entry.object.parse::<SessionId>().map(|id| *id.as_bytes()));
         }
     }
@@ -263,7 +279,15 @@ async fn look(service: &Service) -> Result<bool, Refusal> {
             new.push((row.account_id, message(&row)?));
         }
     }
-    watchers.tell(new, &ended);
+    // Sessions end with their own entries; a device stays what it was, and its account may see nothing.
+    let suspended = match is_suspended {
+        true => {
+            let query = "SELECT account_id FROM account WHERE suspended_from IS NOT NULL";
+            sqlx::query_scalar::<_, i64>(query).fetch_all(&mut *connection).await?
+        }
+        false => Vec::new(),
+    };
+    watchers.tell(new, &ended, &suspended);
     *seen = Some(last);
     Ok(!is_all)
 }
@@ -274,8 +298,8 @@ fn message(row: &Row) -> Result<Bytes, Refusal> {
     Ok(format!("event: approval\ndata: {data}\n\n").into())
 }
 
-/// What a connection is sent until its access token ends, its session does, or the service stops. Then the program asks
-/// again, with a new token.
+/// What a connection is sent until its access token ends or as much time has passed for a device, it may see nothing any
+/// more, or the service stops. Then the program asks again, with a new token or message.
 struct Events {
     /// The approvals that wait already.
     first: VecDeque<Bytes>,
@@ -316,20 +340,22 @@ pub(super) struct ApprovalEvent {
 
 /// The approvals that wait, and every new one as it comes: server-sent events named `approval`, each with an
 /// `ApprovalSummary`.
-#[utoipa::path(get, path = "/v1/approvals/events", responses(
-    (status = 200, body = ApprovalEvent, content_type = "text/event-stream"), (status = 503, body = Problem)))]
+#[utoipa::path(get, path = "/v1/approvals/events", security(
+    ("access_token" = [], "dpop_proof" = []), ("device" = [])), responses(
+    (status = 200, body = ApprovalEvent, content_type = "text/event-stream"), (status = 401, body = Problem),
+    (status = 403, body = Problem), (status = 423, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
-    session: Session,
+    watcher: Watcher,
 ) -> Result<impl IntoResponse, Refusal> {
-    let ticket = Ticket::take(&service, &session).await?;
+    let ticket = Ticket::take(&service, &watcher).await?;
     let mut first = VecDeque::from([COMMENT]);
-    for row in newest_of(&service, &session.account).await? {
+    for row in newest_of(&service, &watcher.account).await? {
         if row.state()? == ApplicationState::Pending {
             first.push_back(message(&row)?);
         }
     }
-    let life = session.token_ends_at.saturating_sub(service.now_unix());
+    let life = watcher.ends_at.saturating_sub(service.now_unix());
     let ends_at = Instant::now() + Duration::from_secs(u64::try_from(life).unwrap_or_default());
     let beat = Box::pin(tokio::time::sleep_until(ends_at.min(Instant::now() + BEAT)));
     let headers = [

@@ -37,6 +37,7 @@ mod rsa;
 mod service;
 mod sessions;
 mod texts;
+mod watching;
 mod web_branch;
 mod web_login;
 

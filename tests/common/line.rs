@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 
 use kartenbund::client::session::OpenSession;
+use kartenbund::client::watch::WatchingDevice;
 
 use super::*;
 
@@ -71,6 +72,14 @@ impl Liar {
     /// What it says it is.
     pub fn service(&self) -> Remote {
         Remote::at(&self.address).unwrap()
+    }
+
+    /// The same computer with its device alone, on the line the liar sits in.
+    pub fn deceives_device(&self, computer: &Computer) -> LoggedIn {
+        let LoggedIn { home, profile, .. } = &computer.here;
+        let device = WatchingDevice::of(home, profile.clone(), computer.clock.of_client()).unwrap();
+        let service = self.service().with_device(device);
+        LoggedIn { home: home.clone(), profile: profile.clone(), service }
     }
 
     /// The same computer with the same session, on the line the liar sits in.

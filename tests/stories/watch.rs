@@ -32,6 +32,11 @@ impl Watching {
         Self::with(world, login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap())
     }
 
+    /// A program that watches with the device of a computer, whoever is logged in.
+    fn by_device(world: &World, computer: &Computer) -> Self {
+        Self::with(world, login::resume_watching(computer.here.home.clone(), world.clock.of_client()).unwrap())
+    }
+
     fn with(world: &World, here: login::LoggedIn) -> Self {
         let (clock, (out, heard)) = (world.clock.of_client(), channel());
         let is_over = Arc::new(AtomicBool::new(false));
@@ -253,4 +258,144 @@ fn a_session_holds_three_connections_and_a_fourth_takes_the_place_of_the_oldest(
             false
         }
     });
+}
+
+/// Ends every session of the computer, here and there.
+fn log_out(world: &World, computer: &Computer) {
+    login::logout(computer.here.home.clone(), world.clock.of_client()).unwrap();
+    assert!(matches!(
+        login::resume(computer.here.home.clone(), world.clock.of_client()),
+        Err(LoginError::Home(HomeError::NoSession))
+    ));
+}
+
+/// The same person at another computer, which is not registered.
+fn elsewhere(world: &World) -> Computer {
+    let folder = tempfile::tempdir().unwrap().keep();
+    world.try_log_in(&folder, ERIKA, PASSWORD).unwrap()
+}
+
+#[test]
+fn a_registered_computer_watches_on_when_nobody_is_logged_in_any_more() {
+    let mut world = World::new();
+    let computer = world.registered(ERIKA);
+    let watching = Watching::by_device(&world, &computer);
+    wait_for(&world, 1);
+    log_out(&world, &computer);
+    watching.is_quiet();
+    assert_eq!(waiting(&world), 1, "the line holds");
+    let first = elsewhere(&world).apply(&new_address());
+    watching.tells_of(first.approval_id, SECOND);
+
+    world.stop();
+    assert_eq!(watching.next().0, Heard::Lost);
+    let world = world.restarted_in_place();
+    assert_eq!(watching.next().0, Heard::Back);
+    wait_for(&world, 1);
+    let second = elsewhere(&world).apply(&new_bank_account());
+    watching.tells_of(second.approval_id, SECOND);
+
+    for hours in [9, 30, 24 * 7] {
+        world.clock.advance(hours * 60 * 60); // it has slept
+        std::thread::sleep(SECOND); // the lines of before are not waited for
+        let next = elsewhere(&world).apply(&new_address());
+        watching.tells_of(next.approval_id, SECOND);
+    }
+    watching.is_quiet();
+    watching.end().unwrap();
+}
+
+#[test]
+fn a_registered_computer_lists_approvals_and_nothing_else_when_nobody_is_logged_in() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let accepted = computer.apply(&new_address());
+    log_out(&world, &computer);
+    let here = login::resume_watching(computer.here.home.clone(), world.clock.of_client()).unwrap();
+    let answer: ApprovalsAnswer = here.service.get("/v1/approvals").unwrap();
+    assert_eq!(answer.approvals[0].approval_id, accepted.approval_id);
+    for path in ["/v1/devices", "/v1/audit", "/v1/sessions", &format!("/v1/approvals/{}", accepted.approval_id)] {
+        assert_eq!(refusal(here.service.get::<serde_json::Value>(path)), "token_invalid", "{path}");
+    }
+}
+
+#[test]
+fn by_its_device_it_is_told_within_two_seconds_where_events_do_not_come_through() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    log_out(&world, &computer);
+    let proxy = Liar::answering(&world, |path| path.contains("/events"), (200, b"{}".to_vec()));
+    let watching = Watching::with(&world, proxy.deceives_device(&computer));
+    wait_for(&world, 1);
+    for application in [new_bank_account(), new_contact()] {
+        let next = elsewhere(&world).apply(&application);
+        watching.tells_of(next.approval_id, SECOND * 2);
+        std::thread::sleep(SECOND);
+    }
+    watching.end().unwrap();
+}
+
+#[test]
+fn a_computer_whose_clock_is_wrong_watches_all_the_same() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    log_out(&world, &computer);
+    let wrong = ManualClock::at(time::OffsetDateTime::from_unix_timestamp(world.clock.now() - 3600).unwrap());
+    let here = login::resume_watching(computer.here.home.clone(), wrong.of_client()).unwrap();
+    assert_eq!(here.service.get::<ApprovalsAnswer>("/v1/approvals").unwrap().count, 0);
+}
+
+/// What ends the watch of a computer on which nobody is logged in, and what it is told then.
+#[test]
+fn a_device_that_is_not_active_any_more_sees_nothing_from_that_moment() {
+    type End = fn(&World, &Computer, &str);
+    let ends: [(&str, End); 4] = [
+        ("device_locked_by_owner", |_, other, id| {
+            other.here.service.command(Method::POST, &format!("/v1/devices/{id}/lock")).unwrap();
+        }),
+        ("no_device", |_, other, id| {
+            other.here.service.command(Method::DELETE, &format!("/v1/devices/{id}")).unwrap();
+        }),
+        ("device_expired", |world, _, _| world.revoke_cards(ERIKA).unwrap()),
+        ("account_suspended", |world, _, _| world.suspend(ERIKA).unwrap()),
+    ];
+    for (code, end) in ends {
+        let world = World::new();
+        let computer = world.registered(ERIKA);
+        let id = computer.here.home.device().unwrap().device_id().unwrap().to_string();
+        log_out(&world, &computer);
+        let other = elsewhere(&world);
+        let watching = Watching::by_device(&world, &computer);
+        wait_for(&world, 1);
+        let began = Instant::now();
+        end(&world, &other, &id);
+        assert!(matches!(watching.ends(), Err(error) if error.is_refused_with(code)), "{code}");
+        assert!(began.elapsed() < SECOND * 4, "{code}: {:?}", began.elapsed());
+        let here = login::resume_watching(computer.here.home.clone(), world.clock.of_client()).unwrap();
+        assert_eq!(refusal(here.service.get::<ApprovalsAnswer>("/v1/approvals")), code);
+    }
+}
+
+#[test]
+fn a_device_whose_time_is_over_sees_nothing_before_the_service_has_looked_again() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    log_out(&world, &computer);
+    world.clock.advance(184 * 24 * 60 * 60);
+    let here = login::resume_watching(computer.here.home.clone(), world.clock.of_client()).unwrap();
+    assert_eq!(refusal(here.service.get::<ApprovalsAnswer>("/v1/approvals")), "device_expired");
+}
+
+#[test]
+fn a_computer_whose_device_is_locked_watches_with_its_session() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let id = computer.here.home.device().unwrap().device_id().unwrap();
+    computer.here.service.command(Method::POST, &format!("/v1/devices/{id}/lock")).unwrap();
+    let watching = Watching::by_device(&world, &computer);
+    wait_for(&world, 1);
+    let accepted = elsewhere(&world).here.service.get::<ApprovalsAnswer>("/v1/approvals").unwrap();
+    assert_eq!(accepted.count, 0);
+    watching.is_quiet();
+    watching.end().unwrap();
 }

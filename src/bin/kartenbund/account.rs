@@ -306,8 +306,12 @@ pub(crate) fn apply(home: Home, command: ApplyCommand, output: &Output) -> Resul
 }
 
 pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &Output) -> Result<(), Failure> {
-    let here = login::resume(home, clock())?;
-    match command.unwrap_or(ApprovalsCommand::List) {
+    let command = command.unwrap_or(ApprovalsCommand::List);
+    let here = match command {
+        ApprovalsCommand::List | ApprovalsCommand::Watch => login::resume_watching(home, clock())?,
+        _ => login::resume(home, clock())?,
+    };
+    match command {
         ApprovalsCommand::List | ApprovalsCommand::Watch => {
             let _may = may_show(&here, output)?;
             let answer: ApprovalsAnswer = here.service.get("/v1/approvals")?;

@@ -10,7 +10,7 @@ use crate::account::{approval_line, choices, clock, may_show};
 use crate::output::Output;
 
 pub(crate) fn run(home: Home, output: &Output) -> Result<(), Failure> {
-    let here = login::resume(home, clock())?;
+    let here = login::resume_watching(home, clock())?;
     let _may = may_show(&here, output)?;
     output.remark("watch-begins", &[]);
     let mut failed = None;
