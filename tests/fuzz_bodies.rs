@@ -66,3 +66,13 @@ fn a_session_is_played_as_it_stands_and_a_changed_byte_is_noticed() {
 fn the_card_says_what_its_owner_knows() {
     drive("apdus", 60, fuzz::apdus::body);
 }
+
+#[test]
+fn a_code_that_is_read_is_written_again_and_is_for_one_service() {
+    drive("code", 5_000, fuzz::code::body);
+}
+
+#[test]
+fn any_picture_is_a_code_a_refusal_or_none() {
+    drive("picture", 100, fuzz::picture::body);
+}

@@ -15,9 +15,11 @@
 
 pub mod apdus;
 pub mod certificate;
+pub mod code;
 pub mod cvc;
 pub mod image;
 mod input;
+pub mod picture;
 pub mod replay;
 pub mod secure_messaging;
 pub mod seeds;

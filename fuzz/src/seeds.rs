@@ -4,7 +4,7 @@ use base64::Engine as _;
 use kartenbund::egk::{ApduLength, CardFiles, Egk};
 use kartenbund::virtual_card::VirtualCard;
 
-use super::{apdus, cvc, session, vsd};
+use super::{apdus, code, cvc, picture, session, vsd};
 
 /// The CA of the fixture cards.
 pub(crate) const CA_PEM: &[u8] = include_bytes!("../../fixtures/pki/test-egk-ca.pem");
@@ -16,7 +16,8 @@ const SESSIONS: [&str; 2] = [
 ];
 
 /// All targets.
-pub const TARGETS: [&str; 8] = ["tlv", "vsd", "certificate", "cvc", "image", "secure_messaging", "replay", "apdus"];
+pub const TARGETS: [&str; 10] =
+    ["tlv", "vsd", "certificate", "cvc", "image", "secure_messaging", "replay", "apdus", "code", "picture"];
 
 /// What `target` begins with.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
@@ -29,6 +30,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "secure_messaging" => secure_messaging(),
         "replay" => sessions(),
         "apdus" => apdus::seeds(),
+        "code" => code::seeds(),
+        "picture" => picture::seeds(),
         _ => Vec::new(),
     }
 }
