@@ -8,7 +8,8 @@ use reqwest::Method;
 use super::approve::ApproveError;
 use super::login::LoggedIn;
 use super::register::RegisterError;
-use super::service::ServiceError;
+use super::service::{Service, ServiceError};
+use super::watch::passes;
 use super::{Notice, Step, Surroundings};
 use crate::jose::Thumbprint;
 use crate::protocol::addition::ShortString;
@@ -32,7 +33,7 @@ pub(super) struct New<'a> {
 }
 
 /// Waits until the other computer has given its nonce, shows this one's then and not before, tells the person the string,
-/// and waits until it was typed on the other one and approved.
+/// and waits until it was typed on the other one and approved. A line that is gone for a while is waited for as well.
 pub(super) fn wait_for_approval(
     here: &LoggedIn,
     new: &New<'_>,
@@ -45,25 +46,42 @@ pub(super) fn wait_for_approval(
     let path = format!("/v1/registrations/{}", new.registration_id);
     let mut is_shown = false;
     loop {
-        let answer: RegistrationAnswer = here.service.get(&path)?;
-        let addition = answer.addition.ok_or(ServiceError::Contradiction("addition"))?;
-        match (addition.state.as_str(), addition.nonce_o) {
-            ("approved", _) if is_shown => return Ok(approval_id),
-            ("pending", Some(nonce_o)) if !is_shown => {
-                let shown = NonceShown { nonce_d: *new.nonce };
-                here.service.submit(Method::POST, &format!("{path}/nonce"), &shown)?;
+        let answer = still_to_come(here.service.get::<RegistrationAnswer>(&path))?;
+        let addition = match answer {
+            Some(answer) => Some(answer.addition.ok_or(ServiceError::Contradiction("addition"))?),
+            None => None,
+        };
+        match addition.as_ref().map(|addition| (addition.state.as_str(), addition.nonce_o)) {
+            None => {}
+            Some(("approved", _)) if is_shown => return Ok(approval_id),
+            // Shown once more it is the same, so an answer that got lost costs nothing.
+            Some(("pending", Some(nonce_o))) if !is_shown && is_told(&here.service, &path, new.nonce)? => {
                 let string = ShortString::of(&here.profile.service, new.registration_id, new.jkt, new.nonce, &nonce_o);
                 around.ui.notice(Notice::TypeElsewhere { string });
                 is_shown = true;
             }
-            ("pending", _) => {}
-            (state, _) => return Err(RegisterError::NotApproved { expired: state == "expired" }),
+            Some(("pending", _)) => {}
+            Some((state, _)) => return Err(RegisterError::NotApproved { expired: state == "expired" }),
         }
         // The service says when it is over; one that never does is not waited for.
         if (around.clock)().saturating_add(new.skew) > expires_at {
             return Err(RegisterError::NotApproved { expired: true });
         }
         sleep(ASK_EVERY);
+    }
+}
+
+/// Shows the nonce of this computer to the service; whether the service has heard of it.
+fn is_told(service: &Service, path: &str, nonce: &DeviceNonce) -> Result<bool, ServiceError> {
+    let shown = NonceShown { nonce_d: *nonce };
+    Ok(still_to_come(service.submit(Method::POST, &format!("{path}/nonce"), &shown))?.is_some())
+}
+
+/// An answer, or none yet where the line or the service is gone for a while.
+fn still_to_come<T>(answer: Result<T, ServiceError>) -> Result<Option<T>, ServiceError> {
+    match answer {
+        Err(error) if passes(&error) => Ok(None),
+        answer => answer.map(Some),
     }
 }
 

@@ -225,7 +225,11 @@ impl OpenSession {
         let Some(tokens) = &session.tokens else { return Ok(None) };
         let Some(refresh_token) = &tokens.refresh_token else { return Ok(None) };
         let request = TokenRequest { refresh_token: SecretText::new(refresh_token.expose().to_owned()) };
-        let mut skew = tokens.skew;
+        // The service may want a newer program meanwhile. What else is wrong with who answers shows with the tokens.
+        let mut skew = match self.skew_of(service) {
+            Err(error @ (ServiceError::TooOld(_) | ServiceError::KeyChanged)) => return Err(error),
+            asked => asked.unwrap_or(tokens.skew),
+        };
         let (mut may_be_lost, mut may_be_skewed) = (true, true);
         loop {
             let now = (self.clock)();

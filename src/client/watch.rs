@@ -240,7 +240,7 @@ impl Caller {
 
 /// Whether it may go by itself: the service is gone, stops, has failed, or wants to be asked later; or something else
 /// answers in its place for a while, as proxies do.
-fn passes(error: &ServiceError) -> bool {
+pub(super) fn passes(error: &ServiceError) -> bool {
     const FOR_NOW: [&str; 4] = ["internal", "not_ready", "request_timeout", "too_many_refreshes"];
     match error {
         ServiceError::Unreachable(_) | ServiceError::Malformed => true,

@@ -189,7 +189,7 @@ impl Service {
     /// Suspends an account: all sessions end, and nobody logs in until it is resumed.
     ///
     /// # Errors
-    /// [`Code::NotFound`], or [`Code::AccountState`] where its state does not allow it.
+    /// [`Code::AccountUnknown`], or [`Code::AccountState`] where its state does not allow it.
     pub async fn suspend(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
         self.by_operator(kvnr, Event::AccountSuspended, operator).await.map_err(|refusal| refusal.code)
     }
@@ -214,14 +214,14 @@ impl Service {
     /// Ends all sessions of an account.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// [`Code::AccountUnknown`].
     pub async fn end_sessions(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
         self.sessions_ended_by(kvnr, operator).await.map_err(|refusal| refusal.code)
     }
 
     async fn sessions_ended_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
         let mut tx = self.store.begin().await?;
-        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::AccountUnknown)?;
         session::end_all(self, &mut tx, &account, operator, self.now_unix()).await?;
         strangers::void(self, &mut tx, &account).await?;
         let person = self.keys.pseudonym(&account.kvnr);
@@ -235,7 +235,7 @@ impl Service {
     /// devices that cards have bound expire, and all sessions end. The way back is the next card.
     ///
     /// # Errors
-    /// [`Code::NotFound`].
+    /// [`Code::AccountUnknown`].
     pub async fn revoke_cards(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Code> {
         self.cards_revoked_by(kvnr, operator).await.map_err(|refusal| refusal.code)
     }
@@ -243,7 +243,7 @@ impl Service {
     async fn cards_revoked_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
         let now = self.now_unix();
         let mut tx = self.store.begin().await?;
-        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::AccountUnknown)?;
         let update = "UPDATE account SET cards_from = $2, revoked_iccsn = iccsn WHERE account_id = $1";
         sqlx::query(update).bind(account.id).bind(now).execute(&mut *tx).await?;
         device::expire_bound_by_card(self, &mut tx, &account, operator).await?;
@@ -258,7 +258,7 @@ impl Service {
 
     async fn by_operator(&self, kvnr: &Kvnr, event: Event, operator: &str) -> Result<(), Refusal> {
         let mut tx = self.store.begin().await?;
-        let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::AccountUnknown)?;
         if !account.move_by(self, &mut tx, event, operator).await? {
             return Err(Code::AccountState.into());
         }

@@ -196,7 +196,7 @@ async fn lock_devices(
     Body(request): Body<AccountRequest>,
 ) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
-    let account = Account::by_kvnr(&mut tx, &request.kvnr()?).await?.ok_or(Code::NotFound)?;
+    let account = Account::by_kvnr(&mut tx, &request.kvnr()?).await?.ok_or(Code::AccountUnknown)?;
     device::lock_each(&service, &mut tx, &account, &caller.actor).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)

@@ -294,7 +294,7 @@ impl Service {
     async fn cancelled_by(&self, kvnr: &Kvnr, operator: &str) -> Result<(), Refusal> {
         let now = self.now_unix();
         let mut tx = self.store.begin().await?;
-        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::AccountUnknown)?;
         let queued = select!("WHERE account_id = $1 AND state = $2 ORDER BY execute_at");
         let queued = sqlx::query_as::<_, Row>(queued).bind(account.id).bind(ApplicationState::Queued.as_str());
         let queued = queued.fetch_all(&mut *tx).await?;

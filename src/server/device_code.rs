@@ -21,7 +21,6 @@ use crate::protocol::NumericDate;
 use crate::protocol::api::{LetterOrdered, Problem};
 use crate::protocol::qr::{LetterCode, QrId};
 use crate::protocol::registration::RegistrationError;
-use crate::protocol::session::SessionMethod;
 
 /// Failures that void a code.
 const MAX_FAILURES: i64 = 5;
@@ -37,10 +36,7 @@ pub(super) async fn order(
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
     let actor = service.keys.pseudonym(&account.kvnr);
-    let by = Requester::Owner {
-        actor: &actor,
-        is_strong: matches!(session.method, SessionMethod::Card | SessionMethod::Device),
-    };
+    let by = Requester::Owner { actor: &actor, method: session.method };
     let ordered = letter::order_device_code(&service, &mut tx, &account, by, service.now_unix()).await?;
     tx.commit().await?;
     match ordered {

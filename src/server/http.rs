@@ -79,7 +79,7 @@ codes! {
     StrongerLoginNeeded = 403 "stronger_login_needed", "Only a session that card and card PIN have opened may do this.";
     DevicePinNotConfirmed = 403 "device_pin_not_confirmed", "The device PIN was not confirmed within the last minute.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
-    AccountUnknown = 404 "account_unknown", "The person on the card is not in the register.";
+    AccountUnknown = 404 "account_unknown", "The person on the card, or whom an operator names, is not in the register.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
     MethodNotAllowed = 405 "method_not_allowed", "The resource does not know this method.";
     RequestTimeout = 408 "request_timeout", "The body of the request did not come within 30 seconds.";

@@ -18,6 +18,7 @@ use super::{Service, notice, random};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
 use crate::protocol::api::NoticeLanguage;
+use crate::protocol::session::SessionMethod;
 
 pub use create::{LetterEvent, LetterReport, LettersError};
 pub use settings::LetterSettings;
@@ -67,8 +68,8 @@ pub(super) enum Requester<'a> {
     Owner {
         /// Whom the audit names.
         actor: &'a str,
-        /// Whether the session was opened with card or device, each with its PIN.
-        is_strong: bool,
+        /// How the session was opened: with card or device, each with its PIN, or otherwise.
+        method: SessionMethod,
     },
     /// The operator; whom the audit names.
     Operator(&'a str),
@@ -78,9 +79,20 @@ impl Requester<'_> {
     fn as_str(self) -> &'static str {
         match self {
             Self::Stranger => "stranger",
-            Self::Owner { is_strong: false, .. } => "owner",
-            Self::Owner { is_strong: true, .. } => "owner_with_card",
+            Self::Owner { method: SessionMethod::Card, .. } => "owner_with_card",
+            Self::Owner { method: SessionMethod::Device, .. } => "owner_with_device",
+            Self::Owner { .. } => "owner",
             Self::Operator(_) => "operator",
+        }
+    }
+
+    /// Those whose letters are counted together: card and device have one limit.
+    fn counted_with(self) -> [&'static str; 2] {
+        match self {
+            Self::Owner { method: SessionMethod::Card | SessionMethod::Device, .. } => {
+                ["owner_with_card", "owner_with_device"]
+            }
+            by => [by.as_str(); 2],
         }
     }
 
@@ -88,8 +100,8 @@ impl Requester<'_> {
     fn limit(self, service: &Service) -> Option<i64> {
         match self {
             Self::Stranger => Some(service.settings.letters.of_strangers.into()),
-            Self::Owner { is_strong: false, .. } => Some(MAX_WITH_PASSWORD),
-            Self::Owner { is_strong: true, .. } => Some(MAX_WITH_CARD),
+            Self::Owner { method: SessionMethod::Card | SessionMethod::Device, .. } => Some(MAX_WITH_CARD),
+            Self::Owner { .. } => Some(MAX_WITH_PASSWORD),
             Self::Operator(_) => None,
         }
     }
@@ -133,7 +145,7 @@ impl Service {
     /// Orders a letter with an initial password for a person who has called; `operator` is whom the audit names.
     ///
     /// # Errors
-    /// [`Code::NotFound`] where there is no such account.
+    /// [`Code::AccountUnknown`].
     pub async fn order_letter(&self, kvnr: &Kvnr, operator: &str) -> Result<Ordered, Code> {
         self.order_by_operator(kvnr, Kind::InitialPassword, operator).await.map_err(|refusal| refusal.code)
     }
@@ -149,7 +161,7 @@ impl Service {
     async fn order_by_operator(&self, kvnr: &Kvnr, kind: Kind, operator: &str) -> Result<Ordered, Refusal> {
         let now = self.now_unix();
         let mut tx = self.store.begin().await?;
-        let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::NotFound)?;
+        let mut account = Account::by_kvnr(&mut tx, kvnr).await?.ok_or(Code::AccountUnknown)?;
         let by = Requester::Operator(operator);
         let ordered = match kind {
             Kind::DeviceCode => order_device_code(self, &mut tx, &account, by, now).await?,
@@ -242,10 +254,11 @@ async fn were_enough(
     now: NumericDate,
 ) -> Result<bool, sqlx::Error> {
     let Some(limit) = by.limit(service) else { return Ok(false) };
-    let recent = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by = $3 AND created > $4 \
-                  AND state IN ($5, $6)";
+    let recent = "SELECT COUNT(*) FROM letter WHERE account_id = $1 AND kind = $2 AND requested_by IN ($3, $4) \
+                  AND created > $5 AND state IN ($6, $7)";
     let recent = sqlx::query_scalar::<_, i64>(recent).bind(account.id).bind(kind.as_str());
-    let recent = recent.bind(by.as_str()).bind(now - WINDOW);
+    let [one, other] = by.counted_with();
+    let recent = recent.bind(one).bind(other).bind(now - WINDOW);
     let recent = recent.bind(LetterState::Ordered.as_str()).bind(LetterState::Created.as_str());
     Ok(recent.fetch_one(connection).await? >= limit)
 }

@@ -246,12 +246,17 @@ impl World {
     }
 
     /// The same service, started anew where it was.
-    pub fn restarted_in_place(mut self) -> Self {
+    pub fn restarted_in_place(self) -> Self {
+        self.restarted_in_place_with(|_| {})
+    }
+
+    /// Likewise, after the operator has decided something else.
+    pub fn restarted_in_place_with(mut self, configure: impl FnOnce(&mut Settings)) -> Self {
         self.stop();
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         let database = std::mem::replace(&mut self.database, TestDatabase::Sqlite);
         let address = self.address.trim_start_matches("http://").parse().unwrap();
-        Self::listening(address, folder, database, self.clock.clone(), |_| {})
+        Self::listening(address, folder, database, self.clock.clone(), configure)
     }
 
     /// How many connections wait for approvals.

@@ -64,7 +64,7 @@ fn a_suspended_account_lets_nobody_in_until_it_is_resumed() {
     world.resume(ERIKA).unwrap();
     assert_eq!(world.state_of(ERIKA), "active");
     world.log_in(ERIKA, &erika);
-    assert_eq!(world.suspend("K220635158"), Err(Code::NotFound));
+    assert_eq!(world.suspend("K220635158"), Err(Code::AccountUnknown));
     assert_eq!((world.audited("account.suspended"), world.audited("account.resumed")), (1, 1));
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn log_in_as(
     Ok(Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() })
 }
 
-fn log_in(world: &World, card: impl CardChannel, script: &mut Script) -> Result<Computer, CardLoginError> {
+pub(super) fn log_in(world: &World, card: impl CardChannel, script: &mut Script) -> Result<Computer, CardLoginError> {
     log_in_as(world, "with-card", None, card, script)
 }
 

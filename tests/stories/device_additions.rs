@@ -1,8 +1,12 @@
 //! Registering a computer by another one of the same person.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use kartenbund::protocol::evidence::LinkName;
 
 use super::additions::{Added, FORTNIGHT};
+use super::common::line::{Cut, Liar};
 use super::*;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -112,6 +116,27 @@ fn only_a_device_that_the_card_has_bound_two_weeks_ago_adds_another() {
     let (old, new) = (relog(&world, &old, 1), relog(&world, &new, 0));
     world.add(&old, &new).new.unwrap();
     assert_eq!(world.count("SELECT COUNT(*) FROM application WHERE kind = 'device.add'"), 1, "nobody was asked before");
+}
+
+#[test]
+fn a_line_that_fails_now_and_then_does_not_end_the_wait_of_the_new_computer() {
+    for at in [Cut::Request, Cut::Answer] {
+        let world = World::new();
+        let (old, new) = two_computers(&world);
+        let asked = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let cut = Arc::clone(&asked);
+        let line = Liar::cutting(&world, at, move |path| {
+            let is_of_new = path.starts_with("/v1/registrations/");
+            match (is_of_new && path.split('/').count() == 4, is_of_new && path.ends_with("/nonce")) {
+                (true, _) => cut[0].fetch_add(1, Ordering::SeqCst).is_multiple_of(2),
+                (_, true) => cut[1].fetch_add(1, Ordering::SeqCst) == 0,
+                _ => false,
+            }
+        });
+        let added = world.add(&old, &line.deceives(&new));
+        assert_eq!(added.new.unwrap().state, "pending_wait", "{at:?}");
+        assert!(asked[0].load(Ordering::SeqCst) > 2 && asked[1].load(Ordering::SeqCst) == 2, "{asked:?}");
+    }
 }
 
 #[test]

@@ -289,6 +289,10 @@ fn who_opens_the_session_with_a_device_orders_more_than_with_a_password() {
         world.create_letters();
     }
     assert_eq!(refusal(order(&computer)), "too_many_letters");
+    let by = "SELECT COUNT(*) FROM letter WHERE kind = 'device_code' AND requested_by = 'owner_with_device'";
+    assert_eq!(world.count(by), 5);
+    let with_card = card_login::log_in(&world, card(ERIKA), &mut Script::default()).unwrap();
+    assert_eq!(refusal(order(&with_card)), "too_many_letters", "card and device have one limit");
     order(&world.log_in(ERIKA, PASSWORD)).unwrap();
 }
 
@@ -299,7 +303,7 @@ fn who_has_no_password_yet_gets_no_code_beside_it() {
     assert_eq!(world.order_device_code(ERIKA), Ok(Ordered::NotNow));
     world.create_letters();
     assert_eq!(world.order_device_code(ERIKA), Ok(Ordered::NotNow), "the letter with the password is on its way");
-    assert_eq!(world.order_device_code(MAX), Err(Code::NotFound));
+    assert_eq!(world.order_device_code(MAX), Err(Code::AccountUnknown));
 
     world.member(MAX);
     assert_eq!(world.order_device_code(MAX), Ok(Ordered::Yes));

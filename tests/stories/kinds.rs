@@ -110,7 +110,7 @@ fn what_was_approved_is_cancelled_on_each_channel_and_told() {
         assert_eq!(refusal(cancel(&computer)), "not_cancellable");
     }
     assert_eq!(world.cancel_approved(ERIKA), Err(kartenbund::server::Code::NotCancellable));
-    assert_eq!(world.cancel_approved(MAX), Err(kartenbund::server::Code::NotFound));
+    assert_eq!(world.cancel_approved(MAX), Err(kartenbund::server::Code::AccountUnknown));
     let cancelled = letters(&world).iter().filter(|letter| letter.starts_with("Neue Bankverbindung zurück")).count();
     assert_eq!(cancelled, 3);
     let pending = computer.apply(&new_bank_account());

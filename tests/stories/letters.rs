@@ -297,7 +297,7 @@ fn a_letter_that_would_open_nothing_is_not_made() {
     world.suspend(MAX).unwrap();
     assert_eq!(world.create_letters().0.cancelled, 1);
     assert_eq!(world.order_letter(MAX), Ok(Ordered::NotNow));
-    assert_eq!(world.order_letter("K220635158"), Err(Code::NotFound));
+    assert_eq!(world.order_letter("K220635158"), Err(Code::AccountUnknown));
 }
 
 #[test]

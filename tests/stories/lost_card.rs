@@ -89,5 +89,5 @@ fn the_chip_of_a_lost_card_registers_nothing_and_no_device_that_waits_comes_to_i
 #[test]
 fn the_cards_of_somebody_who_is_no_member_are_not_revoked() {
     let world = World::new();
-    assert_eq!(world.revoke_cards(ERIKA), Err(kartenbund::server::Code::NotFound));
+    assert_eq!(world.revoke_cards(ERIKA), Err(kartenbund::server::Code::AccountUnknown));
 }

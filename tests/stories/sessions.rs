@@ -39,6 +39,18 @@ fn tokens_that_get_old_are_renewed_without_anybody_noticing() {
 }
 
 #[test]
+fn a_program_that_has_become_too_old_is_told_so_when_its_tokens_get_old() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let world = world.restarted_in_place_with(|settings| settings.min_client = "99.0.0".parse().unwrap());
+    asks(&computer).unwrap();
+    world.clock.advance(290);
+    assert!(matches!(asks(&computer), Err(ServiceError::TooOld(_))));
+    let _world = world.restarted_in_place();
+    asks(&computer).unwrap(); // after the new version was installed, she is still logged in
+}
+
+#[test]
 fn a_session_ends_after_a_quarter_of_an_hour_without_use_and_after_twelve_hours_of_use() {
     let world = World::new();
     let password = world.member(ERIKA);

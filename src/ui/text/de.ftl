@@ -399,7 +399,7 @@ error-fingerprint = { $why ->
     }
 error-program-too-old = Dieses Programm ist zu alt: Der Dienst der Krankenkasse verlangt mindestens Version { $version }.
     .remedy = Installieren Sie die neue Version von dort, woher Sie Kartenbund haben, und starten Sie den Befehl noch einmal. Ihre Registrierung bleibt.
-error-device-waiting = Dieses Gerät darf noch nichts freigeben.
+error-device-waiting = Das neue Gerät darf noch nichts freigeben.
     .remedy = „kartenbund devices“ zeigt, ab wann. Ein Gerät, das ohne Karten-PIN registriert wurde, wartet 24 Stunden, und bis der Brief gedruckt ist, der davon berichtet. Mit der Gesundheitskarte geht es sofort: „kartenbund register --replace“.
 error-letter-code-picture = { $why ->
         [clipboard] In der Zwischenablage ist kein Bild, oder sie ist nicht erreichbar.

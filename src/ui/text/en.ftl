@@ -399,7 +399,7 @@ error-fingerprint = { $why ->
     }
 error-program-too-old = This program is too old: the insurer's service wants at least version { $version }.
     .remedy = Install the new version from where you have Kartenbund, and start the command again. Your registration stays.
-error-device-waiting = This device may approve nothing yet.
+error-device-waiting = The new device may approve nothing yet.
     .remedy = "kartenbund devices" shows from when on. A device that was registered without the card PIN waits for 24 hours, and until the letter is printed that tells of it. With the health card it takes no time: "kartenbund register --replace".
 error-letter-code-picture = { $why ->
         [clipboard] There is no picture in the clipboard, or it cannot be reached.
