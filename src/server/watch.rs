@@ -283,7 +283,7 @@ async fn look(service: &Service) -> Result<bool, Refusal> {
     let suspended = match is_suspended {
         true => {
             let query = "SELECT account_id FROM account WHERE suspended_from IS NOT NULL";
-            sqlx::query_scalar::<_, i64>(query).fetch_all(&mut *connection).await?
+            sqlx::query_scalar::<_, i64>(query).fetch_all(&mut connection).await?
         }
         false => Vec::new(),
     };

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use sqlx::AnyConnection;
 
 use crate::jose::P256Jwk;
 use crate::protocol::watch::{SCHEME, WatchProof, named_device};
@@ -14,7 +13,7 @@ use crate::server::account::Account;
 use crate::server::http::{Code, Refusal};
 use crate::server::session::Session;
 use crate::server::states::{DeviceState, States as _};
-use crate::server::store::from_json;
+use crate::server::store::{Connection, from_json};
 use crate::server::{Service, device};
 
 /// Whoever may see the approvals of an account.
@@ -55,7 +54,7 @@ impl Watcher {
         let (id, compact) = named_device(credentials).ok_or_else(|| invalid("message".to_owned()))?;
         let mut connection = service.store.pool().acquire().await?;
         let query = sqlx::query_scalar::<_, String>("SELECT transport_jwk FROM device WHERE device_id = $1");
-        let key = query.bind(id.to_string()).fetch_optional(&mut *connection).await?;
+        let key = query.bind(id.to_string()).fetch_optional(&mut connection).await?;
         let key: P256Jwk = from_json(&key.ok_or_else(|| invalid("signature".to_owned()))?)?;
         let proof = WatchProof::check(compact, &key, &service.settings.issuer, id, now)
             .map_err(|part| invalid(part.to_string()))?;
@@ -83,7 +82,7 @@ impl Watcher {
     pub(in crate::server) async fn still_may(
         &self,
         service: &Service,
-        connection: &mut AnyConnection,
+        connection: &mut Connection,
     ) -> Result<(), Refusal> {
         match &self.who {
             Who::Session(session) => session.still_open(service, connection).await.map(drop),
@@ -93,7 +92,7 @@ impl Watcher {
 }
 
 /// The account of a device that is active: one that waits, is locked, has expired or was removed shows nothing.
-async fn of_active(service: &Service, connection: &mut AnyConnection, id: DeviceId) -> Result<Account, Refusal> {
+async fn of_active(service: &Service, connection: &mut Connection, id: DeviceId) -> Result<Account, Refusal> {
     let query = "SELECT account_id, state, active_from, expires_at FROM device WHERE device_id = $1";
     let query = sqlx::query_as::<_, (i64, String, i64, i64)>(query).bind(id.to_string());
     let (account_id, state, active_from, expires_at) = query.fetch_one(&mut *connection).await?;
