@@ -1,14 +1,16 @@
 //! Is a certificate to be trusted, and is it the right one? (gemSpec_PKI, TUC_PKI_018; codes as `SE_1021` in the
 //! comments are those of the specification for the same check)
 //!
-//! [`verify`] is the only maker of [`VerifiedCertificate`]. The trust list and revocation (TUC_PKI_001 and 006) are
-//! not looked at yet: anchors are pinned certificates of eGK CAs, and whoever relies on a proof is told so.
+//! [`verify`] is the only maker of [`VerifiedCertificate`]. Revocation (TUC_PKI_006) is a proof of its own ([`ocsp`]). The
+//! trust list (TUC_PKI_001) is not looked at yet: anchors are pinned certificates of eGK CAs and of OCSP responders, and
+//! whoever relies on a proof is told so.
 
 mod anchors;
 pub mod cvc;
 #[cfg(feature = "server")]
 pub mod endorsement;
 mod key;
+pub mod ocsp;
 
 use thiserror::Error;
 use time::OffsetDateTime;

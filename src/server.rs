@@ -27,6 +27,7 @@ mod listen;
 mod login;
 mod metrics;
 mod notice;
+mod ocsp;
 mod openapi;
 mod password;
 mod pin;
@@ -85,6 +86,7 @@ pub use letter::{LetterEvent, LetterReport, LetterSettings, LettersError, Ordere
 pub use limits::LoginLimits;
 pub use listen::{Listener, Listeners};
 pub use notice::{SmtpError, notice_kinds};
+pub use ocsp::OcspSettings;
 pub use password::PasswordRules;
 pub use progress::Progress;
 pub use register::{ImportError, ImportEvent, ImportReport, Rejected};

@@ -20,6 +20,8 @@ fn folder() -> tempfile::TempDir {
         ("secrets/url", "postgresql://kartenbund:geheim@db.example/kartenbund\n"),
         ("secrets/password", "die Post\n"),
         ("mail-ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
+        ("ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
+        ("ocsp.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
         ("texts/de.toml", "[letter]\ntelephone = \"Telefon\"\n"),
         ("texts/en.toml", "[letter]\ntelephone = \"Phone\"\n"),
         ("ident/2026.json", JWK),
@@ -120,6 +122,9 @@ fn every_setting_of_the_example_can_be_used() {
         let provider = &config.settings.identity_providers[0];
         assert_eq!((provider.issuer.as_str(), provider.keys.len()), ("https://ident.example", 1));
         assert_eq!(provider.methods, ["selfie_ident"]);
+        let ocsp = &config.settings.ocsp[0];
+        assert_eq!((ocsp.url.as_str(), ocsp.responders.len(), ocsp.cert_hash), ("http://ocsp.example/", 1, true));
+        assert_eq!(ocsp.issuer, ocsp.responders[0].der(), "both files hold the same here");
         let client = &config.settings.clients[0];
         assert_eq!((client.id.as_str(), client.display_name()), ("website", "Website der Musterkasse"));
         assert_eq!(client.keys.len(), 1);
@@ -322,6 +327,24 @@ fn identity_providers_are_told_apart_and_have_keys_that_are_some() {
     assert_eq!(config.settings.identity_providers.len(), 2);
     assert!(told(&format!("{INSURER}{one}{one}"))[0].contains("the same name"));
     assert!(told(&format!("{INSURER}{}", provider("https://a", "operators/anna")))[0].contains("no JWK on P-256"));
+}
+
+#[test]
+fn a_responder_for_cards_is_one_that_can_be_asked_and_believed() {
+    let ocsp = |issuer: &str, url: &str, responders: &str| {
+        let lines = format!("[[ocsp]]\nissuer = \"{issuer}\"\nurl = \"{url}\"\nresponders = [{responders}]\n");
+        format!("{INSURER}{lines}")
+    };
+    let (url, responder) = ("http://ocsp.example/", "\"ocsp.pem\"");
+    let warnings = |text: String| read(folder().path(), &text).unwrap().warnings();
+    let warned = |warnings: &[&str]| warnings.iter().any(|warning| warning.contains("[[ocsp]]"));
+    assert!(warned(&warnings(ocsp("ca.pem", url, responder))), "no card of this CA is taken");
+    let with_anchor = format!("{}[cards]\ntest_anchors = [\"ca.pem\"]\n", ocsp("ca.pem", url, responder));
+    assert!(!warned(&warnings(with_anchor)));
+    assert!(told(&ocsp("operators/anna", url, responder))[0].contains("no certificate in PEM"));
+    assert!(told(&ocsp("ca.pem", "ldap://ocsp.example/", responder))[0].contains("http://"));
+    assert!(told(&ocsp("ca.pem", url, ""))[0].contains("at least one responder"));
+    assert!(told(&ocsp("ca.pem", url, "\"operators/anna\""))[0].contains("no certificate in PEM"));
 }
 
 #[test]

@@ -1,18 +1,18 @@
-#!/usr/bin/python3
 """Verifies evidence as docs/evidence.md has it: `verify_evidence.py ANCHOR.pem SERVICE-KEY.json FILE...`; `-` for no key.
 Prints the links that hold, up to the first that does not; exit status 0 when all do. Needs the package `cryptography`."""
 import base64, hashlib, json, re, sys
 from datetime import timezone
 from cryptography import x509
+from cryptography.x509 import ocsp
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID as Extension, NameOID, SignatureAlgorithmOID
-
-CH_AUT, ADMISSION = "1.2.276.0.76.4.70", x509.ObjectIdentifier("1.3.36.8.3.3")
-INSURED, CARD = bytes.fromhex("06072a8214004c0431"), "kartenbund-card+jws"  # 1.2.276.0.76.4.49
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID as Ext, NameOID, SignatureAlgorithmOID
+CH_AUT, ADMISSION, CERT_HASH = map(x509.ObjectIdentifier, ("1.2.276.0.76.4.70", "1.3.36.8.3.3", "1.3.36.8.3.13"))
+FIRST, LAST, POP = "not_valid_before", "not_valid_after", "method evidence_sha256 voprf_pk transport_jwk"
+INSURED, POINT = bytes.fromhex("06072a8214004c0431"), ec.EllipticCurvePublicKey.from_encoded_point  # 1.2.276.0.76.4.49
 GROUNDS = "qr qr_jwk qr B1", "device added_by approval B1", "chip chip B2", "card issuer_cert card B3"
-CRITICAL, CLIENT = {Extension.KEY_USAGE, Extension.BASIC_CONSTRAINTS}, ExtendedKeyUsageOID.CLIENT_AUTH
+BINDING, CARD = "device_id binding_level registration_id challenge pop receipt", "kartenbund-card+jws"
+PREHASHED, CLIENT = ec.ECDSA(utils.Prehashed(hashes.SHA256())), ExtendedKeyUsageOID.CLIENT_AUTH
 USAGES = bytes.fromhex("03020780"), bytes.fromhex("030205a0")  # digitalSignature, and with keyEncipherment
 EVENTS, TOLERANCE, DATA = {"approve": "approved", "deny": "denied", "not_me": "not_me"}, 120, ("registration_id", "jkt")
 TYPES = "address.change bank.change contact.change password.reset web.login card.order device.add".split()
@@ -21,27 +21,23 @@ def need(holds, what):
 def says(value, **expected):
     for name, right in expected.items(): need(value.get(name) == right, name)
 def members(value, required, optional=""):
-    names = set(required.split())
-    need(isinstance(value, dict) and names <= set(value) <= names | set(optional.split()) and
-         not any(isinstance(it, bool) for it in value.values()), "members")
-    return value
+    names, more = set(required.split()), set(optional.split())
+    return need(names <= set(value) <= names | more and bool not in map(type, value.values()), "members") or value
+def parts_of(value, names): return [members(value, names)[name] for name in names.split()]
 def read(data):
     once = lambda pairs: need(len(dict(pairs)) == len(pairs), "a member stands twice") or dict(pairs)
     return json.loads(data.decode(), object_pairs_hook=once, parse_float=lambda _: need(False, "a fraction"))
 def b64(data): return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 def unb64(text, length=None):
     data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    need(b64(data) == text and length in (None, len(data)), "base64url")  # no padding, no loose bits
-    return data
+    return need(b64(data) == text and length in (None, len(data)), "base64url") or data  # no padding, no loose bits
 def sha256(data): return hashlib.sha256(data.encode() if isinstance(data, str) else data).digest()
 def spki(key): return b64(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 def jwk_key(jwk):
     says(members(jwk, "kty crv x y"), kty="EC", crv="P-256")
-    point = b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32)
-    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-def dss(signature):
-    need(len(signature) == 64, "signature")
-    return encode_dss_signature(*(int.from_bytes(half, "big") for half in (signature[:32], signature[32:])))
+    return POINT(ec.SECP256R1(), b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32))
+def dss(it):
+    return need(len(it) == 64, "size") or utils.encode_dss_signature(*(int.from_bytes(n, "big") for n in (it[:32], it[32:])))
 def algorithm(key):
     if isinstance(key, rsa.RSAPublicKey):
         return need(2048 <= key.key_size <= 4096 and 65537 <= key.public_numbers().e < 2**32, "key") or "PS256"
@@ -50,53 +46,63 @@ def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` i
     header, payload, signature = compact.split(".")
     need(read(unb64(header)) == {"alg": algorithm(key), "typ": typ, **hint}, "header")
     data, signature = f"{header}.{payload}".encode(), unb64(signature)
-    if isinstance(key, rsa.RSAPublicKey):
-        key.verify(signature, data, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
-    else:
-        key.verify(dss(signature), data, ec.ECDSA(hashes.SHA256()))
+    is_rsa, pss = isinstance(key, rsa.RSAPublicKey), padding.PSS(padding.MGF1(hashes.SHA256()), 32)
+    key.verify(*(signature, data, pss, hashes.SHA256()) if is_rsa else (dss(signature), data, ec.ECDSA(hashes.SHA256())))
     return members(read(unb64(payload)), names, optional)
 def oids(data):  # the object identifiers (DER) that stand in sequences, and in nothing else
     if not data: return []
     count = data[1] & 0x7F if data[1] & 0x80 else 0
     end = 2 + count + (int.from_bytes(data[2:2 + count], "big") if count else data[1])
     need(end <= len(data), "der")
-    found = [data[:end]] if data[0] == 0x06 else oids(data[2 + count:end]) if data[0] == 0x30 else []
-    return found + oids(data[end:])
+    return ([data[:end]] if data[0] == 6 else oids(data[2 + count:end]) if data[0] == 0x30 else []) + oids(data[end:])
 def anchor_of(pem):
     ca = x509.load_pem_x509_certificate(pem)
     found = {it.oid: it.value for it in ca.extensions}
-    need(found[Extension.KEY_USAGE].key_cert_sign and found[Extension.BASIC_CONSTRAINTS].ca and
-         algorithm(ca.public_key()) != "ES256", "the anchor is no CA of cards")
-    return ca, found[Extension.SUBJECT_KEY_IDENTIFIER].digest
+    need(found[Ext.KEY_USAGE].key_cert_sign and found[Ext.BASIC_CONSTRAINTS].ca, "the anchor is no CA")
+    return ca, found[Ext.SUBJECT_KEY_IDENTIFIER].digest
+def moment(it, name):  # in seconds; a time that is not there is far away
+    return t.replace(tzinfo=timezone.utc).timestamp() if (t := getattr(it, name + "_utc", 0) or getattr(it, name)) else 2**40
+def signed_by(key, it, data):  # with the one algorithm of its kind of key
+    right, *how = {"PS256": (SignatureAlgorithmOID.RSA_WITH_SHA256, padding.PKCS1v15(), hashes.SHA256()),
+                   "BP256R1": (SignatureAlgorithmOID.ECDSA_WITH_SHA256, ec.ECDSA(hashes.SHA256()))}[algorithm(key)]
+    need(it.signature_algorithm_oid == right, "algorithm") or key.verify(it.signature, data, *how)
+def revocation(said, receipt, auth_cert, issuer_cert, responders):
+    if said is None and "ocsp_sha256" not in receipt: return ": absent"
+    responder, answer = map(unb64, parts_of(said, "responder answer"))
+    need(receipt["ocsp_sha256"] == b64(sha256(answer)) and responder in (responders or [responder]), "ocsp")
+    by, *pair = map(x509.load_der_x509_certificate, (responder, auth_cert, issuer_cert))
+    it, at = ocsp.load_der_ocsp_response(answer), receipt["at"]
+    signed_by(by.public_key(), it, it.tbs_response_bytes)
+    made, this, until = (moment(it, name) for name in ("produced_at", "this_update", "next_update"))
+    need(moment(by, FIRST) <= at <= moment(by, LAST) and abs(made - at) < 38 and this < at + 38 and until > at - 38, "time")
+    asked = ocsp.OCSPRequestBuilder().add_certificate(*pair, it.hash_algorithm).build()
+    names = [(it.issuer_name_hash, it.issuer_key_hash, it.serial_number) for it in (it, asked)]
+    more, good = [*it.extensions, *it.single_extensions], it.certificate_status == ocsp.OCSPCertStatus.GOOD
+    hashed = all(it.value.value[-32:] == sha256(auth_cert) for it in more if it.oid == CERT_HASH)
+    return need(names[0] == names[1] and good and hashed and not any(it.critical for it in more), "answer") or ""
 def certificate_of(whole, issuer_cert, anchors, at):
     it = x509.load_der_x509_certificate(whole)
     found, key = {it.oid: it.value for it in it.extensions}, it.public_key()
-    issuer, authority = it.issuer.public_bytes(), found[Extension.AUTHORITY_KEY_IDENTIFIER].key_identifier
+    issuer, authority = it.issuer.public_bytes(), found[Ext.AUTHORITY_KEY_IDENTIFIER].key_identifier
     ca = [ca for ca, identifier in anchors if (ca.subject.public_bytes(), identifier) == (issuer, authority)][0]
     need(ca.public_bytes(serialization.Encoding.DER) == issuer_cert, "issuer_cert")
-    how, right = [ec.ECDSA(hashes.SHA256())], SignatureAlgorithmOID.ECDSA_WITH_SHA256
-    if isinstance(ca.public_key(), rsa.RSAPublicKey):
-        how, right = [padding.PKCS1v15(), hashes.SHA256()], SignatureAlgorithmOID.RSA_WITH_SHA256
-    need(it.signature_algorithm_oid == right and algorithm(key) != "ES256", "algorithm")
-    ca.public_key().verify(it.signature, it.tbs_certificate_bytes, *how)
-    first, last = ((getattr(it, name + "_utc", None) or getattr(it, name).replace(tzinfo=timezone.utc)).timestamp()
-                   for name in ("not_valid_before", "not_valid_after"))
-    need(first <= at <= last and {it.oid for it in it.extensions if it.critical} == CRITICAL, "validity or extensions")
-    need(found[Extension.KEY_USAGE].public_bytes() in USAGES[:1 if algorithm(key) == "BP256R1" else 2] and
-         not found[Extension.BASIC_CONSTRAINTS].ca and CLIENT in found.get(Extension.EXTENDED_KEY_USAGE, [CLIENT]), "usage")
-    need(CH_AUT in [it.policy_identifier.dotted_string for it in found[Extension.CERTIFICATE_POLICIES]] and
+    signed_by(ca.public_key(), it, it.tbs_certificate_bytes)
+    critical = {it.oid for it in it.extensions if it.critical} == {Ext.KEY_USAGE, Ext.BASIC_CONSTRAINTS}
+    need(algorithm(key) != "ES256" and moment(it, FIRST) <= at <= moment(it, LAST) and critical, "validity")
+    need(found[Ext.KEY_USAGE].public_bytes() in USAGES[:1 if algorithm(key) == "BP256R1" else 2] and
+         not found[Ext.BASIC_CONSTRAINTS].ca and CLIENT in found.get(Ext.EXTENDED_KEY_USAGE, [CLIENT]), "usage")
+    need(CH_AUT in [it.policy_identifier for it in found[Ext.CERTIFICATE_POLICIES]] and
          oids(found[ADMISSION].public_bytes()) == [INSURED], "type or role")
     units, *names = ([it.value for it in it.subject.get_attributes_for_oid(oid)]
                      for oid in (NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.SURNAME, NameOID.GIVEN_NAME))
     kvnrs, iks = ([unit for unit in units if re.fullmatch(shape, unit)] for shape in ("[A-Z][0-9]{9}", "[0-9]{9}"))
     need(len(kvnrs) == len(iks) == 1 and all(0 < len(name[0]) <= 64 for name in names), "person")
-    marks = [re.search("TEST-ONLY|NOT-VALID", ca.subject.rfc4514_string()) for ca, _ in anchors]
-    need(iks[0] != "109500969" or any(marks), "test card")
-    return key, kvnrs[0], {"serialnumber": str(it.serial_number), "issuer": b64(issuer), "not_after": int(last),
+    need(iks[0] != "109500969" or re.search("TEST-ONLY|NOT-VALID", str([ca.subject for ca, _ in anchors])), "test card")
+    return key, kvnrs[0], {"serialnumber": str(it.serial_number), "issuer": b64(issuer), "not_after": int(moment(it, LAST)),
                            "auth_cert_subject_public_key_info": spki(key), "pairing_data_version": "1.0"}
 def audit(inclusion, receipt, key, **about):
     if inclusion is None: return ": absent"
-    raw, path = unb64(members(inclusion, "entry path head")["entry"]), unb64(inclusion["path"])
+    raw, path = map(unb64, parts_of(inclusion, "entry path head")[:2])
     entry = members(read(raw), "v salt seq prev_sha256 ts actor device_id event object result detail")
     says(entry, v=2, seq=receipt["audit_seq"] + 1, prev_sha256=receipt["audit_head"], ts=receipt["at"],
          detail=receipt["sha256"], result="ok", **about)
@@ -106,14 +112,13 @@ def audit(inclusion, receipt, key, **about):
     head = jws(inclusion["head"], "audit-head+jws", key, "v aud seq sha256 at")
     says(head, v=1, aud=receipt["aud"], seq=entry["seq"] + len(path) // 32, sha256=b64(value))
     return need(head["at"] >= entry["ts"], "at") or ""
-def verify(data, anchors, service_jwk):  # gives each link that holds; fails at the first that does not
+def verify(data, anchors, responders, service_jwk):  # gives each link that holds; fails at the first that does not
     bundle, person, adders = members(read(data), "v service devices omitted"), None, {}
-    service = members(bundle["service"], "aud jwk")
-    need(bundle["v"] == 2 and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
-    need(service_jwk in (None, service["jwk"]), "another service's key")
-    key, aud = jwk_key(service["jwk"]), service["aud"]
+    aud, jwk = parts_of(bundle["service"], "aud jwk")
+    need(bundle["v"] in (2, 3) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
+    key = need(service_jwk in (None, jwk), "another service's key") or jwk_key(jwk)
     def took(compact):
-        it = jws(compact, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", "audit_seq")
+        it = jws(compact, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", "audit_seq ocsp_sha256")
         return says(it, v=1, aud=aud) or it
     def decision_on(approval, jwk):
         members(approval, "approval_id challenge document decision receipt", "audit")
@@ -131,12 +136,10 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
         return document, said, decided
     def statement(compact, typ, key, more="", optional="", **hint):
         said = jws(compact, typ, key, " ".join(same) + " iat " + more, optional, **hint)
-        need(not says(said, **same) and abs(said["iat"] - receipt["at"]) <= TOLERANCE, "iat")
-        return said
-    for device in bundle["devices"]:
-        binding = members(device, "binding approvals")["binding"]
+        return need(not says(said, **same) and abs(said["iat"] - receipt["at"]) <= TOLERANCE, "iat") or said
+    for binding, approvals in (parts_of(it, "binding approvals") for it in bundle["devices"]):
         method, *by, level = [it.split() for it in GROUNDS if it.split()[1] in binding][0]
-        members(binding, "device_id binding_level registration_id challenge pop receipt " + " ".join(by), "audit")
+        members(binding, " ".join([BINDING, *by]), "audit ocsp" if method == "card" else "audit")
         of, receipt, pop = binding["device_id"], took(binding["receipt"]), binding["pop"].split(".")
         jwk = read(unb64(pop[0]))["jwk"]
         jkt = b64(sha256('{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}' % (jwk["x"], jwk["y"])))
@@ -150,28 +153,26 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
             says({"audit": None, **by, **said, **document}, audit=None, type="device.add", decision="approve")
             yield need(since + 14 * 86400 <= decided["at"] <= receipt["at"], "at") or f"device_addition of {of}"
         elif method == "qr":
-            parts = [members(binding["qr"], "qr_id qr_jws")[it] for it in ("qr_id", "qr_jws")]
+            parts = parts_of(binding["qr"], "qr_id qr_jws")
             yield statement(parts[1], "qr+jws", jwk_key(binding["qr_jwk"])) and f"code_signature of {of}"
         elif method == "chip":
-            parts = [members(binding["chip"], "chip authority signature")[it] for it in "chip authority signature".split()]
-            nonce = b"kartenbund/card-present/v1\0" + aud.encode() + b"\0" + unb64(same["challenge"], 32) + unb64(jkt)
-            point = unb64(parts[0]).split(b"\x86\x41", 1)[1][:65]  # the public key of the chip's certificate
-            ec.EllipticCurvePublicKey.from_encoded_point(ec.BrainpoolP256R1(), point).verify(dss(unb64(
-                parts[2])), sha256(nonce)[:24].rjust(31, b"\0") + b"\0", ec.ECDSA(Prehashed(hashes.SHA256())))
+            parts = parts_of(binding["chip"], "chip authority signature")
+            nonce = b"kartenbund/card-present/v1\0%s\0" % aud.encode() + unb64(same["challenge"], 32) + unb64(jkt)
+            key_of_chip = POINT(ec.BrainpoolP256R1(), unb64(parts[0]).split(b"\x86\x41", 1)[1][:65])
+            key_of_chip.verify(dss(unb64(parts[2])), bytes(7) + sha256(nonce)[:24] + b"\0", PREHASHED)
             yield f"chip_signature of {of}"
         else:
-            card = members(binding["card"], "signed_pairing_data auth_cert card_jws")
-            parts = [card[it] for it in ("signed_pairing_data", "auth_cert", "card_jws")]
-            auth_cert = unb64(parts[1])
-            card_key, kvnr, pairing = certificate_of(auth_cert, unb64(binding["issuer_cert"]), anchors, receipt["at"])
+            parts = parts_of(binding["card"], "signed_pairing_data auth_cert card_jws")
+            auth_cert, issuer = unb64(parts[1]), unb64(binding["issuer_cert"])
+            card_key, kvnr, pairing = certificate_of(auth_cert, issuer, anchors, receipt["at"])
             yield need(kvnr == person, "kvnr") or f"certificate of {of}"
+            yield f"revocation of {of}{revocation(binding.get('ocsp'), receipt, auth_cert, issuer, responders)}"
             pairing["se_subject_public_key_info"] = spki(jwk_key(jwk))
             said = jws(parts[0], "JWT", card_key, " ".join(pairing) + " key_identifier product")
             need(not says(said, **pairing) and unb64(said["key_identifier"], 32) and said["product"].strip(), "product")
             said = statement(parts[2], CARD, card_key, "pairing_sha256", x5c=[base64.b64encode(auth_cert).decode()])
             yield says(said, pairing_sha256=b64(sha256(parts[0]))) or f"card_signature of {of}"
-        said = statement(binding["pop"], "pop+jws", jwk_key(jwk), "method evidence_sha256 voprf_pk transport_jwk",
-                         "attestation_sha256", jwk=jwk)
+        said = statement(binding["pop"], "pop+jws", jwk_key(jwk), POP, "attestation_sha256", jwk=jwk)
         says(said, method=method, evidence_sha256=b64(sha256("\n".join(parts))))
         need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk, "transport_jwk")
         yield unb64(said.get("attestation_sha256", jkt), 32) and f"device_possession of {of}"
@@ -180,21 +181,20 @@ def verify(data, anchors, service_jwk):  # gives each link that holds; fails at 
         if method == "card": adders[of] = jwk, receipt["at"]
         what = {"event": "device.bound", "device_id": of, "object": binding["registration_id"]}
         yield f"binding_audit of {of}{audit(binding.get('audit'), receipt, key, **what)}"
-        for approval in device["approvals"]:
+        for approval in approvals:
             document, said, decided = yield from decision_on(approval, jwk)
             yield need(decided["at"] >= receipt["at"], "at") or f"decision_receipt of {decided['id']}"
             it = {"event": "application." + EVENTS[said["decision"]], "device_id": of, "object": document["application_id"]}
             yield f"decision_audit of {decided['id']}{audit(approval.get('audit'), decided, key, **it)}"
-
-anchor, service_key, *files = sys.argv[1:]
-blocks = re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", open(anchor, "rb").read(), re.DOTALL)
+cas, responders, (anchor, service_key, *files) = [], [], sys.argv[1:]
+for block in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", open(anchor, "rb").read(), re.DOTALL):
+    try: cas.append(anchor_of(block))
+    except Exception: responders.append(x509.load_pem_x509_certificate(block).public_bytes(serialization.Encoding.DER))
 service_jwk, all_hold = None if service_key == "-" else read(open(service_key, "rb").read()), True
 for path in files:
     try:
-        for link in verify(open(path, "rb").read(), [anchor_of(block) for block in blocks], service_jwk):
-            print(f"  holds: {link}")
+        for link in verify(open(path, "rb").read(), cas, responders, service_jwk): print(f"  holds: {link}")
         print(f"HOLDS: {path}")
     except Exception as error:  # whatever the bytes lead to
-        print(f"DOES NOT HOLD: {path}: {error!r}")
-        all_hold = False
+        all_hold = print(f"DOES NOT HOLD: {path}: {error!r}")
 sys.exit(not all_hold)

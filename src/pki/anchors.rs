@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use thiserror::Error;
 use x509_parser::pem::Pem;
 
+use super::ocsp::Responder;
 use super::{CardKey, KEY_CERT_SIGN};
 use crate::identity::certificate::Certificate;
 
@@ -22,6 +23,9 @@ pub enum AnchorError {
     /// cards; P-256, P-384 or RSA for TPMs.
     #[error("the certificate is not one of a CA for this purpose")]
     NotACa,
+    /// The certificate has no key on brainpoolP256r1 or RSA that answers could be signed with.
+    #[error("the certificate is not one of an OCSP responder")]
+    NotAResponder,
     /// A test CA was given where a production one is needed.
     #[error("the certificate is one of a test CA")]
     TestCa,
@@ -51,6 +55,11 @@ impl Issuer {
         }
     }
 
+    /// Its certificate (DER).
+    pub fn der(&self) -> &[u8] {
+        &self.certificate.der
+    }
+
     /// Its name, for people.
     pub fn name(&self) -> &str {
         &self.certificate.subject.text
@@ -65,17 +74,19 @@ impl Issuer {
 pub trait Anchors: Debug + Send + Sync {
     /// The CAs.
     fn issuers(&self) -> &[Issuer];
+    /// The OCSP responders whose answers in evidence are trusted.
+    fn responders(&self) -> &[Responder];
     /// Whether cards of test insurers are accepted.
     fn accept_test_cards(&self) -> bool;
 }
 
 /// CAs of real health cards. A test CA cannot get in.
 #[derive(Debug, Default)]
-pub struct ProductionAnchors(Vec<Issuer>);
+pub struct ProductionAnchors(Vec<Issuer>, Vec<Responder>);
 
 /// CAs of test cards, and any other a test needs.
 #[derive(Debug, Default)]
-pub struct TestAnchors(Vec<Issuer>);
+pub struct TestAnchors(Vec<Issuer>, Vec<Responder>);
 
 impl ProductionAnchors {
     /// Adds all certificates of a PEM file.
@@ -90,6 +101,11 @@ impl ProductionAnchors {
         self.0.extend(issuers);
         Ok(())
     }
+
+    /// Adds responders.
+    pub fn add_responders(&mut self, responders: Vec<Responder>) {
+        self.1.extend(responders);
+    }
 }
 
 impl TestAnchors {
@@ -100,6 +116,11 @@ impl TestAnchors {
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<(), AnchorError> {
         self.0.extend(read_pem(pem)?);
         Ok(())
+    }
+
+    /// Adds responders.
+    pub fn add_responders(&mut self, responders: Vec<Responder>) {
+        self.1.extend(responders);
     }
 
     /// Adds one CA.
@@ -113,6 +134,10 @@ impl Anchors for ProductionAnchors {
         &self.0
     }
 
+    fn responders(&self) -> &[Responder] {
+        &self.1
+    }
+
     fn accept_test_cards(&self) -> bool {
         false
     }
@@ -121,6 +146,10 @@ impl Anchors for ProductionAnchors {
 impl Anchors for TestAnchors {
     fn issuers(&self) -> &[Issuer] {
         &self.0
+    }
+
+    fn responders(&self) -> &[Responder] {
+        &self.1
     }
 
     fn accept_test_cards(&self) -> bool {

@@ -17,13 +17,16 @@ use super::service::{Receipt, ReceiptSubject};
 use super::{ApprovalId, BindingLevel, Challenge, DeviceId, RegistrationId, Sha256Hash, VERSION};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{P256Jwk, json, jws};
-use crate::pki::{self, Anchors};
+use crate::pki::ocsp::{self, Responder, Status};
+use crate::pki::{self, Anchors, VerifiedCertificate};
 use crate::secret::masked;
 
-pub use grounds::{AdditionGrounds, CardGrounds, ChipGrounds, Grounds, QrGrounds};
+pub use grounds::{AdditionGrounds, CardGrounds, ChipGrounds, Grounds, OcspEvidence, QrGrounds};
 
 /// Version of the format.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
+/// The version before, which is verified as well: no answers of OCSP were in it.
+const FORMAT_WITHOUT_OCSP: u32 = 2;
 /// Longest bundle read: that of a whole account.
 pub const MAX_BUNDLE: usize = 16 * 1024 * 1024;
 
@@ -123,6 +126,8 @@ masked!(BindingEvidence, ApprovalEvidence);
 pub enum RestsOn {
     /// The signature of the CA that issued the card, pinned by whoever verifies.
     CardIssuer,
+    /// The signature of an OCSP responder, pinned by whoever verifies.
+    OcspResponder,
     /// The signature of the health card, after its PIN was entered.
     Card,
     /// The signature of the device key.
@@ -139,6 +144,8 @@ pub enum RestsOn {
 pub enum LinkName {
     /// The card's certificate is by a trusted CA and valid when the device was bound.
     Certificate,
+    /// The card was not revoked then.
+    Revocation,
     /// The card signed the device key.
     CardSignature,
     /// The key of a letter's code signed the device key.
@@ -252,7 +259,7 @@ impl Bundle {
         if bytes.len() > MAX_BUNDLE {
             return Err(NotABundle);
         }
-        json::read::<Self>(bytes).ok().filter(|bundle| bundle.v == FORMAT).ok_or(NotABundle)
+        json::read::<Self>(bytes).ok().filter(|it| [FORMAT, FORMAT_WITHOUT_OCSP].contains(&it.v)).ok_or(NotABundle)
     }
 
     /// Walks the chain with trusted CAs, and with the service's key where the verifier has it. Needs neither network nor
@@ -308,7 +315,7 @@ impl Walk<'_> {
         let bound_at = receipt.as_ref().map(|receipt| receipt.at).map_err(Clone::clone);
 
         let expected = match &binding.grounds {
-            Grounds::Card(grounds) => self.card(binding, grounds, &bound_at, holder, &mut chain),
+            Grounds::Card(grounds) => self.card(binding, grounds, receipt.as_ref().ok(), &bound_at, holder, &mut chain),
             // Whose the code was only the service knows; what is left is that the right key was shown to it.
             Grounds::Qr(grounds) => chain.link(LinkName::CodeSignature, self.rests_on, || {
                 let expected = self.expected(binding, None)?;
@@ -423,6 +430,7 @@ impl Walk<'_> {
         &self,
         binding: &BindingEvidence,
         grounds: &CardGrounds,
+        receipt: Option<&Receipt>,
         bound_at: &Result<i64, String>,
         holder: Option<&Kvnr>,
         chain: &mut Chain<'_>,
@@ -434,12 +442,41 @@ impl Walk<'_> {
             is(holder.is_none_or(|holder| *holder == certificate.holder().kvnr), "kvnr")?;
             Ok(certificate)
         });
+        self.revocation(grounds.ocsp.as_ref(), certificate.as_ref(), receipt, chain);
         chain.link(LinkName::CardSignature, RestsOn::Card, || {
             let certificate = certificate.as_ref().ok_or("certificate")?;
             let expected = self.expected(binding, Some(&certificate.holder().kvnr))?;
             CardPossession::check(certificate, &grounds.card, &expected, bound_at.clone()?).map_err(text)?;
             Ok(expected)
         })
+    }
+
+    /// What a responder said of the certificate: one that the verifier trusts, or one that the service has trusted, as it says.
+    fn revocation(
+        &self,
+        ocsp: Option<&OcspEvidence>,
+        certificate: Option<&VerifiedCertificate>,
+        receipt: Option<&Receipt>,
+        chain: &mut Chain<'_>,
+    ) {
+        let named = receipt.and_then(|receipt| receipt.ocsp_sha256);
+        if ocsp.is_none() && named.is_none() {
+            return chain.absent(LinkName::Revocation, self.rests_on);
+        }
+        let pinned = self.anchors.responders();
+        let rests_on = if pinned.is_empty() { self.rests_on } else { RestsOn::OcspResponder };
+        chain.link(LinkName::Revocation, rests_on, || {
+            let ocsp = ocsp.ok_or("ocsp")?;
+            is(named == Some(Sha256Hash::of(&ocsp.answer)), "ocsp_sha256")?;
+            is(pinned.is_empty() || pinned.iter().any(|it| it.der() == ocsp.responder), "responder")?;
+            let (certificate, at) = (certificate.ok_or("certificate")?, date(receipt.ok_or("receipt")?.at)?);
+            let responder = Responder::from_der(&ocsp.responder).map_err(text)?;
+            match ocsp::check(&ocsp.answer, certificate, &[responder], false, at).map_err(text)? {
+                Status::Good(_) => Ok(()),
+                Status::Revoked => Err("revoked".to_owned()),
+                Status::Unknown => Err("unknown".to_owned()),
+            }
+        });
     }
 
     /// The approval by a device that stands before in the bundle and holds; what is expected of the new one then.
@@ -517,6 +554,12 @@ impl Chain<'_> {
         value
     }
 
+    /// The bundle has no such link.
+    fn absent(&mut self, name: LinkName, rests_on: RestsOn) {
+        let result = if self.failed { LinkResult::NotChecked } else { LinkResult::Absent };
+        self.links.push(Link { name, of: self.of.clone(), rests_on, result, detail: None });
+    }
+
     /// The entry right behind the place that the receipt names is about what the receipt was given for, and the path leads
     /// to a signed head.
     fn audit(
@@ -527,11 +570,7 @@ impl Chain<'_> {
         receipt: Option<&Receipt>,
         is_about: impl FnOnce(&Entry) -> Result<(), String>,
     ) {
-        let Some(inclusion) = inclusion else {
-            let result = if self.failed { LinkResult::NotChecked } else { LinkResult::Absent };
-            self.links.push(Link { name, of: self.of.clone(), rests_on: walk.rests_on, result, detail: None });
-            return;
-        };
+        let Some(inclusion) = inclusion else { return self.absent(name, walk.rests_on) };
         self.link(name, walk.rests_on, || {
             let receipt = receipt.ok_or("receipt")?;
             let (entry, _) = inclusion.check(receipt.audit_head, &walk.service.aud, walk.key).map_err(text)?;

@@ -138,6 +138,9 @@ pub struct Receipt {
     /// How the person proved to be there, as far as the service saw it (RFC 8176): [`AMR_SOFTWARE_KEY`] or
     /// [`AMR_HARDWARE_KEY`], [`AMR_PIN`].
     pub amr: Vec<String>,
+    /// SHA-256 of what an OCSP responder answered about the card; none where the service did not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsp_sha256: Option<super::Sha256Hash>,
     /// Number of the audit entry before; none in receipts of before they had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_seq: Option<i64>,

@@ -295,6 +295,7 @@ async fn take_decision(
         sha256: decision.sha256(),
         at: now,
         amr,
+        ocsp_sha256: None,
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;

@@ -18,7 +18,7 @@ use super::registration::membership;
 use super::session::{self, Holder};
 use super::states::{Event, States as _};
 use super::store::Tx;
-use super::{Service, limits};
+use super::{Service, limits, ocsp};
 use crate::identity::kvnr::Kvnr;
 use crate::pki::{self, VerifiedCertificate};
 use crate::protocol::api::{CardLoginRequest, ChallengeAnswer, Problem, TokenAnswer};
@@ -45,7 +45,7 @@ pub(super) async fn challenge(
 #[utoipa::path(post, path = "/v1/login/card", request_body = ByClient<CardLoginRequest>, security(("dpop_proof" = [])), responses(
     (status = 200, body = TokenAnswer), (status = 401, body = Problem), (status = 403, body = Problem),
     (status = 404, body = Problem), (status = 410, body = Problem), (status = 422, body = Problem),
-    (status = 429, body = Problem)))]
+    (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn login(
     State(service): State<Arc<Service>>,
     proof: Proof,
@@ -56,7 +56,14 @@ pub(super) async fn login(
     let challenge = LiveChallenge::check(&request.challenge, key, aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
     let used = challenge.challenge();
     let client_name = session::client_name(request.client_name.clone())?;
-    let checked = check(&service, &request, challenge, now);
+    let checked = match check(&service, &request, challenge, now) {
+        // A responder that is out of reach ends the request here: the challenge is as it was.
+        Ok(card) => {
+            let revocation = ocsp::ask(&service, &card.certificate).await?;
+            revocation.of(&card.certificate).map(|_| card)
+        }
+        Err(refusal) => Err(refusal),
+    };
 
     let mut tx = service.store.begin().await?;
     take(&mut tx, used, now).await?;

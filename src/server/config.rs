@@ -110,6 +110,7 @@ impl Config {
     pub fn warnings(&self) -> Vec<&'static str> {
         let settings = &self.settings;
         let by_proxy = settings.issuer.starts_with("https://") && self.listen.ip().is_loopback() && self.tls.is_none();
+        let issuers = settings.anchors.issuers();
         let all = [
             (
                 settings.issuer.is_empty(),
@@ -121,6 +122,10 @@ impl Config {
                  all of them count as one network, and are made to wait for one another's wrong passwords",
             ),
             (settings.anchors.issuers().is_empty(), "no anchors and no test_anchors: no health card will be accepted"),
+            (
+                settings.ocsp.iter().any(|ocsp| !issuers.iter().any(|issuer| issuer.der() == ocsp.issuer)),
+                "the CA of one [[ocsp]] is in neither anchors nor test_anchors: no card is asked about there",
+            ),
             (settings.payer_iks.is_empty(), "no payer_iks: the cards of no insurer will be accepted"),
             (
                 settings.cvc_roots.roots().iter().any(|root| root.name().is_test()),

@@ -186,7 +186,7 @@ async fn own_moves(service: &Service, tx: &mut Tx, account: &Account, id: &str, 
 }
 
 /// Moves a device by `event`, with audit entry and notice; `false` where the table does not know that.
-async fn moves(
+pub(super) async fn moves(
     service: &Service,
     tx: &mut Tx,
     account: &Account,

@@ -120,6 +120,7 @@ codes! {
     CertificateRole = 422 "certificate_role", "The certificate is not one of an insured person.";
     CertificateOfTestCard = 422 "certificate_of_test_card", "The certificate is one of a test card.";
     CardRevoked = 422 "card_revoked", "The card was reported lost or revoked: the person's next one does.";
+    CardUnknown = 422 "card_unknown", "Who issued the card does not know it.";
     OtherPerson = 422 "other_person", "The card belongs to another person than the account.";
     OtherInsurer = 422 "other_insurer", "The card is of an insurer that is not this service's.";
     PairingInvalid = 422 "pairing_invalid", "The pairing data are wrong.";
@@ -150,6 +151,7 @@ codes! {
     TooManyRegistrations = 429 "too_many_registrations", "As many registrations were begun as may be in a day.";
     TooManyLetters = 429 "too_many_letters", "As many letters of this kind were ordered as may be in 30 days.";
     TooManyApplications = 429 "too_many_applications", "As many applications were submitted as may be in a day.";
+    CardStatusUnavailable = 503 "card_status_unavailable", "Whether the card was revoked cannot be learnt now; nothing was used up.";
     NotReady = 503 "not_ready", "The service cannot answer requests now: it stops, or its database does not answer.";
     Internal = 500 "internal", "The service failed; nothing was changed.";
 }

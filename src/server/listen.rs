@@ -78,6 +78,7 @@ impl Service {
         let (stopping, stops) = watch::channel(false);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self), stops.clone()));
         let sender = tokio::spawn(notice::sender::run(Arc::clone(&self), stops.clone()));
+        let revocations = tokio::spawn(super::ocsp::look_after_devices(Arc::clone(&self), stops.clone()));
         let watcher = tokio::spawn(super::watch::run(Arc::clone(&self), stops.clone()));
         let reloader = tokio::spawn(reload(certificates, stops));
         let mut servers = JoinSet::new();
@@ -106,7 +107,7 @@ impl Service {
         }
         stopper.abort();
         let _ = stopping.send(true);
-        for task in [sweeper, sender, watcher, reloader] {
+        for task in [sweeper, sender, revocations, watcher, reloader] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task in the background broke off");
             }

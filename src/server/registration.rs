@@ -14,6 +14,7 @@ use super::device;
 use super::device_code::{self, ValidCode};
 use super::http::{Code, Path, Refusal, Unread};
 use super::notice::{self, Kind};
+use super::ocsp::{self, Revocation};
 use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Connection, Tx, from_json, to_json};
@@ -189,22 +190,29 @@ pub(super) async fn challenge(
 #[utoipa::path(put, path = "/v1/registrations/{id}/evidence", params(("id" = String, Path)),
     request_body = EvidenceRequest, responses(
     (status = 200, body = RegistrationAnswer), (status = 404, body = Problem), (status = 409, body = Problem),
-    (status = 410, body = Problem), (status = 422, body = Problem), (status = 423, body = Problem)))]
+    (status = 410, body = Problem), (status = 422, body = Problem), (status = 423, body = Problem),
+    (status = 503, body = Problem)))]
 pub(super) async fn evidence(
     State(service): State<Arc<Service>>,
     presented: Presented,
     Path(id): Path<String>,
     body: Unread<EvidenceRequest>,
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
+    // A responder that is out of reach ends the request here: registration and challenge are as they were.
+    let request = body.read();
+    let revocation = match request.as_ref().map(|request| &request.evidence) {
+        Ok(HandedIn::Card(card)) => ocsp::ask_of_der(&service, &card.auth_cert).await?,
+        Ok(HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_)) | Err(_) => Revocation::NotAsked,
+    };
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
-    let request = body.read()?;
+    let request = request?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
-        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, request, now).await,
+        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, (request, revocation), now).await,
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
@@ -299,6 +307,8 @@ struct Proofs {
     code: Option<ValidCode>,
     /// What is kept of the evidence.
     grounds: Grounds,
+    /// The hash of what was said of the card's revocation, where somebody was asked.
+    ocsp_sha256: Option<Sha256Hash>,
     pop: String,
 }
 
@@ -309,7 +319,7 @@ async fn check(
     account: &Account,
     row: &Row,
     challenge: FreshChallenge,
-    request: EvidenceRequest,
+    (request, revocation): (EvidenceRequest, Revocation),
     now: NumericDate,
 ) -> Result<Proofs, Refusal> {
     let share = pin::share::offered(tx, &challenge.registration_id.to_string()).await?;
@@ -328,14 +338,18 @@ async fn check(
         return Err(Refusal::new(Code::PossessionInvalid).with_detail("method"));
     }
     let announced = (handed_in.method(), handed_in.sha256());
+    let mut ocsp_sha256 = None;
     let (evidence, grounds, code) = match handed_in {
         HandedIn::Card(card) => {
             let certificate = pki::verify(&card.auth_cert, &*service.settings.anchors, service.now())?;
             let membership = membership(service, &certificate, &account.kvnr)?;
             account.check_card(&certificate)?;
+            let ocsp = revocation.of(&certificate)?.map(|proof| ocsp::kept(&proof));
+            let (ocsp, sha256) = ocsp.unzip();
+            ocsp_sha256 = sha256;
             let possession = CardPossession::check(&certificate, &card, &expected, now)?;
             let issuer_cert = certificate.issuer_der().to_vec();
-            let grounds = Grounds::Card(CardGrounds { issuer_cert, card });
+            let grounds = Grounds::Card(CardGrounds { issuer_cert, card, ocsp });
             (Evidence::Card(certificate, membership, possession), grounds, None)
         }
         HandedIn::Qr(qr) => {
@@ -364,7 +378,7 @@ async fn check(
     let commit = row.commitment.parse().map_err(|_| Refusal::internal())?;
     let nonce = AnnouncedNonce::check(&nonce_d, commit)?;
     let attested = attestation::check(row.attestation.as_deref(), attestation, &expected, &device)?;
-    Ok(Proofs { challenge, nonce, evidence, device, attested, expected, code, grounds, pop })
+    Ok(Proofs { challenge, nonce, evidence, device, attested, expected, code, grounds, ocsp_sha256, pop })
 }
 
 /// The number of the card that the register has for this person.
@@ -404,8 +418,18 @@ async fn bind(
     proofs: Proofs,
     now: NumericDate,
 ) -> Result<RegistrationAnswer, Refusal> {
-    let Proofs { challenge, nonce: AnnouncedNonce { .. }, evidence, device, attested, expected, code, grounds, pop } =
-        proofs;
+    let Proofs {
+        challenge,
+        nonce: AnnouncedNonce { .. },
+        evidence,
+        device,
+        attested,
+        expected,
+        code,
+        grounds,
+        ocsp_sha256,
+        pop,
+    } = proofs;
     // The proofs belong together: one card or code, one account, one registration, one key.
     let is_of_this = challenge.registration_id == expected.registration_id && expected.kvnr == account.kvnr;
     let is_attested = attested.as_ref().is_none_or(|key| key.is_about(&expected, &device));
@@ -449,6 +473,7 @@ async fn bind(
         sha256: pop_sha256,
         at: now,
         amr: vec![key_class.to_owned()],
+        ocsp_sha256,
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;
@@ -465,8 +490,8 @@ async fn bind(
     let information: DeviceInformation = from_json(&row.device_information)?;
     let insert = sqlx::query(
         "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
-         key_identifier, active_from, evidence, expires_at, key_class) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+         key_identifier, active_from, evidence, expires_at, key_class, revocation_due) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     );
     // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice.
     let (state, active_from) = match level {
@@ -477,7 +502,7 @@ async fn bind(
     let insert = insert.bind(information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
     let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?).bind(expires_at);
-    let insert = insert.bind(key_class);
+    let insert = insert.bind(key_class).bind(ocsp_sha256.map(|_| now.saturating_add(DAY)));
     insert.execute(&mut **tx).await?;
 
     let id = expected.registration_id.to_string();

@@ -8,6 +8,7 @@ use super::admin::Operator;
 use super::device::DevicePolicy;
 use super::letter::LetterSettings;
 use super::limits::LoginLimits;
+use super::ocsp::OcspSettings;
 use super::password::PasswordRules;
 use super::source::Network;
 use super::texts::Texts;
@@ -52,6 +53,8 @@ pub struct Settings {
     pub payer_iks: Vec<Ik>,
     /// CAs whose cards are accepted: production ones or test ones, never both.
     pub anchors: Box<dyn Anchors>,
+    /// Where the revocation of cards is asked for; it is not asked for of those of other CAs.
+    pub ocsp: Vec<OcspSettings>,
     /// Roots whose chips show that a card is there.
     pub cvc_roots: Box<dyn CvcRoots>,
     /// CAs of makers of TPMs: what these say of device keys is believed. Without any, every key counts as one in software.
@@ -91,6 +94,7 @@ impl Settings {
             texts: Texts::default(),
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
+            ocsp: Vec::new(),
             cvc_roots: Box::new(ProductionCvcRoots::default()),
             tpm_roots: TpmRoots::default(),
             proxy: None,

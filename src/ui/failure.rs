@@ -171,6 +171,9 @@ kinds! {
     CardRevoked = 119 "card_revoked";
     ProgramTooOld = 120 "program_too_old";
     Fingerprint = 121 "fingerprint";
+    CardUnknown = 124 "card_unknown";
+    CardStatusUnavailable = 125 "card_status_unavailable";
+    Responder = 126 "responder";
     AttestationRefused = 122 "attestation_refused";
 }
 

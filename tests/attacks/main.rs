@@ -27,6 +27,7 @@ mod folder;
 mod http;
 mod ident;
 mod meanwhile;
+mod ocsp;
 mod pace;
 mod parallel;
 mod profiles;

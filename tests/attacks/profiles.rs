@@ -206,6 +206,9 @@ fn a_test_insurers_card_is_refused_where_real_cards_are_needed() {
         fn issuers(&self) -> &[Issuer] {
             self.0.issuers()
         }
+        fn responders(&self) -> &[pki::ocsp::Responder] {
+            self.0.responders()
+        }
         fn accept_test_cards(&self) -> bool {
             ProductionAnchors::default().accept_test_cards()
         }

@@ -20,6 +20,8 @@ pub mod letter_code;
 pub mod line;
 #[path = "mail.rs"]
 pub mod mail;
+#[path = "ocsp.rs"]
+pub mod ocsp;
 #[path = "person.rs"]
 mod person;
 #[path = "postgresql.rs"]

@@ -8,9 +8,20 @@ use kartenbund::virtual_card::personalise::TestCa;
 
 /// Whether each of these files holds.
 pub fn second_verifier(bundles: &[Vec<u8>], cas: &[&TestCa], service_key: Option<&P256Jwk>) -> Vec<bool> {
+    second_verifier_with(bundles, cas, &[], service_key)
+}
+
+/// The same with OCSP responders (PEM) that are trusted.
+pub fn second_verifier_with(
+    bundles: &[Vec<u8>],
+    cas: &[&TestCa],
+    responders: &[Vec<u8>],
+    service_key: Option<&P256Jwk>,
+) -> Vec<bool> {
     let folder = tempfile::tempdir().unwrap();
     let anchors = folder.path().join("anchors.pem");
-    std::fs::write(&anchors, cas.iter().map(|ca| ca.certificate_pem().unwrap()).collect::<String>()).unwrap();
+    let cas = cas.iter().map(|ca| ca.certificate_pem().unwrap().into_bytes());
+    std::fs::write(&anchors, cas.chain(responders.iter().cloned()).collect::<Vec<_>>().concat()).unwrap();
     // Debian's Python has Debian's python3-cryptography (`tools/setup.sh`).
     let mut python = Command::new("/usr/bin/python3");
     python.args(["-B", "tests/verify_evidence.py"]).arg(&anchors);

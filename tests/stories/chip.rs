@@ -1,7 +1,6 @@
 //! Registering a computer with the chip of the card, without its PIN.
 
 use kartenbund::client::register::register_with_chip;
-use kartenbund::protocol::evidence::LinkName;
 use kartenbund::server::Rejected;
 
 use super::common::chip::number_of;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kartenbund::protocol::evidence::LinkName;
-
 use super::additions::{Added, FORTNIGHT};
 use super::common::line::{Cut, Liar};
 use super::*;
@@ -61,7 +59,7 @@ fn the_evidence_leads_from_the_new_device_to_the_card_that_has_bound_the_old_one
     let report = of_device.verify(&anchors_of(&[&ca()]), Some(key));
     let links: Vec<_> = report.links.iter().map(|link| (link.name, link.rests_on)).collect();
     assert_eq!(
-        links[5..],
+        links[6..],
         [
             (LinkName::DeviceAddition, RestsOn::Device),
             (LinkName::DevicePossession, RestsOn::Device),

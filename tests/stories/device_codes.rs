@@ -2,7 +2,6 @@
 
 use kartenbund::client::qr::{self, ReadError};
 use kartenbund::protocol::api::LetterOrdered;
-use kartenbund::protocol::evidence::LinkName;
 use kartenbund::protocol::qr::{CodeError, LetterCode};
 use kartenbund::server::{Code, Ordered};
 

@@ -40,6 +40,7 @@ mod recovery;
 mod register;
 mod registering;
 mod reset;
+mod revocation;
 mod scenario_files;
 mod scenarios;
 mod sessions;
@@ -64,7 +65,7 @@ use kartenbund::protocol::api::{
     ApplicationAnswer, ApprovalAnswer, ApprovalsAnswer, DecisionAnswer, LoginRequest, PasswordRequest,
 };
 use kartenbund::protocol::approval::Verdict;
-use kartenbund::protocol::evidence::{Bundle, LinkResult, RestsOn};
+use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult, RestsOn};
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::secret::Can;
 use kartenbund::server::ImportError;

@@ -508,6 +508,8 @@ pub(crate) enum EvidenceCommand {
         anchor: Vec<PathBuf>,
         #[arg(long, value_name = "JWK")]
         service_key: Option<PathBuf>,
+        #[arg(long, value_name = "PEM")]
+        ocsp_responder: Vec<PathBuf>,
     },
 }
 

@@ -6,12 +6,13 @@ use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login;
 use kartenbund::disk;
 use kartenbund::jose::{P256Jwk, json as strict_json};
+use kartenbund::pki::ocsp::Responder;
 use kartenbund::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::ApprovalId;
 use kartenbund::protocol::BindingLevel;
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{
-    Bundle, DecisionFindings, DeviceFindings, Findings, Link, LinkName, MAX_BUNDLE, Report,
+    Bundle, DecisionFindings, DeviceFindings, Findings, Link, LinkName, LinkResult, MAX_BUNDLE, Report,
 };
 use kartenbund::ui::document;
 use kartenbund::ui::failure::{Failure, Kind, Value};
@@ -32,7 +33,9 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     match command {
         EvidenceCommand::Export { id, whole_account, out } => export(home()?, id, whole_account, &out, output),
-        EvidenceCommand::Verify { file, anchor, service_key } => verify(&file, &anchor, service_key.as_deref(), output),
+        EvidenceCommand::Verify { file, anchor, service_key, ocsp_responder } => {
+            verify(&file, &anchor, &ocsp_responder, service_key.as_deref(), output)
+        }
     }
 }
 
@@ -61,9 +64,15 @@ fn export(home: Home, id: Option<String>, whole_account: bool, out: &Path, outpu
 }
 
 /// Verifies a bundle without network and service.
-fn verify(file: &Path, anchors: &[PathBuf], service_key: Option<&Path>, output: &Output) -> Result<(), Failure> {
+fn verify(
+    file: &Path,
+    anchors: &[PathBuf],
+    responders: &[PathBuf],
+    service_key: Option<&Path>,
+    output: &Output,
+) -> Result<(), Failure> {
     let bundle = Bundle::parse(&read_file(file, MAX_BUNDLE)?)?;
-    let anchors = read_anchors(anchors)?;
+    let anchors = read_anchors(anchors, responders)?;
     let service_key: Option<P256Jwk> = match service_key {
         Some(path) => {
             let key = strict_json::read(&read_file(path, MAX_JWK)?);
@@ -74,8 +83,8 @@ fn verify(file: &Path, anchors: &[PathBuf], service_key: Option<&Path>, output: 
     print_report(&bundle.verify(&*anchors, service_key.as_ref()), output)
 }
 
-/// The CAs of PEM files. Test CAs are taken as well: whoever verifies has named them.
-fn read_anchors(files: &[PathBuf]) -> Result<Box<dyn Anchors>, Failure> {
+/// The CAs and OCSP responders of PEM files. Test CAs are taken as well: whoever verifies has named them.
+fn read_anchors(files: &[PathBuf], responders: &[PathBuf]) -> Result<Box<dyn Anchors>, Failure> {
     let mut production = ProductionAnchors::default();
     let mut test = TestAnchors::default();
     let mut has_test = false;
@@ -87,6 +96,12 @@ fn read_anchors(files: &[PathBuf]) -> Result<Box<dyn Anchors>, Failure> {
             Err(AnchorError::TestCa) => has_test = true,
             other => other.map_err(refused)?,
         }
+    }
+    for file in responders {
+        let refused = |error: AnchorError| Kind::Responder.failure().because(&error);
+        let responders = Responder::read_pem(&read_file(file, MAX_PEM)?).map_err(refused)?;
+        test.add_responders(responders.clone());
+        production.add_responders(responders);
     }
     Ok(if has_test { Box::new(test) } else { Box::new(production) })
 }
@@ -127,7 +142,7 @@ pub(crate) fn print_report(report: &Report, output: &Output) -> Result<(), Failu
     }
     match findings {
         Some(findings) => {
-            lines.extend(finding_lines(findings, output));
+            lines.extend(finding_lines(findings, report, output));
             output.result(&value, lines)
         }
         None => {
@@ -170,7 +185,7 @@ fn decision_value(decision: &DecisionFindings) -> serde_json::Value {
     })
 }
 
-fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
+fn finding_lines(findings: &Findings, report: &Report, output: &Output) -> Vec<String> {
     let texts = &output.texts;
     let mut lines = Vec::new();
     for device in &findings.devices {
@@ -194,6 +209,10 @@ fn finding_lines(findings: &Findings, output: &Output) -> Vec<String> {
     // Who the person is stands on the card's signature, or on the word of the service.
     let stands = findings.devices.iter().all(|device| device.binding_level == BindingLevel::B3);
     lines.push(texts.get(if stands { "evidence-stands" } else { "evidence-stands-on-word" }));
-    lines.push(texts.get("evidence-honest"));
+    let unasked = |link: &Link| link.name == LinkName::CardSignature || link.name == LinkName::ChipSignature;
+    let asked = |link: &Link| link.name == LinkName::Revocation && link.result == LinkResult::Holds;
+    let (cards, asked) = (report.links.iter().filter(|it| unasked(it)), report.links.iter().filter(|it| asked(it)));
+    let all_asked = asked.count() == cards.count();
+    lines.push(texts.get(if all_asked { "evidence-honest-after-ocsp" } else { "evidence-honest" }));
     lines
 }

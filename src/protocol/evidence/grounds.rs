@@ -38,6 +38,24 @@ pub struct CardGrounds {
     pub issuer_cert: Vec<u8>,
     /// What the card signed.
     pub card: CardEvidence,
+    /// That the card was not revoked; none where the service did not ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ocsp: Option<OcspEvidence>,
+}
+
+/// What a responder said about the card's certificate when the device was bound.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OcspEvidence {
+    /// Its certificate (DER).
+    #[serde(with = "base64url")]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub responder: Vec<u8>,
+    /// Its answer, as it was received (DER).
+    #[serde(with = "base64url")]
+    #[cfg_attr(feature = "server", schema(value_type = String))]
+    pub answer: Vec<u8>,
 }
 
 /// What stands behind the code of a letter.
@@ -73,7 +91,7 @@ pub struct ChipGrounds {
     pub chip: ChipEvidence,
 }
 
-masked!(Grounds, CardGrounds, QrGrounds, AdditionGrounds, ChipGrounds);
+masked!(Grounds, CardGrounds, OcspEvidence, QrGrounds, AdditionGrounds, ChipGrounds);
 
 impl Grounds {
     /// The level that a binding has which rests on these.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, optional, secret, section, with_default};
-use super::signers::{CLIENT, IDENTITY_PROVIDER};
+use super::signers::{CLIENT, IDENTITY_PROVIDER, OCSP};
 use super::{AdminConfig, Config};
 use crate::pki::cvc::{CvcRootError, CvcRoots as _, ProductionCvcRoots, TestCvcRoots};
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
@@ -82,6 +82,12 @@ pub(super) const ROWS: &[Row<Config>] = &[
     section("sessions", "How long sessions live, in seconds.", SESSIONS),
     section("approvals", "How long approvals live, and who may decide on them.", APPROVALS),
     section("cards", "Health cards. Without these settings none is accepted.", CARDS),
+    list(
+        "ocsp",
+        "Who is asked whether cards of one CA were revoked (OCSP), when they are used and then once a day. When it does not\n\
+         answer, no card of this CA binds or logs in. The cards of other CAs are not asked about.",
+        &Items { rows: OCSP, push: |config: &mut Config, ocsp| config.settings.ocsp.push(ocsp) },
+    ),
     list(
         "identity_provider",
         "Who identifies people elsewhere, for instance on a video: its signed statements open accounts without a letter.",

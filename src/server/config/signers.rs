@@ -1,11 +1,15 @@
-//! Settings of those whose signatures the service takes: who identifies people, and who asks for them.
+//! Settings of those whose signatures the service takes: who identifies people, who asks for them, and who knows which cards
+//! are revoked.
 
-use super::read::{Row, Value, Wrong, needed, optional};
+use super::read::{Row, Value, Wrong, needed, optional, with_default};
 use super::rows::{keep, plain_name};
 use crate::jose::{P256Jwk, json};
+use crate::pki::ocsp::Responder;
+use crate::pki::{Anchors as _, TestAnchors};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::client_assertion::ConfidentialClient;
 use crate::protocol::ident::IdentityProvider;
+use crate::server::ocsp::OcspSettings;
 
 pub(super) const IDENTITY_PROVIDER: &[Row<IdentityProvider>] = &[
     needed(
@@ -53,6 +57,42 @@ pub(super) const CLIENT: &[Row<ConfidentialClient>] = &[
         "[\"clients/website.json\"]",
         "Files with its public keys, each a JWK on P-256 with kty, crv, x and y; two while one follows the other.",
         keep!(|client, value| client.keys, keys(value)),
+    ),
+];
+
+pub(super) const OCSP: &[Row<OcspSettings>] = &[
+    needed("issuer", "\"ca.pem\"", "File (PEM) with the CA, as in `anchors`.", |ocsp, value| {
+        let (path, pem) = value.file()?;
+        let mut anchors = TestAnchors::default();
+        anchors.add_pem(&pem).map_err(|error| Wrong::Anchor(path, error))?;
+        let [issuer] = anchors.issuers() else { return Err(Wrong::Impossible("the file holds more than one CA")) };
+        ocsp.issuer = issuer.der().to_vec();
+        Ok(())
+    }),
+    needed("url", "\"http://ocsp.example/\"", "Where its responder listens.", |ocsp, value| {
+        let url = value.text()?;
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(Wrong::Impossible("an address begins with http:// or https://"));
+        }
+        ocsp.url = url;
+        Ok(())
+    }),
+    needed(
+        "responders",
+        "[\"ocsp.pem\"]",
+        "Files (PEM) with certificates of the responders whose answers are taken: the ones of the trust list.",
+        |ocsp, value| {
+            for (path, pem) in value.each(|file| file.file())? {
+                ocsp.responders.extend(Responder::read_pem(&pem).map_err(|error| Wrong::Anchor(path, error))?);
+            }
+            if ocsp.responders.is_empty() { Err(Wrong::Impossible("at least one responder is needed")) } else { Ok(()) }
+        },
+    ),
+    with_default(
+        "cert_hash",
+        "true",
+        "Whether answers must hold the hash of the card's certificate, as gematik has it. RFC 6960 alone does not know it.",
+        keep!(|ocsp, value| ocsp.cert_hash, value.boolean()),
     ),
 ];
 

@@ -94,6 +94,8 @@ fn refused(code: &str) -> Kind {
         "device_locked_by_owner" => Kind::DeviceLockedByOwner,
         "device_expired" => Kind::DeviceExpired,
         "card_revoked" => Kind::CardRevoked,
+        "card_unknown" => Kind::CardUnknown,
+        "card_status_unavailable" => Kind::CardStatusUnavailable,
         "card_number_unknown" => Kind::CardNumberUnknown,
         "chip_invalid" | "other_card" => Kind::ChipNotAccepted,
         "attestation_invalid" => Kind::AttestationRefused,

@@ -382,6 +382,12 @@ error-attestation-refused = Der Dienst glaubt dem TPM dieses Computers nicht, da
     .remedy = Registrieren Sie noch einmal. Hilft das nicht, lassen Sie den Schlüssel in der Datei: „kartenbund register --no-tpm“. Ihre Krankenkasse wüsste gern davon.
 error-card-revoked = Diese Gesundheitskarte wurde als verloren gemeldet oder gesperrt.
     .remedy = Nehmen Sie die neue Karte. Haben Sie keine bekommen, oder die alte wiedergefunden, rufen Sie Ihre Krankenkasse an. Mit dem Code aus einem Brief geht es auch ohne Karte: „kartenbund register --method qr“.
+error-card-unknown = Wer diese Gesundheitskarte ausgestellt hat, kennt sie nicht.
+    .remedy = Nehmen Sie die Karte, die Ihnen Ihre Krankenkasse zuletzt geschickt hat, und rufen Sie sie sonst an. Mit dem Code aus einem Brief geht es auch ohne Karte: „kartenbund register --method qr“.
+error-card-status-unavailable = Ob diese Gesundheitskarte gesperrt ist, lässt sich gerade nicht erfahren. Es wurde nichts verbraucht.
+    .remedy = Versuchen Sie es in einigen Minuten noch einmal.
+error-responder = Das ist kein Zertifikat einer Auskunft über gesperrte Karten (OCSP).
+    .remedy = Geben Sie mit --ocsp-responder eine PEM-Datei mit dem Zertifikat der Auskunft an, etwa aus der Vertrauensliste.
 error-fingerprint = { $why ->
         [no_reader] Dieser Computer hat keinen Fingerabdruckleser, oder es läuft kein Dienst dafür (fprintd).
         [no_finger] Dieser Computer kennt noch keinen Ihrer Finger.
@@ -1161,6 +1167,7 @@ done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $ca
 virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beenden mit Strg+C.
 
 link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausgestellt und galt
+link-revocation = Die Karte war nicht gesperrt, als sie das Gerät gebunden hat
 link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben
 link-code-signature = Der Schlüssel eines Briefes hat den Schlüssel des Geräts unterschrieben
 link-chip-signature = Der Chip einer Gesundheitskarte hat den Schlüssel des Geräts unterschrieben
@@ -1173,6 +1180,7 @@ link-decision = Das Gerät hat die Entscheidung unterschrieben
 link-decision-receipt = Der Dienst hat die Entscheidung angenommen
 link-decision-audit = Das Protokoll des Dienstes hält die Entscheidung an ihrer Stelle fest
 rests-on-card-issuer = beruht auf der Unterschrift des Kartenausstellers; wann, sagt der Dienst
+rests-on-ocsp-responder = beruht auf der Unterschrift der Auskunft über Sperrungen (OCSP); wann, sagt der Dienst
 rests-on-card = beruht auf der Unterschrift der Gesundheitskarte
 rests-on-device = beruht auf der Unterschrift des Geräts
 rests-on-service = beruht auf dem Wort des Dienstes
@@ -1191,6 +1199,7 @@ evidence-stands = Bindung und Entscheidungen stehen auf den Unterschriften von K
 evidence-stands-on-word = Dass ein Gerät der Stufe B1 oder B2 dieser Person gehört, muss man dem Dienst glauben: Nur er wusste, wem er den Brief schickt. Die Entscheidungen selbst hat das Gerät unterschrieben.
 evidence-not-me = Das Gerät hat am { $at } abgelehnt, weil der Antrag nicht von der Person sei:
 evidence-honest = Nicht geprüft: ob die Karte gesperrt war (Sperrliste), und ob der Schlüssel des Geräts in falsche Hände kam. Zeiten nennt der Dienst.
+evidence-honest-after-ocsp = Nicht geprüft: ob der Schlüssel des Geräts in falsche Hände kam, und ob die Karte später gesperrt wurde. Zeiten nennt der Dienst.
 
 ## Ereignisse des Kontos (kartenbund events)
 
@@ -1371,6 +1380,7 @@ arg-on = Diese Nachrichten wieder senden; mehrfach möglich
 arg-off = Diese Nachrichten nicht mehr senden; mehrfach möglich
 arg-match-code = Vergleichscode, der beim Stellen des Antrags gezeigt wurde
 arg-cvc-root = Zertifikat einer Wurzel, die für Chips bürgt (CVC); mehrere möglich
+arg-ocsp-responder = Zertifikat der Auskunft über gesperrte Karten (OCSP, PEM); ohne beruht diese Auskunft auf dem Dienst
 arg-anchor = Zertifikat der CA, die die Karte ausgestellt hat (PEM); mehrfach möglich
 arg-service-key = Öffentlicher Schlüssel des Dienstes (JWK)
 arg-dir = Ordner für die Dateien der Vorführung

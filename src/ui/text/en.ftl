@@ -382,6 +382,12 @@ error-attestation-refused = The service does not believe the TPM of this compute
     .remedy = Register again. If that does not help, keep the key in the file: "kartenbund register --no-tpm". Your insurer would like to know.
 error-card-revoked = This health card was reported lost, or revoked.
     .remedy = Take the new card. If you got none, or have found the old one, call your insurer. With the code of a letter it goes without card, too: "kartenbund register --method qr".
+error-card-unknown = Whoever issued this health card does not know it.
+    .remedy = Take the card that your insurer has sent you last, and call them otherwise. With the code of a letter it goes without card, too: "kartenbund register --method qr".
+error-card-status-unavailable = Whether this health card was revoked cannot be learnt at the moment. Nothing was used up.
+    .remedy = Try again in a few minutes.
+error-responder = This is no certificate of an OCSP responder.
+    .remedy = Name with --ocsp-responder a PEM file with the certificate of the responder, for instance from the trust list.
 error-fingerprint = { $why ->
         [no_reader] This computer has no fingerprint reader, or no service for one runs (fprintd).
         [no_finger] This computer knows none of your fingers yet.
@@ -1161,6 +1167,7 @@ done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = The card is in the virtual reader { $address }. Stop with Ctrl+C.
 
 link-certificate = The card's certificate is by a known issuer and was valid
+link-revocation = The card was not revoked when it bound the device
 link-card-signature = The card signed the key of the device
 link-code-signature = The key of a letter signed the key of the device
 link-chip-signature = The chip of a health card signed the key of the device
@@ -1173,6 +1180,7 @@ link-decision = The device signed the decision
 link-decision-receipt = The service took the decision
 link-decision-audit = The service's audit tells of the decision at its place
 rests-on-card-issuer = rests on the signature of the card's issuer; when, is the service's word
+rests-on-ocsp-responder = rests on the signature of the OCSP responder; when, is the service's word
 rests-on-card = rests on the signature of the health card
 rests-on-device = rests on the signature of the device
 rests-on-service = rests on the word of the service
@@ -1191,6 +1199,7 @@ evidence-stands = Binding and decisions stand on the signatures of card and devi
 evidence-stands-on-word = That a device of level B1 or B2 is this person's is to be believed of the service: it alone knew whom it sent the letter to. The decisions themselves were signed by the device.
 evidence-not-me = The device denied on { $at }, because the application was not the person's:
 evidence-honest = Not checked: whether the card was revoked, and whether the device key fell into wrong hands. Times are the service's word.
+evidence-honest-after-ocsp = Not checked: whether the device key fell into wrong hands, and whether the card was revoked later. Times are the service's word.
 
 ## Events of the account (kartenbund events)
 
@@ -1371,6 +1380,7 @@ arg-on = Send these notices again; more than one possible
 arg-off = Send these notices no longer; more than one possible
 arg-match-code = Match code that was shown when the application was submitted
 arg-cvc-root = Certificate of a root that vouches for chips (CVC); more than one possible
+arg-ocsp-responder = Certificate of the responder that knows revoked cards (OCSP, PEM); without it, what it said rests on the service
 arg-anchor = Certificate of the CA that issued the card (PEM); more than one possible
 arg-service-key = Public key of the service (JWK)
 arg-dir = Folder for the files of the demonstration

@@ -1,0 +1,110 @@
+//! A card that its issuer revokes after it has bound a computer, and what evidence says of it.
+
+use super::common::ocsp::Mood;
+use super::notices::letters;
+use super::*;
+
+const DAY: i64 = 24 * 60 * 60;
+
+fn der_of(card: &mut VirtualCard) -> Vec<u8> {
+    kartenbund::egk::Egk::open(card, ApduLength::Extended).unwrap().read_certificate().unwrap().der().to_vec()
+}
+
+#[test]
+fn a_computer_whose_card_is_revoked_expires_within_a_day_and_the_next_card_binds_it_again() {
+    let (world, responder) = World::with_ocsp();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut lost = card(ERIKA);
+    let lost_der = der_of(&mut lost);
+    responder.issued(&lost_der);
+    computer.register(&mut lost).unwrap();
+    let mut of_max = card(MAX);
+    responder.issued(&der_of(&mut of_max));
+    let max = world.log_in(MAX, &world.member(MAX));
+    max.register(&mut of_max).unwrap();
+    assert_eq!(responder.asked(), 2);
+
+    responder.revoke(&lost_der);
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert_eq!(responder.asked(), 2, "it is asked once a day");
+    world.clock.advance(DAY);
+    world.wait_until("the device expires", || world.audited("device.expired") == 1);
+    world.wait_until("both were asked about", || responder.asked() == 4);
+    assert_eq!(world.audited("session.ended"), 1);
+    assert!(letters(&world).iter().any(|it| it.starts_with("Gesundheitskarte gesperrt ")), "{:?}", letters(&world));
+    let states = "SELECT kvnr || ' ' || device.state FROM device JOIN account ON account.account_id = device.account_id ORDER BY kvnr";
+    assert_eq!(world.column(states), [format!("{ERIKA} expired"), format!("{MAX} active")]);
+
+    let computer = world.log_in(ERIKA, PASSWORD);
+    let again = Wish { replace: true, ..wish() };
+    let refused = computer.register_as(&mut lost, &mut Script::default(), &again);
+    assert!(format!("{:?}", refused.unwrap_err()).contains("card_revoked"));
+    let mut next = card(ERIKA);
+    responder.issued(&der_of(&mut next));
+    assert_eq!(computer.register_as(&mut next, &mut Script::default(), &again).unwrap().state, "active");
+}
+
+#[test]
+fn a_responder_that_is_away_expires_nothing_and_is_asked_again_in_an_hour() {
+    let (world, responder) = World::with_ocsp();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    let der = der_of(&mut card);
+    responder.issued(&der);
+    computer.register(&mut card).unwrap();
+    responder.be(Mood::Down);
+    world.clock.advance(DAY);
+    world.wait_until("it is asked", || responder.asked() == 2);
+    responder.revoke(&der);
+    responder.be(Mood::Well);
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    assert_eq!((responder.asked(), world.column("SELECT state FROM device")), (2, vec!["active".to_owned()]));
+    world.clock.advance(3600);
+    world.wait_until("the device expires", || world.column("SELECT state FROM device") == ["expired"]);
+}
+
+#[test]
+fn evidence_shows_what_the_responder_said_and_on_whom_that_rests() {
+    let (world, responder) = World::with_ocsp();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let mut card = card(ERIKA);
+    responder.issued(&der_of(&mut card));
+    let device = computer.register(&mut card).unwrap();
+    let bytes = computer.here.service.get::<serde_json::Value>(&format!("/v1/evidence/{}", device.device_id)).unwrap();
+    let bytes = serde_json::to_vec(&bytes).unwrap();
+    let bundle = Bundle::parse(&bytes).unwrap();
+    let key = &computer.here.profile.service_key;
+    let link = |anchors| {
+        let report = bundle.verify(&anchors, Some(key));
+        assert!(report.findings.is_some());
+        let link = report.links.into_iter().find(|link| link.name == LinkName::Revocation).unwrap();
+        (link.result, link.rests_on)
+    };
+    let mut anchors = anchors_of(&[&ca()]);
+    assert_eq!(link(anchors_of(&[&ca()])), (LinkResult::Holds, RestsOn::Service));
+    anchors.add_responders(vec![responder.key.pinned()]);
+    assert_eq!(link(anchors), (LinkResult::Holds, RestsOn::OcspResponder));
+    let pem = [responder.key.pem()];
+    assert_eq!(verifier::second_verifier_with(&[bytes], &[&ca()], &pem, Some(key)), [true]);
+}
+
+#[test]
+fn evidence_of_a_service_that_asks_nobody_says_so() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let device = computer.devices().remove(0).device_id;
+    let mut bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
+    let key = &computer.here.profile.service_key;
+    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let link = report.links.iter().find(|link| link.name == LinkName::Revocation).unwrap();
+    assert_eq!(link.result, LinkResult::Absent);
+    // The version before this one had no such answers, and is verified as it was.
+    bundle.v = 2;
+    let bytes = serde_json::to_vec(&bundle).unwrap();
+    let before = Bundle::parse(&bytes).unwrap();
+    assert!(before.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_some());
+    bundle.v = 4;
+    let later = serde_json::to_vec(&bundle).unwrap();
+    assert!(Bundle::parse(&later).is_err());
+    assert_eq!(verifier::second_verifier(&[bytes, later], &[&ca()], Some(key)), [true, false]);
+}
