@@ -69,9 +69,12 @@ pub(super) struct Watchers {
 #[derive(Default)]
 struct Hall {
     /// By account, oldest first, with the session or device that waits.
-    seats: HashMap<i64, Vec<([u8; 16], Arc<Seat>)>>,
+    seats: HashMap<i64, Vec<Seated>>,
     is_closed: bool,
 }
+
+/// A session or device, which are numbered alike, and its seat.
+type Seated = ([u8; 16], Arc<Seat>);
 
 /// What one connection is to be told next.
 #[derive(Default)]
