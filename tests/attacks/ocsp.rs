@@ -102,8 +102,9 @@ fn each_thing_that_is_wrong_with_an_answer_makes_it_worthless() {
         assert!(outcome(&answer[..length], &certificate, &responders).is_some(), "{length}");
     }
     assert_eq!(outcome(&[&answer[..], &[0]].concat(), &certificate, &responders), Some(OcspError::Malformed));
-    let long = tlv(0x30, &[&[0x0A, 1, 0], &tlv(0xA0, &[&[0; 20_000]])]);
-    assert_eq!(outcome(&long, &certificate, &responders), Some(OcspError::Malformed));
+    let mut long = honest(&certificate);
+    long.single_extension = tlv(0x30, &[&[0x06, 1, 0x2A], &tlv(0x04, &[&[0; 20_000]])]);
+    assert_eq!(outcome(&key.sign(&long), &certificate, &responders), Some(OcspError::Malformed));
     // The card of another person has another answer.
     let other = verified(&mut card(MAX));
     assert_eq!(outcome(&answer, &other, &responders), Some(OcspError::OtherCertificate));
