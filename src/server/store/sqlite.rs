@@ -366,3 +366,117 @@ impl DatabaseError for Failure {
         ErrorKind::Other // nobody asks
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Executor as _;
+
+    use super::super::connection::{Connection, Pool};
+    use super::*;
+
+    struct Database {
+        pool: Pool,
+        folder: tempfile::TempDir,
+    }
+
+    impl Database {
+        async fn new(connections: usize) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let pool = Pool::Sqlite(super::Pool::new(&folder.path().join("database"), connections));
+            pool.execute("CREATE TABLE line (number BIGINT PRIMARY KEY, text TEXT, bytes BLOB)").await.unwrap();
+            Self { pool, folder }
+        }
+
+        async fn numbers(&self) -> Vec<i64> {
+            sqlx::query_scalar("SELECT number FROM line ORDER BY number").fetch_all(&self.pool).await.unwrap()
+        }
+    }
+
+    #[tokio::test]
+    async fn arguments_stand_where_their_number_does_and_come_back_as_they_were() {
+        let database = Database::new(1).await;
+        let insert = sqlx::query("INSERT INTO line (text, bytes, number) VALUES ($3, $2, $1)");
+        let done = insert.bind(7_i64).bind(vec![0_u8, 255]).bind("ä").execute(&database.pool).await.unwrap();
+        assert_eq!(done.rows_affected(), 1);
+        let insert = sqlx::query("INSERT INTO line (number, text) VALUES ($1, $2)").bind(8_i64).bind(None::<String>);
+        insert.execute(&database.pool).await.unwrap();
+        let query = sqlx::query_as::<_, (i64, Option<String>, Option<Vec<u8>>)>("SELECT * FROM line ORDER BY number");
+        let found = query.fetch_all(&database.pool).await.unwrap();
+        assert_eq!(found, [(7, Some("ä".to_owned()), Some(vec![0, 255])), (8, None, None)]);
+        let update = sqlx::query("UPDATE line SET text = $1").bind("x").execute(&database.pool).await.unwrap();
+        assert_eq!(update.rows_affected(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_statement_without_its_arguments_is_not_run() {
+        let database = Database::new(1).await;
+        let missing = sqlx::query("INSERT INTO line (number, text) VALUES ($1, $2)").bind(1_i64);
+        missing.execute(&database.pool).await.unwrap_err();
+        let unnumbered = sqlx::query("INSERT INTO line (number) VALUES (?)").bind(1_i64);
+        unnumbered.execute(&database.pool).await.unwrap_err();
+        assert!(database.numbers().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_sqlite_refuses_is_an_error_with_its_code() {
+        let database = Database::new(1).await;
+        let insert = || sqlx::query("INSERT INTO line (number) VALUES (1)").execute(&database.pool);
+        insert().await.unwrap();
+        let Err(sqlx::Error::Database(error)) = insert().await else { panic!("it is there already") };
+        assert_eq!(error.code().as_deref(), Some("1555"), "SQLITE_CONSTRAINT_PRIMARYKEY");
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_on_a_dropped_connection_is_undone() {
+        let database = Database::new(1).await;
+        let mut connection = database.pool.acquire().await.unwrap().begin("BEGIN IMMEDIATE".to_owned()).await.unwrap();
+        sqlx::query("INSERT INTO line (number) VALUES (1)").execute(&mut connection).await.unwrap();
+        drop(connection);
+        assert!(database.numbers().await.is_empty(), "the only connection is there again, and nothing is open on it");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn many_rows_are_all_read() {
+        let database = Database::new(1).await;
+        let many = i64::try_from(3 * SHORT).unwrap();
+        let insert = "WITH RECURSIVE up(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM up WHERE n < $1) \
+                      INSERT INTO line (number) SELECT n FROM up";
+        sqlx::query(insert).bind(many).execute(&database.pool).await.unwrap();
+        assert_eq!(database.numbers().await, (1..=many).collect::<Vec<_>>());
+    }
+
+    /// On one thread: whoever waits for another process holds up nobody else.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn another_process_that_writes_is_waited_for() {
+        let database = Database::new(2).await;
+        let other = rusqlite::Connection::open(database.folder.path().join("database")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE; INSERT INTO line (number) VALUES (1)").unwrap();
+        let pool = database.pool.clone();
+        let waiting = tokio::spawn(async move {
+            let mut connection = pool.acquire().await?.begin("BEGIN IMMEDIATE".to_owned()).await?;
+            sqlx::query("INSERT INTO line (number) SELECT MAX(number) + 1 FROM line").execute(&mut connection).await?;
+            connection.end("COMMIT".to_owned()).await.map(drop)
+        });
+        // It waits: meanwhile this thread answers others.
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            assert!(database.numbers().await.is_empty());
+        }
+        assert!(!waiting.is_finished());
+        other.execute_batch("COMMIT").unwrap();
+        waiting.await.unwrap().unwrap();
+        assert_eq!(database.numbers().await, [1, 2]);
+    }
+
+    #[tokio::test]
+    async fn nobody_gets_a_connection_of_a_pool_that_is_closed() {
+        let database = Database::new(1).await;
+        let Pool::Sqlite(pool) = &database.pool else { panic!("it is one of SQLite's") };
+        assert_eq!(pool.used_and_idle(), (0, 1));
+        let used: Connection = database.pool.acquire().await.unwrap();
+        assert_eq!(pool.used_and_idle(), (1, 0));
+        drop(used);
+        pool.close().await;
+        assert!(matches!(database.pool.acquire().await, Err(sqlx::Error::PoolClosed)));
+    }
+}
