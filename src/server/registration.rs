@@ -201,7 +201,10 @@ pub(super) async fn evidence(
     // A responder that is out of reach ends the request here: registration and challenge are as they were.
     let request = body.read();
     let revocation = match request.as_ref().map(|request| &request.evidence) {
-        Ok(HandedIn::Card(card)) => ocsp::ask_of_der(&service, &card.auth_cert).await?,
+        Ok(HandedIn::Card(card)) => {
+            presented.may_ask(&service).await?;
+            ocsp::ask_of_der(&service, &card.auth_cert).await?
+        }
         Ok(HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_)) | Err(_) => Revocation::NotAsked,
     };
     let now = service.now_unix();

@@ -221,6 +221,17 @@ fn a_card_that_was_revoked_or_is_unknown_binds_nothing_and_logs_nobody_in() {
 }
 
 #[test]
+fn whose_session_has_ended_makes_the_service_ask_nobody() {
+    let (world, responder) = World::with_ocsp();
+    let mut attempt = Attempt::with(world.log_in(ERIKA, &world.member(ERIKA)), card(ERIKA));
+    let request = attempt.signed();
+    world.sql("UPDATE session SET state = 'closed'").unwrap();
+    responder.be(Mood::Down);
+    assert_eq!(refusal(attempt.submit(&request)).0, "session_ended");
+    assert_eq!(responder.asked(), 0);
+}
+
+#[test]
 fn without_an_answer_that_holds_no_card_is_taken_and_nothing_is_used_up() {
     let (world, responder) = World::with_ocsp();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));

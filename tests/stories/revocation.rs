@@ -27,6 +27,7 @@ fn a_computer_whose_card_is_revoked_expires_within_a_day_and_the_next_card_binds
     responder.revoke(&lost_der);
     std::thread::sleep(std::time::Duration::from_millis(2_500));
     assert_eq!(responder.asked(), 2, "it is asked once a day");
+    world.stretch_sessions();
     world.clock.advance(DAY);
     world.wait_until("the device expires", || world.audited("device.expired") == 1);
     world.wait_until("both were asked about", || responder.asked() == 4);

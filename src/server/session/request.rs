@@ -55,6 +55,15 @@ impl FromRequestParts<Arc<Service>> for Presented {
 }
 
 impl Presented {
+    /// Whether the session is open by now, for what is asked of others before the transaction begins.
+    ///
+    /// # Errors
+    /// As for a request whose session has ended.
+    pub(in crate::server) async fn may_ask(&self, service: &Service) -> Result<(), Refusal> {
+        let mut connection = service.store.pool().acquire().await?;
+        session_of(service, &mut connection, &self.token, &self.proof).await?.is_ordinary(false)
+    }
+
     /// Begins the transaction, in which the session is open, and remembers the proof in it. A request that is refused
     /// without a change is refused again when it comes again.
     ///
