@@ -1,5 +1,6 @@
 //! Waiting for approvals (`docs/protocol.md`, watching): each is told as it comes, whatever happens to the line. It is made
-//! anew by itself, with a new message of the device or new tokens, after the service was restarted and after this computer has slept.
+//! anew by itself, with a new message of the device or new tokens, after the service was restarted and after this computer
+//! has slept.
 
 mod device;
 

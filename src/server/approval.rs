@@ -204,15 +204,7 @@ async fn check_decision(
     let query = query.bind(request.device_id.to_string()).bind(account.id);
     let device = query.fetch_optional(&mut **tx).await?.ok_or(Code::NoDevice)?;
     let (jwk, level, state, active_from, expires_at, pin_confirmed_at, key_class) = device;
-    match DeviceState::parse(&state)? {
-        DeviceState::Active => {}
-        DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
-        DeviceState::Revoked => return Err(Code::NoDevice.into()),
-        state => device::check_usable(state)?,
-    }
-    if now >= expires_at {
-        return Err(Code::DeviceExpired.into()); // before the service has looked again
-    }
+    device::check_active(DeviceState::parse(&state)?, active_from, expires_at, now)?;
     let expected = ExpectedDecision {
         aud: &service.settings.issuer,
         approval_id: row.approval_id.parse().map_err(|_| Refusal::internal())?,

@@ -352,6 +352,22 @@ pub(super) fn check_usable(state: DeviceState) -> Result<(), Refusal> {
     }
 }
 
+/// A device is used while it is active and its time is not over, also before the service has looked again.
+pub(super) fn check_active(
+    state: DeviceState,
+    active_from: NumericDate,
+    expires_at: NumericDate,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    match state {
+        DeviceState::Active if now >= expires_at => Err(Code::DeviceExpired.into()),
+        DeviceState::Active => Ok(()),
+        DeviceState::PendingWait => Err(is_waiting(active_from)),
+        DeviceState::Revoked => Err(Code::NoDevice.into()),
+        DeviceState::Locked | DeviceState::Expired => check_usable(state),
+    }
+}
+
 /// A device that may approve from then on at the earliest.
 pub(super) fn is_waiting(active_from: NumericDate) -> Refusal {
     Refusal::new(Code::DeviceWaiting).with_detail(active_from.to_string())

@@ -138,15 +138,7 @@ async fn open(
     }
     let count = sqlx::query("UPDATE device_login SET device_id = $2 WHERE challenge = $1");
     count.bind(challenge.to_string()).bind(&id).execute(&mut **tx).await?;
-    match state {
-        DeviceState::Active => {}
-        DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
-        DeviceState::Revoked => return Err(Code::NoDevice.into()),
-        state => device::check_usable(state)?,
-    }
-    if now >= expires_at {
-        return Err(Code::DeviceExpired.into()); // before the service has looked again
-    }
+    device::check_active(state, active_from, expires_at, now)?;
     // What the service saw, never what the client says: the PIN was typed just now.
     if !pin::is_fresh(pin::confirmed_at(tx, device_id).await?, now) {
         return Err(Code::DevicePinNotConfirmed.into());

@@ -10,6 +10,7 @@ use kartenbund::client::watch::{Told, watch};
 use kartenbund::protocol::ApprovalId;
 
 use super::common::line::Liar;
+use super::common::thief::Thief;
 use super::*;
 
 /// What a program told that watches: the approval, or how it stands with the line.
@@ -75,9 +76,15 @@ impl Watching {
         self.thread.take().unwrap().join().unwrap()
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended by itself, but not for ever.
     fn ends(mut self) -> Result<(), ServiceError> {
-        self.thread.take().unwrap().join().unwrap()
+        let thread = self.thread.take().unwrap();
+        let began = Instant::now();
+        while !thread.is_finished() {
+            assert!(began.elapsed() < SECOND * 20, "it goes on");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        thread.join().unwrap()
     }
 }
 
@@ -348,13 +355,18 @@ fn a_computer_whose_clock_is_wrong_watches_all_the_same() {
 /// What ends the watch of a computer on which nobody is logged in, and what it is told then.
 #[test]
 fn a_device_that_is_not_active_any_more_sees_nothing_from_that_moment() {
-    type End = fn(&World, &Computer, &str);
-    let ends: [(&str, End); 4] = [
-        ("device_locked_by_owner", |_, other, id| {
-            other.here.service.command(Method::POST, &format!("/v1/devices/{id}/lock")).unwrap();
+    type End = fn(&World, &Computer, &Thief);
+    let ends: [(&str, End); 5] = [
+        ("device_locked_by_owner", |_, other, device| {
+            other.here.service.command(Method::POST, &format!("/v1/devices/{}/lock", device.id())).unwrap();
         }),
-        ("no_device", |_, other, id| {
-            other.here.service.command(Method::DELETE, &format!("/v1/devices/{id}")).unwrap();
+        ("no_device", |_, other, device| {
+            other.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.id())).unwrap();
+        }),
+        // Somebody has guessed its PIN too often.
+        ("no_device", |world, _, device| {
+            while device.spend().is_ok() {}
+            world.clock.advance(121); // until then a confirmation may be on its way
         }),
         ("device_expired", |world, _, _| world.revoke_cards(ERIKA).unwrap()),
         ("account_suspended", |world, _, _| world.suspend(ERIKA).unwrap()),
@@ -362,13 +374,13 @@ fn a_device_that_is_not_active_any_more_sees_nothing_from_that_moment() {
     for (code, end) in ends {
         let world = World::new();
         let computer = world.registered(ERIKA);
-        let id = computer.here.home.device().unwrap().device_id().unwrap().to_string();
+        let device = Thief::of(&computer);
         log_out(&world, &computer);
         let other = elsewhere(&world);
         let watching = Watching::by_device(&world, &computer);
         wait_for(&world, 1);
         let began = Instant::now();
-        end(&world, &other, &id);
+        end(&world, &other, &device);
         assert!(matches!(watching.ends(), Err(error) if error.is_refused_with(code)), "{code}");
         assert!(began.elapsed() < SECOND * 4, "{code}: {:?}", began.elapsed());
         let here = login::resume_watching(computer.here.home.clone(), world.clock.of_client()).unwrap();

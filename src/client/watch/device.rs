@@ -13,7 +13,6 @@ use crate::client::session::Clock;
 use crate::protocol::DeviceId;
 use crate::protocol::watch::{SCHEME, WatchStatement};
 
-#[allow(missing_debug_implementations, reason = "it holds a key")]
 /// A device that may be shown approvals.
 pub struct WatchingDevice {
     device_id: DeviceId,
@@ -22,6 +21,12 @@ pub struct WatchingDevice {
     clock: Clock,
     /// How far the service's clock is ahead, in seconds.
     skew: AtomicI64,
+}
+
+impl std::fmt::Debug for WatchingDevice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WatchingDevice").field("device_id", &self.device_id).finish_non_exhaustive()
+    }
 }
 
 impl WatchingDevice {

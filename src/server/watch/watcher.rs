@@ -96,15 +96,7 @@ async fn of_active(service: &Service, connection: &mut Connection, id: DeviceId)
     let query = "SELECT account_id, state, active_from, expires_at FROM device WHERE device_id = $1";
     let query = sqlx::query_as::<_, (i64, String, i64, i64)>(query).bind(id.to_string());
     let (account_id, state, active_from, expires_at) = query.fetch_one(&mut *connection).await?;
-    match DeviceState::parse(&state)? {
-        DeviceState::Active => {}
-        DeviceState::PendingWait => return Err(device::is_waiting(active_from)),
-        DeviceState::Revoked => return Err(Code::NoDevice.into()),
-        state => device::check_usable(state)?,
-    }
-    if service.now_unix() >= expires_at {
-        return Err(Code::DeviceExpired.into()); // before the service has looked again
-    }
+    device::check_active(DeviceState::parse(&state)?, active_from, expires_at, service.now_unix())?;
     let account = Account::by_id(connection, account_id).await?;
     account.may_enter(service, connection).await?;
     Ok(account)
