@@ -1167,7 +1167,7 @@ done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $ca
 virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beenden mit Strg+C.
 
 link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausgestellt und galt
-link-revocation = Die Karte war nicht gesperrt, als sie das Gerät gebunden hat
+link-revocation = Der Aussteller der Karte hat bestätigt, dass sie nicht gesperrt war, als sie das Gerät gebunden hat
 link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben
 link-code-signature = Der Schlüssel eines Briefes hat den Schlüssel des Geräts unterschrieben
 link-chip-signature = Der Chip einer Gesundheitskarte hat den Schlüssel des Geräts unterschrieben

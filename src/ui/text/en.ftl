@@ -1167,7 +1167,7 @@ done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = The card is in the virtual reader { $address }. Stop with Ctrl+C.
 
 link-certificate = The card's certificate is by a known issuer and was valid
-link-revocation = The card was not revoked when it bound the device
+link-revocation = The issuer of the card has confirmed that it was not revoked when it bound the device
 link-card-signature = The card signed the key of the device
 link-code-signature = The key of a letter signed the key of the device
 link-chip-signature = The chip of a health card signed the key of the device
