@@ -180,15 +180,18 @@ async fn look_after(
 ) -> Result<(), Refusal> {
     let binding: BindingEvidence = from_json(evidence)?;
     let Grounds::Card(grounds) = binding.grounds else { return Err(Refusal::internal()) };
+    if !claim(service, id, now).await? {
+        return Ok(()); // another process asks
+    }
     let asked = ask_of_der(service, &grounds.card.auth_cert).await;
     let mut tx = service.store.begin().await?;
     let is_revoked = matches!(asked, Ok(Revocation::Said(Status::Revoked)));
-    // What cannot be learnt now is asked for again soon: the device stays as it is, since a line that is cut would
-    // otherwise lock everybody out. So does one whose card is unknown: nobody has said that it was revoked.
-    let is_known = matches!(asked, Ok(Revocation::NotAsked | Revocation::Said(Status::Good(_) | Status::Revoked)));
-    let next = now.saturating_add(if is_known { DAY } else { HOUR });
-    let update = sqlx::query("UPDATE device SET revocation_due = $2 WHERE device_id = $1").bind(id).bind(next);
-    update.execute(&mut *tx).await?;
+    // What cannot be learnt now is asked for again soon, as the claim says: the device stays as it is, since a line that
+    // is cut would otherwise lock everybody out. So does one whose card is unknown: nobody has said that it was revoked.
+    if matches!(asked, Ok(Revocation::NotAsked | Revocation::Said(Status::Good(_) | Status::Revoked))) {
+        let update = sqlx::query("UPDATE device SET revocation_due = $2 WHERE device_id = $1").bind(id);
+        update.bind(now.saturating_add(DAY)).execute(&mut *tx).await?;
+    }
     if is_revoked {
         expire(service, &mut tx, id, account_id, now).await?;
     }
@@ -197,6 +200,16 @@ async fn look_after(
         Revocation::Said(Status::Unknown) => Err(Code::CardUnknown.into()),
         _ => Ok(()),
     }
+}
+
+/// Takes this device for the next hour: of two processes that found it due, one asks.
+async fn claim(service: &Service, id: &str, now: NumericDate) -> Result<bool, Refusal> {
+    let mut tx = service.store.begin_row().await?;
+    let claim = "UPDATE device SET revocation_due = $2 \
+                 WHERE device_id = $1 AND (revocation_due IS NULL OR revocation_due <= $3)";
+    let claim = sqlx::query(claim).bind(id).bind(now.saturating_add(HOUR)).bind(now).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(claim.rows_affected() == 1)
 }
 
 /// The card of this device was revoked: its time ends, as when an operator says so. The person's next card is not touched.

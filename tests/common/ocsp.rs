@@ -171,9 +171,12 @@ impl ResponderKey {
 }
 
 /// What a running responder does.
+#[derive(Clone)]
 pub enum Mood {
     /// It answers what is so.
     Well,
+    /// So it does after two seconds.
+    Slow,
     /// It sends this.
     Sends(Vec<u8>),
     /// HTTP 503.
@@ -205,10 +208,17 @@ impl TestResponder {
         std::thread::spawn(move || {
             for mut line in listener.incoming().flatten() {
                 let request = body_of(&mut line);
-                let mut known = known.lock().unwrap();
-                known.asked += 1;
-                let (head, body) = match &known.mood {
-                    Mood::Well => ("200 OK", own.sign(&known.say(&request))),
+                let mood = {
+                    let mut known = known.lock().unwrap();
+                    known.asked += 1;
+                    known.mood.clone()
+                };
+                if let Mood::Slow = mood {
+                    std::thread::sleep(std::time::Duration::from_secs(2));
+                }
+                let known = known.lock().unwrap();
+                let (head, body) = match &mood {
+                    Mood::Well | Mood::Slow => ("200 OK", own.sign(&known.say(&request))),
                     Mood::Sends(bytes) => ("200 OK", bytes.clone()),
                     Mood::Down => ("503 Service Unavailable", Vec::new()),
                 };

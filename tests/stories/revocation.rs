@@ -65,6 +65,28 @@ fn a_responder_that_is_away_expires_nothing_and_is_asked_again_in_an_hour() {
 }
 
 #[test]
+fn two_processes_ask_about_each_computer_once_between_them() {
+    let (world, responder) = World::with_ocsp();
+    for person in [ERIKA, MAX] {
+        let mut card = card(person);
+        responder.issued(&der_of(&mut card));
+        world.log_in(person, &world.member(person)).register(&mut card).unwrap();
+    }
+    let _other = world.beside(|settings| {
+        settings.anchors = Box::new(anchors_of(&[&ca()]));
+        settings.ocsp = vec![responder.set_for(&ca())];
+    });
+    responder.be(Mood::Slow);
+    world.clock.advance(DAY);
+    // Both look for devices every second, and an answer takes two: one finds both due, and while it asks about the first,
+    // the other one takes the second.
+    let done = format!("SELECT COUNT(*) FROM device WHERE revocation_due = {}", world.clock.now() + DAY);
+    world.wait_until("both answers are there", || world.count(&done) == 2);
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(responder.asked(), 4, "when they were bound, and now");
+}
+
+#[test]
 fn evidence_shows_what_the_responder_said_and_on_whom_that_rests() {
     let (world, responder) = World::with_ocsp();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));

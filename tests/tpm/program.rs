@@ -60,24 +60,50 @@ fn the_program_says_where_the_key_is_and_what_to_do_when_it_cannot_be_used() {
     assert!(run(folder, &chip.tcti(), &by_device, &[DEVICE_PIN]).status.success(), "no try was spent on it");
 }
 
-#[test]
-fn the_list_says_that_a_tpm_has_shown_where_the_key_lies() {
-    let maker = Maker::new();
+/// A service of today that knows this maker.
+fn knowing(maker: &Maker) -> World {
     let clock = ManualClock::at(OffsetDateTime::now_utc());
-    let world = World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), clock, |settings| {
+    World::configured(tempfile::tempdir().unwrap(), TestDatabase::new(), clock, |settings| {
         settings.payer_iks = vec![MUSTERKASSE_IK.parse().unwrap()];
         settings.anchors = Box::new(anchors_of(&[&ca()]));
         settings.tpm_roots = maker.roots();
-    });
-    world.member(ERIKA);
-    let (chip, folder) = (Chip::certified_by(&maker), tempfile::tempdir().unwrap());
-    let folder = folder.path();
+    })
+}
+
+/// Logs in and registers with the card of this person.
+fn register(world: &World, folder: &std::path::Path, chip: &Chip, person: &str) -> Output {
+    world.member(person);
     let image = folder.join("card.xml");
-    std::fs::write(&image, image_by(&ca(), &blueprint(ERIKA))).unwrap();
-    let login = ["login", "--service", &world.address, "--kvnr", ERIKA, "--password-fd", "3"];
+    std::fs::write(&image, image_by(&ca(), &blueprint(person))).unwrap();
+    let login = ["login", "--service", &world.address, "--kvnr", person, "--password-fd", "3"];
     assert!(run(folder, &chip.tcti(), &login, &[PASSWORD]).status.success());
     let register = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
-    let output = run(folder, &chip.tcti(), &register, &[CARD_PIN, DEVICE_PIN]);
+    run(folder, &chip.tcti(), &register, &[CARD_PIN, DEVICE_PIN])
+}
+
+#[test]
+fn whoever_is_asked_for_another_credential_than_was_made_is_told_that_the_tpm_was_not_believed() {
+    let maker = Maker::new();
+    let (world, chip, folder) = (knowing(&maker), Chip::certified_by(&maker), tempfile::tempdir().unwrap());
+    assert!(register(&world, tempfile::tempdir().unwrap().path(), &chip, ERIKA).status.success());
+    // Somebody with the database in hands puts the credential of that registration in the place of every later one.
+    world.sql("CREATE TABLE kept AS SELECT attestation FROM registration").unwrap();
+    let swap = "CREATE TRIGGER swap AFTER UPDATE OF attestation ON registration BEGIN UPDATE registration \
+                SET attestation = (SELECT attestation FROM kept) WHERE registration_id = NEW.registration_id; END";
+    world.sql(swap).unwrap();
+    let output = register(&world, folder.path(), &chip, MAX);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(122), "{said}");
+    assert!(said.contains("TPM"), "{said}");
+    assert_eq!(world.count("SELECT COUNT(*) FROM device"), 1);
+}
+
+#[test]
+fn the_list_says_that_a_tpm_has_shown_where_the_key_lies() {
+    let maker = Maker::new();
+    let (world, chip, folder) = (knowing(&maker), Chip::certified_by(&maker), tempfile::tempdir().unwrap());
+    let folder = folder.path();
+    let output = register(&world, folder, &chip, ERIKA);
     assert!(output.status.success(), "{output:?}");
     let output = run(folder, &chip.tcti(), &["devices"], &[]);
     let said = String::from_utf8(output.stdout).unwrap();
