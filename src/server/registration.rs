@@ -1,5 +1,7 @@
 //! Registering devices (`docs/protocol.md`, registration).
 
+mod refusal;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -21,7 +23,7 @@ use super::store::{Connection, Tx, from_json, to_json};
 use super::{Service, pin, random};
 use crate::chip::Iccsn;
 use crate::identity::kvnr::Kvnr;
-use crate::pki::{self, PkiError, VerifiedCertificate};
+use crate::pki::{self, VerifiedCertificate};
 use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer,
     RegistrationPinAnswer, RegistrationPinRequest, RegistrationRequest,
@@ -585,37 +587,4 @@ pub(super) async fn audit_event(
     };
     let entry = Entry { actor: &actor, device: None, event, object: &object, result, detail };
     Ok(audit::append(tx, entry, service.now_unix()).await?)
-}
-
-impl From<PkiError> for Refusal {
-    fn from(error: PkiError) -> Self {
-        let code = match error {
-            PkiError::Malformed(_) => Code::CertificateMalformed,
-            PkiError::UnknownIssuer => Code::CertificateUntrusted,
-            PkiError::NotYetValid => Code::CertificateNotYetValid,
-            PkiError::Expired => Code::CertificateExpired,
-            PkiError::Signature => Code::CertificateSignature,
-            PkiError::UnsupportedKey => Code::CertificateKey,
-            PkiError::Usage => Code::CertificateUsage,
-            PkiError::WrongType => Code::CertificateType,
-            PkiError::WrongRole => Code::CertificateRole,
-            PkiError::TestCard => Code::CertificateOfTestCard,
-        };
-        code.into()
-    }
-}
-
-impl From<RegistrationError> for Refusal {
-    fn from(error: RegistrationError) -> Self {
-        match error {
-            RegistrationError::OtherPerson => Code::OtherPerson.into(),
-            RegistrationError::OtherInsurer => Code::OtherInsurer.into(),
-            RegistrationError::Pairing(part) => Self::new(Code::PairingInvalid).with_detail(part.to_string()),
-            RegistrationError::Statement(part) => Self::new(Code::CardStatementInvalid).with_detail(part.to_string()),
-            RegistrationError::Code(part) => Self::new(Code::QrStatementInvalid).with_detail(part.to_string()),
-            RegistrationError::Addition(part) => Self::new(Code::AdditionInvalid).with_detail(part.to_string()),
-            RegistrationError::Possession(part) => Self::new(Code::PossessionInvalid).with_detail(part.to_string()),
-            RegistrationError::Nonce => Code::NonceMismatch.into(),
-        }
-    }
 }
