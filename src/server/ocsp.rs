@@ -82,11 +82,20 @@ pub(super) fn kept(proof: &NotRevoked) -> (OcspEvidence, Sha256Hash) {
 }
 
 /// As [`ask`], for a certificate that was not verified yet: whoever refuses it later does so for what is wrong with it.
-pub(super) async fn ask_of_der(service: &Service, der: &[u8]) -> Result<Revocation, Refusal> {
+async fn ask_of_der(service: &Service, der: &[u8]) -> Result<Revocation, Refusal> {
     match pki::verify(der, &*service.settings.anchors, service.now()) {
         Ok(certificate) => ask(service, &certificate).await,
         Err(_) => Ok(Revocation::NotAsked),
     }
+}
+
+/// Whether a responder is set for the card's issuer.
+pub(super) fn is_set(service: &Service, certificate: &VerifiedCertificate) -> bool {
+    set_for(service, certificate).is_some()
+}
+
+fn set_for<'a>(service: &'a Service, certificate: &VerifiedCertificate) -> Option<&'a OcspSettings> {
+    service.settings.ocsp.iter().find(|set| set.issuer == certificate.issuer_der())
 }
 
 /// Asks the responder of the card's issuer, where there is one. It takes its time: no transaction waits for it.
@@ -94,8 +103,7 @@ pub(super) async fn ask_of_der(service: &Service, der: &[u8]) -> Result<Revocati
 /// # Errors
 /// [`Code::CardStatusUnavailable`]: whether the card was revoked cannot be learnt now.
 pub(super) async fn ask(service: &Service, certificate: &VerifiedCertificate) -> Result<Revocation, Refusal> {
-    let set = service.settings.ocsp.iter().find(|set| set.issuer == certificate.issuer_der());
-    let Some(set) = set else { return Ok(Revocation::NotAsked) };
+    let Some(set) = set_for(service, certificate) else { return Ok(Revocation::NotAsked) };
     let unavailable = || Refusal::new(Code::CardStatusUnavailable).with_retry_after(TRY_AGAIN);
     let request = ocsp::request(certificate).map_err(|_| Refusal::internal())?;
     let answer = answer_of(&set.url, request).await.map_err(|error| {

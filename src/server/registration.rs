@@ -23,7 +23,7 @@ use super::store::{Connection, Tx, from_json, to_json};
 use super::{Service, pin, random};
 use crate::chip::Iccsn;
 use crate::identity::kvnr::Kvnr;
-use crate::pki::{self, VerifiedCertificate};
+use crate::pki::{self, PkiError, VerifiedCertificate};
 use crate::protocol::api::{
     ChallengeAnswer, DeviceAnswer, EvidenceRequest, Problem, RegistrationAnswer, RegistrationOffer,
     RegistrationPinAnswer, RegistrationPinRequest, RegistrationRequest,
@@ -202,12 +202,17 @@ pub(super) async fn evidence(
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
     // A responder that is out of reach ends the request here: registration and challenge are as they were.
     let request = body.read();
-    let revocation = match request.as_ref().map(|request| &request.evidence) {
-        Ok(HandedIn::Card(card)) => {
+    let certificate = match request.as_ref().map(|request| &request.evidence) {
+        Ok(HandedIn::Card(card)) => Some(pki::verify(&card.auth_cert, &*service.settings.anchors, service.now())),
+        Ok(HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_)) | Err(_) => None,
+    };
+    let revocation = match &certificate {
+        Some(Ok(certificate)) if ocsp::is_set(&service, certificate) => {
             presented.may_ask(&service).await?;
-            ocsp::ask_of_der(&service, &card.auth_cert).await?
+            ocsp::ask(&service, certificate).await?
         }
-        Ok(HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_)) | Err(_) => Revocation::NotAsked,
+        // What is wrong with the certificate is said when its turn comes.
+        Some(_) | None => Revocation::NotAsked,
     };
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
@@ -217,7 +222,10 @@ pub(super) async fn evidence(
         return Err(Code::RegistrationEnded.into());
     }
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
-        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, (request, revocation), now).await,
+        Some(challenge) => {
+            let handed_in = (request, certificate, revocation);
+            check(&service, &mut tx, &account, &row, challenge, handed_in, now).await
+        }
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
@@ -324,7 +332,7 @@ async fn check(
     account: &Account,
     row: &Row,
     challenge: FreshChallenge,
-    (request, revocation): (EvidenceRequest, Revocation),
+    (request, certificate, revocation): (EvidenceRequest, Option<Result<VerifiedCertificate, PkiError>>, Revocation),
     now: NumericDate,
 ) -> Result<Proofs, Refusal> {
     let share = pin::share::offered(tx, &challenge.registration_id.to_string()).await?;
@@ -346,7 +354,7 @@ async fn check(
     let mut ocsp_sha256 = None;
     let (evidence, grounds, code) = match handed_in {
         HandedIn::Card(card) => {
-            let certificate = pki::verify(&card.auth_cert, &*service.settings.anchors, service.now())?;
+            let certificate = certificate.ok_or_else(Refusal::internal)??;
             let membership = membership(service, &certificate, &account.kvnr)?;
             account.check_card(&certificate)?;
             let ocsp = revocation.of(&certificate)?.map(|proof| ocsp::kept(&proof));
