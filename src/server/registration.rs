@@ -18,7 +18,7 @@ use super::http::{Code, Path, Refusal, Unread};
 use super::notice::{self, Kind};
 use super::ocsp::{self, Revocation};
 use super::session::{Presented, Session};
-use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
+use super::states::{DeviceState, Event, RegistrationState, States as _, transition, transition_with};
 use super::store::{Connection, Tx, from_json, to_json};
 use super::{Service, pin, random};
 use crate::chip::Iccsn;
@@ -65,6 +65,8 @@ pub(super) struct Row {
     device_id: Option<String>,
     /// What is kept of the credential that was made.
     attestation: Option<String>,
+    /// The one element that was evaluated.
+    pin_blinded_sha256: Option<String>,
 }
 
 /// A challenge that was handed out for this registration, is alive, and was taken back just now: nobody gets it twice.
@@ -89,13 +91,17 @@ pub(super) async fn open(
     if !request.device_information.is_valid() {
         return Err(Code::DeviceInformationInvalid.into());
     }
-    let begun =
-        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
-    if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
+    let counts = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT (SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2), \
+         (SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $3)",
+    );
+    let counts = counts.bind(account.id).bind(now - DAY).bind(DeviceState::Revoked.as_str());
+    let (begun, devices) = counts.fetch_one(&mut *tx).await?;
+    if begun >= MAX_A_DAY {
         return Err(Code::TooManyRegistrations.into());
     }
     // It is checked again when a device is bound; here it spares the person the card PIN.
-    check_device_limit(&mut tx, &account).await?;
+    check_device_limit(devices)?;
     let registration_id = RegistrationId::random(&mut random());
     let expires_at = now + REGISTRATION_LIFE;
     let insert = sqlx::query(
@@ -143,11 +149,12 @@ pub(super) async fn evaluate_pin(
 ) -> Result<Json<RegistrationPinAnswer>, Refusal> {
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let request = body.read()?;
-    let (registration_id, row, _) = find(&mut tx, &account, &id).await?;
+    let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     if service.now_unix() >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
-    let answer = pin::evaluate_for_registration(&service, &mut tx, &id, &request.blinded).await?;
+    let registration = (id.as_str(), state, row.pin_blinded_sha256.as_deref());
+    let answer = pin::evaluate_for_registration(&service, &mut tx, registration, &request.blinded).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationPinEvaluated, Ok(None)).await?;
     tx.commit().await?;
     Ok(Json(answer))
@@ -164,14 +171,16 @@ pub(super) async fn challenge(
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
-    let moved = transition(&mut tx, &id, state, Event::RegistrationChallenged).await?;
+    let challenge = Challenge::random(&mut random());
+    let exp = now + CHALLENGE_LIFE;
+    let update = "UPDATE registration SET state = $3, challenge = $4, challenge_expires_at = $5 \
+                  WHERE registration_id = $1 AND state = $2";
+    let event = Event::RegistrationChallenged;
+    let text = challenge.to_string();
+    let moved = transition_with(&mut tx, &id, state, event, update, |update| update.bind(text).bind(exp)).await?;
     if moved.is_none() || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
-    let challenge = Challenge::random(&mut random());
-    let exp = now + CHALLENGE_LIFE;
-    let update = "UPDATE registration SET challenge = $2, challenge_expires_at = $3 WHERE registration_id = $1";
-    sqlx::query(update).bind(&id).bind(challenge.to_string()).bind(exp).execute(&mut *tx).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationChallenged, Ok(None)).await?;
     let message = RegistrationChallenge {
         v: VERSION,
@@ -467,17 +476,21 @@ async fn bind(
         code.use_up(tx).await?;
     }
     // The key and its identifier were never used before; revoked devices count.
-    let used = "SELECT 1 FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)";
-    let used = sqlx::query(used).bind(&row.jkt).bind(account.id).bind(key_identifier.to_string());
-    if used.fetch_optional(&mut **tx).await?.is_some() {
+    let counts = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT (SELECT COUNT(*) FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)), \
+         (SELECT COUNT(*) FROM device WHERE account_id = $2 AND state <> $4)",
+    );
+    let counts = counts.bind(&row.jkt).bind(account.id).bind(key_identifier.to_string());
+    let (with_key, devices) = counts.bind(DeviceState::Revoked.as_str()).fetch_one(&mut **tx).await?;
+    if with_key > 0 {
         return Err(Code::KeyInUse.into());
     }
-    check_device_limit(tx, account).await?;
+    check_device_limit(devices)?;
 
     let device_id = DeviceId::random(&mut random());
     let pop_sha256 = Sha256Hash::of(pop.as_bytes());
     let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
-    let before = audit::head(tx).await?;
+    let before = audit::end(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
         aud: expected.aud,
@@ -512,17 +525,17 @@ async fn bind(
         BindingLevel::B1 | BindingLevel::B2 => (DeviceState::PendingWait, now.saturating_add(device::WAIT)),
     };
     let insert = insert.bind(device_id.to_string()).bind(account.id).bind(state.as_str());
-    let insert = insert.bind(information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
+    let insert = insert.bind(&information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
     let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?).bind(expires_at);
     let insert = insert.bind(key_class).bind(ocsp_sha256.map(|_| now.saturating_add(DAY)));
     insert.execute(&mut **tx).await?;
 
     let id = expected.registration_id.to_string();
-    let moved = transition(tx, &id, RegistrationState::Open, Event::DeviceBound).await?;
+    let update = "UPDATE registration SET state = $3, device_id = $4 WHERE registration_id = $1 AND state = $2";
+    let (open, event) = (RegistrationState::Open, Event::DeviceBound);
+    let moved = transition_with(tx, &id, open, event, update, |update| update.bind(device_id.to_string())).await?;
     moved.ok_or_else(Refusal::internal)?;
-    let update = sqlx::query("UPDATE registration SET device_id = $2 WHERE registration_id = $1");
-    update.bind(&id).bind(device_id.to_string()).execute(&mut **tx).await?;
     pin::share::hand_over(tx, &id, &device_id.to_string()).await?;
     let actor = service.keys.pseudonym(&account.kvnr);
     let entry = Entry {
@@ -536,15 +549,24 @@ async fn bind(
     audit::append(tx, entry, now).await?;
     let kind = if level == BindingLevel::B3 { Kind::DeviceAdded } else { Kind::DeviceAddedWithoutPin };
     notice::queue(service, tx, account.id, kind, now).await?;
-    let (device, _) = device::find(tx, account, &device_id.to_string()).await?;
+    let device = DeviceAnswer {
+        device_id,
+        name: information.name,
+        state: state.as_str().to_owned(),
+        method,
+        binding_level: level,
+        jkt: device.device_key().thumbprint(),
+        active_from,
+        expires_at,
+        last_used: None,
+        key_class: key_class.to_owned(),
+    };
     Ok(bound(device, receipt))
 }
 
-/// The account has room for one more device.
-async fn check_device_limit(connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
-    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $2");
-    let active = active.bind(account.id).bind(DeviceState::Revoked.as_str()).fetch_one(connection).await?;
-    if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
+/// An account with so many devices that are not revoked has room for one more.
+fn check_device_limit(devices: i64) -> Result<(), Refusal> {
+    if devices < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
 pub(super) async fn find(
@@ -555,7 +577,7 @@ pub(super) async fn find(
     let registration_id = id.parse().map_err(|_| Code::NotFound)?;
     let query = sqlx::query_as::<_, Row>(
         "SELECT account_id, state, method, jkt, commitment, device_information, expires_at, challenge, \
-         challenge_expires_at, device_id, attestation FROM registration WHERE registration_id = $1",
+         challenge_expires_at, device_id, attestation, pin_blinded_sha256 FROM registration WHERE registration_id = $1",
     );
     let row = query.bind(id).fetch_optional(connection).await?;
     let row = row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?;
