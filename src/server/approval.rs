@@ -13,7 +13,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Path, Query, Refusal, Unread};
 use super::notice::{self, Kind};
 use super::session::{self, Presented, Session};
-use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
+use super::states::{ApplicationState, DeviceState, Event, States as _, transition, transition_with};
 use super::store::{Tx, from_json, to_json};
 use super::watch::{Ticket, Watcher};
 use super::{Service, addition, device, password, pin, random, strangers};
@@ -274,8 +274,6 @@ async fn take_decision(
         Verdict::Deny => (Event::ApplicationDenied, None),
         Verdict::NotMe => (Event::ApplicationNotMe, None),
     };
-    let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
-    let state = moved.ok_or(Code::AlreadyDecided)?;
     let before = audit::end(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
@@ -297,11 +295,13 @@ async fn take_decision(
         receipt: receipt.clone(),
         audit: None,
     };
-    let update = "UPDATE application SET device_id = $2, evidence = $3, execute_at = $4, verdict = $5 \
-                  WHERE application_id = $1";
-    let update = sqlx::query(update).bind(&row.application_id).bind(request.device_id.to_string());
-    let update = update.bind(to_json(&evidence)?).bind(execute_at).bind(decision.verdict().as_str());
-    update.execute(&mut **tx).await?;
+    let update = "UPDATE application SET state = $3, device_id = $4, evidence = $5, execute_at = $6, verdict = $7 \
+                  WHERE application_id = $1 AND state = $2";
+    let (pending, evidence, device_id) = (ApplicationState::Pending, to_json(&evidence)?, request.device_id.to_string());
+    let moved = transition_with(tx, &row.application_id, pending, event, update, |update| {
+        update.bind(device_id).bind(evidence).bind(execute_at).bind(decision.verdict().as_str())
+    });
+    let state = moved.await?.ok_or(Code::AlreadyDecided)?;
     let entry = Entry {
         actor: &service.keys.pseudonym(&account.kvnr),
         device: Some(request.device_id),

@@ -42,6 +42,10 @@ struct Row {
     pin_settle_at: Option<i64>,
     pin_told_since: i64,
     pin_told_tens: i64,
+    kvnr: String,
+    account_state: String,
+    suspended_from: Option<String>,
+    cards_from: Option<i64>,
 }
 
 /// A device, as far as its PIN is concerned.
@@ -65,13 +69,15 @@ impl Device {
     async fn find(connection: &mut Connection, id: &str) -> Result<Self, Refusal> {
         let device_id = id.parse().map_err(|_| Code::NotFound)?;
         let query = sqlx::query_as::<_, Row>(
-            "SELECT account_id, state, jwk, transport_jwk, pin_attempts, pin_confirmed, pin_settle_at, pin_told_since, \
-             pin_told_tens FROM device WHERE device_id = $1",
+            "SELECT d.account_id, d.state, jwk, transport_jwk, pin_attempts, pin_confirmed, pin_settle_at, pin_told_since, \
+             pin_told_tens, kvnr, a.state AS account_state, suspended_from, cards_from \
+             FROM device d JOIN account a ON a.account_id = d.account_id WHERE device_id = $1",
         );
-        let row = query.bind(id).fetch_optional(&mut *connection).await?.ok_or(Code::NotFound)?;
+        let row = query.bind(id).fetch_optional(connection).await?.ok_or(Code::NotFound)?;
+        let (suspended_from, cards_from) = (row.suspended_from.as_deref(), row.cards_from);
         Ok(Self {
             id: device_id,
-            account: Account::by_id(connection, row.account_id).await?,
+            account: Account::of_row(row.account_id, &row.kvnr, &row.account_state, suspended_from, cards_from)?,
             state: DeviceState::parse(&row.state)?,
             key: from_json(&row.jwk)?,
             transport_key: from_json(&row.transport_jwk)?,
