@@ -97,6 +97,7 @@ pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Re
             }
         })?
     };
+    output.remind_of(&whose.home);
     let is_chosen = said == Some("done-password-first");
     let thumbprint = profile.service_key.thumbprint().to_string();
     let done = output.say("done-login", "insurer", profile.insurer.clone());
