@@ -211,8 +211,8 @@ pub(super) async fn rebind(
     Ok(registration::bound(device, receipt))
 }
 
-/// Key and transport key are the device's own, and so is the name that the card has given the key. A key that no card has
-/// named yet gets a name that no other key of the account ever had.
+/// The transport key is the device's own, and so is the name that the card has given its key. A key that no card has named
+/// yet gets a name that no other key of the account ever had. The key itself was announced by the service alone.
 async fn check_keys(
     tx: &mut Tx,
     account: &Account,
@@ -221,9 +221,6 @@ async fn check_keys(
     key_identifier: KeyIdentifier,
 ) -> Result<(), Refusal> {
     let other = |claim| Refusal::from(RegistrationError::Possession(Part::Claim(claim)));
-    if possession.device_key().thumbprint() != device.key {
-        return Err(other("jkt"));
-    }
     if possession.transport_key() != &device.transport_key {
         return Err(other("transport_jwk"));
     }
