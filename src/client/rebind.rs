@@ -15,7 +15,9 @@ use crate::device_key::OpenKey;
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::identity::certificate::Certificate;
 use crate::jose::P256Jwk;
-use crate::protocol::api::{DeviceAnswer, EvidenceRequest, RebindingOffer, RebindingRequest, RegistrationAnswer};
+use crate::protocol::api::{
+    DeviceAnswer, DevicesAnswer, EvidenceRequest, RebindingOffer, RebindingRequest, RegistrationAnswer,
+};
 use crate::protocol::registration::{CardEvidence, HandedIn};
 use crate::protocol::service::ReceiptSubject;
 use crate::protocol::{CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId};
@@ -101,6 +103,19 @@ pub fn keep_expiry(home: &Home, devices: &[DeviceAnswer]) -> Result<(), HomeErro
         }
         _ => Ok(()),
     }
+}
+
+/// Asks the service when the time of this computer's device ends, where this is not kept: programs before did not keep it.
+///
+/// # Errors
+/// The service, the file system.
+pub fn learn_expiry(here: &LoggedIn) -> Result<(), RebindError> {
+    match here.home.device() {
+        Ok(Device { binding: Binding::Active { .. }, expires_at: None, .. }) => {}
+        _ => return Ok(()),
+    }
+    let answer: DevicesAnswer = here.service.get("/v1/devices")?;
+    Ok(keep_expiry(&here.home, &answer.devices)?)
 }
 
 /// Binds the device of this computer anew with the card on `channel`. The device PIN opens the device key, the card PIN is

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use kartenbund::client::home::Home;
 use kartenbund::client::rebind;
+use kartenbund::protocol::NumericDate;
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::text::{Texts, shown};
 use serde::Serialize;
@@ -49,11 +50,16 @@ impl Output {
             return print(&value.to_string());
         }
         lines.into_iter().try_for_each(|line| print_line(&line))?;
+        self.remind(ends_at);
+        Ok(())
+    }
+
+    /// Tells people that the time of this computer's device ends then, and what helps.
+    pub(crate) fn remind(&self, ends_at: Option<NumericDate>) {
         if let Some(ends_at) = ends_at {
             let id = if now() < ends_at { "rebind-soon" } else { "rebind-late" };
             self.remark(id, &[("until", Value::Text(self.texts.moment(ends_at)))]);
         }
-        Ok(())
     }
 
     /// Prints a remark beside the result, for people.
