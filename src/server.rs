@@ -18,6 +18,7 @@ mod device_code;
 mod device_login;
 mod dpop;
 mod evidence;
+mod handover;
 mod http;
 mod ident;
 mod keys;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -175,92 +175,131 @@ pub(crate) fn files(folder: &Path, length: usize, threads: usize, limit: Duratio
     drive(vec![write; threads], limit)
 }
 
-/// A database with two tables, through the same kinds of pools as the service's.
-pub(crate) struct Bare {
-    runtime: tokio::runtime::Runtime,
-    pool: AnyPool,
-    writers: AnyPool,
-    begin: &'static str,
+/// A database with two tables, and nothing of the service around it.
+pub(crate) enum Bare {
+    /// Called as the service does: in the thread that asks.
+    Sqlite(PathBuf),
+    /// Through the same kinds of pools as the service's.
+    Postgresql { runtime: tokio::runtime::Runtime, pool: AnyPool },
 }
 
 /// Rows that are read and changed.
 const ROWS: usize = 1000;
+const TABLES: [&str; 2] =
+    ["CREATE TABLE bare (id BIGINT PRIMARY KEY, value BIGINT NOT NULL)", "CREATE TABLE line (value TEXT NOT NULL)"];
+const INSERT: &str = "INSERT INTO bare VALUES ($1, 0)";
+const UPDATE: &str = "UPDATE bare SET value = value + 1 WHERE id = $1";
+const SELECT: &str = "SELECT value FROM bare WHERE id = $1";
 
 impl Bare {
     pub(crate) fn open(database: &Database, folder: &Path) -> Self {
-        sqlx::any::install_default_drivers();
-        let (url, settings, begin, writers) = match database {
-            Database::Sqlite => (
-                format!("sqlite://{}?mode=rwc", folder.join("bare.sqlite").display()),
-                "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-                "BEGIN IMMEDIATE",
-                1,
-            ),
+        match database {
+            Database::Sqlite => {
+                let path = folder.join("bare.sqlite");
+                let mut connection = Self::connect(&path);
+                let tx = connection.transaction().unwrap();
+                TABLES.iter().for_each(|table| assert_eq!(tx.execute(table, []).unwrap(), 0));
+                ids().for_each(|id| assert_eq!(tx.execute(INSERT, [id]).unwrap(), 1));
+                tx.commit().unwrap();
+                Self::Sqlite(path)
+            }
             Database::Postgresql(url) => {
-                (url.expose().to_owned(), "SET default_transaction_isolation = 'read committed'", "BEGIN", 8)
+                sqlx::any::install_default_drivers();
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                let pool = runtime.block_on(async {
+                    let pool = AnyPoolOptions::new().max_connections(8).connect(url.expose()).await.unwrap();
+                    let mut tx = pool.begin().await.unwrap();
+                    for table in TABLES {
+                        sqlx::query(table).execute(&mut *tx).await.unwrap();
+                    }
+                    for id in ids() {
+                        sqlx::query(INSERT).bind(id).execute(&mut *tx).await.unwrap();
+                    }
+                    tx.commit().await.unwrap();
+                    pool
+                });
+                Self::Postgresql { runtime, pool }
             }
-        };
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let (pool, writers) = runtime.block_on(async {
-            let pools = AnyPoolOptions::new().after_connect(move |connection, _| {
-                Box::pin(async move { sqlx::Executor::execute(connection, settings).await.map(drop) })
-            });
-            let pool = pools.clone().max_connections(8).connect(&url).await.unwrap();
-            let writers = pools.max_connections(writers).connect(&url).await.unwrap();
-            for table in ["bare (id BIGINT PRIMARY KEY, value BIGINT NOT NULL)", "line (value TEXT NOT NULL)"] {
-                let table = sqlx::AssertSqlSafe(format!("CREATE TABLE {table}"));
-                sqlx::query(table).execute(&pool).await.unwrap();
-            }
-            let mut tx = writers.begin().await.unwrap();
-            for id in 0..i64::try_from(ROWS).unwrap() {
-                sqlx::query("INSERT INTO bare VALUES ($1, 0)").bind(id).execute(&mut *tx).await.unwrap();
-            }
-            tx.commit().await.unwrap();
-            (pool, writers)
-        });
-        Self { runtime, pool, writers, begin }
+        }
     }
 
-    /// Transactions that change one row.
+    fn connect(path: &Path) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(path).unwrap();
+        let settings = "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL";
+        connection.execute_batch(settings).unwrap();
+        connection
+    }
+
+    /// Transactions that change one row. SQLite makes one after the other, whoever asks: one client asks for all of them.
     pub(crate) fn commits(&self, clients: usize, limit: Duration) -> Measured {
-        let begin = self.begin;
-        self.drive(&self.writers, clients, limit, move |pool, id| async move {
-            let mut tx = pool.begin_with(begin).await.unwrap();
-            let update = sqlx::query("UPDATE bare SET value = value + 1 WHERE id = $1").bind(id);
-            update.execute(&mut *tx).await.unwrap();
-            tx.commit().await.unwrap();
-        })
+        match self {
+            Self::Sqlite(path) => Self::alone(path, 1, limit, |connection, id| {
+                connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+                connection.prepare_cached(UPDATE).unwrap().execute([id]).unwrap();
+                connection.execute_batch("COMMIT").unwrap();
+            }),
+            Self::Postgresql { .. } => self.drive(clients, limit, |pool, id| async move {
+                let mut tx = pool.begin().await.unwrap();
+                sqlx::query(UPDATE).bind(id).execute(&mut *tx).await.unwrap();
+                tx.commit().await.unwrap();
+            }),
+        }
     }
 
     /// Reads of one row.
     pub(crate) fn reads(&self, clients: usize, limit: Duration) -> Measured {
-        self.drive(&self.pool, clients, limit, |pool, id| async move {
-            let query = sqlx::query_scalar::<_, i64>("SELECT value FROM bare WHERE id = $1").bind(id);
-            std::hint::black_box(query.fetch_one(&pool).await.unwrap());
-        })
+        match self {
+            Self::Sqlite(path) => Self::alone(path, clients, limit, |connection, id| {
+                let read = connection.prepare_cached(SELECT).unwrap().query_row([id], |row| row.get::<_, i64>(0));
+                std::hint::black_box(read.unwrap());
+            }),
+            Self::Postgresql { .. } => self.drive(clients, limit, |pool, id| async move {
+                let query = sqlx::query_scalar::<_, i64>(SELECT).bind(id);
+                std::hint::black_box(query.fetch_one(&pool).await.unwrap());
+            }),
+        }
     }
 
     /// Transactions of one client that each add 500 rows of this length; counted are rows.
     pub(crate) fn rows(&self, length: usize, limit: Duration) -> Measured {
         let row = format!("('{}')", "x".repeat(length));
         let insert = Arc::<str>::from(format!("INSERT INTO line VALUES {}", vec![row; 500].join(", ")));
-        let adding = self.drive(&self.writers, 1, limit, move |pool, _| {
-            let insert = Arc::clone(&insert);
-            async move { sqlx::query(sqlx::AssertSqlSafe(&*insert)).execute(&pool).await.map(drop).unwrap() }
-        });
+        let adding = match self {
+            Self::Sqlite(path) => Self::alone(path, 1, limit, move |connection, _| {
+                connection.prepare_cached(&insert).unwrap().execute([]).unwrap();
+            }),
+            Self::Postgresql { .. } => self.drive(1, limit, move |pool, _| {
+                let insert = Arc::clone(&insert);
+                async move { sqlx::query(sqlx::AssertSqlSafe(&*insert)).execute(&pool).await.map(drop).unwrap() }
+            }),
+        };
         Measured::whole(500 * adding.count, Duration::from_secs_f64(adding.seconds))
+    }
+
+    /// So many threads, each with a connection.
+    fn alone(
+        path: &Path,
+        threads: usize,
+        limit: Duration,
+        work: impl Fn(&rusqlite::Connection, i64) + Clone + Send,
+    ) -> Measured {
+        let client = |_| {
+            let (connection, work, mut ids) = (Self::connect(path), work.clone(), ids().cycle());
+            move || ids.next().map(|id| timed(|| work(&connection, id)).1)
+        };
+        drive((0..threads).map(client).collect(), limit)
     }
 
     /// So many clients, each on rows of its own.
     fn drive<F: Future<Output = ()> + Send + 'static>(
         &self,
-        pool: &AnyPool,
         clients: usize,
         limit: Duration,
         work: impl Fn(AnyPool, i64) -> F + Clone + Send + 'static,
     ) -> Measured {
+        let Self::Postgresql { runtime, pool } = self else { unreachable!("SQLite is called in place") };
         let began = Instant::now();
-        let latencies = self.runtime.block_on(async {
+        let latencies = runtime.block_on(async {
             let mut tasks = tokio::task::JoinSet::new();
             for client in 0..clients {
                 let (pool, work) = (pool.clone(), work.clone());
@@ -281,4 +320,8 @@ impl Bare {
         });
         Measured::of(latencies, began.elapsed())
     }
+}
+
+fn ids() -> impl Iterator<Item = i64> + Clone {
+    (0..i64::try_from(ROWS).unwrap_or(i64::MAX)).into_iter()
 }

@@ -47,6 +47,7 @@ mod scenarios;
 mod sessions;
 mod timing;
 mod watch;
+mod watch_connections;
 mod web_branch;
 mod web_login;
 
