@@ -36,6 +36,7 @@ mod old_cards;
 mod old_device_files;
 mod passwords;
 mod pulled;
+mod rebinding;
 mod recovery;
 mod register;
 mod registering;
