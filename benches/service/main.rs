@@ -298,14 +298,7 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
 }
 
 /// Lines of the second factor that are asked for.
-fn factor(
-    name: &str,
-    folder: &Path,
-    database: &TestDatabase,
-    bare: &Bare,
-    size: &Size,
-    asked: &Asked,
-) -> Vec<String> {
+fn factor(name: &str, folder: &Path, database: &TestDatabase, bare: &Bare, size: &Size, asked: &Asked) -> Vec<String> {
     let process = process::Process::start(folder, &requests::configuration(database, folder));
     let pid = process.id();
     let mut requests = Requests::to(process.address(), &process.url);

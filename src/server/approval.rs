@@ -297,7 +297,8 @@ async fn take_decision(
     };
     let update = "UPDATE application SET state = $3, device_id = $4, evidence = $5, execute_at = $6, verdict = $7 \
                   WHERE application_id = $1 AND state = $2";
-    let (pending, evidence, device_id) = (ApplicationState::Pending, to_json(&evidence)?, request.device_id.to_string());
+    let (pending, evidence, device_id) =
+        (ApplicationState::Pending, to_json(&evidence)?, request.device_id.to_string());
     let moved = transition_with(tx, &row.application_id, pending, event, update, |update| {
         update.bind(device_id).bind(evidence).bind(execute_at).bind(decision.verdict().as_str())
     });

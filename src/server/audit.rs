@@ -9,9 +9,9 @@ use sqlx::AssertSqlSafe;
 use thiserror::Error;
 
 use super::http::Refusal;
+use super::random;
 use super::states::Event;
 use super::store::{self, Connection, Tx};
-use super::random;
 use crate::jose::json;
 pub(super) use crate::protocol::audit::Position;
 use crate::protocol::audit::{ENTRY_VERSION, Entry as Written};

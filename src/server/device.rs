@@ -275,11 +275,7 @@ async fn end_binding(service: &Service, id: &str, account_id: i64, now: NumericD
 }
 
 /// Revokes all devices of an account that has ended.
-pub(super) async fn revoke_all(
-    service: &Service,
-    tx: &mut Tx,
-    account: &Account,
-) -> Result<(), Refusal> {
+pub(super) async fn revoke_all(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let query = sqlx::query_as::<_, (String, String)>("SELECT device_id, state FROM device WHERE account_id = $1");
     for (id, state) in query.bind(account.id).fetch_all(&mut **tx).await? {
         let event = Event::DeviceRevoked;

@@ -126,7 +126,7 @@ impl AsyncWrite for Line {
         ready!(Pin::new(transport).poll_flush(cx))?;
         if let Some(next) = held.next.take() {
             if let Some(transport) = held.transport.take() {
-                next(Chunks(transport));
+                next(Chunks { transport, patience: PATIENCE });
             }
             cx.waker().wake_by_ref(); // hyper asks the body once more
         }
@@ -170,7 +170,11 @@ where
 
 /// A transport that was taken, in the middle of an answer in chunks. Dropped without [`Chunks::end`], the client sees that
 /// the answer was cut off.
-pub(super) struct Chunks(Box<dyn Transport>);
+pub(super) struct Chunks {
+    transport: Box<dyn Transport>,
+    /// How long the client may take for one.
+    patience: Duration,
+}
 
 impl Chunks {
     /// Sends one chunk, which is not empty.
@@ -187,20 +191,37 @@ impl Chunks {
     /// As for [`Self::send`].
     pub(super) async fn end(mut self) -> io::Result<()> {
         self.write(b"0\r\n\r\n").await?;
-        self.0.shutdown().await
+        self.transport.shutdown().await
     }
 
     /// Waits until the client is gone, or sends another request: it is told that this connection is closed, and sends that
     /// on another one.
     pub(super) async fn is_left(&mut self) {
-        let _ = self.0.read(&mut [0; 1]).await; // an error is an end as well
+        let _ = self.transport.read(&mut [0; 1]).await; // an error is an end as well
     }
 
     async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = async {
-            self.0.write_all(bytes).await?;
-            self.0.flush().await
+            self.transport.write_all(bytes).await?;
+            self.transport.flush().await
         };
-        tokio::time::timeout(PATIENCE, written).await?
+        tokio::time::timeout(self.patience, written).await?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn whoever_does_not_read_is_hung_up_on() {
+        let (here, mut there) = tokio::io::duplex(16);
+        let mut line = Chunks { transport: Box::new(here), patience: Duration::from_millis(50) };
+        line.send(b"eight by").await.unwrap();
+        assert_eq!(line.send(b"eight by").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(line);
+        let mut received = Vec::new();
+        there.read_to_end(&mut received).await.unwrap();
+        assert_eq!(received, b"8\r\neight by\r\n8\r\n", "it was cut off");
     }
 }

@@ -324,11 +324,7 @@ pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
 
 /// Whoever becomes a member again is invited again: the letters of the membership before play no part any more, and one that
 /// was not made yet never is.
-pub(super) async fn forget_invitations(
-    service: &Service,
-    tx: &mut Tx,
-    account: &Account,
-) -> Result<(), Refusal> {
+pub(super) async fn forget_invitations(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let delete = "DELETE FROM letter WHERE account_id = $1 AND kind = $2 RETURNING letter_id, state";
     let delete = sqlx::query_as::<_, (String, String)>(delete).bind(account.id).bind(Kind::InitialPassword.as_str());
     let letters = delete.fetch_all(&mut **tx).await?;

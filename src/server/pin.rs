@@ -95,7 +95,10 @@ impl Device {
         if device.state == DeviceState::Revoked {
             return Err(Code::ShareErased.into());
         }
-        device::check_usable(device.state)?;
+        // One whose time is over is opened to be bound anew; what it signs else is taken nowhere.
+        if device.state != DeviceState::Expired {
+            device::check_usable(device.state)?;
+        }
         if device.account.state == AccountState::Suspended {
             return Err(Refusal::new(Code::AccountSuspended).with_detail(&service.settings.insurer.hotline));
         }
@@ -252,7 +255,8 @@ pub(super) async fn evaluate_for_registration(
     if evaluated_before.is_some_and(|before| before != sha256) {
         return Err(Code::PinElementUsed.into());
     }
-    let update = "UPDATE registration SET state = $3, pin_blinded_sha256 = $4 WHERE registration_id = $1 AND state = $2";
+    let update =
+        "UPDATE registration SET state = $3, pin_blinded_sha256 = $4 WHERE registration_id = $1 AND state = $2";
     let event = Event::RegistrationPinEvaluated;
     let moved = transition_with(tx, registration, state, event, update, |update| update.bind(sha256)).await?;
     moved.ok_or(Code::RegistrationEnded)?;

@@ -36,6 +36,7 @@ mod old_cards;
 mod old_device_files;
 mod passwords;
 mod pulled;
+mod rebinding;
 mod recovery;
 mod register;
 mod registering;
@@ -46,6 +47,7 @@ mod scenarios;
 mod sessions;
 mod timing;
 mod watch;
+mod watch_connections;
 mod web_branch;
 mod web_login;
 

@@ -105,11 +105,7 @@ impl Letter {
 }
 
 /// No initial password of the account holds any more, and no new password that was asked for without the old one.
-pub(in crate::server) async fn void(
-    service: &Service,
-    tx: &mut Tx,
-    account: &Account,
-) -> Result<(), Refusal> {
+pub(in crate::server) async fn void(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM initial_password WHERE account_id = $1");
     delete.bind(account.id).execute(&mut **tx).await?;
     strangers::void(service, tx, account).await
