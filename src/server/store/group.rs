@@ -297,4 +297,49 @@ mod tests {
         second.commit().await.unwrap();
         assert_eq!(writers.written().await, [2]);
     }
+
+    fn end(seq: i64) -> Option<Position> {
+        Some(Position { seq, ..Position::start() })
+    }
+
+    #[tokio::test]
+    async fn where_the_audit_ends_is_known_from_those_that_are_done_and_not_from_those_that_were_given_up() {
+        let writers = Writers::new().await;
+        let before = writers.begin().await;
+        let mut queue = [(); 4].map(|()| {
+            let here = writers.clone();
+            tokio::spawn(async move { here.begin().await })
+        });
+        tokio::task::yield_now().await;
+        drop(before);
+        let [first, second, third, fourth] = &mut queue;
+        let mut first = first.await.unwrap();
+        assert_eq!(first.audit_end, None, "it is the first of its group");
+        first.audit_end = end(1);
+        let _committed = first.done();
+        let mut second = second.await.unwrap();
+        assert_eq!(second.audit_end, end(1));
+        second.audit_end = end(2);
+        drop(second);
+        let mut third = third.await.unwrap();
+        assert_eq!(third.audit_end, end(1), "what the one before has written was undone");
+        third.audit_end = end(2);
+        let _committed = third.done();
+        assert_eq!(fourth.await.unwrap().audit_end, end(2));
+        assert_eq!(writers.begin().await.audit_end, None, "others may have written between two groups");
+    }
+
+    #[tokio::test]
+    async fn where_the_audit_ends_is_not_known_behind_what_was_undone() {
+        let writers = Writers::new().await;
+        let mut tx = crate::server::store::Tx::Part(writers.begin().await);
+        tx.attempt().await.unwrap();
+        tx.set_audit_end(end(1));
+        tx.keep().await.unwrap();
+        assert_eq!(tx.audit_end(), end(1));
+        tx.attempt().await.unwrap();
+        tx.set_audit_end(end(2));
+        tx.undo().await.unwrap();
+        assert_eq!(tx.audit_end(), None);
+    }
 }
