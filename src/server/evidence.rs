@@ -1,5 +1,6 @@
 //! Evidence bundles: everything a binding or a decision rests on, to be verified without the service.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,10 +11,13 @@ use super::audit::heads;
 use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::store::from_json;
+use super::trust_list;
+use crate::jose::jws;
 use crate::protocol::api::Problem;
 use crate::protocol::evidence::{
     ApprovalEvidence, BindingEvidence, Bundle, DeviceEvidence, FORMAT, Grounds, ServiceIdentity,
 };
+use crate::protocol::service::Receipt;
 
 /// Decisions in the bundle of an account.
 const MAX_DECISIONS: i64 = 500;
@@ -42,7 +46,7 @@ pub(super) async fn bundle(
         device.approvals.push(approval(&service, evidence).await?);
     }
     devices.push(device);
-    Ok(Json(whole(&service, devices, 0)))
+    Ok(Json(whole(&service, devices, 0).await?))
 }
 
 async fn device_of(service: &Service, account: i64, id: &str) -> Result<DeviceEvidence, Refusal> {
@@ -75,7 +79,7 @@ pub(super) async fn account(State(service): State<Arc<Service>>, session: Sessio
     if devices.is_empty() {
         return Err(Code::NotFound.into());
     }
-    Ok(Json(whole(&service, devices, count.saturating_sub(MAX_DECISIONS))))
+    Ok(Json(whole(&service, devices, count.saturating_sub(MAX_DECISIONS)).await?))
 }
 
 async fn device(service: &Service, evidence: &str) -> Result<DeviceEvidence, Refusal> {
@@ -90,7 +94,16 @@ async fn approval(service: &Service, evidence: &str) -> Result<ApprovalEvidence,
     Ok(approval)
 }
 
-fn whole(service: &Service, devices: Vec<DeviceEvidence>, omitted: i64) -> Bundle {
+async fn whole(service: &Service, devices: Vec<DeviceEvidence>, omitted: i64) -> Result<Bundle, Refusal> {
+    let mut named = BTreeSet::new();
+    for device in &devices {
+        let receipt = jws::verify::<Receipt>(&device.binding.receipt, service.keys.public().verifying_key());
+        named.extend(receipt.map_err(|_| Refusal::internal())?.trust_list_sha256.map(|hash| hash.to_string()));
+    }
+    let mut trust_lists = Vec::new();
+    for sha256 in named {
+        trust_lists.push(trust_list::evidence(service, &sha256).await?);
+    }
     let service = ServiceIdentity { aud: service.settings.issuer.clone(), jwk: service.keys.public().clone() };
-    Bundle { v: FORMAT, service, devices, omitted: u32::try_from(omitted).unwrap_or(0) }
+    Ok(Bundle { v: FORMAT, service, trust_lists, devices, omitted: u32::try_from(omitted).unwrap_or(0) })
 }

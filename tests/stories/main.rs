@@ -45,6 +45,7 @@ mod scenario_files;
 mod scenarios;
 mod sessions;
 mod timing;
+mod trust_lists;
 mod watch;
 mod web_branch;
 mod web_login;
