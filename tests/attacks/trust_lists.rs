@@ -215,7 +215,9 @@ fn evidence_with_another_list_or_a_forged_one_fails_at_the_list() {
             b.trust_lists[0].signature = ListSigner::other(|it| it.by_stranger = true).sign(&list);
         }),
         ("something behind", |b| b.trust_lists[0].list.push(0)),
-        ("cut off", |b| b.trust_lists[0].list.truncate(900)),
+        ("cut off", |b| {
+            b.trust_lists[0].list.pop();
+        }),
         ("a bomb", |b| b.trust_lists[0].list = bomb()),
     ];
     let mut all = vec![serde_json::to_vec(&honest).unwrap()];
@@ -238,6 +240,15 @@ fn evidence_with_another_list_or_a_forged_one_fails_at_the_list() {
         (LinkResult::Holds, RestsOn::Service)
     );
     assert_eq!(link(LinkName::Certificate).result, LinkResult::Fails);
+    // Nor does a list stand for what came after its time.
+    let own = new_key();
+    let mut late = honest.clone();
+    let receipt: Receipt = jws::verify(&late.devices[0].binding.receipt, key.verifying_key()).unwrap();
+    late.service.jwk = jwk(&own);
+    late.devices[0].binding.receipt = sign(&Receipt { at: List::ours().next_update + 1, ..receipt }, &own).unwrap();
+    let report = late.verify_with(&Pinned { service_key: None, ..pinned(&signers) });
+    let failed = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
+    assert_eq!((failed.name, failed.detail.as_deref()), (LinkName::TrustList, Some("next_update")));
     // A list without a receipt that names it says nothing.
     let pinned_world = World::new();
     let other = pinned_world.registered(ERIKA);
