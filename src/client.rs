@@ -18,6 +18,7 @@ pub mod login;
 pub mod password;
 pub mod pin;
 pub mod qr;
+pub mod rebind;
 pub mod register;
 pub mod reset;
 pub mod service;

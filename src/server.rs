@@ -18,6 +18,7 @@ mod device_code;
 mod device_login;
 mod dpop;
 mod evidence;
+mod handover;
 mod http;
 mod ident;
 mod keys;
@@ -32,6 +33,7 @@ mod openapi;
 mod password;
 mod pin;
 mod progress;
+mod rebinding;
 mod register;
 mod registration;
 mod reset;
@@ -326,6 +328,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(device::lock))
         .routes(routes!(device::unlock))
         .routes(routes!(device::lock_all))
+        .routes(routes!(rebinding::open))
         .routes(routes!(revocation::make))
         .routes(routes!(revocation::revoke))
         .routes(routes!(pin::evaluate))

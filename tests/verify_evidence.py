@@ -102,8 +102,8 @@ def audit(inclusion, receipt, key, **about):
     if inclusion is None: return ": absent"
     raw, path = map(unb64, parts_of(inclusion, "entry path head")[:2])
     entry = members(read(raw), "v salt seq prev_sha256 ts actor device_id event object result detail")
-    says(entry, v=2, seq=receipt["audit_seq"] + 1, prev_sha256=receipt["audit_head"], ts=receipt["at"],
-         detail=receipt["sha256"], result="ok", **about)
+    says({**entry, "event": entry["event"].replace("device.rebound", "device.bound")}, v=2, ts=receipt["at"],
+         seq=receipt["audit_seq"] + 1, prev_sha256=receipt["audit_head"], detail=receipt["sha256"], result="ok", **about)
     need(unb64(entry["salt"], 16) and len(path) % 32 == 0, "salt or path")
     value = sha256(unb64(entry["prev_sha256"], 32) + sha256(raw))
     for start in range(0, len(path), 32): value = sha256(value + path[start:start + 32])
@@ -111,7 +111,7 @@ def audit(inclusion, receipt, key, **about):
     says(head, v=1, aud=receipt["aud"], seq=entry["seq"] + len(path) // 32, sha256=b64(value))
     return need(head["at"] >= entry["ts"], "at") or ""
 def verify(data, anchors, signers, responders, service_jwk):  # gives each link that holds; fails at the first that does not
-    bundle, person, adders = members(read(data), "v service devices omitted", "trust_lists"), None, {}
+    bundle, person, adders, keys = members(read(data), "v service devices omitted", "trust_lists"), None, {}, {}
     aud, jwk = parts_of(bundle["service"], "aud jwk")
     need(bundle["v"] in (2, 3, 4) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
     key = need(service_jwk in (None, jwk), "another service's key") or jwk_key(jwk)
@@ -174,11 +174,11 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
             yield says(said, pairing_sha256=b64(sha256(parts[0]))) or f"card_signature of {of}"
         said = statement(binding["pop"], "pop+jws", jwk_key(jwk), POP, "attestation_sha256", jwk=jwk)
         says(said, method=method, evidence_sha256=b64(sha256("\n".join(parts))))
-        need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk, "transport_jwk")
+        need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk == keys.setdefault(of, jwk), "transport_jwk")
         yield unb64(said.get("attestation_sha256", jkt), 32) and f"device_possession of {of}"
         says(receipt, subject="binding", id=of, sha256=b64(sha256(binding["pop"])))
         yield need(binding["binding_level"] == level, "binding_level") or f"binding_receipt of {of}"
-        if method == "card": adders[of] = jwk, receipt["at"]
+        if method == "card": adders.setdefault(of, (jwk, receipt["at"]))
         what = {"event": "device.bound", "device_id": of, "object": binding["registration_id"]}
         yield f"binding_audit of {of}{audit(binding.get('audit'), receipt, key, **what)}"
         for approval in approvals:

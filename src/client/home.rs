@@ -27,6 +27,7 @@ const PROFILE: &str = "profile.json";
 const SESSION: &str = "session.json";
 const DEVICE: &str = "device.json";
 const PENDING: &str = "device.pending.json";
+const REBINDING: &str = "device.rebinding.json";
 const RECEIPTS: &str = "receipts";
 
 /// Why the files of this computer cannot be used.
@@ -103,6 +104,9 @@ pub struct Device {
     /// Whether the list of approvals is shown after a fingerprint only.
     #[serde(default)]
     pub fingerprint: bool,
+    /// When its time ends, as the service has said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<NumericDate>,
 }
 
 /// How far the registration of a device is.
@@ -371,6 +375,49 @@ impl Home {
     /// The file system.
     pub fn forget_pending_device(&self) -> Result<(), HomeError> {
         self.remove(PENDING)
+    }
+
+    /// The re-binding of this computer's device whose answer has not come. The key stays where it is; one that nobody can
+    /// read says nothing.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn pending_rebinding(&self) -> Result<Option<Binding>, HomeError> {
+        match self.read(REBINDING) {
+            Err(HomeError::Damaged { .. }) => Ok(None),
+            binding => binding,
+        }
+    }
+
+    /// Keeps it before the evidence is sent.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn keep_pending_rebinding(&self, binding: &Binding) -> Result<(), HomeError> {
+        self.write(REBINDING, binding)
+    }
+
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// The file system.
+    pub fn forget_pending_rebinding(&self) -> Result<(), HomeError> {
+        self.remove(REBINDING)
+    }
+
+    /// Changes what is kept of this computer's device, where it is `device_id`: as it is on the disk now, with nobody else
+    /// writing meanwhile.
+    ///
+    /// # Errors
+    /// [`HomeError::NoDevice`] where it is another one by now; the file system.
+    pub fn change_device(&self, device_id: DeviceId, change: impl FnOnce(&mut Device)) -> Result<(), HomeError> {
+        let _lock = self.lock()?;
+        let mut device = self.device()?;
+        if device.device_id() != Some(device_id) {
+            return Err(HomeError::NoDevice);
+        }
+        change(&mut device);
+        self.replace_device(&device)
     }
 
     /// Forgets the device of this computer: it was revoked. What the key ring keeps for it is of no use any more, and

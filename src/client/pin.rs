@@ -13,7 +13,7 @@ use thiserror::Error;
 use self::rules::{Known, WeakPin, weakness};
 use super::home::{Device, HomeError};
 use super::login::LoggedIn;
-use super::register::is_there;
+use super::register::answer_for;
 use super::service::{Service, ServiceError};
 use super::{AskError, Notice, Step, Surroundings};
 use crate::device_key::{Blinded, DeviceKeyError, DeviceSecret, Evaluated, Lock, NewLock, OpenKey, PinAnswer};
@@ -69,9 +69,9 @@ impl From<SignError<DeviceKeyError>> for PinError {
 }
 
 /// A device key that is open, and the device as it is on the disk.
-struct Unlocked {
-    key: OpenKey,
-    device: Device,
+pub(super) struct Unlocked {
+    pub(super) key: OpenKey,
+    pub(super) device: Device,
 }
 
 /// Opens the device key with the PIN, for one command. `skew` is how far the service's clock is ahead.
@@ -89,7 +89,7 @@ pub fn unlock(here: &LoggedIn, skew: NumericDate, around: &mut Surroundings<'_>)
 pub fn change(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<(), PinError> {
     // A device that was removed elsewhere is told before any PIN is asked for; and the clocks are compared on the way.
     let own = here.home.device()?.device_id().ok_or(HomeError::NoDevice)?;
-    is_there(here, own)?.then_some(()).ok_or(PinError::Gone)?;
+    answer_for(here, own)?.ok_or(PinError::Gone)?;
     let skew = here.service.skew();
     let (old, Unlocked { key, device }) = unlock_with_pin(here, skew, around)?;
     let new = choose(&Known { old: Some(&old), ..Known::of(&here.profile) }, around)?;
@@ -132,7 +132,7 @@ pub(super) fn lock_new(
     Ok(new.finish(voprf_pk, &evaluation, secret)?)
 }
 
-fn unlock_with_pin(
+pub(super) fn unlock_with_pin(
     here: &LoggedIn,
     skew: NumericDate,
     around: &mut Surroundings<'_>,

@@ -18,10 +18,11 @@ use super::pin::{self, PinError as DevicePinError};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
 use crate::device_key::tpm::TpmError;
-use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock};
+use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock, OpenKey};
 use crate::egk::{ApduLength, Egk, EgkError, Iccsn};
 use crate::identity::certificate::Certificate;
 use crate::identity::vsd::PersonalData;
+use crate::jose::P256Jwk;
 use crate::jose::jws::{self, SignError};
 use crate::protocol::addition::AdditionEvidence;
 use crate::protocol::api::{
@@ -190,7 +191,7 @@ pub fn register_with_code(
         return Ok(device);
     }
     let made = open_registration(here, wish, BindingMethod::Qr, &Known::of(&here.profile), around)?;
-    let (challenge, now) = fetch_challenge(here, &made.device, &made.offer, around)?;
+    let (challenge, now) = fetch_challenge(here, &made.candidate(), around)?;
     around.ui.step(Step::CodeSigns);
     let jkt = made.device.key.public().thumbprint();
     let evidence = qr::sign(code, &here.profile, made.offer.registration_id, challenge, jkt, now);
@@ -222,12 +223,13 @@ pub fn register_with_chip(
             let known = owner.known(way.can(), profile);
             made = Some(open_registration(here, wish, BindingMethod::Chip, &known, around)?);
         }
-        let Made { device, offer, .. } = made.as_ref().ok_or(RegisterError::Message)?;
-        let (challenge, _) = fetch_challenge(here, device, offer, around)?;
+        let made = made.as_ref().ok_or(RegisterError::Message)?;
+        let (challenge, _) = fetch_challenge(here, &made.candidate(), around)?;
         around.ui.step(Step::CardSigns);
         let (chip, authority) = (egk.read_chip_certificate()?, egk.read_chip_authority()?);
         // What the chip signs is made here, of what this computer knows itself.
-        let occasion = Occasion { aud: profile.service.clone(), challenge, jkt: device.key.public().thumbprint() };
+        let jkt = made.device.key.public().thumbprint();
+        let occasion = Occasion { aud: profile.service.clone(), challenge, jkt };
         let signature = egk.authenticate_chip(&occasion.nonce())?.to_vec();
         Ok::<_, RegisterError>((ChipEvidence { chip, authority, signature }, challenge))
     })?;
@@ -254,7 +256,7 @@ pub fn register_by_device(
     let offer = addition.take().ok_or(ServiceError::Contradiction("addition"))?;
     let new = New { registration_id, jkt: made.device.key.public().thumbprint(), nonce, offer, skew };
     let approval_id = addition::wait_for_approval(here, &new, sleep, around)?;
-    let (challenge, _) = fetch_challenge(here, &made.device, &made.offer, around)?;
+    let (challenge, _) = fetch_challenge(here, &made.candidate(), around)?;
     hand_in(here, wish, made, HandedIn::Device(AdditionEvidence { approval_id }), challenge, around)
 }
 
@@ -272,12 +274,14 @@ fn hand_in(
     let attestation =
         attestor.and_then(|attestor| attestor.attest(&device.key, profile, offer.registration_id, challenge));
     let now = (around.clock)().saturating_add(offer.skew);
-    let pop = prove_possession(&device, &evidence, attestation.as_ref(), challenge, &offer, profile, now)?;
+    let candidate = Candidate::new(&device, &offer);
+    let pop = prove_possession(&candidate, &evidence, attestation.as_ref(), challenge, profile, now)?;
     let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };
     let key = device.to_file(&profile.service, &lock, around.rng)?;
     // What the person has wanted of the device before holds on.
     let fingerprint = home.device().is_ok_and(|before| before.fingerprint);
-    let mut file = Device { binding: pending, key, secret, name: Some(wish.name.clone()), fingerprint };
+    let name = Some(wish.name.clone());
+    let mut file = Device { binding: pending, key, secret, name, fingerprint, expires_at: None };
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
@@ -353,6 +357,38 @@ struct Made {
     attestor: Option<Attestor>,
 }
 
+impl Made {
+    fn candidate(&self) -> Candidate<'_> {
+        Candidate::new(&self.device, &self.offer)
+    }
+}
+
+/// A device key, as far as card and service are told of it, and the registration in which it is bound.
+pub(super) struct Candidate<'a> {
+    pub(super) key: &'a OpenKey,
+    /// Names it in gematik's pairing data.
+    pub(super) key_identifier: [u8; 32],
+    pub(super) transport_key: P256Jwk,
+    /// The share that the device has pinned.
+    pub(super) voprf_pk: Element,
+    pub(super) registration_id: RegistrationId,
+    /// How far the service's clock is ahead of ours, in seconds.
+    pub(super) skew: NumericDate,
+}
+
+impl<'a> Candidate<'a> {
+    fn new(device: &'a NewKey, offer: &Offer) -> Self {
+        Self {
+            key: &device.key,
+            key_identifier: device.key_identifier,
+            transport_key: device.transport_key.clone(),
+            voprf_pk: offer.voprf_pk,
+            registration_id: offer.registration_id,
+            skew: offer.skew,
+        }
+    }
+}
+
 impl CardFlow for Registration<'_> {
     type Signed = (CardEvidence, Challenge);
     type Error = RegisterError;
@@ -378,8 +414,8 @@ impl CardFlow for Registration<'_> {
         certificate: &Certificate,
         around: &mut Surroundings<'_>,
     ) -> Result<Self::Signed, RegisterError> {
-        let Made { device, offer, .. } = self.made.as_ref().ok_or(RegisterError::Message)?;
-        sign_evidence(self.here, egk, certificate, device, offer, around)
+        let made = self.made.as_ref().ok_or(RegisterError::Message)?;
+        sign_evidence(self.here, egk, certificate, &made.candidate(), around)
     }
 }
 
@@ -475,8 +511,13 @@ fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
 
 /// Whether the service counts on this device.
 pub(super) fn is_there(here: &LoggedIn, device_id: DeviceId) -> Result<bool, ServiceError> {
+    Ok(answer_for(here, device_id)?.is_some_and(|device| THERE.contains(&device.state.as_str())))
+}
+
+/// What the service says of a device; `None` where it was removed.
+pub(super) fn answer_for(here: &LoggedIn, device_id: DeviceId) -> Result<Option<DeviceAnswer>, ServiceError> {
     let answer: DevicesAnswer = here.service.get("/v1/devices")?;
-    Ok(answer.devices.iter().any(|device| device.device_id == device_id && THERE.contains(&device.state.as_str())))
+    Ok(answer.devices.into_iter().find(|device| device.device_id == device_id))
 }
 
 /// Completes a registration whose answer was lost; `None` when there is none, or nothing came of it.
@@ -537,6 +578,7 @@ fn activate(
         before => before?,
     };
     file.binding = Binding::Active { device_id: device.device_id, receipt };
+    file.expires_at = Some(device.expires_at);
     home.keep_device(file)?;
     // After a crash between its two files, the one before is this one.
     if let Some(before) = before.filter(|before| *before != device.device_id) {
@@ -551,39 +593,37 @@ fn activate(
 /// Fetches the challenge, and checks it before anything signs it. Gives the time that what signs it may carry, too.
 fn fetch_challenge(
     here: &LoggedIn,
-    device: &NewKey,
-    offer: &Offer,
+    candidate: &Candidate<'_>,
     around: &mut Surroundings<'_>,
 ) -> Result<(Challenge, NumericDate), RegisterError> {
     let LoggedIn { profile, service, .. } = here;
     around.ui.step(Step::FetchChallenge);
-    let path = format!("/v1/registrations/{}/challenge", offer.registration_id);
+    let path = format!("/v1/registrations/{}/challenge", candidate.registration_id);
     let answer: ChallengeAnswer = service.call(Method::POST, &path, &serde_json::json!({}))?;
-    let now = (around.clock)().saturating_add(offer.skew);
-    Ok((checked_challenge(&answer.challenge, device, offer, profile, now)?, now))
+    let now = (around.clock)().saturating_add(candidate.skew);
+    Ok((checked_challenge(&answer.challenge, candidate, profile, now)?, now))
 }
 
 /// Lets the card sign, once everything that is signed was checked.
-fn sign_evidence<C: CardChannel>(
+pub(super) fn sign_evidence<C: CardChannel>(
     here: &LoggedIn,
     egk: &mut Egk<C>,
     certificate: &Certificate,
-    device: &NewKey,
-    offer: &Offer,
+    candidate: &Candidate<'_>,
     around: &mut Surroundings<'_>,
 ) -> Result<(CardEvidence, Challenge), RegisterError> {
     let profile = &here.profile;
-    let (challenge, now) = fetch_challenge(here, device, offer, around)?;
+    let (challenge, now) = fetch_challenge(here, candidate, around)?;
 
     around.ui.step(Step::CardSigns);
-    let jkt = device.key.public().thumbprint();
-    let pairing = PairingData::new(certificate, device.key.public(), device.key_identifier.into(), PRODUCT)
+    let jkt = candidate.key.public().thumbprint();
+    let pairing = PairingData::new(certificate, candidate.key.public(), candidate.key_identifier.into(), PRODUCT)
         .map_err(|_| RegisterError::Message)?;
     let signed_pairing_data = jws::sign(&pairing, egk.auth_key()).map_err(not_signed)?;
     let statement = CardStatement {
         v: VERSION,
         aud: profile.service.clone(),
-        registration_id: offer.registration_id,
+        registration_id: candidate.registration_id,
         challenge,
         jkt,
         kvnr: profile.kvnr.clone(),
@@ -598,46 +638,44 @@ fn sign_evidence<C: CardChannel>(
 /// alive. A stranger's challenge is never signed.
 fn checked_challenge(
     compact: &str,
-    device: &NewKey,
-    offer: &Offer,
+    candidate: &Candidate<'_>,
     profile: &Profile,
     now: NumericDate,
 ) -> Result<Challenge, ServiceError> {
     let message: RegistrationChallenge = signed(compact, &profile.service_key, "challenge")?;
     let is_ours = message.v == VERSION
         && message.aud == profile.service
-        && message.registration_id == offer.registration_id
-        && message.jkt == device.key.public().thumbprint()
+        && message.registration_id == candidate.registration_id
+        && message.jkt == candidate.key.public().thumbprint()
         && message.kvnr == profile.kvnr
         && now < message.exp;
     if is_ours { Ok(message.challenge) } else { Err(ServiceError::Contradiction("challenge")) }
 }
 
-fn prove_possession(
-    device: &NewKey,
+pub(super) fn prove_possession(
+    candidate: &Candidate<'_>,
     evidence: &HandedIn,
     attestation: Option<&Attestation>,
     challenge: Challenge,
-    offer: &Offer,
     profile: &Profile,
     iat: NumericDate,
 ) -> Result<String, RegisterError> {
-    let jwk = device.key.public().clone();
+    let jwk = candidate.key.public().clone();
     let proof = ProofOfPossession {
         v: VERSION,
         aud: profile.service.clone(),
-        registration_id: offer.registration_id,
+        registration_id: candidate.registration_id,
         challenge,
         iat,
         method: evidence.method(),
         kvnr: profile.kvnr.clone(),
         jkt: jwk.thumbprint(),
         evidence_sha256: evidence.sha256(),
-        voprf_pk: Some(offer.voprf_pk),
-        transport_jwk: device.transport_key.clone(),
+        voprf_pk: Some(candidate.voprf_pk),
+        transport_jwk: candidate.transport_key.clone(),
         attestation_sha256: attestation.map(Attestation::sha256),
     };
-    jws::sign_with_jwk(&proof, jwk, &device.key).map_err(not_signed)
+    jws::sign_with_jwk(&proof, jwk, candidate.key).map_err(not_signed)
 }
 
 fn not_signed<E: Into<RegisterError>>(error: SignError<E>) -> RegisterError {

@@ -53,6 +53,26 @@ bodies! {
         device_information: DeviceInformation,
     }
 
+    /// Asks that the card binds a device anew.
+    #[derive(Debug)]
+    pub struct RebindingRequest {
+        /// SHA-256 of the device's nonce.
+        commit: Sha256Hash => String,
+    }
+
+    /// A registration that was opened to bind a device anew: challenge and evidence are as for a new one.
+    #[derive(Debug)]
+    pub struct RebindingOffer {
+        /// The registration.
+        registration_id: RegistrationId => String,
+        /// When it ends.
+        expires_at: NumericDate,
+        /// The service's clock, so that the device can sign with its offset.
+        server_time: NumericDate,
+        /// The service's name in all signed messages.
+        aud: String,
+    }
+
     /// A registration that was opened.
     #[derive(Debug)]
     pub struct RegistrationOffer {

@@ -46,13 +46,13 @@ pub struct Bundle {
     /// The trust lists that receipts name, each once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trust_lists: Vec<TrustListEvidence>,
-    /// The devices, oldest first.
+    /// The devices, oldest first; one that the card has bound anew stands there once for each of its bindings.
     pub devices: Vec<DeviceEvidence>,
     /// How many decisions of the account are left out, since there are too many for one file.
     pub omitted: u32,
 }
 
-/// A device, and what was decided on it.
+/// A binding of a device, and what was decided while it held.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -379,7 +379,12 @@ impl Walk<'_> {
         let possession = chain.link(LinkName::DevicePossession, RestsOn::Device, || {
             let handed_in = (binding.grounds.method(), binding.grounds.sha256());
             let expected = expected.as_ref().ok_or("grounds")?;
-            DevicePossession::check(&binding.pop, handed_in, expected, bound_at.clone()?).map_err(text)
+            let possession =
+                DevicePossession::check(&binding.pop, handed_in, expected, bound_at.clone()?).map_err(text)?;
+            // A device that was bound anew has the key it had.
+            let mut earlier = before.iter().filter(|earlier| earlier.device_id == binding.device_id);
+            is(earlier.all(|earlier| earlier.device_key == *possession.device_key()), "jwk")?;
+            Ok(possession)
         });
         let bound_at = chain.link(LinkName::BindingReceipt, self.rests_on, || {
             let receipt = receipt.as_ref().map_err(Clone::clone)?;
@@ -389,7 +394,7 @@ impl Walk<'_> {
             date(receipt.at)
         });
         chain.audit(LinkName::BindingAudit, self, binding.audit.as_ref(), receipt.as_ref().ok(), |entry| {
-            is(entry.event == "device.bound", "event")?;
+            is(["device.bound", "device.rebound"].contains(&entry.event.as_str()), "event")?;
             is(entry.device_id == Some(binding.device_id), "device_id")?;
             is(entry.object == binding.registration_id.to_string(), "object")
         });
@@ -475,7 +480,10 @@ impl Walk<'_> {
         bound_at: &Result<i64, String>,
     ) -> Result<Expected, String> {
         let approval = &grounds.approval;
-        let by = before.iter().find(|device| device.device_id == grounds.added_by).ok_or("added_by")?;
+        // By the card's first binding, where there are several: a device that was bound anew is as old as it is.
+        let mut bindings = before.iter().filter(|device| device.device_id == grounds.added_by);
+        let by = bindings.clone().find(|device| device.binding_level == BindingLevel::B3).or(bindings.next());
+        let by = by.ok_or("added_by")?;
         is(approval.audit.is_none(), "audit")?;
         let receipt = self.receipt(&approval.receipt)?;
         let expected = ExpectedDecision {

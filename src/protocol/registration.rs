@@ -212,10 +212,12 @@ pub struct Expected {
 }
 
 /// Which share a device must have pinned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum ExpectedShare {
     /// The one that was offered to it.
     Offered(Element),
+    /// One of those that it has: it is bound anew, and its PIN stays.
+    OfDevice(Vec<Element>),
     /// Whoever verifies later knows of none: what the device pinned stands in its proof.
     Unknown,
 }
@@ -524,9 +526,10 @@ impl Evidence {
 }
 
 impl ExpectedShare {
-    fn is_pinned(self, voprf_pk: Option<Element>) -> bool {
+    fn is_pinned(&self, voprf_pk: Option<Element>) -> bool {
         match self {
-            Self::Offered(offered) => voprf_pk == Some(offered),
+            Self::Offered(offered) => voprf_pk == Some(*offered),
+            Self::OfDevice(shares) => voprf_pk.is_some_and(|pinned| shares.contains(&pinned)),
             Self::Unknown => true,
         }
     }

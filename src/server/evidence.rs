@@ -13,10 +13,12 @@ use super::session::Session;
 use super::store::from_json;
 use super::trust_list;
 use crate::jose::jws;
+use crate::protocol::NumericDate;
 use crate::protocol::api::Problem;
 use crate::protocol::evidence::{
     ApprovalEvidence, BindingEvidence, Bundle, DeviceEvidence, FORMAT, Grounds, ServiceIdentity,
 };
+use crate::protocol::registration::Method;
 use crate::protocol::service::Receipt;
 
 /// Decisions in the bundle of an account.
@@ -36,27 +38,77 @@ pub(super) async fn bundle(
     let decision = sqlx::query_as::<_, (String, String)>(decision).bind(&id).bind(account);
     let decision = decision.fetch_optional(service.store.pool()).await?;
     let device_id = decision.as_ref().map_or(&id, |(device_id, _)| device_id);
-    let mut device = device_of(&service, account, device_id).await?;
-    // What has added it stands before it.
+    let approval = match &decision {
+        Some((_, evidence)) => Some(approval(&service, evidence).await?),
+        None => None,
+    };
+    // A decision rests on the binding that the device had then.
+    let bindings = bindings(&service, account).await?;
+    let at = approval.as_ref().map(|approval| taken_at(&service, &approval.receipt)).transpose()?;
+    let is_it = |binding: &&Binding| at.map_or(binding.until.is_none(), |at| binding.was_there(at));
+    let binding = bindings.iter().filter(|binding| binding.device_id == *device_id).find(is_it);
+    let mut device = device(&service, &binding.ok_or(Code::NotFound)?.evidence).await?;
+    // What has added it stands before it: the card's first binding of that device, since it has to be old enough.
     let mut devices = Vec::new();
     if let Grounds::Device(grounds) = &device.binding.grounds {
-        devices.push(device_of(&service, account, &grounds.added_by.to_string()).await?);
+        let added_by = grounds.added_by.to_string();
+        let is_it = |binding: &&Binding| binding.device_id == added_by && binding.method == Method::Card.as_str();
+        let binding = bindings.iter().find(is_it).ok_or(Code::NotFound)?;
+        devices.push(self::device(&service, &binding.evidence).await?);
     }
-    if let Some((_, evidence)) = &decision {
-        device.approvals.push(approval(&service, evidence).await?);
-    }
+    device.approvals.extend(approval);
     devices.push(device);
     Ok(Json(whole(&service, devices, 0).await?))
 }
 
-async fn device_of(service: &Service, account: i64, id: &str) -> Result<DeviceEvidence, Refusal> {
-    let binding =
-        sqlx::query_scalar::<_, String>("SELECT evidence FROM device WHERE device_id = $1 AND account_id = $2");
-    let binding = binding.bind(id.to_owned()).bind(account).fetch_optional(service.store.pool()).await?;
-    device(service, &binding.ok_or(Code::NotFound)?).await
+/// A binding of a device: the one it has, or one that another took the place of.
+#[derive(sqlx::FromRow)]
+struct BindingRow {
+    device_id: String,
+    method: String,
+    replaced_at: Option<i64>,
+    evidence: String,
 }
 
-/// The bundle for the whole account: every device that was ever bound, and the newest 500 decisions.
+struct Binding {
+    device_id: String,
+    method: String,
+    evidence: String,
+    from: NumericDate,
+    /// When another took its place.
+    until: Option<NumericDate>,
+}
+
+impl Binding {
+    /// Whether the device had it then.
+    fn was_there(&self, at: NumericDate) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at < until)
+    }
+}
+
+/// All bindings that devices of this account ever had, oldest first.
+async fn bindings(service: &Service, account: i64) -> Result<Vec<Binding>, Refusal> {
+    let query = "SELECT device_id, method, CAST(NULL AS BIGINT) AS replaced_at, evidence FROM device WHERE account_id = $1 \
+                 UNION ALL SELECT b.device_id, b.method, b.replaced_at, b.evidence FROM device_binding b \
+                 JOIN device d ON d.device_id = b.device_id WHERE d.account_id = $1";
+    let rows = sqlx::query_as::<_, BindingRow>(query).bind(account).fetch_all(service.store.pool()).await?;
+    let binding = |row: BindingRow| {
+        let BindingRow { device_id, method, replaced_at: until, evidence } = row;
+        let binding: BindingEvidence = from_json(&evidence)?;
+        Ok(Binding { device_id, method, from: taken_at(service, &binding.receipt)?, until, evidence })
+    };
+    let mut bindings = rows.into_iter().map(binding).collect::<Result<Vec<_>, Refusal>>()?;
+    bindings.sort_by(|a, b| (a.from, &a.device_id, a.until.is_none()).cmp(&(b.from, &b.device_id, b.until.is_none())));
+    Ok(bindings)
+}
+
+/// When the service took what it has given this receipt for.
+fn taken_at(service: &Service, receipt: &str) -> Result<NumericDate, Refusal> {
+    let receipt = jws::verify::<Receipt>(receipt, service.keys.public().verifying_key());
+    Ok(receipt.map_err(|_| Refusal::internal())?.at)
+}
+
+/// The bundle for the whole account: every binding that a device ever had, and the newest 500 decisions.
 #[utoipa::path(get, path = "/v1/evidence", responses((status = 200, body = Bundle), (status = 404, body = Problem)))]
 pub(super) async fn account(State(service): State<Arc<Service>>, session: Session) -> Result<Json<Bundle>, Refusal> {
     let account = session.account.id;
@@ -66,14 +118,16 @@ pub(super) async fn account(State(service): State<Arc<Service>>, session: Sessio
                      ORDER BY created DESC, application_id LIMIT $2";
     let decisions = sqlx::query_as::<_, (String, String)>(decisions).bind(account).bind(MAX_DECISIONS);
     let decisions = decisions.fetch_all(service.store.pool()).await?;
-    let bindings = "SELECT device_id, evidence FROM device WHERE account_id = $1 ORDER BY active_from, device_id";
-    let bindings = sqlx::query_as::<_, (String, String)>(bindings).bind(account);
+    let mut taken = Vec::new();
+    for (device_id, evidence) in decisions.iter().rev() {
+        let approval = approval(&service, evidence).await?;
+        taken.push((device_id, taken_at(&service, &approval.receipt)?, approval));
+    }
     let mut devices = Vec::new();
-    for (device_id, binding) in bindings.fetch_all(service.store.pool()).await? {
-        let mut device = device(&service, &binding).await?;
-        for (_, evidence) in decisions.iter().rev().filter(|(of, _)| *of == device_id) {
-            device.approvals.push(approval(&service, evidence).await?);
-        }
+    for binding in bindings(&service, account).await? {
+        let mut device = device(&service, &binding.evidence).await?;
+        let is_its = |of: &str, at| of == binding.device_id && binding.was_there(at);
+        device.approvals.extend(taken.extract_if(.., |(of, at, _)| is_its(of, *at)).map(|(.., approval)| approval));
         devices.push(device);
     }
     if devices.is_empty() {

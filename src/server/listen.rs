@@ -7,12 +7,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
+use axum_server::accept::DefaultAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Control, Handle, Server};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::handover::Acceptor;
 use super::tls::{Certificate, TlsFiles};
 use super::{ServerError, Service, admin, app, notice, sweep};
 
@@ -107,6 +109,11 @@ impl Service {
             }
         }
         stopper.abort();
+        // Connections that were taken away from the servers are ended by whoever has them, who was told to.
+        self.watchers.close();
+        if tokio::time::timeout(LAST_REQUESTS, self.watchers.gone()).await.is_err() {
+            tracing::warn!("programs that wait were cut off");
+        }
         let _ = stopping.send(true);
         for task in [sweeper, sender, revocations, watcher, lists, reloader] {
             if let Err(error) = task.await {
@@ -120,8 +127,8 @@ impl Service {
 
 /// A socket that is about to be served.
 enum Bound {
-    Plain(Server<SocketAddr>),
-    Tls(Server<SocketAddr, RustlsAcceptor>),
+    Plain(Server<SocketAddr, Acceptor<DefaultAcceptor>>),
+    Tls(Server<SocketAddr, Acceptor<RustlsAcceptor>>),
 }
 
 fn bind(
@@ -137,12 +144,12 @@ fn bind(
         if !address.ip().is_loopback() && !behind_proxy {
             return Err(ServerError::NotLoopback(address));
         }
-        return Ok(Bound::Plain(server));
+        return Ok(Bound::Plain(server.map(Acceptor)));
     };
     let certificate = Certificate::open(files)?;
     let in_use = certificate.in_use();
     certificates.push(certificate);
-    Ok(Bound::Tls(server.acceptor(RustlsAcceptor::new(in_use))))
+    Ok(Bound::Tls(server.acceptor(Acceptor(RustlsAcceptor::new(in_use)))))
 }
 
 impl Bound {

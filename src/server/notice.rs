@@ -66,6 +66,8 @@ kinds! {
     DeviceUnlocked = "device_unlocked", Instead;
     /// The time of a device ends soon.
     DeviceExpires = "device_expires", Never;
+    /// The card has bound a device anew.
+    DeviceRebound = "device_rebound", Instead;
     /// The time of a device is over.
     DeviceExpired = "device_expired", Never;
     /// A code was made with which everything can be locked; the one before does not hold any more.

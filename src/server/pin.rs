@@ -89,7 +89,10 @@ impl Device {
         if device.state == DeviceState::Revoked {
             return Err(Code::ShareErased.into());
         }
-        device::check_usable(device.state)?;
+        // One whose time is over is opened to be bound anew; what it signs else is taken nowhere.
+        if device.state != DeviceState::Expired {
+            device::check_usable(device.state)?;
+        }
         if device.account.state == AccountState::Suspended {
             return Err(Refusal::new(Code::AccountSuspended).with_detail(&service.settings.insurer.hotline));
         }

@@ -18,7 +18,7 @@ use super::ocsp::{self, Revocation};
 use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Connection, Tx, from_json, to_json};
-use super::{Service, pin, random, trust_list};
+use super::{Service, pin, random, rebinding, trust_list};
 use crate::chip::Iccsn;
 use crate::identity::kvnr::Kvnr;
 use crate::pki::{self, PkiError, VerifiedCertificate};
@@ -42,7 +42,7 @@ use crate::protocol::{
 };
 
 /// Life of a registration and of its challenge, in seconds.
-const REGISTRATION_LIFE: i64 = 30 * 60;
+pub(super) const REGISTRATION_LIFE: i64 = 30 * 60;
 const CHALLENGE_LIFE: i64 = 180;
 /// Registrations begun in a day, and active devices, for each account.
 const MAX_A_DAY: i64 = 10;
@@ -54,7 +54,7 @@ pub(super) struct Row {
     account_id: i64,
     state: String,
     method: String,
-    jkt: String,
+    pub(super) jkt: String,
     commitment: String,
     device_information: String,
     pub(super) expires_at: i64,
@@ -63,6 +63,8 @@ pub(super) struct Row {
     device_id: Option<String>,
     /// What is kept of the credential that was made.
     attestation: Option<String>,
+    /// The device that it binds anew, where it makes none.
+    pub(super) rebinds: Option<String>,
 }
 
 /// A challenge that was handed out for this registration, is alive, and was taken back just now: nobody gets it twice.
@@ -87,11 +89,7 @@ pub(super) async fn open(
     if !request.device_information.is_valid() {
         return Err(Code::DeviceInformationInvalid.into());
     }
-    let begun =
-        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
-    if begun.bind(account.id).bind(now - DAY).fetch_one(&mut *tx).await? >= MAX_A_DAY {
-        return Err(Code::TooManyRegistrations.into());
-    }
+    check_begun(&mut tx, &account, now).await?;
     // It is checked again when a device is bound; here it spares the person the card PIN.
     check_device_limit(&mut tx, &account).await?;
     let registration_id = RegistrationId::random(&mut random());
@@ -219,6 +217,7 @@ pub(super) async fn evidence(
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
+        Ok(proofs) if row.rebinds.is_some() => rebinding::rebind(&service, &mut tx, &account, &row, proofs, now).await,
         Ok(proofs) => bind(&service, &mut tx, &account, &row, proofs, now).await,
         Err(refusal) => Err(refusal),
     };
@@ -265,7 +264,7 @@ pub(super) async fn state(
 }
 
 /// The answer for a registration that has bound a device.
-fn bound(device: DeviceAnswer, receipt: String) -> RegistrationAnswer {
+pub(super) fn bound(device: DeviceAnswer, receipt: String) -> RegistrationAnswer {
     RegistrationAnswer {
         state: device.state.clone(),
         device_id: Some(device.device_id),
@@ -298,21 +297,32 @@ async fn take_challenge(
 }
 
 /// Everything that was proven.
-struct Proofs {
+pub(super) struct Proofs {
     challenge: FreshChallenge,
     nonce: AnnouncedNonce,
-    evidence: Evidence,
-    device: DevicePossession,
+    pub(super) evidence: Evidence,
+    pub(super) device: DevicePossession,
     /// That the key is in a TPM, where this was shown.
-    attested: Option<AttestedKey>,
-    expected: Expected,
+    pub(super) attested: Option<AttestedKey>,
+    pub(super) expected: Expected,
     /// The code that was used, where one was.
     code: Option<ValidCode>,
     /// What is kept of the evidence.
-    grounds: Grounds,
+    pub(super) grounds: Grounds,
     /// The hash of what was said of the card's revocation, where somebody was asked.
-    ocsp_sha256: Option<Sha256Hash>,
-    pop: String,
+    pub(super) ocsp_sha256: Option<Sha256Hash>,
+    pub(super) pop: String,
+}
+
+impl Proofs {
+    /// The proofs belong together: one card or code, one account, one registration, one key.
+    pub(super) fn belong_together(&self, account: &Account) -> bool {
+        let Self { challenge, nonce: AnnouncedNonce { .. }, evidence, device, attested, expected, .. } = self;
+        challenge.registration_id == expected.registration_id
+            && expected.kvnr == account.kvnr
+            && attested.as_ref().is_none_or(|key| key.is_about(expected, device))
+            && evidence.belongs_together(device, expected)
+    }
 }
 
 /// Makes every check of the registration, in the order of `docs/protocol.md`; each gives its proof.
@@ -325,15 +335,20 @@ async fn check(
     (request, revocation): (EvidenceRequest, Revocation),
     now: NumericDate,
 ) -> Result<Proofs, Refusal> {
-    let share = pin::share::offered(tx, &challenge.registration_id.to_string()).await?;
-    let share = share.ok_or(Code::RegistrationEnded)?;
+    let share = match &row.rebinds {
+        Some(device) => ExpectedShare::OfDevice(pin::share::of_device(tx, device).await?),
+        None => {
+            let share = pin::share::offered(tx, &challenge.registration_id.to_string()).await?;
+            ExpectedShare::Offered(share.ok_or(Code::RegistrationEnded)?)
+        }
+    };
     let expected = Expected {
         aud: service.settings.issuer.clone(),
         registration_id: challenge.registration_id,
         challenge: challenge.challenge,
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
         kvnr: account.kvnr.clone(),
-        share: ExpectedShare::Offered(share),
+        share,
     };
     let EvidenceRequest { pop, nonce_d, evidence: handed_in, attestation } = request;
     // The evidence is of the kind that was announced.
@@ -421,24 +436,10 @@ async fn bind(
     proofs: Proofs,
     now: NumericDate,
 ) -> Result<RegistrationAnswer, Refusal> {
-    let Proofs {
-        challenge,
-        nonce: AnnouncedNonce { .. },
-        evidence,
-        device,
-        attested,
-        expected,
-        code,
-        grounds,
-        ocsp_sha256,
-        pop,
-    } = proofs;
-    // The proofs belong together: one card or code, one account, one registration, one key.
-    let is_of_this = challenge.registration_id == expected.registration_id && expected.kvnr == account.kvnr;
-    let is_attested = attested.as_ref().is_none_or(|key| key.is_about(&expected, &device));
-    if !is_of_this || !is_attested || !evidence.belongs_together(&device, &expected) {
+    if !proofs.belong_together(account) {
         return Err(Refusal::internal());
     }
+    let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
     let (level, method) = (evidence.level(), evidence.method());
     let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
     let (key_identifier, expires_at, list) = match evidence {
@@ -535,6 +536,18 @@ async fn bind(
     Ok(bound(device, receipt))
 }
 
+/// The account has not begun too many registrations today.
+pub(super) async fn check_begun(
+    connection: &mut Connection,
+    account: &Account,
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let begun =
+        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
+    let begun = begun.bind(account.id).bind(now - DAY).fetch_one(connection).await?;
+    if begun < MAX_A_DAY { Ok(()) } else { Err(Code::TooManyRegistrations.into()) }
+}
+
 /// The account has room for one more device.
 async fn check_device_limit(connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
     let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $2");
@@ -550,7 +563,7 @@ pub(super) async fn find(
     let registration_id = id.parse().map_err(|_| Code::NotFound)?;
     let query = sqlx::query_as::<_, Row>(
         "SELECT account_id, state, method, jkt, commitment, device_information, expires_at, challenge, \
-         challenge_expires_at, device_id, attestation FROM registration WHERE registration_id = $1",
+         challenge_expires_at, device_id, attestation, rebinds FROM registration WHERE registration_id = $1",
     );
     let row = query.bind(id).fetch_optional(connection).await?;
     let row = row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?;

@@ -123,6 +123,7 @@ names! {
         RegistrationNonceGiven = "registration.nonce_given",
         RegistrationNonceShown = "registration.nonce_shown",
         DeviceBound = "device.bound",
+        DeviceRebound = "device.rebound",
         DeviceActivated = "device.activated",
         DeviceRenamed = "device.renamed",
         DeviceLocked = "device.locked",
@@ -216,7 +217,7 @@ names! {
         Active = "active",
         /// Its owner, or somebody with her revocation code, has locked it: it can be unlocked and used for nothing else.
         Locked = "locked",
-        /// Its time is over: the computer is registered anew with the card.
+        /// Its time is over: the card binds it anew.
         Expired = "expired",
         Revoked = "revoked",
     }
@@ -386,6 +387,7 @@ impl States for RegistrationState {
         row(Self::Open, Event::RegistrationNonceShown, Self::Open),
         row(Self::Open, Event::RegistrationRefused, Self::Open),
         row(Self::Open, Event::DeviceBound, Self::Bound),
+        row(Self::Open, Event::DeviceRebound, Self::Bound),
     ];
     const UPDATE: &'static str = "UPDATE registration SET state = $3 WHERE registration_id = $1 AND state = $2";
 
@@ -410,6 +412,9 @@ impl States for DeviceState {
         row(Self::Locked, Event::DeviceUnlocked, Self::Active),
         row(Self::Active, Event::DeviceExpired, Self::Expired),
         row(Self::Locked, Event::DeviceExpired, Self::Expired),
+        // The card binds it anew, before its time is over or afterwards.
+        row(Self::Active, Event::DeviceRebound, Self::Active),
+        row(Self::Expired, Event::DeviceRebound, Self::Active),
         // One that waits can be unlocked: its PIN is counted from the first day on.
         row(Self::PendingWait, Event::PinEvaluated, Self::PendingWait),
         row(Self::PendingWait, Event::PinConfirmed, Self::PendingWait),
@@ -420,6 +425,11 @@ impl States for DeviceState {
         row(Self::Active, Event::PinConfirmed, Self::Active),
         row(Self::Active, Event::PinShareMade, Self::Active),
         row(Self::Active, Event::PinChanged, Self::Active),
+        // One whose time is over is opened to be bound anew, and its PIN is counted as ever.
+        row(Self::Expired, Event::PinEvaluated, Self::Expired),
+        row(Self::Expired, Event::PinConfirmed, Self::Expired),
+        row(Self::Expired, Event::PinShareMade, Self::Expired),
+        row(Self::Expired, Event::PinChanged, Self::Expired),
         // Five wrong PINs, or fifty that were never confirmed.
         row(Self::Active, Event::PinUsedUp, Self::Revoked),
         row(Self::Locked, Event::PinUsedUp, Self::Revoked),

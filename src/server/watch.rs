@@ -8,25 +8,25 @@
 mod watcher;
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::Extension;
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONNECTION, CONTENT_TYPE};
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::IntoResponse;
-use futures_util::Stream;
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, Sleep};
+use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock, watch};
+use tokio::time::Instant;
 
 use super::application::{self, Row};
 use super::approval::{newest_of, summary};
 use super::audit;
+use super::handover::{Chunks, Handover};
 use super::http::{Code, Refusal};
 use super::states::{ApplicationState, Event};
 use super::{Service, store};
@@ -64,6 +64,8 @@ pub(super) struct Watchers {
     seen: tokio::sync::Mutex<Option<i64>>,
     hall: Mutex<Hall>,
     nudge: Notify,
+    /// Each ticket reads it: whoever may write knows that there is none.
+    tickets: Arc<RwLock<()>>,
 }
 
 #[derive(Default)]
@@ -92,6 +94,7 @@ pub(super) struct Ticket {
     service: Arc<Service>,
     account_id: i64,
     seat: Arc<Seat>,
+    _held: OwnedRwLockReadGuard<()>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -109,6 +112,11 @@ impl Watchers {
         let mut hall = lock(&self.hall);
         hall.is_closed = true;
         hall.seats.drain().flat_map(|(_, seats)| seats).for_each(|(_, seat)| seat.end());
+    }
+
+    /// Waits until whoever waited here was told so, and has gone.
+    pub(super) async fn gone(&self) {
+        drop(self.tickets.write().await);
     }
 
     fn count(&self) -> usize {
@@ -181,6 +189,7 @@ impl Ticket {
     /// [`Code::NotReady`] while the service stops, and those of a session or device that may not any more.
     pub(super) async fn take(service: &Arc<Service>, watcher: &Watcher) -> Result<Self, Refusal> {
         let (watchers, account_id, seat) = (&service.watchers, watcher.account.id, Arc::new(Seat::default()));
+        let held = Arc::clone(&watchers.tickets).read_owned().await;
         {
             // As long as this is held, nobody finds the hall empty and stops looking.
             let mut seen = watchers.seen.lock().await;
@@ -200,7 +209,7 @@ impl Ticket {
             }
             seats.push((watcher.id(), Arc::clone(&seat)));
         }
-        let ticket = Self { service: Arc::clone(service), account_id, seat };
+        let ticket = Self { service: Arc::clone(service), account_id, seat, _held: held };
         // An end before the first look is in no entry that is looked at.
         let mut connection = service.store.pool().acquire().await?;
         watcher.still_may(service, &mut connection).await?;
@@ -301,33 +310,23 @@ fn message(row: &Row) -> Result<Bytes, Refusal> {
     Ok(format!("event: approval\ndata: {data}\n\n").into())
 }
 
-/// What a connection is sent until its access token ends or as much time has passed for a device, it may see nothing any
-/// more, or the service stops. Then the program asks again, with a new token or message.
-struct Events {
-    /// The approvals that wait already.
-    first: VecDeque<Bytes>,
-    ticket: Ticket,
-    beat: Pin<Box<Sleep>>,
-    ends_at: Instant,
-}
-
-impl Stream for Events {
-    type Item = Result<Bytes, Infallible>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(message) = self.first.pop_front() {
-            return Poll::Ready(Some(Ok(message)));
+/// Sends what is new until the access token ends or as much time has passed for a device, it may see nothing any more, or
+/// the service stops. Then the program asks again, with a new token or message.
+async fn tell(mut line: Chunks, first: Vec<Bytes>, ticket: Ticket, ends_at: Instant) -> io::Result<()> {
+    for message in first {
+        line.send(&message).await?;
+    }
+    loop {
+        let beat = ends_at.min(Instant::now() + BEAT);
+        let next = tokio::select! {
+            next = ticket.next() => next,
+            () = tokio::time::sleep_until(beat) => (beat < ends_at).then_some(COMMENT),
+            () = line.is_left() => None,
+        };
+        match next {
+            Some(message) => line.send(&message).await?,
+            None => return line.end().await,
         }
-        if let Poll::Ready(next) = self.ticket.seat.poll(cx) {
-            return Poll::Ready(next.map(Ok));
-        }
-        ready!(self.beat.as_mut().poll(cx));
-        let (now, ends_at) = (Instant::now(), self.ends_at);
-        if now >= ends_at {
-            return Poll::Ready(None);
-        }
-        self.beat.as_mut().reset(ends_at.min(now + BEAT));
-        Poll::Ready(Some(Ok(COMMENT)))
     }
 }
 
@@ -350,21 +349,22 @@ pub(super) struct ApprovalEvent {
 pub(super) async fn events(
     State(service): State<Arc<Service>>,
     watcher: Watcher,
+    Extension(line): Extension<Handover>,
 ) -> Result<impl IntoResponse, Refusal> {
     let ticket = Ticket::take(&service, &watcher).await?;
-    let mut first = VecDeque::from([COMMENT]);
+    let mut first = Vec::new();
     for row in newest_of(&service, &watcher.account).await? {
         if row.state()? == ApplicationState::Pending {
-            first.push_back(message(&row)?);
+            first.push(message(&row)?);
         }
     }
     let life = watcher.ends_at.saturating_sub(service.now_unix());
     let ends_at = Instant::now() + Duration::from_secs(u64::try_from(life).unwrap_or_default());
-    let beat = Box::pin(tokio::time::sleep_until(ends_at.min(Instant::now() + BEAT)));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (CONNECTION, HeaderValue::from_static("close")),
         // Proxies that would hold the events back until there are many.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    Ok((headers, Body::from_stream(Events { first, ticket, beat, ends_at })))
+    Ok((headers, line.body(COMMENT, move |line| tell(line, first, ticket, ends_at))))
 }

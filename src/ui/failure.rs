@@ -18,6 +18,7 @@ use crate::client::password::PasswordError;
 use crate::client::pin::PinError as DevicePinError;
 use crate::client::pin::rules::WeakPin;
 use crate::client::qr::ReadError;
+use crate::client::rebind::RebindError;
 use crate::client::register::{CardRefusal, RegisterError};
 use crate::device_key::DeviceKeyError;
 use crate::device_key::tpm::TpmError;
@@ -405,6 +406,15 @@ impl From<RegisterError> for Failure {
             RegisterError::Message => Kind::Internal,
         };
         kind.failure().because(&error)
+    }
+}
+
+impl From<RebindError> for Failure {
+    fn from(error: RebindError) -> Self {
+        match error {
+            RebindError::Register(error) => error.into(),
+            RebindError::DevicePin(error) => error.into(),
+        }
     }
 }
 

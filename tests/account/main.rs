@@ -9,6 +9,7 @@ mod common;
 mod device_codes;
 mod first;
 mod password;
+mod rebinding;
 mod sessions;
 mod several;
 mod terminal;

@@ -32,6 +32,7 @@ mod pace;
 mod parallel;
 mod profiles;
 mod proofs;
+mod rebinding;
 mod registration;
 mod reset;
 mod rsa;

@@ -6,9 +6,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVerifyMode};
+use kartenbund::client::session::SessionKey;
+use kartenbund::protocol::api::TokenAnswer;
+use kartenbund::protocol::dpop::ProvenRequest;
+use kartenbund::secret::SecretText;
+use openssl::ssl::{ShutdownState, SslConnector, SslMethod, SslStream, SslVerifyMode};
 use openssl::x509::X509;
+use time::OffsetDateTime;
 
+use crate::common::{PASSWORD, number, rng};
+use crate::crash::import;
 use crate::process::{Process, program};
 
 const TLS: &str = "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls-key.pem\"\n";
@@ -112,6 +119,51 @@ fn a_new_certificate_is_taken_while_connections_stay() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(open.is_answered(), "the connection from before goes on");
+}
+
+/// Over TLS too, the answer that goes on is a whole one, and its end is told as TLS tells it (RFC 8446, 6.1).
+#[test]
+fn a_program_that_waits_is_told_when_the_service_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    make_certificate(folder.path(), "tls", 1);
+    import(folder.path(), TLS, 0);
+    let process = Process::start(folder.path(), TLS);
+    let root = std::fs::read(folder.path().join("tls.pem")).unwrap();
+    let trusting = reqwest::blocking::Client::builder()
+        .tls_certs_only([reqwest::Certificate::from_pem(&root).unwrap()])
+        .build()
+        .unwrap();
+    let key = SessionKey::new(&mut rng());
+    let proof = |method: &str, path: &str, access_token: Option<&SecretText>| {
+        let (address, now) = (format!("{}{path}", process.url), OffsetDateTime::now_utc().unix_timestamp());
+        let proof = key.prove(ProvenRequest { method, address: &address, access_token }, now).unwrap();
+        proof.to_str().unwrap().to_owned()
+    };
+    let login = trusting.post(format!("{}/v1/login", process.url)).header("DPoP", proof("POST", "/v1/login", None));
+    let login = login.json(&serde_json::json!({ "kvnr": number(1), "password": PASSWORD })).send().unwrap();
+    let TokenAnswer { access_token, .. } = login.json().unwrap();
+
+    let mut waiting = Connection::open(&process).0;
+    let path = "/v1/approvals/events";
+    let proof = proof("GET", path, Some(&access_token));
+    let token = access_token.expose();
+    let request =
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: DPoP {token}\r\ndpop: {proof}\r\n\r\n");
+    waiting.write_all(request.as_bytes()).unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"3\r\n:\n\n\r\n") {
+        let mut some = [0; 4096];
+        let length = waiting.read(&mut some).unwrap();
+        assert!(length > 0, "{}", String::from_utf8_lossy(&received));
+        received.extend_from_slice(&some[..length]);
+    }
+    process.signal("TERM");
+    let mut rest = Vec::new();
+    waiting.read_to_end(&mut rest).unwrap();
+    assert_eq!(rest, b"0\r\n\r\n");
+    assert_eq!(waiting.get_shutdown(), ShutdownState::RECEIVED, "not just cut off");
+    let (status, log) = process.ended();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 #[test]

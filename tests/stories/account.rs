@@ -228,6 +228,7 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/devices/{id}/pin/change",
             "/v1/devices/{id}/pin/confirm",
             "/v1/devices/{id}/pin/evaluate",
+            "/v1/devices/{id}/rebind",
             "/v1/devices/{id}/unlock",
             "/v1/emergency/revoke",
             "/v1/evidence",

@@ -340,6 +340,12 @@ impl Owned {
                 let mut script = Script::default();
                 drop(self.computer.with(&mut script, |around| unlock(&self.computer.here, 0, around)));
             }
+            "device.rebound" => {
+                let (card, here) = (&mut card(ERIKA), &self.computer.here);
+                drop(self.computer.with(&mut Script::default(), |around| {
+                    kartenbund::client::rebind::rebind(here, card, ApduLength::Extended, around)
+                }));
+            }
             "device.pin_share_made" | "device.pin_changed" => {
                 let mut script = Script { new_device_pins: [NEW_PIN].into(), ..Script::default() };
                 drop(self.computer.with(&mut script, |around| change(&self.computer.here, around)));
@@ -430,9 +436,15 @@ active       pin_confirmed   active
 active       pin_evaluated   active
 active       pin_share_made  active
 active       pin_used_up     revoked
+active       rebound         active
 active       renamed         active
 active       revoked         revoked
+expired      pin_changed     expired
+expired      pin_confirmed   expired
+expired      pin_evaluated   expired
+expired      pin_share_made  expired
 expired      pin_used_up     revoked
+expired      rebound         active
 expired      renamed         expired
 expired      revoked         revoked
 locked       expired         expired

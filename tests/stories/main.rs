@@ -36,6 +36,7 @@ mod old_cards;
 mod old_device_files;
 mod passwords;
 mod pulled;
+mod rebinding;
 mod recovery;
 mod register;
 mod registering;
@@ -47,6 +48,7 @@ mod sessions;
 mod timing;
 mod trust_lists;
 mod watch;
+mod watch_connections;
 mod web_branch;
 mod web_login;
 

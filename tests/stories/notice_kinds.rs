@@ -52,7 +52,7 @@ stories! {
     a_device_file_was_copied tells ["pin_unconfirmed"];
     a_device_is_locked_and_unlocked_and_everything_is_locked tells
         ["device_locked", "device_unlocked", "revocation_code_made", "revocation_code_used"];
-    the_time_of_a_device_ends tells ["device_expires", "device_expired"];
+    the_time_of_a_device_ends tells ["device_expires", "device_expired", "device_rebound"];
     a_card_is_lost tells ["cards_revoked"];
     a_letter_binds_a_device_and_another_is_guessed tells ["device_added_without_pin", "device_code_voided"];
 }
@@ -188,11 +188,17 @@ mod caused {
     }
 
     pub(super) fn the_time_of_a_device_ends(world: &World) {
-        registered(world);
+        let computer = registered(world);
         for (days, told) in [(183 - 14, "device_expires"), (14, "device_expired")] {
             world.clock.advance(days * DAY);
             wait_until(world, &format!("kind = '{told}'"));
         }
+        let computer = world.try_log_in(computer.here.home.folder(), ERIKA, PASSWORD).unwrap();
+        computer
+            .with(&mut Script::default(), |around| {
+                kartenbund::client::rebind::rebind(&computer.here, &mut card(ERIKA), ApduLength::Extended, around)
+            })
+            .unwrap();
     }
 
     pub(super) fn a_letter_binds_a_device_and_another_is_guessed(world: &World) {

@@ -11,6 +11,7 @@ use kartenbund::client::home::{Device, Home, HomeError, Profile};
 use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::pin;
 use kartenbund::client::qr;
+use kartenbund::client::rebind;
 use kartenbund::client::register::{self, Wish};
 use kartenbund::client::service::Service;
 use kartenbund::client::session::Clock;
@@ -165,9 +166,11 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
         Err(error) => return Err(error.into()),
     };
     let own = device.as_ref().and_then(Device::device_id);
+    output.remind_of(&here.home);
     match command.unwrap_or(DevicesCommand::List) {
         DevicesCommand::List => {
             let answer: DevicesAnswer = here.service.get("/v1/devices")?;
+            rebind::keep_expiry(&here.home, &answer.devices)?;
             let lines: Vec<_> = answer.devices.iter().map(|it| device_line(it, device.as_ref(), output)).collect();
             let lines = if lines.is_empty() { vec![output.texts.get("devices-none")] } else { lines };
             output.result(&answer, lines)
@@ -192,6 +195,21 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
             output.result(&json!({ "device_id": id }), [output.texts.get("done-device-unlocked")])
         }
         DevicesCommand::RevocationCode { out } => revocation_code(&here, out.as_deref(), output),
+        DevicesCommand::Rebind(args) => {
+            let device = with_person(output, signing(&args)?, |around| match rebind::resume(&here, around)? {
+                Some(device) => Ok(device),
+                None => with_card(&args.card, output, Sharing::Exclusive, |channel| {
+                    Ok(rebind::rebind(&here, channel, length(&args.card), around)?)
+                }),
+            })?;
+            let values = [
+                ("name", device.name.clone()),
+                ("level", device.binding_level.to_string()),
+                ("until", output.texts.moment(device.expires_at)),
+            ];
+            let values = values.map(|(name, text)| (name, Value::Text(text)));
+            output.result(&device, [output.texts.with("done-rebind", &values)])
+        }
         DevicesCommand::ChangePin(args) => {
             with_person(output, pins(&args)?, |around| Ok(pin::change(&here, around)?))?;
             output.result(&json!({ "changed": true }), [output.texts.get("done-device-pin-changed")])
@@ -311,6 +329,7 @@ pub(crate) fn approvals(home: Home, command: Option<ApprovalsCommand>, output: &
         ApprovalsCommand::List | ApprovalsCommand::Watch => login::resume_watching(home, clock())?,
         _ => login::resume(home, clock())?,
     };
+    output.remind_of(&here.home);
     match command {
         ApprovalsCommand::List | ApprovalsCommand::Watch => {
             let _may = may_show(&here, output)?;

@@ -384,6 +384,7 @@ pub(crate) enum DevicesCommand {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    Rebind(SigningCardArgs),
     ChangePin(PinArgs),
     #[command(subcommand)]
     Fingerprint(FingerprintCommand),

@@ -6,6 +6,7 @@ use kartenbund::client::device_login::login_with_device;
 use kartenbund::client::home::{Home, HomeError, Place, Placed, Profile};
 use kartenbund::client::login::{self, Opened};
 use kartenbund::client::password;
+use kartenbund::client::rebind;
 use kartenbund::client::reset;
 use kartenbund::client::service::Service;
 use kartenbund::identity::kvnr::Kvnr;
@@ -97,6 +98,9 @@ pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Re
             }
         })?
     };
+    // Without the answer there is no reminder, and the login holds.
+    let _ = login::resume(whose.home.clone(), clock()).map(|here| rebind::learn_expiry(&here));
+    output.remind_of(&whose.home);
     let is_chosen = said == Some("done-password-first");
     let thumbprint = profile.service_key.thumbprint().to_string();
     let done = output.say("done-login", "insurer", profile.insurer.clone());

@@ -1,22 +1,35 @@
 //! How results and failures leave the program: sentences for people, JSON for scripts.
 
+use std::cell::OnceCell;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
+use kartenbund::client::home::Home;
+use kartenbund::client::rebind;
+use kartenbund::protocol::NumericDate;
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::text::{Texts, shown};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::account::now;
+
 /// Where output goes.
 pub(crate) struct Output {
     pub(crate) texts: Texts,
     pub(crate) json: bool,
+    /// Where it is found whether the time of this computer's device ends soon, once a command has to do with the device.
+    reminds_of: OnceCell<Home>,
 }
 
 impl Output {
     pub(crate) fn new(texts: Texts, json: bool) -> Self {
-        Self { texts, json }
+        Self { texts, json, reminds_of: OnceCell::new() }
+    }
+
+    /// From now on a result tells, too, when the time of this computer's device ends, where that is soon or was.
+    pub(crate) fn remind_of(&self, home: &Home) {
+        let _ = self.reminds_of.set(home.clone());
     }
 
     /// Prints a result: `value` for scripts, `lines` for people.
@@ -25,10 +38,28 @@ impl Output {
         value: &impl Serialize,
         lines: impl IntoIterator<Item = String>,
     ) -> Result<(), Failure> {
+        let ends_at = self.reminds_of.get().and_then(|home| rebind::reminder(home, now()));
         if self.json {
-            return print(&serde_json::to_string(value).map_err(|error| Kind::Internal.failure().because(&error))?);
+            let internal = |error| Kind::Internal.failure().because(&error);
+            let Some(ends_at) = ends_at else { return print(&serde_json::to_string(value).map_err(internal)?) };
+            let mut value = serde_json::to_value(value).map_err(internal)?;
+            if let Some(members) = value.as_object_mut() {
+                let renewal = json!({ "expires_at": ends_at, "command": "kartenbund devices rebind" });
+                members.insert("device_renewal".to_owned(), renewal);
+            }
+            return print(&value.to_string());
         }
-        lines.into_iter().try_for_each(|line| print_line(&line))
+        lines.into_iter().try_for_each(|line| print_line(&line))?;
+        self.remind(ends_at);
+        Ok(())
+    }
+
+    /// Tells people that the time of this computer's device ends then, and what helps.
+    pub(crate) fn remind(&self, ends_at: Option<NumericDate>) {
+        if let Some(ends_at) = ends_at {
+            let id = if now() < ends_at { "rebind-soon" } else { "rebind-late" };
+            self.remark(id, &[("until", Value::Text(self.texts.moment(ends_at)))]);
+        }
     }
 
     /// Prints a remark beside the result, for people.

@@ -1,18 +1,19 @@
 //! `approvals watch`: tells of each approval as it comes, until Ctrl+C.
 
 use kartenbund::client::home::Home;
-use kartenbund::client::login;
 use kartenbund::client::watch::{Told, watch};
+use kartenbund::client::{login, rebind};
 use kartenbund::ui::failure::Failure;
 use kartenbund::ui::terminal::interruptible;
 
-use crate::account::{approval_line, choices, clock, may_show};
+use crate::account::{approval_line, choices, clock, may_show, now};
 use crate::output::Output;
 
 pub(crate) fn run(home: Home, output: &Output) -> Result<(), Failure> {
     let here = login::resume_watching(home, clock())?;
     let _may = may_show(&here, output)?;
     output.remark("watch-begins", &[]);
+    output.remind(rebind::reminder(&here.home, now()));
     let mut failed = None;
     interruptible(|is_cancelled| {
         let mut tell = |told| {

@@ -1,7 +1,7 @@
 //! Whether the audit is whole (`audit verify`): every entry follows the one before, and nothing that was signed and kept,
 //! or signed and handed out, contradicts it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, Read as _};
 
 use thiserror::Error;
@@ -309,8 +309,8 @@ async fn verify(store: &Store, key: &P256Jwk, statements: Statements) -> Result<
         }
         kept_receipts += meet_kept(&mut tx, &mut walk, &entries, key).await?;
     }
-    let receipts =
-        "SELECT (SELECT COUNT(*) FROM device) + (SELECT COUNT(*) FROM application WHERE evidence IS NOT NULL)";
+    let receipts = "SELECT (SELECT COUNT(*) FROM device) + (SELECT COUNT(*) FROM device_binding) \
+         + (SELECT COUNT(*) FROM application WHERE evidence IS NOT NULL)";
     let missing = sqlx::query_scalar::<_, i64>(receipts).fetch_one(&mut *tx).await? - kept_receipts;
     if missing != 0 {
         return Err(AuditFault::NoEntry(format!("{missing} receipts in the database")).into());
@@ -326,37 +326,52 @@ async fn meet_kept(
     entries: &[Entry],
     key: &P256Jwk,
 ) -> Result<i64, AuditVerifyError> {
-    let bound = [Event::DeviceBound];
-    let decided = [Event::ApplicationApproved, Event::ApplicationDenied, Event::ApplicationNotMe];
     let about = |events: &[Event]| {
         let is_one = |entry: &&Entry| entry.detail.is_some() && events.iter().any(|it| it.as_str() == entry.event);
         entries.iter().filter(is_one).collect::<Vec<_>>()
     };
-    let devices = about(&bound).into_iter().filter_map(|entry| Some((entry.device_id?.to_string(), entry)));
-    let decisions = about(&decided).into_iter().map(|entry| (entry.object.clone(), entry));
-    let mut met = 0;
-    for (table, key_column, wanted) in [
-        ("device", "device_id", devices.collect::<HashMap<_, _>>()),
-        ("application", "application_id", decisions.collect()),
-    ] {
-        if wanted.is_empty() {
-            continue;
-        }
-        let query = format!(
-            "SELECT {key_column}, evidence FROM {table} WHERE evidence IS NOT NULL AND {key_column} IN ({})",
-            places(1, wanted.len())
-        );
-        let mut query = sqlx::query_as::<_, (String, String)>(sqlx::AssertSqlSafe(query));
-        for id in wanted.keys() {
-            query = query.bind(id.clone());
-        }
-        for (id, evidence) in query.fetch_all(&mut *connection).await? {
-            let Some(entry) = wanted.get(&id) else { continue };
-            let receipt = receipt_of(&evidence).ok_or(AuditFault::Receipt(entry.seq))?;
-            let receipt = kept(&receipt, key, "a kept receipt")?;
-            walk.meet(&receipt, entry)?;
-            met += 1;
-        }
+    let bound = about(&[Event::DeviceBound, Event::DeviceRebound]);
+    // A device keeps the receipt of its newest binding; those before are kept where they were replaced.
+    let replaced = meet(connection, walk, ("device_binding", "registration_id"), by_object(&bound), key).await?;
+    let newest = bound.into_iter().filter(|entry| !replaced.contains(&entry.object));
+    let newest = newest.filter_map(|entry| Some((entry.device_id?.to_string(), entry))).collect();
+    let devices = meet(connection, walk, ("device", "device_id"), newest, key).await?;
+    let decided = about(&[Event::ApplicationApproved, Event::ApplicationDenied, Event::ApplicationNotMe]);
+    let decided = meet(connection, walk, ("application", "application_id"), by_object(&decided), key).await?;
+    let met = replaced.len() + devices.len() + decided.len();
+    Ok(i64::try_from(met).unwrap_or(i64::MAX))
+}
+
+fn by_object<'a>(entries: &[&'a Entry]) -> HashMap<String, &'a Entry> {
+    entries.iter().map(|entry| (entry.object.clone(), *entry)).collect()
+}
+
+/// Meets the receipts that a table keeps, with the entries by what its column names; gives those names.
+async fn meet(
+    connection: &mut Connection,
+    walk: &mut Walk,
+    (table, column): (&str, &str),
+    wanted: HashMap<String, &Entry>,
+    key: &P256Jwk,
+) -> Result<HashSet<String>, AuditVerifyError> {
+    let mut met = HashSet::new();
+    if wanted.is_empty() {
+        return Ok(met);
+    }
+    let query = format!(
+        "SELECT {column}, evidence FROM {table} WHERE evidence IS NOT NULL AND {column} IN ({})",
+        places(1, wanted.len())
+    );
+    let mut query = sqlx::query_as::<_, (String, String)>(sqlx::AssertSqlSafe(query));
+    for id in wanted.keys() {
+        query = query.bind(id.clone());
+    }
+    for (id, evidence) in query.fetch_all(connection).await? {
+        let Some(entry) = wanted.get(&id) else { continue };
+        let receipt = receipt_of(&evidence).ok_or(AuditFault::Receipt(entry.seq))?;
+        let receipt = kept(&receipt, key, "a kept receipt")?;
+        walk.meet(&receipt, entry)?;
+        met.insert(id);
     }
     Ok(met)
 }

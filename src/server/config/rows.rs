@@ -254,8 +254,8 @@ const DEVICES: &[Row<Config>] = &[
     with_default(
         "days",
         "183",
-        "How many days a device is bound; one that a card has bound no longer than the card's certificate. Then the computer\n\
-         is registered anew.",
+        "How many days a device is bound; one that a card has bound no longer than the card's certificate. Then the card\n\
+         binds it anew.",
         keep!(|config, value| config.settings.devices.days, value.number(1, 3650)),
     ),
     with_default(

@@ -84,6 +84,13 @@ pub(in crate::server) async fn offered(
     voprf_pk.map(|text| element(&text).ok_or_else(Refusal::internal)).transpose()
 }
 
+/// Public keys of the shares that a device has: more than one while its PIN is changed.
+pub(in crate::server) async fn of_device(connection: &mut Connection, device: &str) -> Result<Vec<Element>, Refusal> {
+    let query = sqlx::query_scalar::<_, String>("SELECT voprf_pk FROM pin_share WHERE device_id = $1");
+    let shares = query.bind(device).fetch_all(connection).await?;
+    shares.iter().map(|text| element(text).ok_or_else(Refusal::internal)).collect()
+}
+
 /// The device of a registration takes its share over.
 pub(in crate::server) async fn hand_over(
     connection: &mut Connection,

@@ -260,6 +260,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn where_the_next_one_cannot_begin_the_one_before_is_not_told_that_it_was_committed() {
+        let writers = Writers::new().await;
+        let mut first = writers.writing(0).await;
+        // Its savepoint is gone, as all are after a failure on PostgreSQL, which makes a commit a rollback then.
+        sqlx::raw_sql("RELEASE SAVEPOINT part").execute(&mut *first).await.unwrap();
+        // It waits before the end of the transaction does.
+        let mut second = std::pin::pin!(writers.group.begin(Duration::from_secs(10), &writers.pool, "BEGIN IMMEDIATE"));
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(second.as_mut().poll(cx))).await.is_pending());
+        let (first, second) = tokio::join!(first.commit(), second);
+        first.unwrap_err();
+        second.map(drop).unwrap_err();
+        writers.writing(2).await.commit().await.unwrap();
+        assert_eq!(writers.written().await, [2]);
+    }
+
+    #[tokio::test]
     async fn where_the_commit_fails_nobody_is_told_that_it_was_made() {
         let writers = Writers::new().await;
         let mut first = writers.writing(0).await;

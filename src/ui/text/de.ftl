@@ -360,7 +360,7 @@ error-no-device = Es ist kein Gerät registriert, das freigeben kann.
 error-device-locked-by-owner = Dieses Gerät ist gesperrt.
     .remedy = Melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) und entsperren Sie es: „kartenbund devices unlock“.
 error-device-expired = Die Registrierung dieses Geräts ist abgelaufen.
-    .remedy = Registrieren Sie den Computer mit der Gesundheitskarte neu; Name und Stufe bleiben: „kartenbund register --replace“.
+    .remedy = Erneuern Sie die Registrierung an diesem Computer mit Gesundheitskarte und Geräte-PIN; Gerät und Geräte-PIN bleiben: „kartenbund devices rebind“. Geräte-PIN vergessen? „kartenbund register --replace“.
 error-stronger-login-needed = Dafür müssen Sie mit Gesundheitskarte und Karten-PIN angemeldet sein.
     .remedy = Melden Sie sich so an und versuchen Sie es noch einmal: „kartenbund login --card“.
 error-device-too-young = Ein Gerät fügt in seinen ersten 14 Tagen kein weiteres hinzu.
@@ -1008,6 +1008,9 @@ session-method-reset = nach einem vergessenen Passwort
 label-last-used = zuletzt benutzt
 done-logout = Abgemeldet.
 done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level }.
+done-rebind = Die Registrierung dieses Computers ist erneuert: „{ $name }“, Stufe { $level }, gültig bis { $until }.
+rebind-soon = Die Registrierung dieses Computers läuft am { $until } ab. Erneuern Sie sie vorher mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
+rebind-late = Die Registrierung dieses Computers ist seit { $until } abgelaufen. Erneuern Sie sie mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
 done-register-waits = Freigeben kann er frühestens ab { $at }, sobald außerdem der Brief gedruckt ist, der davon berichtet: So kann jemand, der Ihren Brief abgefangen hat, nichts tun, bevor Sie es merken.
 done-letter-ordered = Der Brief mit dem Code ist bestellt. Er geht an die Anschrift, die Ihre Krankenkasse von Ihnen hat.
 done-letter-ordered-before = Der Brief mit dem Code war schon bestellt und wird mit den nächsten Briefen gedruckt.
@@ -1080,6 +1083,7 @@ notices-off = aus
 notices-kind = { $kind ->
         [device_added] Neues Gerät, mit Karten-PIN
         [device_added_without_pin] Neues Gerät, ohne Karten-PIN
+        [device_rebound] Registrierung eines Geräts erneuert
         [device_revoked] Gerät entfernt
         [pin_wrong] Geräte-PIN dreimal falsch
         [pin_unconfirmed] Viele falsche Geräte-PINs
@@ -1240,6 +1244,7 @@ event-registration-opened = Registrierung eines Geräts begonnen
 event-registration-challenged = Karte und Gerät um ihre Unterschrift gebeten
 event-registration-refused = Registrierung eines Geräts abgelehnt
 event-device-bound = Gerät registriert
+event-device-rebound = Registrierung eines Geräts mit der Karte erneuert
 event-device-activated = Wartezeit eines Geräts vorbei; es kann freigeben
 event-device-renamed = Gerät umbenannt
 event-device-locked = Gerät gesperrt
@@ -1428,6 +1433,7 @@ cmd-emergency = Alles sperren, mit dem Sperrcode und ohne Anmeldung
 cmd-devices-fingerprint = Die Freigaben erst nach einem Fingerabdruck zeigen
 cmd-devices-fingerprint-on = Einschalten
 cmd-devices-fingerprint-off = Ausschalten; braucht die Geräte-PIN
+cmd-devices-rebind = Die Registrierung dieses Computers mit der Gesundheitskarte erneuern; Gerät und Geräte-PIN bleiben
 cmd-devices-change-pin = Die Geräte-PIN dieses Computers ändern
 cmd-apply = Einen geschützten Antrag stellen
 cmd-apply-address = Neue Anschrift

@@ -360,7 +360,7 @@ error-no-device = No device is registered that can approve.
 error-device-locked-by-owner = This device is locked.
     .remedy = Log in with the health card ("kartenbund login --card") and unlock it: "kartenbund devices unlock".
 error-device-expired = The registration of this device has expired.
-    .remedy = Register the computer anew with the health card; name and level stay: "kartenbund register --replace".
+    .remedy = Renew the registration on that computer with health card and device PIN; device and device PIN stay: "kartenbund devices rebind". Device PIN forgotten? "kartenbund register --replace".
 error-stronger-login-needed = For this you must be logged in with health card and card PIN.
     .remedy = Log in that way and try again: "kartenbund login --card".
 error-device-too-young = No device adds another one in its first 14 days.
@@ -1008,6 +1008,9 @@ session-method-reset = after a forgotten password
 label-last-used = last used
 done-logout = Logged out.
 done-register = This computer is registered: "{ $name }", level { $level }.
+done-rebind = The registration of this computer is renewed: "{ $name }", level { $level }, valid until { $until }.
+rebind-soon = The registration of this computer ends on { $until }. Renew it before with health card and device PIN: "kartenbund devices rebind".
+rebind-late = The registration of this computer has expired on { $until }. Renew it with health card and device PIN: "kartenbund devices rebind".
 done-register-waits = It can approve from { $at } on at the earliest, as soon as the letter is printed, too, that tells of it: so whoever has caught your letter can do nothing before you notice.
 done-letter-ordered = The letter with the code is ordered. It goes to the address your insurer has of you.
 done-letter-ordered-before = The letter with the code was ordered before, and is printed with the next letters.
@@ -1080,6 +1083,7 @@ notices-off = off
 notices-kind = { $kind ->
         [device_added] New device, with card PIN
         [device_added_without_pin] New device, without card PIN
+        [device_rebound] Registration of a device renewed
         [device_revoked] Device removed
         [pin_wrong] Device PIN wrong three times
         [pin_unconfirmed] Many wrong device PINs
@@ -1240,6 +1244,7 @@ event-registration-opened = Registration of a device begun
 event-registration-challenged = Card and device asked for their signatures
 event-registration-refused = Registration of a device refused
 event-device-bound = Device registered
+event-device-rebound = Registration of a device renewed with the card
 event-device-activated = Waiting time of a device over; it may approve
 event-device-renamed = Device renamed
 event-device-locked = Device locked
@@ -1428,6 +1433,7 @@ cmd-emergency = Lock everything, with the revocation code and without login
 cmd-devices-fingerprint = Show approvals after a fingerprint only
 cmd-devices-fingerprint-on = Turn it on
 cmd-devices-fingerprint-off = Turn it off; takes the device PIN
+cmd-devices-rebind = Renew the registration of this computer with the health card; device and device PIN stay
 cmd-devices-change-pin = Change the device PIN of this computer
 cmd-apply = Submit a protected application
 cmd-apply-address = New address

@@ -1,0 +1,256 @@
+//! Binding a device anew with the card (`docs/protocol.md`, re-binding): the same device, key, share and PIN go on, on the
+//! ground of a new signature of the card. Challenge and evidence are those of a registration ([`registration`]); what is
+//! different is the beginning and the end, and both are here.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use super::account::Account;
+use super::audit::{self, Entry};
+use super::http::{Code, Path, Refusal, Unread};
+use super::notice::{self, Kind};
+use super::registration::{self, Proofs, REGISTRATION_LIFE, Row};
+use super::session::{Presented, Session};
+use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
+use super::store::{Connection, Tx, from_json, to_json};
+use super::{Service, device, random, trust_list};
+use crate::jose::{P256Jwk, Thumbprint};
+use crate::pki::Listed;
+use crate::protocol::api::{Problem, RebindingOffer, RebindingRequest, RegistrationAnswer};
+use crate::protocol::attestation::AttestedKey;
+use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::pairing::DeviceInformation;
+use crate::protocol::registration::{DevicePossession, Evidence, Membership, Method, Part, RegistrationError};
+use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
+use crate::protocol::{BindingLevel, DeviceId, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash, VERSION};
+
+const DAY: i64 = 24 * 60 * 60;
+
+#[derive(sqlx::FromRow)]
+struct DeviceRow {
+    state: String,
+    method: String,
+    binding_level: String,
+    jkt: String,
+    transport_jwk: String,
+    key_identifier: String,
+    active_from: i64,
+    key_class: String,
+    evidence: String,
+}
+
+/// A device of this account that the card may bind anew. Only [`Rebindable::check`] makes one.
+struct Rebindable {
+    device_id: DeviceId,
+    state: DeviceState,
+    method: Method,
+    level: BindingLevel,
+    key: Thumbprint,
+    transport_key: P256Jwk,
+    key_identifier: KeyIdentifier,
+    active_from: NumericDate,
+    key_class: String,
+    /// What it rests on until now: JSON.
+    evidence: String,
+}
+
+impl Rebindable {
+    /// The device is this account's, and active or expired. One that was locked is unlocked first, one that waits waits,
+    /// and one that was revoked never comes back.
+    async fn check(connection: &mut Connection, account: &Account, id: &str) -> Result<Self, Refusal> {
+        let device_id = id.parse().map_err(|_| Code::NotFound)?;
+        let query = sqlx::query_as::<_, DeviceRow>(
+            "SELECT state, method, binding_level, jkt, transport_jwk, key_identifier, active_from, key_class, evidence \
+             FROM device WHERE device_id = $1 AND account_id = $2",
+        );
+        let row = query.bind(id).bind(account.id).fetch_optional(connection).await?.ok_or(Code::NotFound)?;
+        let state = DeviceState::parse(&row.state)?;
+        match state {
+            DeviceState::Active | DeviceState::Expired => {}
+            DeviceState::PendingWait => return Err(device::is_waiting(row.active_from)),
+            DeviceState::Locked => return Err(Code::DeviceLockedByOwner.into()),
+            DeviceState::Revoked => return Err(Code::ShareErased.into()),
+        }
+        Ok(Self {
+            device_id,
+            state,
+            method: row.method.parse().map_err(|_| Refusal::internal())?,
+            level: row.binding_level.parse().map_err(|_| Refusal::internal())?,
+            key: Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
+            transport_key: from_json(&row.transport_jwk)?,
+            key_identifier: row.key_identifier.parse().map_err(|_| Refusal::internal())?,
+            active_from: row.active_from,
+            key_class: row.key_class,
+            evidence: row.evidence,
+        })
+    }
+
+    /// Where the key lies: as was shown now, or as was shown before, which no signature of a card takes back.
+    fn key_class(&self, attested: Option<&AttestedKey>) -> String {
+        attested.map_or_else(|| self.key_class.clone(), |key| key.amr().to_owned())
+    }
+}
+
+/// Asks that the card binds a device anew, before its time is over or afterwards. What follows are challenge and evidence
+/// of the registration that it names.
+#[utoipa::path(post, path = "/v1/devices/{id}/rebind", params(("id" = String, Path)), request_body = RebindingRequest,
+    responses((status = 201, body = RebindingOffer), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 410, body = Problem), (status = 423, body = Problem), (status = 429, body = Problem)))]
+pub(super) async fn open(
+    State(service): State<Arc<Service>>,
+    presented: Presented,
+    Path(id): Path<String>,
+    body: Unread<RebindingRequest>,
+) -> Result<(StatusCode, Json<RebindingOffer>), Refusal> {
+    let now = service.now_unix();
+    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let request = body.read()?;
+    registration::check_begun(&mut tx, &account, now).await?;
+    // It is checked again when the device is bound; here it spares the person two PINs.
+    let device = Rebindable::check(&mut tx, &account, &id).await?;
+    let registration_id = RegistrationId::random(&mut random());
+    let expires_at = now.saturating_add(REGISTRATION_LIFE);
+    let insert = sqlx::query(
+        "INSERT INTO registration (registration_id, account_id, state, method, jkt, commitment, device_information, \
+         created, expires_at, rebinds) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    );
+    let insert = insert.bind(registration_id.to_string()).bind(account.id).bind(RegistrationState::Open.as_str());
+    let insert = insert.bind(Method::Card.as_str()).bind(device.key.to_string()).bind(request.commit.to_string());
+    // The device keeps what it said of itself.
+    let insert = insert.bind(to_json(&None::<DeviceInformation>)?).bind(now).bind(expires_at);
+    insert.bind(&id).execute(&mut *tx).await?;
+    let opened = Event::RegistrationOpened;
+    registration::audit_event(&service, &mut tx, &account, registration_id, opened, Ok(None)).await?;
+    tx.commit().await?;
+    let aud = service.settings.issuer.clone();
+    Ok((StatusCode::CREATED, Json(RebindingOffer { registration_id, expires_at, server_time: now, aud })))
+}
+
+/// Binds a device anew for what was proven, and uses the proofs up. Every check of a new binding was made; instead of
+/// being new, key, transport key, share and identifier are the device's own. What was decided until now still rests on
+/// the binding before, which is kept.
+pub(super) async fn rebind(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    row: &Row,
+    proofs: Proofs,
+    now: NumericDate,
+) -> Result<RegistrationAnswer, Refusal> {
+    let device = Rebindable::check(tx, account, row.rebinds.as_deref().ok_or_else(Refusal::internal)?).await?;
+    if !proofs.belong_together(account) {
+        return Err(Refusal::internal());
+    }
+    let Proofs { evidence, device: possession, attested, expected, grounds, ocsp_sha256, pop, .. } = proofs;
+    let level = evidence.level();
+    // Nothing but the card binds anew.
+    let Evidence::Card(certificate, Membership { .. }, card) = evidence else { return Err(Refusal::internal()) };
+    check_keys(tx, account, &device, &possession, card.key_identifier()).await?;
+    let list = certificate.listed().map(Listed::list);
+    if let Some(list) = list {
+        trust_list::freeze(tx, list, now).await?;
+    }
+
+    let id = device.device_id.to_string();
+    let key_class = device.key_class(attested.as_ref());
+    let end_of_card = certificate.certificate().not_after.unix_timestamp();
+    let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
+    // What cannot be copied need not be made anew for as long as the card holds.
+    let expires_at = if key_class == AMR_SOFTWARE_KEY { longest.min(end_of_card) } else { end_of_card };
+    // A device that the card had bound is as old as it is; for another, its time as a device of the card begins now.
+    let active_from = if device.level == level { device.active_from } else { now };
+    let pop_sha256 = Sha256Hash::of(pop.as_bytes());
+    let before = audit::head(tx).await?;
+    let receipt = service.keys.sign(&Receipt {
+        v: VERSION,
+        aud: expected.aud,
+        subject: ReceiptSubject::Binding,
+        id: id.clone(),
+        sha256: pop_sha256,
+        at: now,
+        amr: vec![key_class.clone()],
+        ocsp_sha256,
+        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
+        audit_seq: Some(before.seq),
+        audit_head: before.sha256,
+    })?;
+    let evidence = BindingEvidence {
+        device_id: device.device_id,
+        binding_level: level,
+        registration_id: expected.registration_id,
+        challenge: expected.challenge,
+        grounds,
+        pop,
+        receipt: receipt.clone(),
+        audit: None,
+    };
+    keep_before(tx, &device, now).await?;
+    transition(tx, &id, device.state, Event::DeviceRebound).await?.ok_or_else(Refusal::internal)?;
+    let update = sqlx::query(
+        "UPDATE device SET method = $2, binding_level = $3, key_identifier = $4, active_from = $5, expires_at = $6, \
+         expiry_told = 0, key_class = $7, revocation_due = $8, evidence = $9 WHERE device_id = $1",
+    );
+    let update = update.bind(&id).bind(Method::Card.as_str()).bind(level.to_string());
+    let update = update.bind(card.key_identifier().to_string()).bind(active_from).bind(expires_at).bind(key_class);
+    let update = update.bind(ocsp_sha256.map(|_| now.saturating_add(DAY))).bind(to_json(&evidence)?);
+    update.execute(&mut **tx).await?;
+
+    let registration_id = expected.registration_id.to_string();
+    let moved = transition(tx, &registration_id, RegistrationState::Open, Event::DeviceRebound).await?;
+    moved.ok_or_else(Refusal::internal)?;
+    let update = sqlx::query("UPDATE registration SET device_id = $2 WHERE registration_id = $1");
+    update.bind(&registration_id).bind(&id).execute(&mut **tx).await?;
+    let entry = Entry {
+        actor: &service.keys.pseudonym(&account.kvnr),
+        device: Some(device.device_id),
+        event: Event::DeviceRebound,
+        object: &registration_id,
+        result: "ok",
+        detail: Some(pop_sha256.to_string()),
+    };
+    audit::append(tx, entry, now).await?;
+    notice::queue(service, tx, account.id, Kind::DeviceRebound, now).await?;
+    let (device, _) = device::find(tx, account, &id).await?;
+    Ok(registration::bound(device, receipt))
+}
+
+/// The transport key is the device's own, and so is the name that the card has given its key. A key that no card has named
+/// yet gets a name that no other key of the account ever had. The key itself was announced by the service alone.
+async fn check_keys(
+    tx: &mut Tx,
+    account: &Account,
+    device: &Rebindable,
+    possession: &DevicePossession,
+    key_identifier: KeyIdentifier,
+) -> Result<(), Refusal> {
+    let other = |claim| Refusal::from(RegistrationError::Possession(Part::Claim(claim)));
+    if possession.transport_key() != &device.transport_key {
+        return Err(other("transport_jwk"));
+    }
+    if device.method == Method::Card {
+        let is_own = key_identifier == device.key_identifier;
+        return is_own.then_some(()).ok_or(RegistrationError::Pairing(Part::Claim("key_identifier")).into());
+    }
+    let used = "SELECT 1 FROM device WHERE account_id = $1 AND key_identifier = $2 AND device_id <> $3";
+    let used = sqlx::query(used).bind(account.id).bind(key_identifier.to_string()).bind(device.device_id.to_string());
+    match used.fetch_optional(&mut **tx).await? {
+        Some(_) => Err(Code::KeyInUse.into()),
+        None => Ok(()),
+    }
+}
+
+/// Keeps what the device has rested on until now.
+async fn keep_before(tx: &mut Tx, device: &Rebindable, now: NumericDate) -> Result<(), Refusal> {
+    let before: BindingEvidence = from_json(&device.evidence)?;
+    let insert = sqlx::query(
+        "INSERT INTO device_binding (registration_id, device_id, method, replaced_at, evidence) \
+         VALUES ($1, $2, $3, $4, $5)",
+    );
+    let insert = insert.bind(before.registration_id.to_string()).bind(device.device_id.to_string());
+    let insert = insert.bind(device.method.as_str()).bind(now).bind(&device.evidence);
+    insert.execute(&mut **tx).await?;
+    Ok(())
+}
