@@ -1,5 +1,6 @@
 //! An operator who takes the CAs of cards from the trust list, and what evidence says of it.
 
+use kartenbund::client::rebind::rebind;
 use kartenbund::pki::TestAnchors;
 use kartenbund::protocol::evidence::Pinned;
 use kartenbund::server::{ServerError, Service, Settings, TrustListFault};
@@ -111,4 +112,24 @@ fn a_service_does_not_start_without_a_list_it_believes_and_starts_with_the_one_b
     assert!(matches!(start(&folder), Some(ServerError::TrustList(TrustListFault::File(..)))));
     folder.write(&honest.0, &honest.1);
     assert!(start(&folder).is_none());
+}
+
+#[test]
+fn a_device_that_is_bound_anew_rests_on_the_list_of_that_time() {
+    let folder = ListFolder::with(&List::ours());
+    let world = World::with_list(&folder);
+    let computer = world.registered(ERIKA);
+    folder.put(&List { sequence: 43, ..List::ours() });
+    world.wait_until("the new list is taken", || world.audited("trust_list.taken") == 2);
+    world.clock.advance(60);
+    let mut script = Script::default();
+    computer.with(&mut script, |around| rebind(&computer.here, card(ERIKA), ApduLength::Extended, around)).unwrap();
+    let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
+    assert_eq!((bundle.devices.len(), bundle.trust_lists.len()), (2, 2), "each binding has its own");
+    let key = Some(&computer.here.profile.service_key);
+    let (none, signers) = (TestAnchors::default(), tsl_ca());
+    let pinned = Pinned { anchors: &none, list_signers: &signers, chip_roots: None, service_key: key };
+    assert!(bundle.verify_with(&pinned).findings.is_some());
+    let bytes = serde_json::to_vec(&bundle).unwrap();
+    assert_eq!(second_verifier_with(&[bytes], &[], &[tsl_ca_pem()], key), [true]);
 }
