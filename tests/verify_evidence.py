@@ -1,8 +1,5 @@
-"""Verifies evidence as docs/evidence.md has it: `verify_evidence.py ANCHOR.pem SERVICE-KEY.json FILE...`; `-` for no key.
-Prints the links that hold, up to the first that does not; exit status 0 when all do. Needs the package `cryptography`."""
-import base64, hashlib, json, re, sys
-from datetime import timezone
-from verify_trust_list import NEVER, ca_of, listed, need, unpack
+"""Verifies evidence as docs/evidence.md has it, link by link: `verify_evidence.py ANCHOR.pem SERVICE-KEY.json|- FILE...`"""
+import base64, datetime, hashlib, json, re, sys, zlib
 from cryptography import x509
 from cryptography.x509 import ocsp
 from cryptography.hazmat.primitives import hashes, serialization
@@ -17,8 +14,8 @@ PREHASHED, CLIENT, CARD = ec.ECDSA(utils.Prehashed(hashes.SHA256())), ExtendedKe
 USAGES = bytes.fromhex("03020780"), bytes.fromhex("030205a0")  # digitalSignature, and with keyEncipherment
 EVENTS, TOLERANCE, DATA = {"approve": "approved", "deny": "denied", "not_me": "not_me"}, 120, ("registration_id", "jkt")
 TYPES = "address.change bank.change contact.change password.reset web.login card.order device.add".split()
-def says(value, **expected):
-    for name, right in expected.items(): need(value.get(name) == right, name)
+def need(holds, what): return None if holds else {}[what]  # KeyError: it says what does not hold
+def says(value, **expected): return any(need(value.get(name) == right, name) for name, right in expected.items()) or None
 def members(value, required, optional=""):
     names, more = set(required.split()), set(optional.split())
     return need(names <= set(value) <= names | more and bool not in map(type, value.values()), "members") or value
@@ -53,16 +50,20 @@ def oids(data):  # the object identifiers (DER) that stand in sequences, and in 
     need(end <= len(data), "der")
     return ([data[:end]] if data[0] == 6 else oids(data[2 + count:end]) if data[0] == 0x30 else []) + oids(data[end:])
 def moment(it, name):  # in seconds; a time that is not there is far away
-    return t.replace(tzinfo=timezone.utc).timestamp() if (t := getattr(it, name + "_utc", 0) or getattr(it, name)) else NEVER
+    return t.replace(tzinfo=datetime.UTC).timestamp() if (t := getattr(it, name + "_utc", 0) or getattr(it, name)) else 2**40
 def signed_by(key, it, data):  # with the one algorithm of its kind of key
     right, *how = {"PS256": (SignatureAlgorithmOID.RSA_WITH_SHA256, padding.PKCS1v15(), hashes.SHA256()),
                    "BP256R1": (SignatureAlgorithmOID.ECDSA_WITH_SHA256, ec.ECDSA(hashes.SHA256()))}[algorithm(key)]
     need(it.signature_algorithm_oid == right, "algorithm") or key.verify(it.signature, data, *how)
+def ca_of(it, found): return need(found[Ext.KEY_USAGE].key_cert_sign and found[Ext.BASIC_CONSTRAINTS].ca, "no CA") or (
+    it, found[Ext.SUBJECT_KEY_IDENTIFIER].digest, 2**40)  # its identifier, and since when it is revoked
+def unpack(packed, most=2**22): return need(len(data := (it := zlib.decompressobj(31)).decompress(packed, most + 1)) <= most
+                                            and it.eof and not it.unused_data, "gzip") or data
 def list_of(bundle, receipt, signers, known):  # what is said of the list; its CAs; responders, `None` where none is trusted
     if (named := receipt.get("trust_list_sha256")) is None: return ": absent", [], known or None
     lists = [[unb64(part) for part in parts_of(it, "list signature")] for it in bundle["trust_lists"]]
     data, signature = [(data, by) for data, by in ((unpack(it), by) for it, by in lists) if b64(sha256(data)) == named][0]
-    cas, more = listed(data, signature, signers, receipt["at"]) if signers else ([], [])
+    cas, more = __import__("verify_trust_list").listed(data, signature, signers, receipt["at"]) if signers else ([], [])
     return "", cas, known + more if signers or known else None
 def revocation(said, receipt, auth_cert, issuer_cert, responders):
     if said is None and "ocsp_sha256" not in receipt: return ": absent"
@@ -115,9 +116,8 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
     aud, jwk = parts_of(bundle["service"], "aud jwk")
     need(bundle["v"] in (2, 3, 4) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
     key = need(service_jwk in (None, jwk), "another service's key") or jwk_key(jwk)
-    def took(compact):
-        it = jws(compact, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", MORE)
-        return says(it, v=1, aud=aud) or it
+    def took(it): return says(it := jws(it, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", MORE),
+                              v=1, aud=aud) or it
     def decision_on(approval, jwk):
         members(approval, "approval_id challenge document decision receipt", "audit")
         about, data = approval["approval_id"], unb64(approval["document"])
@@ -189,7 +189,7 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
 cas, signers, responders, (anchor, service_key, *files) = [], [], [], sys.argv[1:]
 for block in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", open(anchor, "rb").read(), re.DOTALL):
     it = x509.load_pem_x509_certificate(block)
-    try: (signers if "TSL-CA" in str(it.subject) else cas).append((*ca_of(it), NEVER))
+    try: (signers if "TSL-CA" in str(it.subject) else cas).append(ca_of(it, {it.oid: it.value for it in it.extensions}))
     except Exception: responders.append(it.public_bytes(serialization.Encoding.DER))
 service_jwk, all_hold = None if service_key == "-" else read(open(service_key, "rb").read()), True
 for path in files:
