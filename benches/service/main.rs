@@ -5,7 +5,8 @@
 //!
 //! Register and letters are the library's, called from here; requests go to a process of `kartenbund-server`, over
 //! connections that are kept. `SHORT=1` makes everything small, to see that it works. `TMPDIR` is a folder on the disk
-//! that is measured.
+//! that is measured. Words after `--` choose lines of the second factor: `cargo bench --bench service -- 'by card'
+//! 'approvals, SQLite'` measures those in whose name one of them stands, and does the rest only as far as they need it.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs, dead_code)]
 #![allow(clippy::print_stdout, clippy::cast_possible_truncation)]
@@ -61,7 +62,36 @@ struct Size {
     time: Duration,
 }
 
+/// Lines of the second factor, in their order.
+const BY_CARD: &str = "registrations by card";
+const BY_CODE: &str = "registrations by QR code";
+const EVALUATIONS: &str = "evaluations of PINs";
+const APPROVALS: &str = "approvals";
+
+/// The lines of the second factor that are asked for; without any, everything is.
+struct Asked(Vec<String>);
+
+impl Asked {
+    fn of_arguments() -> Self {
+        Self(std::env::args().skip(1).filter(|word| !word.starts_with("--")).collect())
+    }
+
+    fn is_everything(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn is_for(&self, what: &str, database: &str) -> bool {
+        let name = format!("{what}, {database}");
+        self.is_everything() || self.0.iter().any(|word| name.contains(word.as_str()))
+    }
+
+    fn is_for_any(&self, database: &str) -> bool {
+        [BY_CARD, BY_CODE, EVALUATIONS, APPROVALS].iter().any(|what| self.is_for(what, database))
+    }
+}
+
 fn main() {
+    let asked = Asked::of_arguments();
     let is_short = std::env::var_os("SHORT").is_some();
     let time = if is_short { Duration::from_millis(200) } else { Duration::from_secs(4) };
     let sizes = match is_short {
@@ -82,27 +112,23 @@ fn main() {
             time,
         }),
     };
-    dpop(time);
-    println!("| what | at once | a second | p50, ms | p99, ms | CPU, ms each | alone | a second | ratio |");
-    println!("|---|---|---|---|---|---|---|---|---|");
     let [sqlite, postgresql] = sizes;
-    let found = [
-        ("SQLite", on("SQLite", TestDatabase::Sqlite, &sqlite)),
-        ("PostgreSQL", on("PostgreSQL", TestDatabase::Postgresql(durable_cluster().new_database()), &postgresql)),
-    ];
-    println!(
-        "\n| memory of the service, MiB | idle | sessions opened | with them | 10,000 sessions | watching | more for them | \
-         10,000 watching | after logins |"
-    );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    for (database, found) in &found {
-        let Found { idle, sessions, with_them, watchers, watched, after_logins, .. } = found;
-        let [session, watcher] =
-            [(with_them - idle, sessions), (*watched, watchers)].map(|(all, count)| all * 10_000.0 / *count as f64);
-        println!(
-            "| {database} | {idle:.1} | {sessions} | {with_them:.1} | {session:.1} | {watchers} | {watched:.1} | \
-             {watcher:.1} | {after_logins:.1} |"
-        );
+    if asked.is_everything() {
+        dpop(time);
+        println!("| what | at once | a second | p50, ms | p99, ms | CPU, ms each | alone | a second | ratio |");
+        println!("|---|---|---|---|---|---|---|---|---|");
+    }
+    let databases = [("SQLite", false, sqlite), ("PostgreSQL", true, postgresql)];
+    let found = databases.into_iter().filter(|(name, ..)| asked.is_for_any(name)).map(|(name, is_postgresql, size)| {
+        let database = match is_postgresql {
+            true => TestDatabase::Postgresql(durable_cluster().new_database()),
+            false => TestDatabase::Sqlite,
+        };
+        (name, on(name, database, &size, &asked))
+    });
+    let found: Vec<_> = found.collect();
+    if asked.is_everything() {
+        of_sessions(&found);
     }
     println!(
         "\n| what | at once | a second | p50, ms | p99, ms | a second and core | cryptography alone | ratio | commits alone | ratio |"
@@ -110,6 +136,24 @@ fn main() {
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for (_, Found { factor, .. }) in &found {
         factor.iter().for_each(|line| println!("{line}"));
+    }
+}
+
+/// Memory, and logins for each core.
+fn of_sessions(found: &[(&str, Found)]) {
+    println!(
+        "\n| memory of the service, MiB | idle | sessions opened | with them | 10,000 sessions | watching | more for them | \
+         10,000 watching | after logins |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (database, found) in found {
+        let Found { idle, sessions, with_them, watchers, watched, after_logins, .. } = found;
+        let [session, watcher] =
+            [(with_them - idle, sessions), (*watched, watchers)].map(|(all, count)| all * 10_000.0 / *count as f64);
+        println!(
+            "| {database} | {idle:.1} | {sessions} | {with_them:.1} | {session:.1} | {watchers} | {watched:.1} | \
+             {watcher:.1} | {after_logins:.1} |"
+        );
     }
     println!("\n| logins with a password | a second and core | Argon2id alone |\n|---|---|---|");
     for (database, Found { logins, argon2id, .. }) in found {
@@ -131,6 +175,7 @@ fn dpop(time: Duration) {
 }
 
 /// What is said beside the table.
+#[derive(Default)]
 struct Found {
     /// Memory of the service in MiB, before, with so many sessions, and at the end.
     idle: f64,
@@ -183,7 +228,7 @@ fn meanwhile(pid: u32, work: &mut dyn FnMut() -> Measured) -> (Measured, f64) {
     (measured, cpu_time(pid) - before)
 }
 
-fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
+fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let bare = match &database {
         TestDatabase::Sqlite => Bare::open(&database.setting(), folder.path()),
@@ -192,6 +237,15 @@ fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
             Bare::open(&other.setting(), folder.path())
         }
     };
+    if !asked.is_everything() {
+        open(folder.path(), &database, |runtime, service| {
+            let deciding = deciding(size).into_iter().map(|kvnr| register_row(&kvnr, PASSWORD_HASH));
+            let register = register_header() + &deciding.collect::<String>();
+            runtime.block_on(service.import(register.as_bytes(), drop)).unwrap();
+        });
+        let factor = factor(name, folder.path(), &database, &bare, size, asked);
+        return Found { factor, ..Found::default() };
+    }
     let initial_passwords = prepare(name, folder.path(), &database, &bare, size);
 
     let cores = cores();
@@ -239,24 +293,44 @@ fn on(name: &str, database: TestDatabase, size: &Size) -> Found {
     let (measured, cpu) = counted(&mut || requests.read(CLIENTS, size.time));
     row(name, "reads with a session", CLIENTS, &measured, cpu, ("reads", &alone));
     let after_logins = memory(pid);
+    process.signal("TERM");
+    process.ended();
 
-    let mut requests = Requests::to(process.address(), &process.url);
-    requests.log_in(cores, &deciding(size), 1);
-    let mut members = Members::with(process.address(), &process.url, requests.into_sessions());
-    keep_codes(&database, folder.path(), &members);
-    let mut factor = Vec::new();
-    let mut beside = |what: &str, cryptography: Measured, work: &mut dyn FnMut() -> Measured| {
-        let commits = bare.commits(CLIENTS, size.time);
-        let (measured, cpu) = counted(work);
-        factor.push(row_of_factor(&format!("{what}, {name}"), &measured, cpu, &cryptography, &commits));
-    };
-    for (what, with) in [("registrations by card", With::Card), ("registrations by QR code", With::Code)] {
-        beside(what, alone::registration(with, size.time), &mut || members.register(CLIENTS, with));
-    }
-    beside("evaluations of PINs", alone::evaluation(size.time), &mut || members.evaluate(CLIENTS));
-    let rounds = members.prepare_decisions();
-    beside("approvals", alone::decision(size.time), &mut || members.decide(CLIENTS, &rounds));
+    let factor = factor(name, folder.path(), &database, &bare, size, asked);
     Found { idle, sessions: size.members, with_them, watchers, watched, after_logins, logins, argon2id, factor }
+}
+
+/// Lines of the second factor that are asked for.
+fn factor(name: &str, folder: &Path, database: &TestDatabase, bare: &Bare, size: &Size, asked: &Asked) -> Vec<String> {
+    let process = process::Process::start(folder, &requests::configuration(database, folder));
+    let pid = process.id();
+    let mut requests = Requests::to(process.address(), &process.url);
+    requests.log_in(cores(), &deciding(size), 1);
+    let mut members = Members::with(process.address(), &process.url, requests.into_sessions());
+    keep_codes(database, folder, &members);
+    let mut lines = Vec::new();
+    let mut beside = |what: &str, cryptography: fn(Duration) -> Measured, work: &mut dyn FnMut() -> Measured| {
+        let (cryptography, commits) = (cryptography(size.time), bare.commits(CLIENTS, size.time));
+        let (measured, cpu) = meanwhile(pid, work);
+        lines.push(row_of_factor(&format!("{what}, {name}"), &measured, cpu, &cryptography, &commits));
+    };
+    let is_for = |what| asked.is_for(what, name);
+    if is_for(BY_CARD) {
+        beside(BY_CARD, alone::registration_by_card, &mut || members.register(CLIENTS, With::Card));
+    } else if is_for(EVALUATIONS) || is_for(APPROVALS) {
+        members.register(CLIENTS, With::Card);
+    }
+    if is_for(BY_CODE) {
+        beside(BY_CODE, alone::registration_by_code, &mut || members.register(CLIENTS, With::Code));
+    }
+    if is_for(EVALUATIONS) {
+        beside(EVALUATIONS, alone::evaluation, &mut || members.evaluate(CLIENTS));
+    }
+    if is_for(APPROVALS) {
+        let rounds = members.prepare_decisions();
+        beside(APPROVALS, alone::decision, &mut || members.decide(CLIENTS, &rounds));
+    }
+    lines
 }
 
 /// Insurance numbers of those who register devices.
@@ -289,13 +363,35 @@ fn prepare(name: &str, folder: &Path, database: &TestDatabase, bare: &Bare, size
     let without = (0..size.members).map(|member| register_row(&number(1_000_000 + member), ""));
     let register = register_header() + &with.chain(without).collect::<String>();
 
+    let mut passwords = Vec::new();
+    open(folder, database, |runtime, service| {
+        passwords = measure_insurer(name, folder, bare, size, &register, runtime, service);
+    });
+    passwords
+}
+
+/// What the insurer does with the library alone.
+fn open(folder: &Path, database: &TestDatabase, work: impl FnOnce(&tokio::runtime::Runtime, &Service)) {
     let mut settings = Settings::new(folder.join("data"), "https://konto.kasse.example");
     settings.database = database.setting();
     settings.insurer.name = "Musterkasse".to_owned();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let service = runtime.block_on(Service::open(settings, Arc::new(OffsetDateTime::now_utc))).unwrap();
-    let here = std::process::id();
+    work(&runtime, &service);
+    runtime.block_on(service.close());
+}
 
+/// Imports a register and makes the letters.
+fn measure_insurer(
+    name: &str,
+    folder: &Path,
+    bare: &Bare,
+    size: &Size,
+    register: &str,
+    runtime: &tokio::runtime::Runtime,
+    service: &Service,
+) -> Vec<(String, String)> {
+    let here = std::process::id();
     let alone = bare.rows(ROW, size.time);
     let before = cpu_time(here);
     let (imported, took) = timed(|| runtime.block_on(service.import(register.as_bytes(), drop)).unwrap());
@@ -315,7 +411,6 @@ fn prepare(name: &str, folder: &Path, database: &TestDatabase, bare: &Bare, size
     let alone = alone::files(folder, length_of_a_letter(&folder.join("data/outbox")), cores(), size.time);
     let measured = Measured::whole(report.created as usize, took);
     row(name, "letters", cores(), &measured, cpu, ("files", &alone));
-    runtime.block_on(service.close());
     passwords
 }
 

@@ -12,7 +12,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::password::{self, Person};
 use super::states::{AccountState, Event, States as _, transition_to};
-use super::store::Connection;
+use super::store::{Connection, Tx};
 use super::{Service, device, letter, notice, session, strangers};
 use crate::identity::kvnr::Kvnr;
 use crate::pki::VerifiedCertificate;
@@ -146,27 +146,27 @@ impl Account {
     pub(super) async fn move_by(
         &mut self,
         service: &Service,
-        connection: &mut Connection,
+        tx: &mut Tx,
         event: Event,
         actor: &str,
     ) -> Result<bool, Refusal> {
         let Some((to, suspended_from)) = self.after(event) else { return Ok(false) };
         let id = self.id.to_string();
-        let is_first_password = event == Event::PasswordSet && password::Kept::of(connection, self.id).await?.is_none();
-        let Some(state) = transition_to(connection, &id, self.state, event, to).await? else { return Ok(false) };
+        let is_first_password = event == Event::PasswordSet && password::Kept::of(tx, self.id).await?.is_none();
+        let Some(state) = transition_to(tx, &id, self.state, event, to).await? else { return Ok(false) };
         if suspended_from != self.suspended_from {
             let update = sqlx::query("UPDATE account SET suspended_from = $2 WHERE account_id = $1");
             let update = update.bind(self.id).bind(suspended_from.map(AccountState::as_str));
-            update.execute(&mut *connection).await?;
+            update.execute(&mut **tx).await?;
         }
         (self.state, self.suspended_from) = (state, suspended_from);
         let person = service.keys.pseudonym(&self.kvnr);
         let entry = Entry { actor, device: None, event, object: &person, result: "ok", detail: None };
         let now = service.now_unix();
-        audit::append(connection, entry, now).await?;
+        audit::append(tx, entry, now).await?;
         let kind = notice::Kind::of(event);
         if let Some(kind) = if is_first_password { Some(notice::Kind::PasswordSet) } else { kind } {
-            notice::queue(service, connection, self.id, kind, now).await?;
+            notice::queue(service, tx, self.id, kind, now).await?;
         }
         Ok(true)
     }

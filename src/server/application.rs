@@ -346,31 +346,28 @@ async fn do_one(service: &Service, id: &str, now: NumericDate) -> Result<(), Ref
     let person = service.keys.pseudonym(&Account::by_id(&mut tx, row.account_id).await?.kvnr);
     match row.state()? {
         ApplicationState::Pending if row.expires_at <= now => {
-            let place = audit::head(&mut tx).await?;
-            conclude(&mut tx, &row, Event::ApplicationExpired, ("ok", person), place, now).await?;
+            conclude(&mut tx, &row, Event::ApplicationExpired, ("ok", person), now).await?;
         }
         ApplicationState::Queued if row.execute_at.is_some_and(|at| at <= now) => {
-            let place = audit::head(&mut tx).await?;
-            execute(service, &mut tx, &row, person, place, now).await?;
+            execute(service, &mut tx, &row, person, now).await?;
         }
         _ => return Ok(()), // somebody else was quicker
     }
     Ok(tx.commit().await?)
 }
 
-/// Executes an application that is queued; `place` is where the audit ends. One that was approved and cannot be read any
+/// Executes an application that is queued. One that was approved and cannot be read any
 /// more has failed, for good.
 pub(super) async fn execute(
     service: &Service,
-    connection: &mut Connection,
+    tx: &mut Tx,
     row: &Row,
     person: String,
-    place: audit::Position,
     now: NumericDate,
 ) -> Result<ApplicationState, Refusal> {
     let (event, result) = match FrozenDocument::from_bytes(row.document.clone()).read() {
         Ok(document) => {
-            change_account(service, connection, row, &document.change, now).await?;
+            change_account(service, tx, row, &document.change, now).await?;
             (Event::ApplicationExecuted, "ok")
         }
         Err(_) => {
@@ -378,22 +375,21 @@ pub(super) async fn execute(
             (Event::ApplicationFailed, Code::ApplicationInvalid.as_str())
         }
     };
-    conclude(connection, row, event, (result, person), place, now).await
+    conclude(tx, row, event, (result, person), now).await
 }
 
 /// Moves an application by what the service does itself.
 async fn conclude(
-    connection: &mut Connection,
+    tx: &mut Tx,
     row: &Row,
     event: Event,
     (result, person): (&str, String),
-    place: audit::Position,
     now: NumericDate,
 ) -> Result<ApplicationState, Refusal> {
     let object = &row.application_id;
-    let moved = transition(connection, object, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
+    let moved = transition(tx, object, row.state()?, event).await?.ok_or_else(Refusal::internal)?;
     let entry = Entry { actor: "service", device: None, event, object, result, detail: Some(person) };
-    audit::append_after(connection, place, entry, now).await?;
+    audit::append(tx, entry, now).await?;
     Ok(moved)
 }
 

@@ -13,7 +13,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Path, Query, Refusal, Unread};
 use super::notice::{self, Kind};
 use super::session::{self, Presented, Session};
-use super::states::{ApplicationState, DeviceState, Event, States as _, transition};
+use super::states::{ApplicationState, DeviceState, Event, States as _, transition, transition_with};
 use super::store::{Tx, from_json, to_json};
 use super::watch::{Ticket, Watcher};
 use super::{Service, addition, device, password, pin, random, strangers};
@@ -143,11 +143,11 @@ pub(super) async fn decide(
         tx.commit().await?;
         return Err(refusal);
     }
-    let (receipt, place) = take_decision(&service, &mut tx, account, &mut row, &request, checked, now).await?;
+    let receipt = take_decision(&service, &mut tx, account, &mut row, &request, checked, now).await?;
     if verdict == Verdict::NotMe {
         lock_out(&service, &mut tx, account.clone(), &session, &row, now).await?;
     } else if row.execute_at.is_some_and(|at| at <= now) {
-        follow_up(&service, &mut tx, account, &mut row, place, now).await?;
+        follow_up(&service, &mut tx, account, &mut row, now).await?;
     }
     let application = row.application()?;
     tx.commit().await?;
@@ -161,11 +161,10 @@ async fn follow_up(
     tx: &mut Tx,
     account: &Account,
     row: &mut Row,
-    place: audit::Position,
     now: NumericDate,
 ) -> Result<(), Refusal> {
     tx.attempt().await?;
-    match execute(service, tx, row, service.keys.pseudonym(&account.kvnr), place, now).await {
+    match execute(service, tx, row, service.keys.pseudonym(&account.kvnr), now).await {
         Ok(state) => {
             tx.keep().await?;
             row.state = state.as_str().to_owned();
@@ -260,8 +259,7 @@ async fn count_wrong_code(
     Ok(refusal)
 }
 
-/// The decision, its receipt, the order to execute it and the audit entry: all in one transaction. Gives the receipt, and
-/// where the audit ends.
+/// The decision, its receipt, the order to execute it and the audit entry: all in one transaction. Gives the receipt.
 async fn take_decision(
     service: &Service,
     tx: &mut Tx,
@@ -270,15 +268,13 @@ async fn take_decision(
     request: &DecisionRequest,
     Checked { decision, amr, level }: Checked,
     now: NumericDate,
-) -> Result<(String, audit::Position), Refusal> {
+) -> Result<String, Refusal> {
     let (event, execute_at) = match decision.verdict() {
         Verdict::Approve => (Event::ApplicationApproved, Some(now + row.kind()?.cool_down())),
         Verdict::Deny => (Event::ApplicationDenied, None),
         Verdict::NotMe => (Event::ApplicationNotMe, None),
     };
-    let moved = transition(tx, &row.application_id, ApplicationState::Pending, event).await?;
-    let state = moved.ok_or(Code::AlreadyDecided)?;
-    let before = audit::head(tx).await?;
+    let before = audit::end(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
         aud: service.settings.issuer.clone(),
@@ -300,11 +296,14 @@ async fn take_decision(
         receipt: receipt.clone(),
         audit: None,
     };
-    let update = "UPDATE application SET device_id = $2, evidence = $3, execute_at = $4, verdict = $5 \
-                  WHERE application_id = $1";
-    let update = sqlx::query(update).bind(&row.application_id).bind(request.device_id.to_string());
-    let update = update.bind(to_json(&evidence)?).bind(execute_at).bind(decision.verdict().as_str());
-    update.execute(&mut **tx).await?;
+    let update = "UPDATE application SET state = $3, device_id = $4, evidence = $5, execute_at = $6, verdict = $7 \
+                  WHERE application_id = $1 AND state = $2";
+    let (pending, evidence, device_id) =
+        (ApplicationState::Pending, to_json(&evidence)?, request.device_id.to_string());
+    let moved = transition_with(tx, &row.application_id, pending, event, update, |update| {
+        update.bind(device_id).bind(evidence).bind(execute_at).bind(decision.verdict().as_str())
+    });
+    let state = moved.await?.ok_or(Code::AlreadyDecided)?;
     let entry = Entry {
         actor: &service.keys.pseudonym(&account.kvnr),
         device: Some(request.device_id),
@@ -313,13 +312,13 @@ async fn take_decision(
         result: "ok",
         detail: Some(decision.sha256().to_string()),
     };
-    let place = audit::append_after(tx, before, entry, now).await?;
+    audit::append(tx, entry, now).await?;
     (row.state, row.execute_at) = (state.as_str().to_owned(), execute_at);
     (row.device_id, row.device_level) = (Some(request.device_id.to_string()), Some(level.to_string()));
     if event == Event::ApplicationApproved && row.kind()? == ApplicationType::BankChange {
         notice::queue(service, tx, account.id, Kind::BankChangeQueued, now).await?;
     }
-    Ok((receipt, place))
+    Ok(receipt)
 }
 
 /// It was somebody else who asked: all sessions end but the one of the program that says so, what else waits is cancelled,

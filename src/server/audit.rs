@@ -9,9 +9,9 @@ use sqlx::AssertSqlSafe;
 use thiserror::Error;
 
 use super::http::Refusal;
+use super::random;
 use super::states::Event;
-use super::store::Connection;
-use super::{random, store};
+use super::store::{self, Connection, Tx};
 use crate::jose::json;
 pub(super) use crate::protocol::audit::Position;
 use crate::protocol::audit::{ENTRY_VERSION, Entry as Written};
@@ -58,7 +58,17 @@ impl From<AuditError> for Refusal {
     }
 }
 
-/// Where the chain ends now.
+/// Where the chain ends in a transaction that may write. It is read once for those that are committed together.
+pub(super) async fn end(tx: &mut Tx) -> Result<Position, AuditError> {
+    if let Some(end) = tx.audit_end() {
+        return Ok(end);
+    }
+    let end = head(tx).await?;
+    tx.set_audit_end(Some(end));
+    Ok(end)
+}
+
+/// Where the chain ends now, for whoever writes nothing.
 pub(super) async fn head(connection: &mut Connection) -> Result<Position, AuditError> {
     let last = sqlx::query_as::<_, (i64, String)>("SELECT seq, sha256 FROM audit ORDER BY seq DESC LIMIT 1");
     match last.fetch_optional(connection).await? {
@@ -77,36 +87,17 @@ pub(super) async fn since(connection: &mut Connection, after: i64, limit: i64) -
 }
 
 /// Writes one entry.
-pub(super) async fn append(connection: &mut Connection, entry: Entry<'_>, now: NumericDate) -> Result<(), AuditError> {
-    append_all(connection, [entry], now).await
-}
-
-/// The same where the chain's end is known, since nobody else has written in this transaction. Gives the end after it.
-pub(super) async fn append_after(
-    connection: &mut Connection,
-    place: Position,
-    entry: Entry<'_>,
-    now: NumericDate,
-) -> Result<Position, AuditError> {
-    append_all_after(connection, place, [entry], now).await
+pub(super) async fn append(tx: &mut Tx, entry: Entry<'_>, now: NumericDate) -> Result<(), AuditError> {
+    append_all(tx, [entry], now).await
 }
 
 /// Writes entries, one after the other: many at once take little longer than one.
 pub(super) async fn append_all<'a>(
-    connection: &mut Connection,
+    tx: &mut Tx,
     entries: impl IntoIterator<Item = Entry<'a>>,
     now: NumericDate,
 ) -> Result<(), AuditError> {
-    let place = head(&mut *connection).await?;
-    append_all_after(connection, place, entries, now).await.map(drop)
-}
-
-async fn append_all_after<'a>(
-    connection: &mut Connection,
-    mut place: Position,
-    entries: impl IntoIterator<Item = Entry<'a>>,
-    now: NumericDate,
-) -> Result<Position, AuditError> {
+    let mut place = end(tx).await?;
     let mut rows = Vec::new();
     for entry in entries {
         let person = entry.person().map(str::to_owned);
@@ -128,15 +119,16 @@ async fn append_all_after<'a>(
         rows.push((place.seq, bytes, place.sha256.to_string(), person));
     }
     if rows.is_empty() {
-        return Ok(place);
+        return Ok(());
     }
     let insert = format!("INSERT INTO audit (seq, entry, sha256, person) VALUES {}", store::rows(rows.len(), 4));
     let mut insert = sqlx::query(AssertSqlSafe(insert));
     for (seq, bytes, sha256, person) in rows {
         insert = insert.bind(seq).bind(bytes).bind(sha256).bind(person);
     }
-    insert.execute(connection).await?;
-    Ok(place)
+    insert.execute(&mut **tx).await?;
+    tx.set_audit_end(Some(place));
+    Ok(())
 }
 
 impl Entry<'_> {

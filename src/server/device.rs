@@ -275,19 +275,15 @@ async fn end_binding(service: &Service, id: &str, account_id: i64, now: NumericD
 }
 
 /// Revokes all devices of an account that has ended.
-pub(super) async fn revoke_all(
-    service: &Service,
-    connection: &mut Connection,
-    account: &Account,
-) -> Result<(), Refusal> {
+pub(super) async fn revoke_all(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let query = sqlx::query_as::<_, (String, String)>("SELECT device_id, state FROM device WHERE account_id = $1");
-    for (id, state) in query.bind(account.id).fetch_all(&mut *connection).await? {
+    for (id, state) in query.bind(account.id).fetch_all(&mut **tx).await? {
         let event = Event::DeviceRevoked;
-        if transition(connection, &id, DeviceState::parse(&state)?, event).await?.is_some() {
+        if transition(tx, &id, DeviceState::parse(&state)?, event).await?.is_some() {
             let detail = Some(service.keys.pseudonym(&account.kvnr));
             let entry = Entry { actor: "service", device: None, event, object: &id, result: "ok", detail };
-            audit::append(connection, entry, service.now_unix()).await?;
-            pin::erase(connection, &id).await?;
+            audit::append(tx, entry, service.now_unix()).await?;
+            pin::erase(tx, &id).await?;
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Code, Refusal};
 use super::states::{AccountState, Event, LetterState, States as _, transition};
-use super::store::Connection;
+use super::store::{Connection, Tx};
 use super::{Service, notice, random};
 use crate::identity::kvnr::Kvnr;
 use crate::protocol::NumericDate;
@@ -175,7 +175,7 @@ impl Service {
 /// Orders a letter with an initial password. It voids nothing: the passwords there are hold on.
 pub(super) async fn order(
     service: &Service,
-    connection: &mut Connection,
+    tx: &mut Tx,
     account: &mut Account,
     by: Requester<'_>,
     now: NumericDate,
@@ -187,20 +187,20 @@ pub(super) async fn order(
     if account.state.after(event).is_none() {
         return Ok(Ordered::NotNow);
     }
-    let is_waiting = is_waiting(connection, account, Kind::InitialPassword).await?;
+    let is_waiting = is_waiting(tx, account, Kind::InitialPassword).await?;
     // Where a password was reported stolen in between, the letter that waits is wanted again.
     if is_waiting && account.state.after(Event::InitialPasswordUsed).is_some() {
         return Ok(Ordered::Already);
     }
-    if were_enough(service, connection, account, Kind::InitialPassword, by, now).await? {
+    if were_enough(service, tx, account, Kind::InitialPassword, by, now).await? {
         return Ok(Ordered::TooMany);
     }
-    if !account.move_by(service, connection, event, &by.actor()).await? {
+    if !account.move_by(service, tx, event, &by.actor()).await? {
         return Ok(Ordered::NotNow);
     }
     if !is_waiting {
-        insert(connection, account.id, Kind::InitialPassword, by.as_str(), None, now).await?;
-        notice::queue(service, connection, account.id, notice::Kind::LetterOrdered, now).await?;
+        insert(tx, account.id, Kind::InitialPassword, by.as_str(), None, now).await?;
+        notice::queue(service, tx, account.id, notice::Kind::LetterOrdered, now).await?;
     }
     Ok(Ordered::Yes)
 }
@@ -209,7 +209,7 @@ pub(super) async fn order(
 /// letter beside the one with the first.
 pub(super) async fn order_device_code(
     service: &Service,
-    connection: &mut Connection,
+    tx: &mut Tx,
     account: &Account,
     by: Requester<'_>,
     now: NumericDate,
@@ -217,18 +217,18 @@ pub(super) async fn order_device_code(
     if !may_have_device_code(account.state) {
         return Ok(Ordered::NotNow);
     }
-    if is_waiting(connection, account, Kind::DeviceCode).await? {
+    if is_waiting(tx, account, Kind::DeviceCode).await? {
         return Ok(Ordered::Already);
     }
-    if were_enough(service, connection, account, Kind::DeviceCode, by, now).await? {
+    if were_enough(service, tx, account, Kind::DeviceCode, by, now).await? {
         return Ok(Ordered::TooMany);
     }
-    insert(connection, account.id, Kind::DeviceCode, by.as_str(), None, now).await?;
+    insert(tx, account.id, Kind::DeviceCode, by.as_str(), None, now).await?;
     let person = service.keys.pseudonym(&account.kvnr);
     let (actor, event) = (by.actor(), Event::DeviceCodeOrdered);
     let entry = Entry { actor: &actor, device: None, event, object: &person, result: "ok", detail: None };
-    audit::append(connection, entry, now).await?;
-    notice::queue(service, connection, account.id, notice::Kind::DeviceCodeOrdered, now).await?;
+    audit::append(tx, entry, now).await?;
+    notice::queue(service, tx, account.id, notice::Kind::DeviceCodeOrdered, now).await?;
     Ok(Ordered::Yes)
 }
 
@@ -324,21 +324,17 @@ pub(super) async fn forget(service: &Service) -> Result<(), Refusal> {
 
 /// Whoever becomes a member again is invited again: the letters of the membership before play no part any more, and one that
 /// was not made yet never is.
-pub(super) async fn forget_invitations(
-    service: &Service,
-    connection: &mut Connection,
-    account: &Account,
-) -> Result<(), Refusal> {
+pub(super) async fn forget_invitations(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let delete = "DELETE FROM letter WHERE account_id = $1 AND kind = $2 RETURNING letter_id, state";
     let delete = sqlx::query_as::<_, (String, String)>(delete).bind(account.id).bind(Kind::InitialPassword.as_str());
-    let letters = delete.fetch_all(&mut *connection).await?;
+    let letters = delete.fetch_all(&mut **tx).await?;
     let person = service.keys.pseudonym(&account.kvnr);
     let ordered = letters.iter().filter(|(_, state)| state == LetterState::Ordered.as_str());
     let entries = ordered.map(|(id, _)| {
         let event = Event::LetterCancelled;
         Entry { actor: "service", device: None, event, object: id, result: "ok", detail: Some(person.clone()) }
     });
-    Ok(audit::append_all(connection, entries, service.now_unix()).await?)
+    Ok(audit::append_all(tx, entries, service.now_unix()).await?)
 }
 
 /// Gives an account another address. What is sent in the next two weeks goes to the one before, and a second change in

@@ -82,16 +82,33 @@ pub(super) fn kept(proof: &NotRevoked) -> (OcspEvidence, Sha256Hash) {
 }
 
 /// As [`ask`], for a certificate that was not verified yet: whoever refuses it later does so for what is wrong with it.
-pub(super) async fn ask_of_der(service: &Service, der: &[u8]) -> Result<Revocation, Refusal> {
+async fn ask_of_der(service: &Service, der: &[u8]) -> Result<Revocation, Refusal> {
     match pki::verify(der, &*service.accepted.anchors(), service.now()) {
         Ok(certificate) => ask(service, &certificate).await,
-        // Whether the card's issuer is still one is not known now: nothing is used up for that.
-        Err(PkiError::TrustListExpired) => {
-            tracing::error!("the trust list has expired: a card of its CAs was not accepted");
-            Err(unavailable())
-        }
+        Err(PkiError::TrustListExpired) => Err(list_expired()),
         Err(_) => Ok(Revocation::NotAsked),
     }
+}
+
+/// Whether a responder is set for the card's issuer.
+pub(super) fn is_set(service: &Service, certificate: &VerifiedCertificate) -> bool {
+    url_for(service, certificate).is_some()
+}
+
+fn set_for<'a>(service: &'a Service, certificate: &VerifiedCertificate) -> Option<&'a OcspSettings> {
+    service.settings.ocsp.iter().find(|set| set.issuer == certificate.issuer_der())
+}
+
+fn url_for<'a>(service: &'a Service, certificate: &'a VerifiedCertificate) -> Option<&'a str> {
+    let listed = certificate.listed().filter(|_| service.accepted.asks_responders());
+    set_for(service, certificate).map(|set| set.url.as_str()).or_else(|| listed?.supply_point())
+}
+
+/// Whether the card's issuer is still one is not known now, since the time of the trust list is over: nothing is used up for
+/// that.
+pub(super) fn list_expired() -> Refusal {
+    tracing::error!("the trust list has expired: a card of its CAs was not accepted");
+    unavailable()
 }
 
 /// Asks the responder of the card's issuer, where there is one. It takes its time: no transaction waits for it.
@@ -99,10 +116,7 @@ pub(super) async fn ask_of_der(service: &Service, der: &[u8]) -> Result<Revocati
 /// # Errors
 /// [`Code::CardStatusUnavailable`]: whether the card was revoked cannot be learnt now.
 pub(super) async fn ask(service: &Service, certificate: &VerifiedCertificate) -> Result<Revocation, Refusal> {
-    let set = service.settings.ocsp.iter().find(|set| set.issuer == certificate.issuer_der());
-    let listed = certificate.listed().filter(|_| service.accepted.asks_responders());
-    let url = set.map(|set| set.url.as_str()).or_else(|| listed?.supply_point());
-    let Some(url) = url else { return Ok(Revocation::NotAsked) };
+    let Some(url) = url_for(service, certificate) else { return Ok(Revocation::NotAsked) };
     let request = ocsp::request(certificate).map_err(|_| Refusal::internal())?;
     let answer = answer_of(url, request).await.map_err(|error| {
         tracing::error!(%error, "the OCSP responder does not answer");
@@ -112,6 +126,7 @@ pub(super) async fn ask(service: &Service, certificate: &VerifiedCertificate) ->
     let is_in_answer = |it: &&Responder| answer.windows(it.der().len()).any(|bytes| bytes == it.der());
     let anchors = service.accepted.anchors();
     let mut responders: Vec<_> = anchors.responders().iter().filter(is_in_answer).cloned().collect();
+    let set = set_for(service, certificate);
     responders.extend(set.iter().flat_map(|set| set.responders.iter().cloned()));
     let hash_needed = set.is_none_or(|set| set.cert_hash);
     let said = ocsp::check(&answer, certificate, &responders, hash_needed, service.now());

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 use super::account::Account;
 use super::http::Refusal;
 use super::keys::{RotatingKey, RotatingKeys};
-use super::store::Connection;
+use super::store::{Connection, Tx};
 use super::{Service, random};
 use crate::jose::base64url;
 use crate::protocol::NumericDate;
@@ -209,10 +209,10 @@ fn hash(peppered: &[u8; 32]) -> Option<String> {
 }
 
 /// Nothing that was ever a password of this account is one any more.
-pub(super) async fn void(service: &Service, connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
+pub(super) async fn void(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM password WHERE account_id = $1");
-    delete.bind(account.id).execute(&mut *connection).await?;
-    initial::void(service, connection, account).await
+    delete.bind(account.id).execute(&mut **tx).await?;
+    initial::void(service, tx, account).await
 }
 
 /// Whether this is a hash that a register may bring.

@@ -16,7 +16,7 @@ use self::share::Owner;
 use super::account::Account;
 use super::audit::{self, Entry};
 use super::http::{Body, Code, Path, Refusal};
-use super::states::{AccountState, DeviceState, Event, RegistrationState, States as _, transition};
+use super::states::{AccountState, DeviceState, Event, RegistrationState, States as _, transition, transition_with};
 use super::store::{Connection, Tx, from_json};
 use super::{Service, device, random};
 use crate::jose::P256Jwk;
@@ -42,6 +42,10 @@ struct Row {
     pin_settle_at: Option<i64>,
     pin_told_since: i64,
     pin_told_tens: i64,
+    kvnr: String,
+    account_state: String,
+    suspended_from: Option<String>,
+    cards_from: Option<i64>,
 }
 
 /// A device, as far as its PIN is concerned.
@@ -65,13 +69,15 @@ impl Device {
     async fn find(connection: &mut Connection, id: &str) -> Result<Self, Refusal> {
         let device_id = id.parse().map_err(|_| Code::NotFound)?;
         let query = sqlx::query_as::<_, Row>(
-            "SELECT account_id, state, jwk, transport_jwk, pin_attempts, pin_confirmed, pin_settle_at, pin_told_since, \
-             pin_told_tens FROM device WHERE device_id = $1",
+            "SELECT d.account_id, d.state, jwk, transport_jwk, pin_attempts, pin_confirmed, pin_settle_at, pin_told_since, \
+             pin_told_tens, kvnr, a.state AS account_state, suspended_from, cards_from \
+             FROM device d JOIN account a ON a.account_id = d.account_id WHERE device_id = $1",
         );
-        let row = query.bind(id).fetch_optional(&mut *connection).await?.ok_or(Code::NotFound)?;
+        let row = query.bind(id).fetch_optional(connection).await?.ok_or(Code::NotFound)?;
+        let (suspended_from, cards_from) = (row.suspended_from.as_deref(), row.cards_from);
         Ok(Self {
             id: device_id,
-            account: Account::by_id(connection, row.account_id).await?,
+            account: Account::of_row(row.account_id, &row.kvnr, &row.account_state, suspended_from, cards_from)?,
             state: DeviceState::parse(&row.state)?,
             key: from_json(&row.jwk)?,
             transport_key: from_json(&row.transport_jwk)?,
@@ -139,7 +145,7 @@ pub(super) async fn evaluate(
     })
     .await?;
     let voprf_pk = requested.share().ok_or_else(Refusal::internal)?;
-    let share = share::open(&service, &mut tx, Owner::Device(&id), &voprf_pk.to_string()).await?;
+    let share = share::open(&service, &mut tx, &id, &voprf_pk.to_string()).await?;
     let share = share.ok_or(Code::ShareErased)?;
     let attempt_id = match Attempt::by_element(&mut tx, &device, requested.sha256()).await? {
         Some(before) if before.voprf_pk == voprf_pk.to_string() && before.is_fresh(now) => before.id()?,
@@ -181,7 +187,7 @@ pub(super) async fn confirm(
         signed(&service, &id, |device, expected| ConfirmedAttempt::check(&request.message, &device.key, expected, now))
             .await?;
     let attempt = Attempt::by_id(&mut tx, &device, confirmed.id()).await?.ok_or(Code::NotFound)?;
-    let share = share::open(&service, &mut tx, Owner::Device(&id), &attempt.voprf_pk).await?;
+    let share = share::open(&service, &mut tx, &id, &attempt.voprf_pk).await?;
     share.ok_or(Code::ShareErased)?;
     let wrong_tries = attempts::confirm(&mut tx, &mut device, &attempt, now).await?;
     let erased = share::erase_before(&mut tx, &id, &attempt.voprf_pk).await?;
@@ -213,7 +219,7 @@ pub(super) async fn change(
     .await?;
     let (voprf_pk, share, attempt_id) = match Attempt::by_element(&mut tx, &device, requested.sha256()).await? {
         Some(before) if before.number == 0 && before.is_fresh(now) => {
-            let share = share::open(&service, &mut tx, Owner::Device(&id), &before.voprf_pk).await?;
+            let share = share::open(&service, &mut tx, &id, &before.voprf_pk).await?;
             let share = share.ok_or(Code::PinElementUsed)?;
             (share.public_key(), share, before.id()?)
         }
@@ -236,27 +242,26 @@ pub(super) async fn offer(service: &Service, tx: &mut Tx, registration: &str) ->
     Ok(share::make(service, tx, Owner::Registration(registration)).await?.0)
 }
 
-/// Evaluates the one element of a registration: nothing is bound yet, so nothing is guessed.
+/// Evaluates the one element of a registration, which is in this state and had this one evaluated before, by its hash:
+/// nothing is bound yet, so nothing is guessed.
 pub(super) async fn evaluate_for_registration(
     service: &Service,
     tx: &mut Tx,
-    registration: &str,
+    (registration, state, evaluated_before): (&str, RegistrationState, Option<&str>),
     blinded: &Element,
 ) -> Result<RegistrationPinAnswer, Refusal> {
     let requested = RequestedElement::of_registration(blinded).map_err(invalid)?;
-    let update = "UPDATE registration SET pin_blinded_sha256 = $2 WHERE registration_id = $1 \
-                  AND (pin_blinded_sha256 IS NULL OR pin_blinded_sha256 = $2)";
-    let update = sqlx::query(update).bind(registration).bind(requested.sha256().to_string());
-    if update.execute(&mut **tx).await?.rows_affected() != 1 {
+    let sha256 = requested.sha256().to_string();
+    if evaluated_before.is_some_and(|before| before != sha256) {
         return Err(Code::PinElementUsed.into());
     }
-    transition(tx, registration, RegistrationState::Open, Event::RegistrationPinEvaluated)
-        .await?
-        .ok_or(Code::RegistrationEnded)?;
-    let voprf_pk = share::offered(tx, registration).await?.ok_or(Code::RegistrationEnded)?;
-    let share = share::open(service, tx, Owner::Registration(registration), &voprf_pk.to_string()).await?;
-    let Evaluation { evaluated, proof } =
-        share.ok_or(Code::RegistrationEnded)?.evaluate(requested.blinded(), &mut random());
+    let update =
+        "UPDATE registration SET state = $3, pin_blinded_sha256 = $4 WHERE registration_id = $1 AND state = $2";
+    let event = Event::RegistrationPinEvaluated;
+    let moved = transition_with(tx, registration, state, event, update, |update| update.bind(sha256)).await?;
+    moved.ok_or(Code::RegistrationEnded)?;
+    let share = share::open_offered(service, tx, registration).await?.ok_or(Code::RegistrationEnded)?;
+    let Evaluation { evaluated, proof } = share.evaluate(requested.blinded(), &mut random());
     Ok(RegistrationPinAnswer { evaluated, proof })
 }
 

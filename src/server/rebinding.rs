@@ -163,7 +163,7 @@ pub(super) async fn rebind(
     // A device that the card had bound is as old as it is; for another, its time as a device of the card begins now.
     let active_from = if device.level == level { device.active_from } else { now };
     let pop_sha256 = Sha256Hash::of(pop.as_bytes());
-    let before = audit::head(tx).await?;
+    let before = audit::end(tx).await?;
     let receipt = service.keys.sign(&Receipt {
         v: VERSION,
         aud: expected.aud,

@@ -1,5 +1,8 @@
 //! Registering devices (`docs/protocol.md`, registration).
 
+mod binding;
+mod refusal;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,12 +16,11 @@ use super::audit::{self, Entry};
 use super::device;
 use super::device_code::{self, ValidCode};
 use super::http::{Code, Path, Refusal, Unread};
-use super::notice::{self, Kind};
 use super::ocsp::{self, Revocation};
 use super::session::{Presented, Session};
-use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
-use super::store::{Connection, Tx, from_json, to_json};
-use super::{Service, pin, random, rebinding, trust_list};
+use super::states::{DeviceState, Event, RegistrationState, States as _, transition, transition_with};
+use super::store::{Connection, Tx, to_json};
+use super::{Service, pin, random, rebinding};
 use crate::chip::Iccsn;
 use crate::identity::kvnr::Kvnr;
 use crate::pki::{self, PkiError, VerifiedCertificate};
@@ -28,18 +30,15 @@ use crate::protocol::api::{
 };
 use crate::protocol::application::NewDevice;
 use crate::protocol::attestation::AttestedKey;
-use crate::protocol::evidence::{BindingEvidence, CardGrounds, ChipGrounds, Grounds, QrGrounds};
-use crate::protocol::pairing::DeviceInformation;
+use crate::protocol::evidence::{CardGrounds, ChipGrounds, Grounds, QrGrounds};
 use crate::protocol::presence::{ChipPresence, Occasion, RegisteredCard};
 use crate::protocol::qr::QrProof;
 use crate::protocol::registration::{
     AnnouncedNonce, CardPossession, DevicePossession, Evidence, Expected, ExpectedShare, HandedIn, Membership, Method,
     RegistrationError,
 };
-use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject, RegistrationChallenge};
-use crate::protocol::{
-    BindingLevel, Challenge, DeviceId, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash, VERSION,
-};
+use crate::protocol::service::RegistrationChallenge;
+use crate::protocol::{Challenge, NumericDate, RegistrationId, Sha256Hash, VERSION};
 
 /// Life of a registration and of its challenge, in seconds.
 pub(super) const REGISTRATION_LIFE: i64 = 30 * 60;
@@ -63,6 +62,8 @@ pub(super) struct Row {
     device_id: Option<String>,
     /// What is kept of the credential that was made.
     attestation: Option<String>,
+    /// The one element that was evaluated.
+    pin_blinded_sha256: Option<String>,
     /// The device that it binds anew, where it makes none.
     pub(super) rebinds: Option<String>,
 }
@@ -89,9 +90,9 @@ pub(super) async fn open(
     if !request.device_information.is_valid() {
         return Err(Code::DeviceInformationInvalid.into());
     }
-    check_begun(&mut tx, &account, now).await?;
+    let devices = check_begun(&mut tx, &account, now).await?;
     // It is checked again when a device is bound; here it spares the person the card PIN.
-    check_device_limit(&mut tx, &account).await?;
+    check_device_limit(devices)?;
     let registration_id = RegistrationId::random(&mut random());
     let expires_at = now + REGISTRATION_LIFE;
     let insert = sqlx::query(
@@ -139,11 +140,12 @@ pub(super) async fn evaluate_pin(
 ) -> Result<Json<RegistrationPinAnswer>, Refusal> {
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let request = body.read()?;
-    let (registration_id, row, _) = find(&mut tx, &account, &id).await?;
+    let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
     if service.now_unix() >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
-    let answer = pin::evaluate_for_registration(&service, &mut tx, &id, &request.blinded).await?;
+    let registration = (id.as_str(), state, row.pin_blinded_sha256.as_deref());
+    let answer = pin::evaluate_for_registration(&service, &mut tx, registration, &request.blinded).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationPinEvaluated, Ok(None)).await?;
     tx.commit().await?;
     Ok(Json(answer))
@@ -160,14 +162,16 @@ pub(super) async fn challenge(
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
     let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
-    let moved = transition(&mut tx, &id, state, Event::RegistrationChallenged).await?;
+    let challenge = Challenge::random(&mut random());
+    let exp = now + CHALLENGE_LIFE;
+    let update = "UPDATE registration SET state = $3, challenge = $4, challenge_expires_at = $5 \
+                  WHERE registration_id = $1 AND state = $2";
+    let event = Event::RegistrationChallenged;
+    let text = challenge.to_string();
+    let moved = transition_with(&mut tx, &id, state, event, update, |update| update.bind(text).bind(exp)).await?;
     if moved.is_none() || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
-    let challenge = Challenge::random(&mut random());
-    let exp = now + CHALLENGE_LIFE;
-    let update = "UPDATE registration SET challenge = $2, challenge_expires_at = $3 WHERE registration_id = $1";
-    sqlx::query(update).bind(&id).bind(challenge.to_string()).bind(exp).execute(&mut *tx).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationChallenged, Ok(None)).await?;
     let message = RegistrationChallenge {
         v: VERSION,
@@ -198,12 +202,21 @@ pub(super) async fn evidence(
 ) -> Result<Json<RegistrationAnswer>, Refusal> {
     // A responder that is out of reach ends the request here: registration and challenge are as they were.
     let request = body.read();
-    let revocation = match request.as_ref().map(|request| &request.evidence) {
-        Ok(HandedIn::Card(card)) => {
+    let certificate = match request.as_ref().map(|request| &request.evidence) {
+        Ok(HandedIn::Card(card)) => Some(pki::verify(&card.auth_cert, &*service.accepted.anchors(), service.now())),
+        Ok(HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_)) | Err(_) => None,
+    };
+    let revocation = match &certificate {
+        Some(Ok(certificate)) if ocsp::is_set(&service, certificate) => {
             presented.may_ask(&service).await?;
-            ocsp::ask_of_der(&service, &card.auth_cert).await?
+            ocsp::ask(&service, certificate).await?
         }
-        Ok(HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_)) | Err(_) => Revocation::NotAsked,
+        Some(Err(PkiError::TrustListExpired)) => {
+            presented.may_ask(&service).await?;
+            return Err(ocsp::list_expired());
+        }
+        // What is wrong with the certificate is said when its turn comes.
+        Some(_) | None => Revocation::NotAsked,
     };
     let now = service.now_unix();
     let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
@@ -213,12 +226,15 @@ pub(super) async fn evidence(
         return Err(Code::RegistrationEnded.into());
     }
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
-        Some(challenge) => check(&service, &mut tx, &account, &row, challenge, (request, revocation), now).await,
+        Some(challenge) => {
+            let handed_in = (request, certificate, revocation);
+            check(&service, &mut tx, &account, &row, challenge, handed_in, now).await
+        }
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
         Ok(proofs) if row.rebinds.is_some() => rebinding::rebind(&service, &mut tx, &account, &row, proofs, now).await,
-        Ok(proofs) => bind(&service, &mut tx, &account, &row, proofs, now).await,
+        Ok(proofs) => binding::bind(&service, &mut tx, &account, &row, proofs, now).await,
         Err(refusal) => Err(refusal),
     };
     match bound {
@@ -332,7 +348,7 @@ async fn check(
     account: &Account,
     row: &Row,
     challenge: FreshChallenge,
-    (request, revocation): (EvidenceRequest, Revocation),
+    (request, certificate, revocation): (EvidenceRequest, Option<Result<VerifiedCertificate, PkiError>>, Revocation),
     now: NumericDate,
 ) -> Result<Proofs, Refusal> {
     let share = match &row.rebinds {
@@ -359,7 +375,7 @@ async fn check(
     let mut ocsp_sha256 = None;
     let (evidence, grounds, code) = match handed_in {
         HandedIn::Card(card) => {
-            let certificate = pki::verify(&card.auth_cert, &*service.accepted.anchors(), service.now())?;
+            let certificate = certificate.ok_or_else(Refusal::internal)??;
             let membership = membership(service, &certificate, &account.kvnr)?;
             account.check_card(&certificate)?;
             let ocsp = revocation.of(&certificate)?.map(|proof| ocsp::kept(&proof));
@@ -426,133 +442,24 @@ pub(super) fn membership(
     })
 }
 
-/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. The answer is made
-/// here, within the transaction.
-async fn bind(
-    service: &Service,
-    tx: &mut Tx,
-    account: &Account,
-    row: &Row,
-    proofs: Proofs,
-    now: NumericDate,
-) -> Result<RegistrationAnswer, Refusal> {
-    if !proofs.belong_together(account) {
-        return Err(Refusal::internal());
-    }
-    let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
-    let (level, method) = (evidence.level(), evidence.method());
-    let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
-    let (key_identifier, expires_at, list) = match evidence {
-        Evidence::Card(certificate, Membership { .. }, card) => {
-            let end_of_card = certificate.certificate().not_after.unix_timestamp();
-            // What cannot be copied need not be made anew for as long as the card holds.
-            let expires_at = if attested.is_some() { end_of_card } else { longest.min(end_of_card) };
-            let list = certificate.listed().map(|listed| Arc::clone(listed.list()));
-            (card.key_identifier(), expires_at, list)
-        }
-        // No card has named this key: its thumbprint does.
-        Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => {
-            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest, None)
-        }
-    };
-    if let Some(code) = code {
-        code.use_up(tx).await?;
-    }
-    // The key and its identifier were never used before; revoked devices count.
-    let used = "SELECT 1 FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)";
-    let used = sqlx::query(used).bind(&row.jkt).bind(account.id).bind(key_identifier.to_string());
-    if used.fetch_optional(&mut **tx).await?.is_some() {
-        return Err(Code::KeyInUse.into());
-    }
-    check_device_limit(tx, account).await?;
-    if let Some(list) = &list {
-        trust_list::freeze(tx, list, now).await?;
-    }
-
-    let device_id = DeviceId::random(&mut random());
-    let pop_sha256 = Sha256Hash::of(pop.as_bytes());
-    let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
-    let before = audit::head(tx).await?;
-    let receipt = service.keys.sign(&Receipt {
-        v: VERSION,
-        aud: expected.aud,
-        subject: ReceiptSubject::Binding,
-        id: device_id.to_string(),
-        sha256: pop_sha256,
-        at: now,
-        amr: vec![key_class.to_owned()],
-        ocsp_sha256,
-        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
-        audit_seq: Some(before.seq),
-        audit_head: before.sha256,
-    })?;
-    let evidence = BindingEvidence {
-        device_id,
-        binding_level: level,
-        registration_id: expected.registration_id,
-        challenge: expected.challenge,
-        grounds,
-        pop,
-        receipt: receipt.clone(),
-        audit: None,
-    };
-    let information: DeviceInformation = from_json(&row.device_information)?;
-    let insert = sqlx::query(
-        "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
-         key_identifier, active_from, evidence, expires_at, key_class, revocation_due) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
-    );
-    // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice.
-    let (state, active_from) = match level {
-        BindingLevel::B3 => (DeviceState::Active, now),
-        BindingLevel::B1 | BindingLevel::B2 => (DeviceState::PendingWait, now.saturating_add(device::WAIT)),
-    };
-    let insert = insert.bind(device_id.to_string()).bind(account.id).bind(state.as_str());
-    let insert = insert.bind(information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
-    let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
-    let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?).bind(expires_at);
-    let insert = insert.bind(key_class).bind(ocsp_sha256.map(|_| now.saturating_add(DAY)));
-    insert.execute(&mut **tx).await?;
-
-    let id = expected.registration_id.to_string();
-    let moved = transition(tx, &id, RegistrationState::Open, Event::DeviceBound).await?;
-    moved.ok_or_else(Refusal::internal)?;
-    let update = sqlx::query("UPDATE registration SET device_id = $2 WHERE registration_id = $1");
-    update.bind(&id).bind(device_id.to_string()).execute(&mut **tx).await?;
-    pin::share::hand_over(tx, &id, &device_id.to_string()).await?;
-    let actor = service.keys.pseudonym(&account.kvnr);
-    let entry = Entry {
-        actor: &actor,
-        device: Some(device_id),
-        event: Event::DeviceBound,
-        object: &id,
-        result: "ok",
-        detail: Some(pop_sha256.to_string()),
-    };
-    audit::append(tx, entry, now).await?;
-    let kind = if level == BindingLevel::B3 { Kind::DeviceAdded } else { Kind::DeviceAddedWithoutPin };
-    notice::queue(service, tx, account.id, kind, now).await?;
-    let (device, _) = device::find(tx, account, &device_id.to_string()).await?;
-    Ok(bound(device, receipt))
-}
-
-/// The account has not begun too many registrations today.
+/// The account has not begun too many registrations today. Gives the number of its devices that are not revoked.
 pub(super) async fn check_begun(
     connection: &mut Connection,
     account: &Account,
     now: NumericDate,
-) -> Result<(), Refusal> {
-    let begun =
-        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2");
-    let begun = begun.bind(account.id).bind(now - DAY).fetch_one(connection).await?;
-    if begun < MAX_A_DAY { Ok(()) } else { Err(Code::TooManyRegistrations.into()) }
+) -> Result<i64, Refusal> {
+    let counts = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT (SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2), \
+         (SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $3)",
+    );
+    let counts = counts.bind(account.id).bind(now - DAY).bind(DeviceState::Revoked.as_str());
+    let (begun, devices) = counts.fetch_one(connection).await?;
+    if begun < MAX_A_DAY { Ok(devices) } else { Err(Code::TooManyRegistrations.into()) }
 }
 
-/// The account has room for one more device.
-async fn check_device_limit(connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
-    let active = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $2");
-    let active = active.bind(account.id).bind(DeviceState::Revoked.as_str()).fetch_one(connection).await?;
-    if active < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
+/// An account with so many devices that are not revoked has room for one more.
+fn check_device_limit(devices: i64) -> Result<(), Refusal> {
+    if devices < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
 }
 
 pub(super) async fn find(
@@ -563,7 +470,8 @@ pub(super) async fn find(
     let registration_id = id.parse().map_err(|_| Code::NotFound)?;
     let query = sqlx::query_as::<_, Row>(
         "SELECT account_id, state, method, jkt, commitment, device_information, expires_at, challenge, \
-         challenge_expires_at, device_id, attestation, rebinds FROM registration WHERE registration_id = $1",
+         challenge_expires_at, device_id, attestation, pin_blinded_sha256, rebinds FROM registration \
+         WHERE registration_id = $1",
     );
     let row = query.bind(id).fetch_optional(connection).await?;
     let row = row.filter(|row| row.account_id == account.id).ok_or(Code::NotFound)?;
@@ -603,38 +511,4 @@ pub(super) async fn audit_event(
     };
     let entry = Entry { actor: &actor, device: None, event, object: &object, result, detail };
     Ok(audit::append(tx, entry, service.now_unix()).await?)
-}
-
-impl From<PkiError> for Refusal {
-    fn from(error: PkiError) -> Self {
-        let code = match error {
-            PkiError::Malformed(_) => Code::CertificateMalformed,
-            PkiError::UnknownIssuer | PkiError::IssuerRevoked => Code::CertificateUntrusted,
-            PkiError::TrustListExpired => Code::CardStatusUnavailable,
-            PkiError::NotYetValid => Code::CertificateNotYetValid,
-            PkiError::Expired => Code::CertificateExpired,
-            PkiError::Signature => Code::CertificateSignature,
-            PkiError::UnsupportedKey => Code::CertificateKey,
-            PkiError::Usage => Code::CertificateUsage,
-            PkiError::WrongType => Code::CertificateType,
-            PkiError::WrongRole => Code::CertificateRole,
-            PkiError::TestCard => Code::CertificateOfTestCard,
-        };
-        code.into()
-    }
-}
-
-impl From<RegistrationError> for Refusal {
-    fn from(error: RegistrationError) -> Self {
-        match error {
-            RegistrationError::OtherPerson => Code::OtherPerson.into(),
-            RegistrationError::OtherInsurer => Code::OtherInsurer.into(),
-            RegistrationError::Pairing(part) => Self::new(Code::PairingInvalid).with_detail(part.to_string()),
-            RegistrationError::Statement(part) => Self::new(Code::CardStatementInvalid).with_detail(part.to_string()),
-            RegistrationError::Code(part) => Self::new(Code::QrStatementInvalid).with_detail(part.to_string()),
-            RegistrationError::Addition(part) => Self::new(Code::AdditionInvalid).with_detail(part.to_string()),
-            RegistrationError::Possession(part) => Self::new(Code::PossessionInvalid).with_detail(part.to_string()),
-            RegistrationError::Nonce => Code::NonceMismatch.into(),
-        }
-    }
 }

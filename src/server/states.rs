@@ -3,8 +3,15 @@
 
 use std::fmt::Debug;
 
+use sqlx::Any;
+use sqlx::any::AnyArguments;
+use sqlx::query::Query;
+
 use super::http::Refusal;
 use super::store::Connection;
+
+/// A statement that takes values.
+type Statement<'q> = Query<'q, Any, AnyArguments>;
 
 /// One row of a table: in state `from`, `event` leads to state `to`.
 pub(super) struct Transition<S: 'static> {
@@ -55,7 +62,32 @@ pub(super) async fn transition_to<S: States>(
     if !S::TABLE.iter().any(|row| row.from == from && row.event == event && row.to == to) {
         return Ok(None);
     }
-    let update = sqlx::query(S::UPDATE).bind(id).bind(from.as_str()).bind(to.as_str());
+    run(connection, S::UPDATE, id, from, to, |update| update).await
+}
+
+/// As [`transition`] where more of the object changes with its state: `update` is [`States::UPDATE`] with more columns,
+/// and `values` gives it what they get, from `$4` on.
+pub(super) async fn transition_with<'q, S: States>(
+    connection: &mut Connection,
+    id: &'q str,
+    from: S,
+    event: Event,
+    update: &'static str,
+    values: impl FnOnce(Statement<'q>) -> Statement<'q>,
+) -> Result<Option<S>, sqlx::Error> {
+    let Some(to) = from.after(event) else { return Ok(None) };
+    run(connection, update, id, from, to, values).await
+}
+
+async fn run<'q, S: States>(
+    connection: &mut Connection,
+    update: &'static str,
+    id: &'q str,
+    from: S,
+    to: S,
+    values: impl FnOnce(Statement<'q>) -> Statement<'q>,
+) -> Result<Option<S>, sqlx::Error> {
+    let update = values(sqlx::query(update).bind(id).bind(from.as_str()).bind(to.as_str()));
     let moved = update.execute(connection).await?.rows_affected() == 1;
     Ok(moved.then_some(to))
 }

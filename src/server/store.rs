@@ -19,6 +19,7 @@ use super::ServerError;
 use super::http::Refusal;
 use super::settings::Database;
 use crate::disk;
+use crate::protocol::audit::Position;
 
 /// A transaction. Dropped, it is undone.
 pub(super) enum Tx {
@@ -41,6 +42,22 @@ impl Tx {
         }
     }
 
+    /// Where the audit ends in it, where something in it or before it in its group has looked or written: nobody else
+    /// writes the audit meanwhile.
+    pub(super) fn audit_end(&self) -> Option<Position> {
+        match self {
+            Self::Part(part) => part.audit_end,
+            Self::Alone(_) => None,
+        }
+    }
+
+    /// Remembers that. `None` where nobody knows any more.
+    pub(super) fn set_audit_end(&mut self, end: Option<Position>) {
+        if let Self::Part(part) = self {
+            part.audit_end = end;
+        }
+    }
+
     /// Begins something in it that can be undone alone, with [`Self::undo`], and holds from [`Self::keep`] on.
     pub(super) async fn attempt(&mut self) -> Result<(), sqlx::Error> {
         sqlx::raw_sql("SAVEPOINT attempt").execute(&mut **self).await.map(drop)
@@ -51,6 +68,7 @@ impl Tx {
     }
 
     pub(super) async fn undo(&mut self) -> Result<(), sqlx::Error> {
+        self.set_audit_end(None);
         sqlx::raw_sql("ROLLBACK TO SAVEPOINT attempt").execute(&mut **self).await?;
         self.keep().await
     }

@@ -8,7 +8,7 @@ use super::audit::{self, Entry, STRANGER};
 use super::http::{Code, Refusal};
 use super::session::is_known_client;
 use super::states::{ApplicationState, DeviceState, Event, ResetState, States, WebLoginState, transition};
-use super::store::{Connection, Tx};
+use super::store::Tx;
 use crate::jose::Thumbprint;
 use crate::protocol::application::ApplicationType;
 use crate::protocol::approval::Verdict;
@@ -83,24 +83,24 @@ async fn are_locked_out(tx: &mut Tx, account: &Account, now: NumericDate) -> Res
 
 /// What was asked for this account before, and whatever was approved or taken of it, opens nothing any more: there is
 /// another password, the owner has called, or she has said that it was not she.
-pub(super) async fn void(service: &Service, connection: &mut Connection, account: &Account) -> Result<(), Refusal> {
+pub(super) async fn void(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let asked = "SELECT reset_id, state FROM password_reset WHERE kvnr = $1";
-    void_each::<ResetState>(service, connection, account, asked, Event::PasswordResetVoided).await?;
+    void_each::<ResetState>(service, tx, account, asked, Event::PasswordResetVoided).await?;
     let asked = "SELECT login_id, state FROM web_login WHERE kvnr = $1";
-    void_each::<WebLoginState>(service, connection, account, asked, Event::WebLoginVoided).await
+    void_each::<WebLoginState>(service, tx, account, asked, Event::WebLoginVoided).await
 }
 
 async fn void_each<S: States>(
     service: &Service,
-    connection: &mut Connection,
+    tx: &mut Tx,
     account: &Account,
     asked: &'static str,
     event: Event,
 ) -> Result<(), Refusal> {
     let asked = sqlx::query_as::<_, (String, String)>(asked).bind(account.kvnr.as_str());
     let mut voided = Vec::new();
-    for (id, state) in asked.fetch_all(&mut *connection).await? {
-        if transition(connection, &id, S::parse(&state)?, event).await?.is_some() {
+    for (id, state) in asked.fetch_all(&mut **tx).await? {
+        if transition(tx, &id, S::parse(&state)?, event).await?.is_some() {
             voided.push(id);
         }
     }
@@ -112,5 +112,5 @@ async fn void_each<S: States>(
         let detail = Some(person.clone());
         Entry { actor: "service", device: None, event, object: id, result: "ok", detail }
     });
-    Ok(audit::append_all(connection, entries, service.now_unix()).await?)
+    Ok(audit::append_all(tx, entries, service.now_unix()).await?)
 }

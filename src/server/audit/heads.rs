@@ -56,7 +56,7 @@ pub(in crate::server) async fn make_due(service: &Service) -> Result<(), Refusal
 
 /// Signs the chain as it is now, and keeps the head.
 async fn make(service: &Service, tx: &mut Tx, now: NumericDate) -> Result<String, Refusal> {
-    let end = super::head(tx).await?;
+    let end = super::end(tx).await?;
     let aud = service.settings.issuer.clone();
     let head = service.keys.sign(&AuditHead { v: VERSION, aud, seq: end.seq, sha256: end.sha256, at: now })?;
     let insert = sqlx::query("INSERT INTO audit_head (seq, at, head) VALUES ($1, $2, $3)");
@@ -67,7 +67,7 @@ async fn make(service: &Service, tx: &mut Tx, now: NumericDate) -> Result<String
 /// A head over everything there is: the newest one, or a new one where something came behind it.
 async fn current(service: &Service) -> Result<String, Refusal> {
     let mut tx = service.store.begin().await?;
-    let end = super::head(&mut tx).await?;
+    let end = super::end(&mut tx).await?;
     let newest = "SELECT head FROM audit_head WHERE seq = $1 ORDER BY at DESC LIMIT 1";
     let newest = sqlx::query_scalar::<_, String>(newest).bind(end.seq).fetch_optional(&mut *tx).await?;
     let head = match newest {

@@ -29,7 +29,7 @@ use crate::server::device_code;
 use crate::server::password::initial;
 use crate::server::settings::Settings;
 use crate::server::states::{AccountState, Event, LetterState, States as _, transition};
-use crate::server::store::Connection;
+use crate::server::store::Tx;
 use crate::server::{Service, random, store};
 
 /// The job stopped. Batches before are finished; the same command goes on.
@@ -329,14 +329,14 @@ impl Service {
     /// them is not ordered any more.
     async fn end_all(
         &self,
-        connection: &mut Connection,
+        tx: &mut Tx,
         letters: Vec<(&str, &Kvnr)>,
         event: Event,
         batch: Option<&str>,
         failure: Option<&str>,
     ) -> Result<bool, LettersError> {
         for (id, _) in &letters {
-            if transition(connection, id, LetterState::Ordered, event).await?.is_none() {
+            if transition(tx, id, LetterState::Ordered, event).await?.is_none() {
                 return Ok(false);
             }
         }
@@ -351,13 +351,13 @@ impl Service {
         for (id, _) in &letters {
             update = update.bind((*id).to_owned());
         }
-        update.execute(&mut *connection).await?;
+        update.execute(&mut **tx).await?;
         let result = failure.unwrap_or("ok");
         let entries = letters.iter().map(|(id, kvnr)| {
             let detail = Some(self.keys.pseudonym(kvnr));
             Entry { actor: "service", device: None, event, object: id, result, detail }
         });
-        audit::append_all(connection, entries, now).await?;
+        audit::append_all(tx, entries, now).await?;
         Ok(true)
     }
 }

@@ -10,7 +10,7 @@ use crate::secret::SecretText;
 use crate::server::account::Account;
 use crate::server::http::{Code, Refusal};
 use crate::server::keys::RotatingKey;
-use crate::server::store::Connection;
+use crate::server::store::{Connection, Tx};
 use crate::server::{Service, strangers};
 
 /// Letters and digits that nobody mistakes for one another, and sixteen marks.
@@ -105,14 +105,10 @@ impl Letter {
 }
 
 /// No initial password of the account holds any more, and no new password that was asked for without the old one.
-pub(in crate::server) async fn void(
-    service: &Service,
-    connection: &mut Connection,
-    account: &Account,
-) -> Result<(), Refusal> {
+pub(in crate::server) async fn void(service: &Service, tx: &mut Tx, account: &Account) -> Result<(), Refusal> {
     let delete = sqlx::query("DELETE FROM initial_password WHERE account_id = $1");
-    delete.bind(account.id).execute(&mut *connection).await?;
-    strangers::void(service, connection, account).await
+    delete.bind(account.id).execute(&mut **tx).await?;
+    strangers::void(service, tx, account).await
 }
 
 /// What is kept of an initial password: base64url of HMAC-SHA-256 over the account it is for and itself. Blanks are

@@ -31,13 +31,14 @@ pub(super) async fn make(service: &Service, tx: &mut Tx, owner: Owner<'_>) -> Re
     let voprf_pk = share.public_key();
     let key = service.keys.share_keys.newest();
     let wrapped = key.seal(seed.expose(), voprf_pk.as_bytes(), &mut random()).ok_or_else(Refusal::internal)?;
-    let (registration, device) = match owner {
-        Owner::Registration(id) => (Some(id), None),
-        Owner::Device(id) => (None, Some(id)),
+    let (registration, device, number) = match owner {
+        Owner::Registration(id) => (Some(id), None, 1),
+        Owner::Device(id) => {
+            let number = "SELECT COALESCE(MAX(number), 0) + 1 FROM pin_share WHERE device_id = $1";
+            let number = sqlx::query_scalar::<_, i64>(number).bind(id).fetch_one(&mut **tx).await?;
+            (None, Some(id), number)
+        }
     };
-    let number =
-        sqlx::query_scalar::<_, i64>("SELECT COALESCE(MAX(number), 0) + 1 FROM pin_share WHERE device_id = $1");
-    let number = number.bind(device.unwrap_or_default()).fetch_one(&mut **tx).await?;
     let insert = sqlx::query(
         "INSERT INTO pin_share (voprf_pk, registration_id, device_id, number, key_id, wrapped) \
          VALUES ($1, $2, $3, $4, $5, $6)",
@@ -47,22 +48,26 @@ pub(super) async fn make(service: &Service, tx: &mut Tx, owner: Owner<'_>) -> Re
     Ok((voprf_pk, share))
 }
 
-/// The share of this public key, where it is this owner's and not erased.
+/// The share of this public key, where it is this device's and not erased.
 pub(super) async fn open(
     service: &Service,
     connection: &mut Connection,
-    owner: Owner<'_>,
+    device: &str,
     voprf_pk: &str,
 ) -> Result<Option<Share>, Refusal> {
-    let (query, id) = match owner {
-        Owner::Registration(id) => {
-            ("SELECT voprf_pk, key_id, wrapped FROM pin_share WHERE registration_id = $1 AND voprf_pk = $2", id)
-        }
-        Owner::Device(id) => {
-            ("SELECT voprf_pk, key_id, wrapped FROM pin_share WHERE device_id = $1 AND voprf_pk = $2", id)
-        }
-    };
-    let row = sqlx::query_as::<_, Row>(query).bind(id).bind(voprf_pk).fetch_optional(connection).await?;
+    let query = "SELECT voprf_pk, key_id, wrapped FROM pin_share WHERE device_id = $1 AND voprf_pk = $2";
+    let row = sqlx::query_as::<_, Row>(query).bind(device).bind(voprf_pk).fetch_optional(connection).await?;
+    row.map(|row| unwrapped(service, &row).ok_or_else(Refusal::internal)).transpose()
+}
+
+/// The share that was offered to a registration.
+pub(super) async fn open_offered(
+    service: &Service,
+    connection: &mut Connection,
+    registration: &str,
+) -> Result<Option<Share>, Refusal> {
+    let query = "SELECT voprf_pk, key_id, wrapped FROM pin_share WHERE registration_id = $1";
+    let row = sqlx::query_as::<_, Row>(query).bind(registration).fetch_optional(connection).await?;
     row.map(|row| unwrapped(service, &row).ok_or_else(Refusal::internal)).transpose()
 }
 

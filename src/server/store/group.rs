@@ -9,9 +9,16 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMappedMutexGuard, OwnedMutexGuard, oneshot};
 
 use super::connection::{Connection, Pool};
+use crate::protocol::audit::Position;
 
-/// A connection in the transaction of the database, while there is one.
-type Outer = Option<Connection>;
+/// The transaction of the database, while there is one.
+type Outer = Option<Begun>;
+
+struct Begun {
+    connection: Connection,
+    /// Where the audit ends behind the parts that are done, once one has looked: nobody else writes it meanwhile.
+    audit_end: Option<Position>,
+}
 
 /// The queue of those who write in this process.
 #[derive(Clone, Default)]
@@ -57,8 +64,10 @@ impl Last {
 
 /// A transaction among the others. Dropped, it is undone.
 pub(in crate::server) struct Part {
-    outer: OwnedMappedMutexGuard<Outer, Connection>,
+    outer: OwnedMappedMutexGuard<Outer, Begun>,
     group: Group,
+    /// Where the audit ends behind what was done here, as far as that is known.
+    pub(super) audit_end: Option<Position>,
 }
 
 impl Group {
@@ -95,25 +104,26 @@ impl Group {
             // Where that fails, what has become of the last one stays as it is: it has to be said before a commit, which an
             // aborted transaction on PostgreSQL would take without it, and forget all.
             let last = self.parts().last;
-            outer.say(last.before(SAVEPOINT)).await?;
+            outer.connection.say(last.before(SAVEPOINT)).await?;
         } else {
-            *outer = Some(writers.acquire().await?.begin(format!("{begin}; {SAVEPOINT}")).await?);
+            let connection = writers.acquire().await?.begin(format!("{begin}; {SAVEPOINT}")).await?;
+            *outer = Some(Begun { connection, audit_end: None });
             // It comes after all who are in the queue now: they are the group.
             tokio::spawn(self.clone().finish());
         }
         let outer = OwnedMutexGuard::try_map(outer, Option::as_mut).map_err(|_| sqlx::Error::WorkerCrashed)?;
         // Until it says otherwise.
         self.parts().last = Last::GivenUp;
-        Ok(Part { outer, group: self })
+        Ok(Part { audit_end: outer.audit_end, outer, group: self })
     }
 
     /// Ends the transaction of the database, for all who are in it.
     async fn finish(self) {
         let mut outer = Arc::clone(&self.outer).lock_owned().await;
-        let Some(outer) = outer.take() else { return };
+        let Some(Begun { connection, .. }) = outer.take() else { return };
         let Parts { last, done } = std::mem::take(&mut *self.parts());
         let end = if done.is_empty() { "ROLLBACK".to_owned() } else { last.before("COMMIT") };
-        match outer.end(end).await {
+        match connection.end(end).await {
             Ok(_) => done.into_iter().for_each(|done| {
                 let _ = done.send(()); // whoever has gone away is not told
             }),
@@ -133,7 +143,8 @@ impl Part {
     }
 
     /// Leaves the place to the next one; what is given comes with the commit.
-    fn done(self) -> oneshot::Receiver<()> {
+    fn done(mut self) -> oneshot::Receiver<()> {
+        self.outer.audit_end = self.audit_end;
         let (done, committed) = oneshot::channel();
         let mut parts = self.group.parts();
         parts.done.push(done);
@@ -147,13 +158,13 @@ impl Deref for Part {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.outer
+        &self.outer.connection
     }
 }
 
 impl DerefMut for Part {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.outer
+        &mut self.outer.connection
     }
 }
 

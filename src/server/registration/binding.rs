@@ -1,0 +1,144 @@
+//! The end of a registration: what was proven binds a device.
+
+use std::sync::Arc;
+
+use super::{DAY, Proofs, Row, bound, check_device_limit};
+use crate::protocol::api::{DeviceAnswer, RegistrationAnswer};
+use crate::protocol::attestation::AttestedKey;
+use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::pairing::DeviceInformation;
+use crate::protocol::registration::{Evidence, Membership};
+use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
+use crate::protocol::{BindingLevel, DeviceId, KeyIdentifier, NumericDate, Sha256Hash, VERSION};
+use crate::server::account::Account;
+use crate::server::audit::{self, Entry};
+use crate::server::http::{Code, Refusal};
+use crate::server::notice::{self, Kind};
+use crate::server::states::{DeviceState, Event, RegistrationState, States as _, transition_with};
+use crate::server::store::{Tx, from_json, to_json};
+use crate::server::{Service, device, pin, random, trust_list};
+
+/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. The answer is made
+/// here, within the transaction.
+pub(super) async fn bind(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    row: &Row,
+    proofs: Proofs,
+    now: NumericDate,
+) -> Result<RegistrationAnswer, Refusal> {
+    if !proofs.belong_together(account) {
+        return Err(Refusal::internal());
+    }
+    let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
+    let (level, method) = (evidence.level(), evidence.method());
+    let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
+    let (key_identifier, expires_at, list) = match evidence {
+        Evidence::Card(certificate, Membership { .. }, card) => {
+            let end_of_card = certificate.certificate().not_after.unix_timestamp();
+            // What cannot be copied need not be made anew for as long as the card holds.
+            let expires_at = if attested.is_some() { end_of_card } else { longest.min(end_of_card) };
+            let list = certificate.listed().map(|listed| Arc::clone(listed.list()));
+            (card.key_identifier(), expires_at, list)
+        }
+        // No card has named this key: its thumbprint does.
+        Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => {
+            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest, None)
+        }
+    };
+    if let Some(code) = code {
+        code.use_up(tx).await?;
+    }
+    // The key and its identifier were never used before; revoked devices count.
+    let counts = sqlx::query_as::<_, (i64, i64)>(
+        "SELECT (SELECT COUNT(*) FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)), \
+         (SELECT COUNT(*) FROM device WHERE account_id = $2 AND state <> $4)",
+    );
+    let counts = counts.bind(&row.jkt).bind(account.id).bind(key_identifier.to_string());
+    let (with_key, devices) = counts.bind(DeviceState::Revoked.as_str()).fetch_one(&mut **tx).await?;
+    if with_key > 0 {
+        return Err(Code::KeyInUse.into());
+    }
+    check_device_limit(devices)?;
+    if let Some(list) = &list {
+        trust_list::freeze(tx, list, now).await?;
+    }
+
+    let device_id = DeviceId::random(&mut random());
+    let pop_sha256 = Sha256Hash::of(pop.as_bytes());
+    let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
+    let before = audit::end(tx).await?;
+    let receipt = service.keys.sign(&Receipt {
+        v: VERSION,
+        aud: expected.aud,
+        subject: ReceiptSubject::Binding,
+        id: device_id.to_string(),
+        sha256: pop_sha256,
+        at: now,
+        amr: vec![key_class.to_owned()],
+        ocsp_sha256,
+        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
+        audit_seq: Some(before.seq),
+        audit_head: before.sha256,
+    })?;
+    let evidence = BindingEvidence {
+        device_id,
+        binding_level: level,
+        registration_id: expected.registration_id,
+        challenge: expected.challenge,
+        grounds,
+        pop,
+        receipt: receipt.clone(),
+        audit: None,
+    };
+    let information: DeviceInformation = from_json(&row.device_information)?;
+    let insert = sqlx::query(
+        "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
+         key_identifier, active_from, evidence, expires_at, key_class, revocation_due) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    );
+    // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice.
+    let (state, active_from) = match level {
+        BindingLevel::B3 => (DeviceState::Active, now),
+        BindingLevel::B1 | BindingLevel::B2 => (DeviceState::PendingWait, now.saturating_add(device::WAIT)),
+    };
+    let insert = insert.bind(device_id.to_string()).bind(account.id).bind(state.as_str());
+    let insert = insert.bind(&information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
+    let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
+    let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?).bind(expires_at);
+    let insert = insert.bind(key_class).bind(ocsp_sha256.map(|_| now.saturating_add(DAY)));
+    insert.execute(&mut **tx).await?;
+
+    let id = expected.registration_id.to_string();
+    let update = "UPDATE registration SET state = $3, device_id = $4 WHERE registration_id = $1 AND state = $2";
+    let (open, event) = (RegistrationState::Open, Event::DeviceBound);
+    let moved = transition_with(tx, &id, open, event, update, |update| update.bind(device_id.to_string())).await?;
+    moved.ok_or_else(Refusal::internal)?;
+    pin::share::hand_over(tx, &id, &device_id.to_string()).await?;
+    let actor = service.keys.pseudonym(&account.kvnr);
+    let entry = Entry {
+        actor: &actor,
+        device: Some(device_id),
+        event: Event::DeviceBound,
+        object: &id,
+        result: "ok",
+        detail: Some(pop_sha256.to_string()),
+    };
+    audit::append(tx, entry, now).await?;
+    let kind = if level == BindingLevel::B3 { Kind::DeviceAdded } else { Kind::DeviceAddedWithoutPin };
+    notice::queue(service, tx, account.id, kind, now).await?;
+    let device = DeviceAnswer {
+        device_id,
+        name: information.name,
+        state: state.as_str().to_owned(),
+        method,
+        binding_level: level,
+        jkt: device.device_key().thumbprint(),
+        active_from,
+        expires_at,
+        last_used: None,
+        key_class: key_class.to_owned(),
+    };
+    Ok(bound(device, receipt))
+}
