@@ -229,7 +229,11 @@ fn evidence_does_not_give_a_device_another_key() {
     let other = world.try_log_in(&world.folder.path().join("other"), ERIKA, PASSWORD).unwrap();
     other.register(&mut card(ERIKA)).unwrap();
     let mut bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    bundle.devices[1].binding.device_id = bundle.devices[0].binding.device_id;
+    // The service itself lies, and signs that the second key is one of the first device.
+    let device_id = bundle.devices[0].binding.device_id;
+    let binding = &mut bundle.devices[1].binding;
+    (binding.device_id, binding.audit) = (device_id, None);
+    resigned(&key_of(&world), &mut binding.receipt, |receipt: &mut Receipt| receipt.id = device_id.to_string());
     let key = &computer.here.profile.service_key;
     let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
     let failed: Vec<_> = report.links.iter().filter(|link| link.result == LinkResult::Fails).collect();
