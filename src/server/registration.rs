@@ -18,7 +18,7 @@ use super::ocsp::{self, Revocation};
 use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Connection, Tx, from_json, to_json};
-use super::{Service, pin, random, rebinding};
+use super::{Service, pin, random, rebinding, trust_list};
 use crate::chip::Iccsn;
 use crate::identity::kvnr::Kvnr;
 use crate::pki::{self, PkiError, VerifiedCertificate};
@@ -359,7 +359,7 @@ async fn check(
     let mut ocsp_sha256 = None;
     let (evidence, grounds, code) = match handed_in {
         HandedIn::Card(card) => {
-            let certificate = pki::verify(&card.auth_cert, &*service.settings.anchors, service.now())?;
+            let certificate = pki::verify(&card.auth_cert, &*service.accepted.anchors(), service.now())?;
             let membership = membership(service, &certificate, &account.kvnr)?;
             account.check_card(&certificate)?;
             let ocsp = revocation.of(&certificate)?.map(|proof| ocsp::kept(&proof));
@@ -442,16 +442,17 @@ async fn bind(
     let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
     let (level, method) = (evidence.level(), evidence.method());
     let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
-    let (key_identifier, expires_at) = match evidence {
+    let (key_identifier, expires_at, list) = match evidence {
         Evidence::Card(certificate, Membership { .. }, card) => {
             let end_of_card = certificate.certificate().not_after.unix_timestamp();
             // What cannot be copied need not be made anew for as long as the card holds.
             let expires_at = if attested.is_some() { end_of_card } else { longest.min(end_of_card) };
-            (card.key_identifier(), expires_at)
+            let list = certificate.listed().map(|listed| Arc::clone(listed.list()));
+            (card.key_identifier(), expires_at, list)
         }
         // No card has named this key: its thumbprint does.
         Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => {
-            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest)
+            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest, None)
         }
     };
     if let Some(code) = code {
@@ -464,6 +465,9 @@ async fn bind(
         return Err(Code::KeyInUse.into());
     }
     check_device_limit(tx, account).await?;
+    if let Some(list) = &list {
+        trust_list::freeze(tx, list, now).await?;
+    }
 
     let device_id = DeviceId::random(&mut random());
     let pop_sha256 = Sha256Hash::of(pop.as_bytes());
@@ -478,6 +482,7 @@ async fn bind(
         at: now,
         amr: vec![key_class.to_owned()],
         ocsp_sha256,
+        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;
@@ -604,7 +609,8 @@ impl From<PkiError> for Refusal {
     fn from(error: PkiError) -> Self {
         let code = match error {
             PkiError::Malformed(_) => Code::CertificateMalformed,
-            PkiError::UnknownIssuer => Code::CertificateUntrusted,
+            PkiError::UnknownIssuer | PkiError::IssuerRevoked => Code::CertificateUntrusted,
+            PkiError::TrustListExpired => Code::CardStatusUnavailable,
             PkiError::NotYetValid => Code::CertificateNotYetValid,
             PkiError::Expired => Code::CertificateExpired,
             PkiError::Signature => Code::CertificateSignature,
