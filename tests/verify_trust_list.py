@@ -1,5 +1,5 @@
 """The trust list in evidence, as docs/evidence.md has it: what `verify_evidence.py` asks of it. Needs `cryptography`."""
-import base64, zlib
+import base64
 from datetime import datetime, timezone
 from xml.etree import ElementTree
 from cryptography import x509
@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtensionOID as Ext
 
-MAX_LIST, NEVER, SHA256 = 2**22, 2**40, ec.ECDSA(hashes.SHA256())
+NEVER, SHA256 = 2**40, ec.ECDSA(hashes.SHA256())
 CH_AUT, TSL_SIGNER, TSL_SIGNING = "1.2.276.0.76.4.70", "1.2.276.0.76.4.176", "0.4.0.2231.3.0"
 NON_REPUDIATION, ECDSA_SHA256 = bytes.fromhex("03020640"), bytes.fromhex("300a06082a8648ce3d040302")
 NAMES, URI = {"": "http://uri.etsi.org/02231/v2#"}, "http://uri.etsi.org/TrstSvc/"
@@ -16,11 +16,6 @@ SERVICES = "TrustServiceProviderList/TrustServiceProvider/TSPServices/TSPService
 
 def need(holds, what):
     if not holds: raise ValueError(what)
-
-def unpack(packed):
-    it = zlib.decompressobj(31)
-    data = it.decompress(packed, MAX_LIST + 1)
-    return need(it.eof and not it.unused_data and len(data) <= MAX_LIST, "gzip") or data
 
 def ca_of(certificate):  # a CA and its identifier
     found = {it.oid: it.value for it in certificate.extensions}
