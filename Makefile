@@ -7,7 +7,7 @@ SCHEMATHESIS_VERSION = 4.32.5
 SCHEMATHESIS = target/tools/schemathesis/bin/st
 FUZZ_VERSION = 0.13.2
 FUZZ = target/tools/bin/cargo-fuzz
-FUZZ_TARGETS = tlv vsd certificate cvc image secure_messaging replay apdus code picture
+FUZZ_TARGETS = tlv vsd certificate cvc ocsp trust_list image secure_messaging replay apdus code picture
 SECONDS_EACH = 20
 # Where the peer of bench-peers is installed.
 PEER = $(CURDIR)/target/peer

@@ -1,22 +1,24 @@
 //! Is a certificate to be trusted, and is it the right one? (gemSpec_PKI, TUC_PKI_018; codes as `SE_1021` in the
 //! comments are those of the specification for the same check)
 //!
-//! [`verify`] is the only maker of [`VerifiedCertificate`]. Revocation (TUC_PKI_006) is a proof of its own ([`ocsp`]). The
-//! trust list (TUC_PKI_001) is not looked at yet: anchors are pinned certificates of eGK CAs and of OCSP responders, and
-//! whoever relies on a proof is told so.
+//! [`verify`] is the only maker of [`VerifiedCertificate`]. Revocation (TUC_PKI_006) is a proof of its own ([`ocsp`]), and so
+//! is a trust list (TUC_PKI_001, [`trust_list`]). Anchors are certificates of eGK CAs and of OCSP responders that were pinned,
+//! or that stand in such a list.
 
 mod anchors;
 pub mod cvc;
+mod der;
 #[cfg(feature = "server")]
 pub mod endorsement;
 mod key;
 pub mod ocsp;
+pub mod trust_list;
 
 use thiserror::Error;
 use time::OffsetDateTime;
 
 use crate::identity::certificate::{Certificate, CertificateError, Holder, oid};
-pub use anchors::{AnchorError, Anchors, Issuer, ProductionAnchors, TestAnchors};
+pub use anchors::{AnchorError, Anchors, Issuer, Listed, ProductionAnchors, TestAnchors};
 pub use key::{CardKey, RsaKey};
 
 /// The curve of the card's keys (RFC 5639, 3.4).
@@ -40,6 +42,12 @@ pub enum PkiError {
     /// Issued by nobody we trust.
     #[error("the issuer is not trusted")]
     UnknownIssuer,
+    /// The issuer stands in a trust list whose time is over.
+    #[error("the trust list with the issuer has expired")]
+    TrustListExpired,
+    /// The issuer's service was revoked before the certificate was issued.
+    #[error("the issuer was revoked before it issued the certificate")]
+    IssuerRevoked,
     /// Not valid yet.
     #[error("the certificate is not valid yet")]
     NotYetValid,
@@ -73,7 +81,7 @@ pub struct VerifiedCertificate {
     certificate: Certificate,
     holder: Holder,
     key: CardKey,
-    issuer_der: Vec<u8>,
+    issuer: Issuer,
 }
 
 impl VerifiedCertificate {
@@ -94,7 +102,12 @@ impl VerifiedCertificate {
 
     /// The certificate of its issuer (DER).
     pub fn issuer_der(&self) -> &[u8] {
-        &self.issuer_der
+        self.issuer.der()
+    }
+
+    /// Where its issuer stands in a trust list; `None` where it was pinned.
+    pub fn listed(&self) -> Option<&Listed> {
+        self.issuer.listed.as_ref()
     }
 }
 
@@ -104,7 +117,11 @@ impl VerifiedCertificate {
 /// [`PkiError`] names the first check that fails.
 pub fn verify(der: &[u8], anchors: &dyn Anchors, at: OffsetDateTime) -> Result<VerifiedCertificate, PkiError> {
     let certificate = Certificate::parse(der)?;
-    let issuer = issuer_of(&certificate, anchors)?;
+    let issuer = issuer_of(&certificate, anchors.issuers()).ok_or(PkiError::UnknownIssuer)?;
+    // SW_1009: the trust list is of this time. A grace period is not given: lists follow each other long before.
+    if issuer.listed.as_ref().is_some_and(|listed| at > listed.next_update) {
+        return Err(PkiError::TrustListExpired);
+    }
 
     // SE_1021: the reference time lies within the validity of the certificate.
     if at < certificate.not_before {
@@ -118,6 +135,12 @@ pub fn verify(der: &[u8], anchors: &dyn Anchors, at: OffsetDateTime) -> Result<V
     let Certificate { tbs, signature_algorithm, signature, .. } = &certificate;
     if !issuer.key.signed_certificate(tbs, signature_algorithm, signature) {
         return Err(PkiError::Signature);
+    }
+
+    // SE_1036: what the issuer signed before its service was revoked stays valid.
+    let revoked = issuer.listed.as_ref().and_then(|listed| listed.revoked);
+    if revoked.is_some_and(|revoked| revoked < certificate.not_before) {
+        return Err(PkiError::IssuerRevoked);
     }
 
     let key = CardKey::of(&certificate.public_key).ok_or(PkiError::UnsupportedKey)?;
@@ -149,19 +172,15 @@ pub fn verify(der: &[u8], anchors: &dyn Anchors, at: OffsetDateTime) -> Result<V
     if !anchors.accept_test_cards() && holder.payer_ik.as_str() == TEST_PAYER_IK {
         return Err(PkiError::TestCard);
     }
-    Ok(VerifiedCertificate { holder, key, issuer_der: issuer.certificate.der.clone(), certificate })
+    Ok(VerifiedCertificate { holder, key, issuer: issuer.clone(), certificate })
 }
 
-/// The pinned issuer: its name is the certificate's issuer and its key the one the certificate points to. Every
-/// [`Issuer`] has a key identifier, so a certificate without one is of nobody.
-fn issuer_of<'a>(certificate: &Certificate, anchors: &'a dyn Anchors) -> Result<&'a Issuer, PkiError> {
+/// The trusted issuer: its name is the certificate's issuer and its key the one the certificate points to. Every [`Issuer`]
+/// has a key identifier, so a certificate without one is of nobody.
+fn issuer_of<'a>(certificate: &Certificate, issuers: &'a [Issuer]) -> Option<&'a Issuer> {
     let key_id = certificate.extensions.authority_key_id.as_ref();
-    anchors
-        .issuers()
-        .iter()
-        .find(|issuer| {
-            issuer.certificate.subject.der == certificate.issuer.der
-                && issuer.certificate.extensions.subject_key_id.as_ref() == key_id
-        })
-        .ok_or(PkiError::UnknownIssuer)
+    issuers.iter().find(|issuer| {
+        issuer.certificate.subject.der == certificate.issuer.der
+            && issuer.certificate.extensions.subject_key_id.as_ref() == key_id
+    })
 }

@@ -47,6 +47,7 @@ mod strangers;
 mod texts;
 mod tls;
 mod token;
+mod trust_list;
 mod upkeep;
 mod watch;
 mod web_login;
@@ -74,6 +75,7 @@ use notice::Mailer;
 use password::Hashing;
 use settings::Current;
 use store::Store;
+use trust_list::Accepted;
 use watch::Watchers;
 
 pub use account::AccountPolicy;
@@ -97,6 +99,7 @@ pub use source::Network;
 pub use states::transitions;
 pub use texts::{TextError, TextFault, Texts};
 pub use tls::{TlsError, TlsFiles};
+pub use trust_list::{TrustListFault, TrustListSettings};
 
 /// What time it is. A test can hand in its own.
 pub type Clock = Arc<dyn Fn() -> OffsetDateTime + Send + Sync>;
@@ -137,6 +140,9 @@ pub enum ServerError {
     /// Certificate and key of a listener.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There is no trust list that is believed.
+    #[error(transparent)]
+    TrustList(#[from] TrustListFault),
 }
 
 impl From<MigrateError> for ServerError {
@@ -154,6 +160,7 @@ pub struct Service {
     store: Store,
     keys: ServiceKeys,
     settings: Settings,
+    accepted: Accepted,
     current: RwLock<Arc<Current>>,
     clock: Clock,
     hashing: Hashing,
@@ -177,6 +184,7 @@ impl Service {
         // The keys come first: a start that breaks off between the two leaves keys without a database, which are taken.
         let keys = ServiceKeys::open(&settings.data, store.is_used().await?, &mut random())?;
         store.migrate().await?;
+        let accepted = Accepted::open(&mut settings, &store, clock()).await?;
         let hashing = Hashing::new(settings.parallel_hashes);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
         let (seen_proofs, watchers) = (SeenProofs::default(), Watchers::default());
@@ -185,6 +193,7 @@ impl Service {
             store,
             keys,
             settings,
+            accepted,
             current,
             clock,
             hashing,

@@ -6,6 +6,13 @@ use std::path::Path;
 
 use kartenbund::protocol::BindingLevel;
 use kartenbund::server::{Config, ConfigError, Database, Encryption, Fault, Wrong};
+use openssl::asn1::Asn1Time;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::hash::MessageDigest;
+use openssl::nid::Nid;
+use openssl::pkey::PKey;
+use openssl::x509::extension::{BasicConstraints, KeyUsage, SubjectKeyIdentifier};
+use openssl::x509::{X509, X509NameBuilder};
 
 /// RFC 7515, A.3.1.
 const JWK: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
@@ -21,6 +28,7 @@ fn folder() -> tempfile::TempDir {
         ("secrets/password", "die Post\n"),
         ("mail-ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
         ("ca.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
+        ("tsl-ca.pem", include_str!("../fixtures/pki/test-tsl-ca.pem")),
         ("ocsp.pem", include_str!("../fixtures/pki/test-egk-ca.pem")),
         ("texts/de.toml", "[letter]\ntelephone = \"Telefon\"\n"),
         ("texts/en.toml", "[letter]\ntelephone = \"Phone\"\n"),
@@ -29,12 +37,35 @@ fn folder() -> tempfile::TempDir {
         ("clients/next.json", NEXT_JWK),
         ("clients/private.json", &JWK.replace('}', r#","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#)),
         ("operators/anna", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08  -\n"),
+        ("real.pem", &real_ca()),
     ] {
         let path = folder.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, content).unwrap();
     }
     folder
+}
+
+/// A CA (PEM) that no name marks as one of a test.
+fn real_ca() -> String {
+    let group = EcGroup::from_curve_name(Nid::BRAINPOOL_P256R1).unwrap();
+    let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+    let mut name = X509NameBuilder::new().unwrap();
+    name.append_entry_by_text("CN", "Kartenbund.Fictional-CA1").unwrap();
+    let name = name.build();
+    let mut builder = X509::builder().unwrap();
+    builder.set_version(2).unwrap();
+    builder.set_subject_name(&name).unwrap();
+    builder.set_issuer_name(&name).unwrap();
+    builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+    builder.set_not_after(&Asn1Time::days_from_now(365).unwrap()).unwrap();
+    builder.set_pubkey(&key).unwrap();
+    builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
+    builder.append_extension(KeyUsage::new().critical().key_cert_sign().build().unwrap()).unwrap();
+    let identifier = SubjectKeyIdentifier::new().build(&builder.x509v3_context(None, None)).unwrap();
+    builder.append_extension(identifier).unwrap();
+    builder.sign(&key, MessageDigest::sha256()).unwrap();
+    String::from_utf8(builder.build().to_pem().unwrap()).unwrap()
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -110,7 +141,13 @@ fn every_setting_of_the_example_can_be_used() {
     for left_out in ["_env", "_file = \"secrets"] {
         let text: String =
             all.lines().filter(|line| !line.contains(left_out)).map(|line| line.to_owned() + "\n").collect();
+        // Whose list it is has to be said, in one of two settings.
+        let (before, list) = text.split_once("[trust_list]").unwrap();
+        let list = list.replacen("test_anchors = []", "test_anchors = [\"tsl-ca.pem\"]", 1);
+        let text = format!("{before}[trust_list]{list}");
         let config = read(folder.path(), &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        let list = config.settings.trust_list.unwrap();
+        assert_eq!((list.list, list.signers.len()), (folder.path().join("ECC-RSA_TSL.xml"), 1));
         assert_eq!(config.settings.issuer, "https://konto.kasse.example");
         assert!(matches!(config.settings.database, Database::Postgresql(_)));
         assert_eq!(config.tls.unwrap().certificate, folder.path().join("tls/fullchain.pem"));
@@ -345,6 +382,32 @@ fn a_responder_for_cards_is_one_that_can_be_asked_and_believed() {
     assert!(told(&ocsp("ca.pem", "ldap://ocsp.example/", responder))[0].contains("http://"));
     assert!(told(&ocsp("ca.pem", url, ""))[0].contains("at least one responder"));
     assert!(told(&ocsp("ca.pem", url, "\"operators/anna\""))[0].contains("no certificate in PEM"));
+}
+
+#[test]
+fn a_trust_list_has_a_signer_and_real_cards_never_meet_test_cards_in_it() {
+    let list = |more: &str| format!("{INSURER}[trust_list]\nlist = \"a.xml\"\nsignature = \"a.sig\"\n{more}\n");
+    let cards = |text: &str| format!("[cards]\n{text}\n");
+    let config = read(folder().path(), &list("test_anchors = [\"tsl-ca.pem\"]")).unwrap();
+    assert!(config.settings.anchors.accept_test_cards() && config.settings.anchors.issuers().is_empty());
+    let warned = |part: &str| config.warnings().iter().any(|warning| warning.contains(part));
+    assert!(warned("test cards are accepted") && !warned("no health card"));
+    assert!(told(&list(""))[0].contains("trust_list.anchors: this setting is missing"));
+    assert!(told(&list("anchors = [\"tsl-ca.pem\"]"))[0].contains("test CA"));
+    assert!(told(&list("anchors = [\"operators/anna\"]"))[0].contains("no certificate in PEM"));
+    let both = format!("{}{}", list("anchors = [\"real.pem\"]\ntest_anchors = [\"tsl-ca.pem\"]"), "");
+    assert!(told(&both).iter().any(|told| told.contains("never meet")), "{:?}", told(&both));
+    let real = list("anchors = [\"real.pem\"]");
+    assert!(!read(folder().path(), &real).unwrap().settings.anchors.accept_test_cards());
+    let mixed = format!("{real}{}", cards("test_anchors = [\"ca.pem\"]"));
+    assert!(told(&mixed).iter().any(|told| told.contains("never meet")));
+    let mixed = format!("{}{}", list("test_anchors = [\"tsl-ca.pem\"]"), cards("anchors = [\"real.pem\"]"));
+    assert!(told(&mixed).iter().any(|told| told.contains("never meet")));
+    let tests = format!("{}{}", list("test_anchors = [\"tsl-ca.pem\"]"), cards("test_anchors = [\"ca.pem\"]"));
+    assert_eq!(read(folder().path(), &tests).unwrap().settings.anchors.issuers().len(), 1);
+    // With a list, the responders for a CA are those in it.
+    let ocsp = "[[ocsp]]\nissuer = \"ca.pem\"\nurl = \"http://ocsp.example/\"\n";
+    assert!(read(folder().path(), &format!("{tests}{ocsp}")).is_ok());
 }
 
 #[test]

@@ -48,6 +48,16 @@ fn a_chip_has_one_certificate_and_nobody_else_one() {
 }
 
 #[test]
+fn nothing_is_believed_of_a_card_that_its_responder_has_not_said() {
+    drive("ocsp", 2_000, fuzz::ocsp::body);
+}
+
+#[test]
+fn no_trust_list_is_believed_that_nobody_signed() {
+    drive("trust_list", 1_000, fuzz::trust_list::body);
+}
+
+#[test]
 fn an_image_of_any_text_makes_a_card_or_none() {
     drive("image", 200, fuzz::image::body);
 }

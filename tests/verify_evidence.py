@@ -1,7 +1,5 @@
-"""Verifies evidence as docs/evidence.md has it: `verify_evidence.py ANCHOR.pem SERVICE-KEY.json FILE...`; `-` for no key.
-Prints the links that hold, up to the first that does not; exit status 0 when all do. Needs the package `cryptography`."""
-import base64, hashlib, json, re, sys
-from datetime import timezone
+"""Verifies evidence as docs/evidence.md has it, link by link: `verify_evidence.py ANCHOR.pem SERVICE-KEY.json|- FILE...`"""
+import base64, datetime, hashlib, json, re, sys, zlib
 from cryptography import x509
 from cryptography.x509 import ocsp
 from cryptography.hazmat.primitives import hashes, serialization
@@ -11,15 +9,13 @@ CH_AUT, ADMISSION, CERT_HASH = map(x509.ObjectIdentifier, ("1.2.276.0.76.4.70", 
 FIRST, LAST, POP = "not_valid_before", "not_valid_after", "method evidence_sha256 voprf_pk transport_jwk"
 INSURED, POINT = bytes.fromhex("06072a8214004c0431"), ec.EllipticCurvePublicKey.from_encoded_point  # 1.2.276.0.76.4.49
 GROUNDS = "qr qr_jwk qr B1", "device added_by approval B1", "chip chip B2", "card issuer_cert card B3"
-BINDING, CARD = "device_id binding_level registration_id challenge pop receipt", "kartenbund-card+jws"
-PREHASHED, CLIENT = ec.ECDSA(utils.Prehashed(hashes.SHA256())), ExtendedKeyUsageOID.CLIENT_AUTH
+BINDING, MORE = "device_id binding_level registration_id challenge pop receipt", "audit_seq ocsp_sha256 trust_list_sha256"
+PREHASHED, CLIENT, CARD = ec.ECDSA(utils.Prehashed(hashes.SHA256())), ExtendedKeyUsageOID.CLIENT_AUTH, "kartenbund-card+jws"
 USAGES = bytes.fromhex("03020780"), bytes.fromhex("030205a0")  # digitalSignature, and with keyEncipherment
 EVENTS, TOLERANCE, DATA = {"approve": "approved", "deny": "denied", "not_me": "not_me"}, 120, ("registration_id", "jkt")
 TYPES = "address.change bank.change contact.change password.reset web.login card.order device.add".split()
-def need(holds, what):
-    if not holds: raise ValueError(what)
-def says(value, **expected):
-    for name, right in expected.items(): need(value.get(name) == right, name)
+def need(holds, what): return None if holds else {}[what]  # KeyError: it says what does not hold
+def says(value, **expected): return any(need(value.get(name) == right, name) for name, right in expected.items()) or None
 def members(value, required, optional=""):
     names, more = set(required.split()), set(optional.split())
     return need(names <= set(value) <= names | more and bool not in map(type, value.values()), "members") or value
@@ -36,12 +32,10 @@ def spki(key): return b64(key.public_bytes(serialization.Encoding.DER, serializa
 def jwk_key(jwk):
     says(members(jwk, "kty crv x y"), kty="EC", crv="P-256")
     return POINT(ec.SECP256R1(), b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32))
-def dss(it):
-    return need(len(it) == 64, "size") or utils.encode_dss_signature(*(int.from_bytes(n, "big") for n in (it[:32], it[32:])))
+def dss(it): return need(len(it) == 64, "size") or utils.encode_dss_signature(*map(int.from_bytes, (it[:32], it[32:])))
 def algorithm(key):
-    if isinstance(key, rsa.RSAPublicKey):
-        return need(2048 <= key.key_size <= 4096 and 65537 <= key.public_numbers().e < 2**32, "key") or "PS256"
-    return {"secp256r1": "ES256", "brainpoolP256r1": "BP256R1"}[key.curve.name]
+    if not isinstance(key, rsa.RSAPublicKey): return {"secp256r1": "ES256", "brainpoolP256r1": "BP256R1"}[key.curve.name]
+    return need(2048 <= key.key_size <= 4096 and 65537 <= key.public_numbers().e < 2**32, "key") or "PS256"
 def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` is what else the header carries
     header, payload, signature = compact.split(".")
     need(read(unb64(header)) == {"alg": algorithm(key), "typ": typ, **hint}, "header")
@@ -55,21 +49,26 @@ def oids(data):  # the object identifiers (DER) that stand in sequences, and in 
     end = 2 + count + (int.from_bytes(data[2:2 + count], "big") if count else data[1])
     need(end <= len(data), "der")
     return ([data[:end]] if data[0] == 6 else oids(data[2 + count:end]) if data[0] == 0x30 else []) + oids(data[end:])
-def anchor_of(pem):
-    ca = x509.load_pem_x509_certificate(pem)
-    found = {it.oid: it.value for it in ca.extensions}
-    need(found[Ext.KEY_USAGE].key_cert_sign and found[Ext.BASIC_CONSTRAINTS].ca, "the anchor is no CA")
-    return ca, found[Ext.SUBJECT_KEY_IDENTIFIER].digest
 def moment(it, name):  # in seconds; a time that is not there is far away
-    return t.replace(tzinfo=timezone.utc).timestamp() if (t := getattr(it, name + "_utc", 0) or getattr(it, name)) else 2**40
+    return t.replace(tzinfo=datetime.UTC).timestamp() if (t := getattr(it, name + "_utc", 0) or getattr(it, name)) else 2**40
 def signed_by(key, it, data):  # with the one algorithm of its kind of key
     right, *how = {"PS256": (SignatureAlgorithmOID.RSA_WITH_SHA256, padding.PKCS1v15(), hashes.SHA256()),
                    "BP256R1": (SignatureAlgorithmOID.ECDSA_WITH_SHA256, ec.ECDSA(hashes.SHA256()))}[algorithm(key)]
     need(it.signature_algorithm_oid == right, "algorithm") or key.verify(it.signature, data, *how)
+def ca_of(it, found): return need(found[Ext.KEY_USAGE].key_cert_sign and found[Ext.BASIC_CONSTRAINTS].ca, "no CA") or (
+    it, found[Ext.SUBJECT_KEY_IDENTIFIER].digest, 2**40)  # its identifier, and since when it is revoked
+def unpack(packed, most=2**22): return need(len(data := (it := zlib.decompressobj(31)).decompress(packed, most + 1)) <= most
+                                            and it.eof and not it.unused_data, "gzip") or data
+def list_of(bundle, receipt, signers, known):  # what is said of the list; its CAs; responders, `None` where none is trusted
+    if (named := receipt.get("trust_list_sha256")) is None: return ": absent", [], known or None
+    lists = [[unb64(part) for part in parts_of(it, "list signature")] for it in bundle["trust_lists"]]
+    data, signature = [(data, by) for data, by in ((unpack(it), by) for it, by in lists) if b64(sha256(data)) == named][0]
+    cas, more = __import__("verify_trust_list").listed(data, signature, signers, receipt["at"]) if signers else ([], [])
+    return "", cas, known + more if signers or known else None
 def revocation(said, receipt, auth_cert, issuer_cert, responders):
     if said is None and "ocsp_sha256" not in receipt: return ": absent"
     responder, answer = map(unb64, parts_of(said, "responder answer"))
-    need(receipt["ocsp_sha256"] == b64(sha256(answer)) and responder in (responders or [responder]), "ocsp")
+    need(receipt["ocsp_sha256"] == b64(sha256(answer)) and (responders is None or responder in responders), "ocsp")
     by, *pair = map(x509.load_der_x509_certificate, (responder, auth_cert, issuer_cert))
     it, at = ocsp.load_der_ocsp_response(answer), receipt["at"]
     signed_by(by.public_key(), it, it.tbs_response_bytes)
@@ -84,8 +83,8 @@ def certificate_of(whole, issuer_cert, anchors, at):
     it = x509.load_der_x509_certificate(whole)
     found, key = {it.oid: it.value for it in it.extensions}, it.public_key()
     issuer, authority = it.issuer.public_bytes(), found[Ext.AUTHORITY_KEY_IDENTIFIER].key_identifier
-    ca = [ca for ca, identifier in anchors if (ca.subject.public_bytes(), identifier) == (issuer, authority)][0]
-    need(ca.public_bytes(serialization.Encoding.DER) == issuer_cert, "issuer_cert")
+    ca, _, revoked = [ca for ca in anchors if (ca[0].subject.public_bytes(), ca[1]) == (issuer, authority)][0]
+    need(moment(it, FIRST) <= revoked and ca.public_bytes(serialization.Encoding.DER) == issuer_cert, "issuer")
     signed_by(ca.public_key(), it, it.tbs_certificate_bytes)
     critical = {it.oid for it in it.extensions if it.critical} == {Ext.KEY_USAGE, Ext.BASIC_CONSTRAINTS}
     need(algorithm(key) != "ES256" and moment(it, FIRST) <= at <= moment(it, LAST) and critical, "validity")
@@ -97,7 +96,7 @@ def certificate_of(whole, issuer_cert, anchors, at):
                      for oid in (NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.SURNAME, NameOID.GIVEN_NAME))
     kvnrs, iks = ([unit for unit in units if re.fullmatch(shape, unit)] for shape in ("[A-Z][0-9]{9}", "[0-9]{9}"))
     need(len(kvnrs) == len(iks) == 1 and all(0 < len(name[0]) <= 64 for name in names), "person")
-    need(iks[0] != "109500969" or re.search("TEST-ONLY|NOT-VALID", str([ca.subject for ca, _ in anchors])), "test card")
+    need(iks[0] != "109500969" or re.search("TEST-ONLY|NOT-VALID", str([ca.subject for ca, *_ in anchors])), "test card")
     return key, kvnrs[0], {"serialnumber": str(it.serial_number), "issuer": b64(issuer), "not_after": int(moment(it, LAST)),
                            "auth_cert_subject_public_key_info": spki(key), "pairing_data_version": "1.0"}
 def audit(inclusion, receipt, key, **about):
@@ -112,14 +111,13 @@ def audit(inclusion, receipt, key, **about):
     head = jws(inclusion["head"], "audit-head+jws", key, "v aud seq sha256 at")
     says(head, v=1, aud=receipt["aud"], seq=entry["seq"] + len(path) // 32, sha256=b64(value))
     return need(head["at"] >= entry["ts"], "at") or ""
-def verify(data, anchors, responders, service_jwk):  # gives each link that holds; fails at the first that does not
-    bundle, person, adders, keys = members(read(data), "v service devices omitted"), None, {}, {}
+def verify(data, anchors, signers, responders, service_jwk):  # gives each link that holds; fails at the first that does not
+    bundle, person, adders, keys = members(read(data), "v service devices omitted", "trust_lists"), None, {}, {}
     aud, jwk = parts_of(bundle["service"], "aud jwk")
-    need(bundle["v"] in (2, 3) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
+    need(bundle["v"] in (2, 3, 4) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
     key = need(service_jwk in (None, jwk), "another service's key") or jwk_key(jwk)
-    def took(compact):
-        it = jws(compact, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", "audit_seq ocsp_sha256")
-        return says(it, v=1, aud=aud) or it
+    def took(it): return says(it := jws(it, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", MORE),
+                              v=1, aud=aud) or it
     def decision_on(approval, jwk):
         members(approval, "approval_id challenge document decision receipt", "audit")
         about, data = approval["approval_id"], unb64(approval["document"])
@@ -164,9 +162,11 @@ def verify(data, anchors, responders, service_jwk):  # gives each link that hold
         else:
             parts = parts_of(binding["card"], "signed_pairing_data auth_cert card_jws")
             auth_cert, issuer = unb64(parts[1]), unb64(binding["issuer_cert"])
-            card_key, kvnr, pairing = certificate_of(auth_cert, issuer, anchors, receipt["at"])
+            list_is, cas, known = list_of(bundle, receipt, signers, responders)
+            yield f"trust_list of {of}{list_is}"
+            card_key, kvnr, pairing = certificate_of(auth_cert, issuer, cas + anchors, receipt["at"])
             yield need(kvnr == person, "kvnr") or f"certificate of {of}"
-            yield f"revocation of {of}{revocation(binding.get('ocsp'), receipt, auth_cert, issuer, responders)}"
+            yield f"revocation of {of}{revocation(binding.get('ocsp'), receipt, auth_cert, issuer, known)}"
             pairing["se_subject_public_key_info"] = spki(jwk_key(jwk))
             said = jws(parts[0], "JWT", card_key, " ".join(pairing) + " key_identifier product")
             need(not says(said, **pairing) and unb64(said["key_identifier"], 32) and said["product"].strip(), "product")
@@ -186,15 +186,15 @@ def verify(data, anchors, responders, service_jwk):  # gives each link that hold
             yield need(decided["at"] >= receipt["at"], "at") or f"decision_receipt of {decided['id']}"
             it = {"event": "application." + EVENTS[said["decision"]], "device_id": of, "object": document["application_id"]}
             yield f"decision_audit of {decided['id']}{audit(approval.get('audit'), decided, key, **it)}"
-cas, responders, (anchor, service_key, *files) = [], [], sys.argv[1:]
+cas, signers, responders, (anchor, service_key, *files) = [], [], [], sys.argv[1:]
 for block in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", open(anchor, "rb").read(), re.DOTALL):
-    try: cas.append(anchor_of(block))
-    except Exception: responders.append(x509.load_pem_x509_certificate(block).public_bytes(serialization.Encoding.DER))
+    it = x509.load_pem_x509_certificate(block)
+    try: (signers if "TSL-CA" in str(it.subject) else cas).append(ca_of(it, {it.oid: it.value for it in it.extensions}))
+    except Exception: responders.append(it.public_bytes(serialization.Encoding.DER))
 service_jwk, all_hold = None if service_key == "-" else read(open(service_key, "rb").read()), True
 for path in files:
     try:
-        for link in verify(open(path, "rb").read(), cas, responders, service_jwk): print(f"  holds: {link}")
+        for link in verify(open(path, "rb").read(), cas, signers, responders, service_jwk): print(f"  holds: {link}")
         print(f"HOLDS: {path}")
-    except Exception as error:  # whatever the bytes lead to
-        all_hold = print(f"DOES NOT HOLD: {path}: {error!r}")
+    except Exception as error: all_hold = print(f"DOES NOT HOLD: {path}: {error!r}")  # whatever the bytes lead to
 sys.exit(not all_hold)

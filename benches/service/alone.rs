@@ -328,5 +328,5 @@ impl Bare {
 }
 
 fn ids() -> impl Iterator<Item = i64> + Clone {
-    (0..i64::try_from(ROWS).unwrap_or(i64::MAX)).into_iter()
+    0..i64::try_from(ROWS).unwrap_or(i64::MAX)
 }

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use kartenbund::egk::{ApduLength, CardFiles, Egk};
 use kartenbund::virtual_card::VirtualCard;
 
-use super::{apdus, code, cvc, picture, session, vsd};
+use super::{apdus, code, cvc, ocsp, picture, session, trust_list, vsd};
 
 /// The CA of the fixture cards.
 pub(crate) const CA_PEM: &[u8] = include_bytes!("../../fixtures/pki/test-egk-ca.pem");
@@ -16,8 +16,20 @@ const SESSIONS: [&str; 2] = [
 ];
 
 /// All targets.
-pub const TARGETS: [&str; 10] =
-    ["tlv", "vsd", "certificate", "cvc", "image", "secure_messaging", "replay", "apdus", "code", "picture"];
+pub const TARGETS: [&str; 12] = [
+    "tlv",
+    "vsd",
+    "certificate",
+    "cvc",
+    "ocsp",
+    "trust_list",
+    "image",
+    "secure_messaging",
+    "replay",
+    "apdus",
+    "code",
+    "picture",
+];
 
 /// What `target` begins with.
 pub fn of(target: &str) -> Vec<Vec<u8>> {
@@ -26,6 +38,8 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "vsd" => vsd_files(),
         "certificate" => certificates(),
         "cvc" => cvc::seeds(),
+        "ocsp" => ocsp::seeds(),
+        "trust_list" => trust_list::seeds(),
         "image" => CARDS.map(|image| image.as_bytes().to_vec()).to_vec(),
         "secure_messaging" => secure_messaging(),
         "replay" => sessions(),

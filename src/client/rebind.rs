@@ -186,7 +186,6 @@ struct Rebinding<'a> {
 }
 
 struct Opened {
-    device_id: DeviceId,
     key: OpenKey,
     device: Device,
     transport_key: P256Jwk,
@@ -210,7 +209,7 @@ impl Opened {
         let (_, Unlocked { key, device }) = pin::unlock_with_pin(here, skew, around)?;
         let transport_key = device.key.transport_key().map_err(RegisterError::from)?;
         let transport_key = P256Jwk::from(*transport_key.verifying_key());
-        Ok(Self { device_id, key, device, transport_key, registration_id, nonce, skew })
+        Ok(Self { key, device, transport_key, registration_id, nonce, skew })
     }
 
     fn candidate(&self) -> Result<Candidate<'_>, RegisterError> {
@@ -274,9 +273,6 @@ fn hand_in(
             return Err(error.into());
         }
     };
-    if answer.device_id != Some(opened.device_id) {
-        return Err(ServiceError::Contradiction("device").into());
-    }
     let latest = (around.clock)().saturating_add(skew).saturating_add(CLOCK_TOLERANCE);
     keep(here, &pending, answer, latest)
 }

@@ -7,15 +7,23 @@ const MAX_NAMESPACES: usize = 32;
 /// Most attributes of an element. Those of cards and their images have four at most.
 const MAX_ATTRIBUTES: usize = 32;
 
-/// Parses without DTD, and so without entities, up to `max_nodes` nodes.
+/// Parses without DTD, and so without entities, up to `max_nodes` nodes and 32 declarations of namespaces.
+///
+/// # Errors
+/// The document is not well formed, or above a bound.
+pub(crate) fn parse(text: &str, max_nodes: u32) -> Result<Document<'_>, Error> {
+    parse_within(text, max_nodes, MAX_NAMESPACES)
+}
+
+/// The same for a document with up to `max_namespaces` declarations of namespaces.
 ///
 /// The parser compares all attributes of an element with each other, and hands all namespaces down to every element that
 /// declares one: hours for a document that is no longer than it may be. That is why these are counted before.
 ///
 /// # Errors
 /// The document is not well formed, or above a bound.
-pub(crate) fn parse(text: &str, max_nodes: u32) -> Result<Document<'_>, Error> {
-    if text.matches("xmlns").count() > MAX_NAMESPACES {
+pub(crate) fn parse_within(text: &str, max_nodes: u32, max_namespaces: usize) -> Result<Document<'_>, Error> {
+    if text.matches("xmlns").count() > max_namespaces {
         return Err(Error::NamespacesLimitReached);
     }
     // No `<` can stand inside an element's brackets: between two of them is one element, and the text behind it. What is

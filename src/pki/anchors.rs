@@ -1,12 +1,16 @@
-//! Certificates of eGK CAs that are trusted because the operator pinned them. Those of production and those of test
-//! environments are different types, so that a production service cannot be talked into test roots.
+//! Certificates of eGK CAs that are trusted because the operator pinned them, or because they stand in a trust list. Those of
+//! production and those of test environments are different types, so that a production service cannot be talked into test
+//! roots.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use thiserror::Error;
+use time::OffsetDateTime;
 use x509_parser::pem::Pem;
 
 use super::ocsp::Responder;
+use super::trust_list::{Received, TrustList};
 use super::{CardKey, KEY_CERT_SIGN};
 use crate::identity::certificate::Certificate;
 
@@ -32,10 +36,33 @@ pub enum AnchorError {
 }
 
 /// A trusted CA.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Issuer {
     pub(super) certificate: Certificate,
     pub(super) key: CardKey,
+    pub(super) listed: Option<Listed>,
+}
+
+/// What a trust list says of a CA in it.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub(super) list: Arc<Received>,
+    pub(super) next_update: OffsetDateTime,
+    /// Since when its service is revoked.
+    pub(super) revoked: Option<OffsetDateTime>,
+    pub(super) supply_point: Option<String>,
+}
+
+impl Listed {
+    /// The list.
+    pub fn list(&self) -> &Arc<Received> {
+        &self.list
+    }
+
+    /// Where the OCSP responder for its certificates listens (ServiceSupplyPoint).
+    pub fn supply_point(&self) -> Option<&str> {
+        self.supply_point.as_deref()
+    }
 }
 
 impl Issuer {
@@ -49,10 +76,18 @@ impl Issuer {
         let key = CardKey::of(&certificate.public_key).ok_or(AnchorError::NotACa)?;
         let identified = certificate.extensions.subject_key_id.is_some();
         if certificate.extensions.is_ca == Some(true) && signs && identified {
-            Ok(Self { certificate, key })
+            Ok(Self { certificate, key, listed: None })
         } else {
             Err(AnchorError::NotACa)
         }
+    }
+
+    /// Reads all certificates of a PEM file.
+    ///
+    /// # Errors
+    /// [`AnchorError`].
+    pub fn read_pem(pem: &[u8]) -> Result<Vec<Self>, AnchorError> {
+        each_certificate(pem, Self::from_der)
     }
 
     /// Its certificate (DER).
@@ -65,7 +100,8 @@ impl Issuer {
         &self.certificate.subject.text
     }
 
-    fn is_test(&self) -> bool {
+    /// Whether it is one of a test environment.
+    pub fn is_test(&self) -> bool {
         TEST_MARKS.iter().any(|mark| self.name().contains(mark))
     }
 }
@@ -78,14 +114,19 @@ pub trait Anchors: Debug + Send + Sync {
     fn responders(&self) -> &[Responder];
     /// Whether cards of test insurers are accepted.
     fn accept_test_cards(&self) -> bool;
+    /// These, and the CAs and responders of a list. A CA that stands in both is judged by the list.
+    ///
+    /// # Errors
+    /// [`AnchorError::TestCa`]: a test CA in a list for real cards.
+    fn with_list(&self, list: &TrustList) -> Result<Arc<dyn Anchors>, AnchorError>;
 }
 
 /// CAs of real health cards. A test CA cannot get in.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ProductionAnchors(Vec<Issuer>, Vec<Responder>);
 
 /// CAs of test cards, and any other a test needs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TestAnchors(Vec<Issuer>, Vec<Responder>);
 
 impl ProductionAnchors {
@@ -94,7 +135,7 @@ impl ProductionAnchors {
     /// # Errors
     /// [`AnchorError`]; nothing is added then.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<(), AnchorError> {
-        let issuers = read_pem(pem)?;
+        let issuers = Issuer::read_pem(pem)?;
         if issuers.iter().any(Issuer::is_test) {
             return Err(AnchorError::TestCa);
         }
@@ -114,7 +155,7 @@ impl TestAnchors {
     /// # Errors
     /// [`AnchorError`]; nothing is added then.
     pub fn add_pem(&mut self, pem: &[u8]) -> Result<(), AnchorError> {
-        self.0.extend(read_pem(pem)?);
+        self.0.extend(Issuer::read_pem(pem)?);
         Ok(())
     }
 
@@ -141,6 +182,14 @@ impl Anchors for ProductionAnchors {
     fn accept_test_cards(&self) -> bool {
         false
     }
+
+    fn with_list(&self, list: &TrustList) -> Result<Arc<dyn Anchors>, AnchorError> {
+        if list.issuers().iter().any(Issuer::is_test) {
+            return Err(AnchorError::TestCa);
+        }
+        let Self(issuers, responders) = self;
+        Ok(Arc::new(Self(joined(list.issuers(), issuers), joined(responders, list.responders()))))
+    }
 }
 
 impl Anchors for TestAnchors {
@@ -155,10 +204,15 @@ impl Anchors for TestAnchors {
     fn accept_test_cards(&self) -> bool {
         true
     }
+
+    fn with_list(&self, list: &TrustList) -> Result<Arc<dyn Anchors>, AnchorError> {
+        let Self(issuers, responders) = self;
+        Ok(Arc::new(Self(joined(list.issuers(), issuers), joined(responders, list.responders()))))
+    }
 }
 
-fn read_pem(pem: &[u8]) -> Result<Vec<Issuer>, AnchorError> {
-    each_certificate(pem, Issuer::from_der)
+fn joined<T: Clone>(first: &[T], then: &[T]) -> Vec<T> {
+    first.iter().chain(then).cloned().collect()
 }
 
 /// Reads all certificates of a PEM file, of which there must be one at least.

@@ -4,8 +4,6 @@
 //! Responders are trusted because whoever asks has pinned their certificates: in the telematics infrastructure they stand in
 //! the trust list, and no CA of cards vouches for them, so that the rules of RFC 6960, 4.2.2.2 would refuse them.
 
-mod der;
-
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
@@ -13,8 +11,8 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{Duration, OffsetDateTime, PrimitiveDateTime};
 
-use self::der::Element;
 use super::anchors::each_certificate;
+use super::der::{self, Element};
 use super::{AnchorError, CardKey, VerifiedCertificate};
 use crate::identity::certificate::Certificate;
 

@@ -1,7 +1,9 @@
 //! Evidence that anyone can verify offline (`docs/evidence.md`): from the card's certificate to the decision, each link
 //! with what it rests on.
 
+mod card;
 mod grounds;
+mod lists;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -10,23 +12,25 @@ use time::OffsetDateTime;
 use super::addition::{ApprovalProof, Approver};
 use super::approval::{Document, ExpectedDecision, FrozenDocument, Verdict, VerifiedDecision};
 use super::audit::{Entry, Inclusion};
-use super::presence::Occasion;
+use super::presence::{ChipPresence, Occasion};
 use super::qr::QrProof;
-use super::registration::{CardPossession, DevicePossession, Expected, ExpectedShare, ProofOfPossession};
+use super::registration::{DevicePossession, Expected, ExpectedShare, ProofOfPossession};
 use super::service::{Receipt, ReceiptSubject};
 use super::{ApprovalId, BindingLevel, Challenge, DeviceId, RegistrationId, Sha256Hash, VERSION};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{P256Jwk, json, jws};
-use crate::pki::ocsp::{self, Responder, Status};
-use crate::pki::{self, Anchors, VerifiedCertificate};
+use crate::pki::cvc::CvcRoots;
+use crate::pki::{Anchors, Issuer};
 use crate::secret::masked;
 
 pub use grounds::{AdditionGrounds, CardGrounds, ChipGrounds, Grounds, OcspEvidence, QrGrounds};
+use lists::Lists;
+pub use lists::TrustListEvidence;
 
 /// Version of the format.
-pub const FORMAT: u32 = 3;
-/// The version before, which is verified as well: no answers of OCSP were in it.
-const FORMAT_WITHOUT_OCSP: u32 = 2;
+pub const FORMAT: u32 = 4;
+/// The versions before, which are verified as well: no trust lists were in them, and in the first no answers of OCSP.
+const FORMATS_BEFORE: [u32; 2] = [2, 3];
 /// Longest bundle read: that of a whole account.
 pub const MAX_BUNDLE: usize = 16 * 1024 * 1024;
 
@@ -39,6 +43,9 @@ pub struct Bundle {
     pub v: u32,
     /// Who took the evidence.
     pub service: ServiceIdentity,
+    /// The trust lists that receipts name, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trust_lists: Vec<TrustListEvidence>,
     /// The devices, oldest first; one that the card has bound anew stands there once for each of its bindings.
     pub devices: Vec<DeviceEvidence>,
     /// How many decisions of the account are left out, since there are too many for one file.
@@ -126,8 +133,12 @@ masked!(BindingEvidence, ApprovalEvidence);
 pub enum RestsOn {
     /// The signature of the CA that issued the card, pinned by whoever verifies.
     CardIssuer,
+    /// The signature of the trust list, by a signer whose CA was pinned by whoever verifies.
+    TrustListSigner,
     /// The signature of an OCSP responder, pinned by whoever verifies.
     OcspResponder,
+    /// The chain of the chip's certificates up to a root that was pinned by whoever verifies, and the signature of the chip.
+    ChipRoot,
     /// The signature of the health card, after its PIN was entered.
     Card,
     /// The signature of the device key.
@@ -142,6 +153,8 @@ pub enum RestsOn {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LinkName {
+    /// The trust list that named the card's issuer is signed.
+    TrustList,
     /// The card's certificate is by a trusted CA and valid when the device was bound.
     Certificate,
     /// The card was not revoked then.
@@ -193,7 +206,7 @@ pub enum LinkResult {
     Holds,
     /// It does not.
     Fails,
-    /// A link before it fails.
+    /// What it hangs on fails.
     NotChecked,
     /// The bundle does not have it, and stands without it.
     Absent,
@@ -259,15 +272,20 @@ impl Bundle {
         if bytes.len() > MAX_BUNDLE {
             return Err(NotABundle);
         }
-        json::read::<Self>(bytes).ok().filter(|it| [FORMAT, FORMAT_WITHOUT_OCSP].contains(&it.v)).ok_or(NotABundle)
+        json::read::<Self>(bytes).ok().filter(|it| it.v == FORMAT || FORMATS_BEFORE.contains(&it.v)).ok_or(NotABundle)
     }
 
-    /// Walks the chain with trusted CAs, and with the service's key where the verifier has it. Needs neither network nor
-    /// clock: each signature is judged at the time of its receipt.
+    /// As [`Bundle::verify_with`], with nothing pinned but CAs of cards, OCSP responders, and the service's key.
     pub fn verify(&self, anchors: &dyn Anchors, service_key: Option<&P256Jwk>) -> Report {
-        let rests_on = if service_key.is_some() { RestsOn::Service } else { RestsOn::ServiceUnpinned };
-        let key = service_key.unwrap_or(&self.service.jwk);
-        let walk = Walk { service: &self.service, key, rests_on, anchors };
+        self.verify_with(&Pinned { anchors, list_signers: &[], chip_roots: None, service_key })
+    }
+
+    /// Walks the chain with what the verifier has pinned. Needs neither network nor clock: each signature is judged at the time
+    /// of its receipt.
+    pub fn verify_with(&self, pinned: &Pinned<'_>) -> Report {
+        let rests_on = if pinned.service_key.is_some() { RestsOn::Service } else { RestsOn::ServiceUnpinned };
+        let key = pinned.service_key.unwrap_or(&self.service.jwk);
+        let walk = Walk { service: &self.service, key, rests_on, pinned, lists: Lists::of(&self.trust_lists) };
         let mut report = Report { links: Vec::new(), findings: None };
         let mut devices: Vec<DeviceFindings> = Vec::new();
         for device in &self.devices {
@@ -282,12 +300,26 @@ impl Bundle {
     }
 }
 
+/// What whoever verifies a bundle brings along, and trusts.
+#[derive(Debug)]
+pub struct Pinned<'a> {
+    /// CAs of cards and OCSP responders.
+    pub anchors: &'a dyn Anchors,
+    /// CAs of signers of trust lists; without any, that a list is the right one is the service's word.
+    pub list_signers: &'a [Issuer],
+    /// Roots of chips; without any, that a chip is genuine is the service's word.
+    pub chip_roots: Option<&'a dyn CvcRoots>,
+    /// The service's key; without it the one in the bundle is taken, and it says who it is itself.
+    pub service_key: Option<&'a P256Jwk>,
+}
+
 /// What everything in a bundle is verified with.
 struct Walk<'a> {
     service: &'a ServiceIdentity,
     key: &'a P256Jwk,
     rests_on: RestsOn,
-    anchors: &'a dyn Anchors,
+    pinned: &'a Pinned<'a>,
+    lists: Lists,
 }
 
 /// What a device's own links have shown, for the decisions on it.
@@ -323,15 +355,24 @@ impl Walk<'_> {
                 QrProof::check(&grounds.qr, &grounds.qr_jwk, &expected, bound_at.clone()?).map_err(text)?;
                 Ok(expected)
             }),
-            // Whether the chip is genuine, and whose card it is in, only the service knows: no root of chips is here.
-            Grounds::Chip(grounds) => chain.link(LinkName::ChipSignature, self.rests_on, || {
-                let expected = self.expected(binding, None)?;
-                is(holder.is_none_or(|holder| *holder == expected.kvnr), "kvnr")?;
-                let Expected { aud, challenge, jkt, .. } = expected.clone();
-                let occasion = Occasion { aud, challenge, jkt };
-                is(grounds.chip.is_signed_for(&occasion), "signature")?;
-                Ok(expected)
-            }),
+            // Whose card the chip is in only the service knows; whether it is genuine, roots of chips show.
+            Grounds::Chip(grounds) => {
+                let rests_on = self.pinned.chip_roots.map_or(self.rests_on, |_| RestsOn::ChipRoot);
+                chain.link(LinkName::ChipSignature, rests_on, || {
+                    let expected = self.expected(binding, None)?;
+                    is(holder.is_none_or(|holder| *holder == expected.kvnr), "kvnr")?;
+                    let Expected { aud, challenge, jkt, .. } = expected.clone();
+                    let occasion = Occasion { aud, challenge, jkt };
+                    match self.pinned.chip_roots {
+                        Some(roots) => {
+                            let at = date(bound_at.clone()?)?;
+                            ChipPresence::check(&grounds.chip, occasion, roots, at).map(drop).map_err(causes)?;
+                        }
+                        None => is(grounds.chip.is_signed_for(&occasion), "signature")?,
+                    }
+                    Ok(expected)
+                })
+            }
             Grounds::Device(grounds) => chain
                 .link(LinkName::DeviceAddition, RestsOn::Device, || self.addition(binding, grounds, before, &bound_at)),
         };
@@ -430,60 +471,6 @@ impl Walk<'_> {
         Some(DecisionFindings { approval_id: approval.approval_id, verdict, document, decided_at })
     }
 
-    /// The links of a card; what is expected of the device then.
-    fn card(
-        &self,
-        binding: &BindingEvidence,
-        grounds: &CardGrounds,
-        receipt: Option<&Receipt>,
-        bound_at: &Result<i64, String>,
-        holder: Option<&Kvnr>,
-        chain: &mut Chain<'_>,
-    ) -> Option<Expected> {
-        let certificate = chain.link(LinkName::Certificate, RestsOn::CardIssuer, || {
-            let at = date(bound_at.clone()?)?;
-            let certificate = pki::verify(&grounds.card.auth_cert, self.anchors, at).map_err(text)?;
-            is(certificate.issuer_der() == grounds.issuer_cert, "issuer_cert")?;
-            is(holder.is_none_or(|holder| *holder == certificate.holder().kvnr), "kvnr")?;
-            Ok(certificate)
-        });
-        self.revocation(grounds.ocsp.as_ref(), certificate.as_ref(), receipt, chain);
-        chain.link(LinkName::CardSignature, RestsOn::Card, || {
-            let certificate = certificate.as_ref().ok_or("certificate")?;
-            let expected = self.expected(binding, Some(&certificate.holder().kvnr))?;
-            CardPossession::check(certificate, &grounds.card, &expected, bound_at.clone()?).map_err(text)?;
-            Ok(expected)
-        })
-    }
-
-    /// What a responder said of the certificate: one that the verifier trusts, or one that the service has trusted, as it says.
-    fn revocation(
-        &self,
-        ocsp: Option<&OcspEvidence>,
-        certificate: Option<&VerifiedCertificate>,
-        receipt: Option<&Receipt>,
-        chain: &mut Chain<'_>,
-    ) {
-        let named = receipt.and_then(|receipt| receipt.ocsp_sha256);
-        if ocsp.is_none() && named.is_none() {
-            return chain.absent(LinkName::Revocation, self.rests_on);
-        }
-        let pinned = self.anchors.responders();
-        let rests_on = if pinned.is_empty() { self.rests_on } else { RestsOn::OcspResponder };
-        chain.link(LinkName::Revocation, rests_on, || {
-            let ocsp = ocsp.ok_or("ocsp")?;
-            is(named == Some(Sha256Hash::of(&ocsp.answer)), "ocsp_sha256")?;
-            is(pinned.is_empty() || pinned.iter().any(|it| it.der() == ocsp.responder), "responder")?;
-            let (certificate, at) = (certificate.ok_or("certificate")?, date(receipt.ok_or("receipt")?.at)?);
-            let responder = Responder::from_der(&ocsp.responder).map_err(text)?;
-            match ocsp::check(&ocsp.answer, certificate, &[responder], false, at).map_err(text)? {
-                Status::Good(_) => Ok(()),
-                Status::Revoked => Err("revoked".to_owned()),
-                Status::Unknown => Err("unknown".to_owned()),
-            }
-        });
-    }
-
     /// The approval by a device that stands before in the bundle and holds; what is expected of the new one then.
     fn addition(
         &self,
@@ -562,6 +549,11 @@ impl Chain<'_> {
         value
     }
 
+    /// What it hangs on cannot be read.
+    fn unread(&mut self, name: LinkName, rests_on: RestsOn) {
+        self.links.push(Link { name, of: self.of.clone(), rests_on, result: LinkResult::NotChecked, detail: None });
+    }
+
     /// The bundle has no such link.
     fn absent(&mut self, name: LinkName, rests_on: RestsOn) {
         let result = if self.failed { LinkResult::NotChecked } else { LinkResult::Absent };
@@ -597,6 +589,17 @@ fn is(holds: bool, what: &str) -> Result<(), String> {
 
 fn text(error: impl std::error::Error) -> String {
     error.to_string()
+}
+
+/// An error and what is behind it.
+fn causes(error: impl std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        told = format!("{told}: {cause}");
+        source = cause.source();
+    }
+    told
 }
 
 fn date(at: i64) -> Result<OffsetDateTime, String> {

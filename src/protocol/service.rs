@@ -141,6 +141,9 @@ pub struct Receipt {
     /// SHA-256 of what an OCSP responder answered about the card; none where the service did not ask.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ocsp_sha256: Option<super::Sha256Hash>,
+    /// SHA-256 of the trust list that named the card's issuer; none where the issuer was pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_list_sha256: Option<super::Sha256Hash>,
     /// Number of the audit entry before; none in receipts of before they had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_seq: Option<i64>,

@@ -284,6 +284,7 @@ async fn take_decision(
         at: now,
         amr,
         ocsp_sha256: None,
+        trust_list_sha256: None,
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;

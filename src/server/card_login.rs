@@ -98,7 +98,7 @@ fn check(
     challenge: LiveChallenge<CardLoginStatement>,
     now: NumericDate,
 ) -> Result<Card, Refusal> {
-    let certificate = pki::verify(&request.auth_cert, &*service.settings.anchors, service.now())?;
+    let certificate = pki::verify(&request.auth_cert, &*service.accepted.anchors(), service.now())?;
     let kvnr = certificate.holder().kvnr.clone();
     let membership = membership(service, &certificate, &kvnr)?;
     let aud = &service.settings.issuer;

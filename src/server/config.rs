@@ -121,9 +121,13 @@ impl Config {
                 "no [proxy], though people reach the service by https and itself it speaks plain HTTP with this computer: \
                  all of them count as one network, and are made to wait for one another's wrong passwords",
             ),
-            (settings.anchors.issuers().is_empty(), "no anchors and no test_anchors: no health card will be accepted"),
             (
-                settings.ocsp.iter().any(|ocsp| !issuers.iter().any(|issuer| issuer.der() == ocsp.issuer)),
+                issuers.is_empty() && settings.trust_list.is_none(),
+                "no anchors, no test_anchors and no [trust_list]: no health card will be accepted",
+            ),
+            (
+                settings.trust_list.is_none()
+                    && settings.ocsp.iter().any(|ocsp| !issuers.iter().any(|issuer| issuer.der() == ocsp.issuer)),
                 "the CA of one [[ocsp]] is in neither anchors nor test_anchors: no card is asked about there",
             ),
             (settings.payer_iks.is_empty(), "no payer_iks: the cards of no insurer will be accepted"),
@@ -212,6 +216,12 @@ impl Config {
             if let Err(error) = Mailer::new(smtp) {
                 reader.wrong("mail", Wrong::Mail(error));
             }
+        }
+        if self.settings.trust_list.as_ref().is_some_and(|list| list.signers.is_empty()) {
+            reader.wrong("trust_list.anchors", Wrong::Missing);
+        }
+        if self.settings.trust_list.is_none() && self.settings.ocsp.iter().any(|ocsp| ocsp.responders.is_empty()) {
+            reader.wrong("ocsp", Wrong::Impossible("at least one responder is needed where there is no [trust_list]"));
         }
         let providers = &self.settings.identity_providers;
         let names: BTreeSet<_> = providers.iter().map(|provider| &provider.issuer).collect();

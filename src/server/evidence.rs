@@ -1,5 +1,6 @@
 //! Evidence bundles: everything a binding or a decision rests on, to be verified without the service.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,6 +11,7 @@ use super::audit::heads;
 use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::store::from_json;
+use super::trust_list;
 use crate::jose::jws;
 use crate::protocol::NumericDate;
 use crate::protocol::api::Problem;
@@ -56,7 +58,7 @@ pub(super) async fn bundle(
     }
     device.approvals.extend(approval);
     devices.push(device);
-    Ok(Json(whole(&service, devices, 0)))
+    Ok(Json(whole(&service, devices, 0).await?))
 }
 
 /// A binding of a device: the one it has, or one that another took the place of.
@@ -131,7 +133,7 @@ pub(super) async fn account(State(service): State<Arc<Service>>, session: Sessio
     if devices.is_empty() {
         return Err(Code::NotFound.into());
     }
-    Ok(Json(whole(&service, devices, count.saturating_sub(MAX_DECISIONS))))
+    Ok(Json(whole(&service, devices, count.saturating_sub(MAX_DECISIONS)).await?))
 }
 
 async fn device(service: &Service, evidence: &str) -> Result<DeviceEvidence, Refusal> {
@@ -146,7 +148,16 @@ async fn approval(service: &Service, evidence: &str) -> Result<ApprovalEvidence,
     Ok(approval)
 }
 
-fn whole(service: &Service, devices: Vec<DeviceEvidence>, omitted: i64) -> Bundle {
+async fn whole(service: &Service, devices: Vec<DeviceEvidence>, omitted: i64) -> Result<Bundle, Refusal> {
+    let mut named = BTreeSet::new();
+    for device in &devices {
+        let receipt = jws::verify::<Receipt>(&device.binding.receipt, service.keys.public().verifying_key());
+        named.extend(receipt.map_err(|_| Refusal::internal())?.trust_list_sha256.map(|hash| hash.to_string()));
+    }
+    let mut trust_lists = Vec::new();
+    for sha256 in named {
+        trust_lists.push(trust_list::evidence(service, &sha256).await?);
+    }
     let service = ServiceIdentity { aud: service.settings.issuer.clone(), jwk: service.keys.public().clone() };
-    Bundle { v: FORMAT, service, devices, omitted: u32::try_from(omitted).unwrap_or(0) }
+    Ok(Bundle { v: FORMAT, service, trust_lists, devices, omitted: u32::try_from(omitted).unwrap_or(0) })
 }

@@ -82,6 +82,7 @@ impl Service {
         let sender = tokio::spawn(notice::sender::run(Arc::clone(&self), stops.clone()));
         let revocations = tokio::spawn(super::ocsp::look_after_devices(Arc::clone(&self), stops.clone()));
         let watcher = tokio::spawn(super::watch::run(Arc::clone(&self), stops.clone()));
+        let lists = tokio::spawn(super::trust_list::look_after(Arc::clone(&self), stops.clone()));
         let reloader = tokio::spawn(reload(certificates, stops));
         let mut servers = JoinSet::new();
         servers.spawn(public.serve(app(Arc::clone(&self))));
@@ -114,7 +115,7 @@ impl Service {
             tracing::warn!("programs that wait were cut off");
         }
         let _ = stopping.send(true);
-        for task in [sweeper, sender, revocations, watcher, reloader] {
+        for task in [sweeper, sender, revocations, watcher, lists, reloader] {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task in the background broke off");
             }

@@ -33,6 +33,8 @@ pub(super) struct Metrics {
     not_moved: Family<EventLabels, Gauge>,
     sessions: Gauge,
     watching: Gauge,
+    /// Without labels, and nothing where there is no list.
+    list_ends: Family<[(&'static str, &'static str); 0], Gauge>,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -84,6 +86,7 @@ impl Metrics {
             not_moved: Family::default(),
             sessions: Gauge::default(),
             watching: Gauge::default(),
+            list_ends: Family::default(),
             registry: Mutex::default(),
         };
         registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -102,6 +105,8 @@ impl Metrics {
         registry.register("accounts_not_moved", help, metrics.not_moved.clone());
         registry.register("sessions_open", "Sessions that have not ended", metrics.sessions.clone());
         registry.register("watching", "Connections that wait for approvals", metrics.watching.clone());
+        let help = "When the time of the trust list in use ends (NextUpdate), in Unix time";
+        registry.register_with_unit("trust_list_next_update", help, Unit::Seconds, metrics.list_ends.clone());
         Self { registry: Mutex::new(registry), ..metrics }
     }
 
@@ -160,6 +165,9 @@ impl Metrics {
         self.waiting.get_or_create(&WaitingLabels { what: "notices" }).set(notices);
         let failed = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM notice WHERE state = 'failed'");
         self.notices_failed.set(failed.fetch_one(pool).await?);
+        if let Some(list) = service.accepted.list() {
+            self.list_ends.get_or_create(&[]).set(list.next_update().unix_timestamp());
+        }
         self.watching.set(i64::try_from(service.watching()).unwrap_or(i64::MAX));
         let now = service.now_unix();
         self.sessions.set(session::count_open(service, now).await?);

@@ -15,7 +15,7 @@ use super::states::{DeviceState, Event, States as _};
 use super::store::from_json;
 use super::{SWEEP, Service, device, session, strangers};
 use crate::pki::ocsp::{self, MAX_ANSWER, NotRevoked, Responder, Status};
-use crate::pki::{self, VerifiedCertificate};
+use crate::pki::{self, PkiError, VerifiedCertificate};
 use crate::protocol::evidence::{BindingEvidence, Grounds, OcspEvidence};
 use crate::protocol::registration::Method;
 use crate::protocol::{NumericDate, Sha256Hash};
@@ -37,7 +37,7 @@ pub struct OcspSettings {
     pub issuer: Vec<u8>,
     /// Where its responder listens.
     pub url: String,
-    /// The responders whose signatures are taken.
+    /// The responders whose signatures are taken, beside those of the trust list.
     pub responders: Vec<Responder>,
     /// Whether answers must show that the responder knows the certificate (certHash), as those of gematik do.
     pub cert_hash: bool,
@@ -83,19 +83,32 @@ pub(super) fn kept(proof: &NotRevoked) -> (OcspEvidence, Sha256Hash) {
 
 /// As [`ask`], for a certificate that was not verified yet: whoever refuses it later does so for what is wrong with it.
 async fn ask_of_der(service: &Service, der: &[u8]) -> Result<Revocation, Refusal> {
-    match pki::verify(der, &*service.settings.anchors, service.now()) {
+    match pki::verify(der, &*service.accepted.anchors(), service.now()) {
         Ok(certificate) => ask(service, &certificate).await,
+        Err(PkiError::TrustListExpired) => Err(list_expired()),
         Err(_) => Ok(Revocation::NotAsked),
     }
 }
 
 /// Whether a responder is set for the card's issuer.
 pub(super) fn is_set(service: &Service, certificate: &VerifiedCertificate) -> bool {
-    set_for(service, certificate).is_some()
+    url_for(service, certificate).is_some()
 }
 
 fn set_for<'a>(service: &'a Service, certificate: &VerifiedCertificate) -> Option<&'a OcspSettings> {
     service.settings.ocsp.iter().find(|set| set.issuer == certificate.issuer_der())
+}
+
+fn url_for<'a>(service: &'a Service, certificate: &'a VerifiedCertificate) -> Option<&'a str> {
+    let listed = certificate.listed().filter(|_| service.accepted.asks_responders());
+    set_for(service, certificate).map(|set| set.url.as_str()).or_else(|| listed?.supply_point())
+}
+
+/// Whether the card's issuer is still one is not known now, since the time of the trust list is over: nothing is used up for
+/// that.
+pub(super) fn list_expired() -> Refusal {
+    tracing::error!("the trust list has expired: a card of its CAs was not accepted");
+    unavailable()
 }
 
 /// Asks the responder of the card's issuer, where there is one. It takes its time: no transaction waits for it.
@@ -103,18 +116,28 @@ fn set_for<'a>(service: &'a Service, certificate: &VerifiedCertificate) -> Optio
 /// # Errors
 /// [`Code::CardStatusUnavailable`]: whether the card was revoked cannot be learnt now.
 pub(super) async fn ask(service: &Service, certificate: &VerifiedCertificate) -> Result<Revocation, Refusal> {
-    let Some(set) = set_for(service, certificate) else { return Ok(Revocation::NotAsked) };
-    let unavailable = || Refusal::new(Code::CardStatusUnavailable).with_retry_after(TRY_AGAIN);
+    let Some(url) = url_for(service, certificate) else { return Ok(Revocation::NotAsked) };
     let request = ocsp::request(certificate).map_err(|_| Refusal::internal())?;
-    let answer = answer_of(&set.url, request).await.map_err(|error| {
+    let answer = answer_of(url, request).await.map_err(|error| {
         tracing::error!(%error, "the OCSP responder does not answer");
         unavailable()
     })?;
-    let said = ocsp::check(&answer, certificate, &set.responders, set.cert_hash, service.now());
+    // SE_1030: of the many that the trust list names, the one whose certificate comes with the answer.
+    let is_in_answer = |it: &&Responder| answer.windows(it.der().len()).any(|bytes| bytes == it.der());
+    let anchors = service.accepted.anchors();
+    let mut responders: Vec<_> = anchors.responders().iter().filter(is_in_answer).cloned().collect();
+    let set = set_for(service, certificate);
+    responders.extend(set.iter().flat_map(|set| set.responders.iter().cloned()));
+    let hash_needed = set.is_none_or(|set| set.cert_hash);
+    let said = ocsp::check(&answer, certificate, &responders, hash_needed, service.now());
     said.map(Revocation::Said).map_err(|error| {
         tracing::error!(%error, "what the OCSP responder answers is not taken");
         unavailable()
     })
+}
+
+fn unavailable() -> Refusal {
+    Refusal::new(Code::CardStatusUnavailable).with_retry_after(TRY_AGAIN)
 }
 
 /// Why there is no answer.
@@ -156,7 +179,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, NoAnswer> {
 /// Looks once a day after every device that a card has bound, until `stops`. It is a task of its own: a responder that
 /// does not answer holds up nothing else.
 pub(super) async fn look_after_devices(service: Arc<Service>, mut stops: Receiver<bool>) {
-    if service.settings.ocsp.is_empty() {
+    if service.settings.ocsp.is_empty() && !service.accepted.asks_responders() {
         return;
     }
     while tokio::time::timeout(SWEEP, stops.changed()).await.is_err() {

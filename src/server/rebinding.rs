@@ -16,8 +16,9 @@ use super::registration::{self, Proofs, REGISTRATION_LIFE, Row};
 use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Connection, Tx, from_json, to_json};
-use super::{Service, device, random};
+use super::{Service, device, random, trust_list};
 use crate::jose::{P256Jwk, Thumbprint};
+use crate::pki::Listed;
 use crate::protocol::api::{Problem, RebindingOffer, RebindingRequest, RegistrationAnswer};
 use crate::protocol::attestation::AttestedKey;
 use crate::protocol::evidence::BindingEvidence;
@@ -148,6 +149,10 @@ pub(super) async fn rebind(
     // Nothing but the card binds anew.
     let Evidence::Card(certificate, Membership { .. }, card) = evidence else { return Err(Refusal::internal()) };
     check_keys(tx, account, &device, &possession, card.key_identifier()).await?;
+    let list = certificate.listed().map(Listed::list);
+    if let Some(list) = list {
+        trust_list::freeze(tx, list, now).await?;
+    }
 
     let id = device.device_id.to_string();
     let key_class = device.key_class(attested.as_ref());
@@ -168,6 +173,7 @@ pub(super) async fn rebind(
         at: now,
         amr: vec![key_class.clone()],
         ocsp_sha256,
+        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;

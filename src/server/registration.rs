@@ -203,13 +203,17 @@ pub(super) async fn evidence(
     // A responder that is out of reach ends the request here: registration and challenge are as they were.
     let request = body.read();
     let certificate = match request.as_ref().map(|request| &request.evidence) {
-        Ok(HandedIn::Card(card)) => Some(pki::verify(&card.auth_cert, &*service.settings.anchors, service.now())),
+        Ok(HandedIn::Card(card)) => Some(pki::verify(&card.auth_cert, &*service.accepted.anchors(), service.now())),
         Ok(HandedIn::Qr(_) | HandedIn::Device(_) | HandedIn::Chip(_)) | Err(_) => None,
     };
     let revocation = match &certificate {
         Some(Ok(certificate)) if ocsp::is_set(&service, certificate) => {
             presented.may_ask(&service).await?;
             ocsp::ask(&service, certificate).await?
+        }
+        Some(Err(PkiError::TrustListExpired)) => {
+            presented.may_ask(&service).await?;
+            return Err(ocsp::list_expired());
         }
         // What is wrong with the certificate is said when its turn comes.
         Some(_) | None => Revocation::NotAsked,

@@ -12,6 +12,7 @@ use super::ocsp::OcspSettings;
 use super::password::PasswordRules;
 use super::source::Network;
 use super::texts::Texts;
+use super::trust_list::TrustListSettings;
 use crate::identity::kvnr::Ik;
 use crate::pki::cvc::{CvcRoots, ProductionCvcRoots};
 use crate::pki::endorsement::TpmRoots;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub payer_iks: Vec<Ik>,
     /// CAs whose cards are accepted: production ones or test ones, never both.
     pub anchors: Box<dyn Anchors>,
+    /// The trust list whose CAs and responders are accepted beside them.
+    pub trust_list: Option<TrustListSettings>,
     /// Where the revocation of cards is asked for; it is not asked for of those of other CAs.
     pub ocsp: Vec<OcspSettings>,
     /// Roots whose chips show that a card is there.
@@ -94,6 +97,7 @@ impl Settings {
             texts: Texts::default(),
             payer_iks: Vec::new(),
             anchors: Box::new(ProductionAnchors::default()),
+            trust_list: None,
             ocsp: Vec::new(),
             cvc_roots: Box::new(ProductionCvcRoots::default()),
             tpm_roots: TpmRoots::default(),

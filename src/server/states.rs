@@ -185,6 +185,7 @@ names! {
         LetterFailed = "letter.failed",
         NotificationsSet = "notifications.set",
         NoticeFailed = "notice.failed",
+        TrustListTaken = "trust_list.taken",
         WebLoginAsked = "web_login.asked",
         WebLoginTaken = "web_login.taken",
         WebLoginVoided = "web_login.voided",

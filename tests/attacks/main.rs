@@ -39,6 +39,7 @@ mod rsa;
 mod service;
 mod sessions;
 mod texts;
+mod trust_lists;
 mod watching;
 mod web_branch;
 mod web_login;

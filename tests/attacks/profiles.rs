@@ -4,6 +4,7 @@
 use base64::Engine as _;
 use bp256::pkcs8::DecodePrivateKey as _;
 use ecdsa::signature::Signer as _;
+use kartenbund::pki::trust_list::TrustList;
 use kartenbund::pki::{Anchors, BrainpoolP256r1, Issuer, TestAnchors};
 
 use super::*;
@@ -209,6 +210,10 @@ fn a_test_insurers_card_is_refused_where_real_cards_are_needed() {
         fn responders(&self) -> &[pki::ocsp::Responder] {
             self.0.responders()
         }
+        fn with_list(&self, _: &TrustList) -> Result<std::sync::Arc<dyn Anchors>, AnchorError> {
+            unreachable!("no list is taken here")
+        }
+
         fn accept_test_cards(&self) -> bool {
             ProductionAnchors::default().accept_test_cards()
         }

@@ -1,9 +1,12 @@
 //! Binding anew what is not one's own, or with what is not its own.
 
+use kartenbund::client::Step;
+use kartenbund::client::rebind::{RebindError, rebind};
 use kartenbund::protocol::DeviceId;
 use kartenbund::protocol::api::{RebindingOffer, RebindingRequest, RegistrationPinRequest};
 use kartenbund::protocol::evidence::LinkName as Name;
 
+use super::answers::{altered, key_of, resigned};
 use super::common::thief::any_element;
 use super::common::verifier::second_verifier;
 use super::*;
@@ -151,12 +154,21 @@ fn what_belongs_to_the_device_stays_its_own() {
         (|it| it.pairing.key_identifier = KeyIdentifier::random(&mut rng()), part("pairing_invalid", "key_identifier")),
         (|it| it.nonce = DeviceNonce::random(&mut rng()), code("nonce_mismatch")),
     ];
-    for (forge, refused) in forgeries {
+    let refusals = forgeries.map(|(forge, expected)| {
         let world = World::new();
         let mut rebinding = Rebinding::honest(&world);
         forge(&mut rebinding.attempt);
-        assert_eq!(rebinding.refused(&world), refused);
+        let request = rebinding.attempt.signed();
+        (rebinding.attempt.submit(&request).map(drop), expected, world.audited("device.rebound"))
+    });
+    for (refused, expected, _) in &refusals {
+        assert!(
+            matches!(refused, Err(ServiceError::Refused { code, detail, .. })
+                if *code == expected.0 && detail.clone().unwrap_or_default() == expected.1),
+            "{refusals:?}"
+        );
     }
+    assert!(refusals.iter().all(|(.., rebound)| *rebound == 0));
 }
 
 #[test]
@@ -217,10 +229,73 @@ fn evidence_does_not_give_a_device_another_key() {
     let other = world.try_log_in(&world.folder.path().join("other"), ERIKA, PASSWORD).unwrap();
     other.register(&mut card(ERIKA)).unwrap();
     let mut bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    bundle.devices[1].binding.device_id = bundle.devices[0].binding.device_id;
+    // The service itself lies, and signs that the second key is one of the first device.
+    let device_id = bundle.devices[0].binding.device_id;
+    let binding = &mut bundle.devices[1].binding;
+    (binding.device_id, binding.audit) = (device_id, None);
+    resigned(&key_of(&world), &mut binding.receipt, |receipt: &mut Receipt| receipt.id = device_id.to_string());
     let key = &computer.here.profile.service_key;
     let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
     let failed: Vec<_> = report.links.iter().filter(|link| link.result == LinkResult::Fails).collect();
     assert_eq!((failed.len(), failed[0].name, failed[0].detail.as_deref()), (1, Name::DevicePossession, Some("jwk")));
     assert_eq!(second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], Some(key)), [false]);
+}
+
+#[test]
+fn lies_about_a_device_that_is_bound_anew_are_not_believed_and_its_file_stays() {
+    type Forge = fn(&SigningKey, &mut RegistrationAnswer);
+    let lies: [(&str, Forge); 5] = [
+        ("another device", |_, answer| answer.device.as_mut().unwrap().device_id = [7; 16].into()),
+        ("another key", |_, answer| answer.device.as_mut().unwrap().jkt = jwk(&new_key()).thumbprint()),
+        ("a receipt for something else", |key, answer| {
+            let forge = |receipt: &mut Receipt| receipt.sha256 = Sha256Hash::of(b"something else");
+            resigned(key, answer.receipt.as_mut().unwrap(), forge);
+        }),
+        ("a receipt of the day before", |key, answer| {
+            resigned(key, answer.receipt.as_mut().unwrap(), |receipt: &mut Receipt| receipt.at -= 24 * 60 * 60);
+        }),
+        ("no receipt", |_, answer| answer.receipt = None),
+    ];
+    let mut believed = Vec::new();
+    for (what, forge) in lies {
+        let world = World::new();
+        let computer = world.registered(ERIKA);
+        let file = || std::fs::read(computer.here.home.folder().join("device.json")).unwrap();
+        let (before, key) = (file(), key_of(&world));
+        let liar = Liar::before(&world, move |path, (status, body)| {
+            let lie = |answer: &mut RegistrationAnswer| forge(&key, answer);
+            (status, if path.ends_with("/evidence") { altered(&body, lie) } else { body })
+        });
+        let deceived = liar.deceives(&computer);
+        let refused = computer.with(&mut Script::default(), |around| {
+            rebind(&deceived.here, &mut card(ERIKA), ApduLength::Extended, around)
+        });
+        let is_noticed = matches!(
+            refused,
+            Err(RebindError::Register(RegisterError::Service(ServiceError::Contradiction("device" | "receipt"))))
+        );
+        if !is_noticed || file() != before {
+            believed.push((what, refused.map(drop)));
+        }
+    }
+    assert!(believed.is_empty(), "{believed:?}");
+}
+
+#[test]
+fn an_offer_to_bind_anew_in_another_services_name_spends_no_pin() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let liar = Liar::before(&world, |path, (status, body)| {
+        let lie = |offer: &mut RebindingOffer| offer.aud = "https://stranger.example".to_owned();
+        (status, if path.ends_with("/rebind") { altered(&body, lie) } else { body })
+    });
+    let (deceived, mut script) = (liar.deceives(&computer), Script::default());
+    let refused =
+        computer.with(&mut script, |around| rebind(&deceived.here, &mut card(ERIKA), ApduLength::Extended, around));
+    let is_noticed = matches!(
+        refused,
+        Err(RebindError::Register(RegisterError::Service(ServiceError::Contradiction("registration"))))
+    );
+    assert!(is_noticed, "{refused:?}");
+    assert!(!script.steps.contains(&Step::VerifyPin) && !script.steps.contains(&Step::OpenDeviceKey));
 }

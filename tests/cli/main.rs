@@ -156,6 +156,7 @@ fn broken_input_gets_its_code_and_never_a_panic() {
         (vec!["record", "--virtual-card", ERIKA, "--out", "/dev/null/x"], "file", 6),
         (vec!["evidence", "verify", &nonsense, "--anchor", anchor], "not_evidence", 71),
         (vec!["evidence", "verify", "missing", "--anchor", anchor], "file", 6),
+        (vec!["evidence", "verify", &nonsense, "--tsl-anchor", "fixtures/pki/test-tsl-ca.pem"], "not_evidence", 71),
         (vec!["virtual-card", "new", "--kvnr", "A123456781", "--name", "E M", "--out", &empty], "input_invalid", 5),
         (vec!["virtual-card", "new", "--kvnr", "A123456780", "--name", "Erika", "--out", &empty], "input_invalid", 5),
         (vec!["virtual-card", "run", ERIKA, "--vpcd", "nowhere"], "reader_port", 83),

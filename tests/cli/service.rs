@@ -307,7 +307,7 @@ fn the_whole_story_with_both_programs() {
     assert_eq!(verified["valid"], true);
     assert_eq!(verified["binding"]["level"], "B3");
     assert_eq!(
-        verified["links"][5],
+        verified["links"][6],
         json!({"name": "binding_audit", "of": verified["bindings"][0]["device_id"],
         "rests_on": "service", "result": "holds", "detail": null})
     );

@@ -34,6 +34,8 @@ pub mod thief;
 pub mod tpm;
 #[path = "tpm_bytes.rs"]
 pub mod tpm_bytes;
+#[path = "trust_list.rs"]
+pub mod trust_list;
 #[path = "verifier.rs"]
 pub mod verifier;
 #[path = "web_branch.rs"]

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use kartenbund::identity::certificate::Certificate;
-use kartenbund::pki::{self, Issuer, TestAnchors};
+use kartenbund::pki::trust_list::{TrustList, TrustListError};
+use kartenbund::pki::{self, Anchors as _, Issuer, PkiError, TestAnchors};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::common::NOW;
+use super::common::trust_list::{ListSigner, tsl_ca};
 use super::shared;
 
 /// The certificates of the trust list whose common name is one of `names`, cut out of the XML.
@@ -83,4 +86,69 @@ fn every_certificate_of_a_health_card_gets_its_verdict() {
     }
     assert!(good >= 8 && bad >= 7, "{good} good, {bad} bad");
     assert_eq!(rsa, 7);
+}
+
+/// A list of gematik's, with a signature of ours in the place of its own: the detached one is not at hand.
+fn signed(list: &str) -> Result<TrustList, TrustListError> {
+    let list = std::fs::read(shared("data/pki").join(list)).unwrap();
+    TrustList::verify(&list, &ListSigner::ours().sign(&list), &tsl_ca(), NOW)
+}
+
+#[test]
+fn every_certificate_of_a_health_card_gets_its_verdict_under_the_whole_trust_list() {
+    let cases: Value = serde_json::from_slice(&std::fs::read(shared("data/pki/cases.json")).unwrap()).unwrap();
+    for (name, sequence, valid, revoked) in
+        [("tsl/TSL_default.xml", 420_007, 21, 0), ("tsl/TSL_altCA_revoked.xml", 420_005, 19, 2)]
+    {
+        let list = signed(name).unwrap();
+        assert_eq!(list.sequence(), sequence);
+        let anchors = TestAnchors::default().with_list(&list).unwrap();
+        let (mut good, mut of_revoked) = (0, 0);
+        for case in cases["cases"].as_array().unwrap() {
+            if case["about_egk"] != true || case["profile"] != "CH_AUT_ECC" {
+                continue;
+            }
+            let Some(chain) = case["expected_chain"][name].as_str() else { continue };
+            let der = std::fs::read(shared("data/pki").join(case["file"].as_str().unwrap())).unwrap();
+            let at = OffsetDateTime::parse(case["reference_time"].as_str().unwrap(), &Rfc3339).unwrap();
+            let verdict = pki::verify(&der, &*anchors, at).map(drop);
+            let fits = match chain.get(..7).unwrap_or(chain) {
+                "VALID" => !matches!(verdict, Err(error) if is_of_the_chain(error)),
+                "SE_1016" => verdict == Err(PkiError::Usage),
+                "SE_1021" => matches!(verdict, Err(PkiError::Expired | PkiError::NotYetValid)),
+                "SE_1024" => verdict == Err(PkiError::Signature),
+                "SE_1036" => verdict == Err(PkiError::IssuerRevoked),
+                "TE_1027" => verdict == Err(PkiError::UnknownIssuer),
+                other => panic!("{other}"),
+            };
+            assert!(fits, "{}: {chain}, {verdict:?}", case["id"]);
+            good += usize::from(chain == "VALID");
+            of_revoked += usize::from(verdict == Err(PkiError::IssuerRevoked));
+        }
+        assert_eq!((good, of_revoked), (valid, revoked));
+        // Once the list's time is over nothing of it holds.
+        let later = list.next_update() + time::Duration::SECOND;
+        let case =
+            cases["cases"].as_array().unwrap().iter().find(|case| case["expected_chain"][name] == "VALID").unwrap();
+        let der = std::fs::read(shared("data/pki").join(case["file"].as_str().unwrap())).unwrap();
+        assert_eq!(pki::verify(&der, &*anchors, later).err(), Some(PkiError::TrustListExpired));
+    }
+}
+
+fn is_of_the_chain(error: PkiError) -> bool {
+    use PkiError::{Expired, IssuerRevoked, NotYetValid, Signature, TrustListExpired, UnknownIssuer};
+    [Expired, IssuerRevoked, NotYetValid, Signature, TrustListExpired, UnknownIssuer].contains(&error)
+}
+
+#[test]
+fn gematiks_trust_lists_are_read_and_what_has_another_form_is_not() {
+    let list = signed("tsl/TSL_default.xml").unwrap();
+    // 62 services issue C.CH.AUT, and 117 certificates answer about revocation.
+    assert_eq!((list.issuers().len(), list.responders().len()), (62, 117));
+    assert!(list.issuers().iter().all(Issuer::is_test));
+    let refused = signed("tsl/TSL_invalid_xmlNamespace_altCA.xml").err();
+    assert_eq!(refused, Some(TrustListError::Malformed));
+    for readable in ["tsl/TSL_TAchange.xml", "tsl/TSL_defect_altCA_broken.xml", "tsl/rsa-TSL_default.xml"] {
+        assert!(signed(readable).is_ok(), "{readable}");
+    }
 }

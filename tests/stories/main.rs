@@ -46,6 +46,7 @@ mod scenario_files;
 mod scenarios;
 mod sessions;
 mod timing;
+mod trust_lists;
 mod watch;
 mod watch_connections;
 mod web_branch;

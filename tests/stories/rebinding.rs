@@ -164,6 +164,7 @@ fn a_device_that_was_bound_anew_is_as_old_as_it_is_and_adds_another_at_once() {
     let world = World::new();
     let computer = world.a_fortnight_later(&world.registered(ERIKA));
     rebound(&computer, &mut card(ERIKA)).unwrap();
+    world.clock.advance(60);
     let laptop = world.second_computer("laptop");
     let added = world.add(&computer, &laptop).new.unwrap();
     assert_eq!(holds(&laptop, Some(added.device_id.to_string())).devices.len(), 2);

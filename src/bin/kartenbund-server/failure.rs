@@ -73,6 +73,11 @@ impl Failure {
             Self::Server(ServerError::Tls(_)) => {
                 ("tls", 21, "check the files of the certificate and its key: PEM, and of one pair")
             }
+            Self::Server(ServerError::TrustList(_)) => (
+                "trust_list",
+                33,
+                "name the list and its detached signature as they were received, and the CA of its signer",
+            ),
             Self::Server(ServerError::Smtp(_)) => MAIL_SERVER,
             Self::Config(error) if error.is(|wrong| matches!(wrong, Wrong::Mail(_))) => MAIL_SERVER,
             Self::Listen(..) => ("listen", 13, "choose another address, or stop what uses it"),

@@ -505,13 +505,24 @@ pub(crate) enum EvidenceCommand {
     Verify {
         #[arg(value_name = "FILE")]
         file: PathBuf,
-        #[arg(long, value_name = "PEM", required = true)]
-        anchor: Vec<PathBuf>,
-        #[arg(long, value_name = "JWK")]
-        service_key: Option<PathBuf>,
-        #[arg(long, value_name = "PEM")]
-        ocsp_responder: Vec<PathBuf>,
+        #[command(flatten)]
+        pinned: PinnedArgs,
     },
+}
+
+/// Whom whoever verifies evidence trusts.
+#[derive(Args)]
+pub(crate) struct PinnedArgs {
+    #[arg(long, value_name = "PEM", required_unless_present = "tsl_anchor")]
+    pub(crate) anchor: Vec<PathBuf>,
+    #[arg(long, value_name = "PEM")]
+    pub(crate) tsl_anchor: Vec<PathBuf>,
+    #[arg(long, value_name = "JWK")]
+    pub(crate) service_key: Option<PathBuf>,
+    #[arg(long, value_name = "PEM")]
+    pub(crate) ocsp_responder: Vec<PathBuf>,
+    #[arg(long, value_name = "CVC")]
+    pub(crate) chip_root: Vec<PathBuf>,
 }
 
 #[cfg(feature = "server")]

@@ -54,7 +54,7 @@ impl Answer {
 }
 
 /// Test roots are taken as well: whoever asks has named them, and is told.
-fn read_roots(files: &[PathBuf]) -> Result<TestCvcRoots, Failure> {
+pub(crate) fn read_roots(files: &[PathBuf]) -> Result<TestCvcRoots, Failure> {
     let mut roots = TestCvcRoots::default();
     for file in files {
         roots

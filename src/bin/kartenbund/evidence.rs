@@ -6,13 +6,14 @@ use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login;
 use kartenbund::disk;
 use kartenbund::jose::{P256Jwk, json as strict_json};
+use kartenbund::pki::cvc::CvcRoots;
 use kartenbund::pki::ocsp::Responder;
-use kartenbund::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
+use kartenbund::pki::{AnchorError, Anchors, Issuer, ProductionAnchors, TestAnchors};
 use kartenbund::protocol::ApprovalId;
 use kartenbund::protocol::BindingLevel;
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{
-    Bundle, DecisionFindings, DeviceFindings, Findings, Link, LinkName, LinkResult, MAX_BUNDLE, Report,
+    Bundle, DecisionFindings, DeviceFindings, Findings, Link, LinkName, LinkResult, MAX_BUNDLE, Pinned, Report,
 };
 use kartenbund::ui::document;
 use kartenbund::ui::failure::{Failure, Kind, Value};
@@ -20,7 +21,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::account::{clock, may_show};
-use crate::args::EvidenceCommand;
+use crate::args::{EvidenceCommand, PinnedArgs};
+use crate::card_genuine::read_roots;
 use crate::output::{Output, file_failure, read_file};
 
 const MAX_PEM: usize = 1024 * 1024;
@@ -33,9 +35,7 @@ pub(crate) fn run(
 ) -> Result<(), Failure> {
     match command {
         EvidenceCommand::Export { id, whole_account, out } => export(home()?, id, whole_account, &out, output),
-        EvidenceCommand::Verify { file, anchor, service_key, ocsp_responder } => {
-            verify(&file, &anchor, &ocsp_responder, service_key.as_deref(), output)
-        }
+        EvidenceCommand::Verify { file, pinned } => verify(&file, &pinned, output),
     }
 }
 
@@ -64,30 +64,33 @@ fn export(home: Home, id: Option<String>, whole_account: bool, out: &Path, outpu
 }
 
 /// Verifies a bundle without network and service.
-fn verify(
-    file: &Path,
-    anchors: &[PathBuf],
-    responders: &[PathBuf],
-    service_key: Option<&Path>,
-    output: &Output,
-) -> Result<(), Failure> {
+fn verify(file: &Path, pinned: &PinnedArgs, output: &Output) -> Result<(), Failure> {
     let bundle = Bundle::parse(&read_file(file, MAX_BUNDLE)?)?;
-    let anchors = read_anchors(anchors, responders)?;
-    let service_key: Option<P256Jwk> = match service_key {
+    let mut list_signers = Vec::new();
+    for file in &pinned.tsl_anchor {
+        let refused = |error: AnchorError| Kind::Anchor.failure().because(&error);
+        list_signers.extend(Issuer::read_pem(&read_file(file, MAX_PEM)?).map_err(refused)?);
+    }
+    let has_test = list_signers.iter().any(Issuer::is_test);
+    let anchors = read_anchors(&pinned.anchor, &pinned.ocsp_responder, has_test)?;
+    let chip_roots = read_roots(&pinned.chip_root)?;
+    let chip_roots = (!pinned.chip_root.is_empty()).then_some(&chip_roots as &dyn CvcRoots);
+    let service_key: Option<P256Jwk> = match &pinned.service_key {
         Some(path) => {
             let key = strict_json::read(&read_file(path, MAX_JWK)?);
             Some(key.map_err(|error| file_failure(path)(std::io::Error::other(error)))?)
         }
         None => None,
     };
-    print_report(&bundle.verify(&*anchors, service_key.as_ref()), output)
+    let pinned =
+        Pinned { anchors: &*anchors, list_signers: &list_signers, chip_roots, service_key: service_key.as_ref() };
+    print_report(&bundle.verify_with(&pinned), output)
 }
 
 /// The CAs and OCSP responders of PEM files. Test CAs are taken as well: whoever verifies has named them.
-fn read_anchors(files: &[PathBuf], responders: &[PathBuf]) -> Result<Box<dyn Anchors>, Failure> {
+fn read_anchors(files: &[PathBuf], responders: &[PathBuf], mut has_test: bool) -> Result<Box<dyn Anchors>, Failure> {
     let mut production = ProductionAnchors::default();
     let mut test = TestAnchors::default();
-    let mut has_test = false;
     for file in files {
         let pem = read_file(file, MAX_PEM)?;
         let refused = |error: AnchorError| Kind::Anchor.failure().because(&error);
@@ -134,7 +137,7 @@ pub(crate) fn print_report(report: &Report, output: &Output) -> Result<(), Failu
             number.checked_sub(1).and_then(|before| report.links.get(before)).is_none_or(|it| it.of != link.of);
         if is_first {
             let is_device =
-                [LinkName::Certificate, LinkName::CodeSignature, LinkName::DeviceAddition].contains(&link.name);
+                [LinkName::TrustList, LinkName::CodeSignature, LinkName::DeviceAddition].contains(&link.name);
             let id = if is_device { "evidence-of-device" } else { "evidence-of-approval" };
             lines.push(output.say(id, "id", link.of.clone()));
         }

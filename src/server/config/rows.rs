@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::read::{Items, Row, Value, Wrong, list, needed, needed_section, optional, secret, section, with_default};
-use super::signers::{CLIENT, IDENTITY_PROVIDER, OCSP};
+use super::signers::{CLIENT, IDENTITY_PROVIDER, OCSP, TRUST_LIST};
 use super::{AdminConfig, Config};
 use crate::pki::cvc::{CvcRootError, CvcRoots as _, ProductionCvcRoots, TestCvcRoots};
 use crate::pki::{AnchorError, Anchors, ProductionAnchors, TestAnchors};
@@ -81,7 +81,13 @@ pub(super) const ROWS: &[Row<Config>] = &[
     section("devices", "Registered devices.", DEVICES),
     section("sessions", "How long sessions live, in seconds.", SESSIONS),
     section("approvals", "How long approvals live, and who may decide on them.", APPROVALS),
-    section("cards", "Health cards. Without these settings none is accepted.", CARDS),
+    section("cards", "Health cards. Without these settings, or those of `trust_list`, none is accepted.", CARDS),
+    section(
+        "trust_list",
+        "The trust list of the telematics infrastructure (TSL): cards of the CAs in it are accepted, too, and its OCSP responders\n\
+         are believed. Something else fetches the files; they are read again when they change.",
+        TRUST_LIST,
+    ),
     list(
         "ocsp",
         "Who is asked whether cards of one CA were revoked (OCSP), when they are used and then once a day. When it does not\n\

@@ -1,15 +1,17 @@
-//! Settings of those whose signatures the service takes: who identifies people, who asks for them, and who knows which cards
-//! are revoked.
+//! Settings of those whose signatures the service takes: who identifies people, who asks for them, who lists the CAs of cards,
+//! and who knows which cards are revoked.
 
 use super::read::{Row, Value, Wrong, needed, optional, with_default};
 use super::rows::{keep, plain_name};
 use crate::jose::{P256Jwk, json};
 use crate::pki::ocsp::Responder;
-use crate::pki::{Anchors as _, TestAnchors};
+use crate::pki::{AnchorError, Anchors as _, Issuer, TestAnchors};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::client_assertion::ConfidentialClient;
 use crate::protocol::ident::IdentityProvider;
+use crate::server::config::Config;
 use crate::server::ocsp::OcspSettings;
+use crate::server::trust_list::TrustListSettings;
 
 pub(super) const IDENTITY_PROVIDER: &[Row<IdentityProvider>] = &[
     needed(
@@ -77,15 +79,15 @@ pub(super) const OCSP: &[Row<OcspSettings>] = &[
         ocsp.url = url;
         Ok(())
     }),
-    needed(
+    optional(
         "responders",
         "[\"ocsp.pem\"]",
-        "Files (PEM) with certificates of the responders whose answers are taken: the ones of the trust list.",
+        "Files (PEM) with certificates of the responders whose answers are taken. Those of `trust_list` are taken, too.",
         |ocsp, value| {
             for (path, pem) in value.each(|file| file.file())? {
                 ocsp.responders.extend(Responder::read_pem(&pem).map_err(|error| Wrong::Anchor(path, error))?);
             }
-            if ocsp.responders.is_empty() { Err(Wrong::Impossible("at least one responder is needed")) } else { Ok(()) }
+            Ok(())
         },
     ),
     with_default(
@@ -95,6 +97,65 @@ pub(super) const OCSP: &[Row<OcspSettings>] = &[
         keep!(|ocsp, value| ocsp.cert_hash, value.boolean()),
     ),
 ];
+
+pub(super) const TRUST_LIST: &[Row<Config>] = &[
+    needed(
+        "list",
+        "\"ECC-RSA_TSL.xml\"",
+        "The list (XML), as it was received.",
+        keep!(|config, value| trust_list(config).list, value.path()),
+    ),
+    needed(
+        "signature",
+        "\"ECC-RSA_TSL.sig\"",
+        "Its detached signature (DER), from beside it.",
+        keep!(|config, value| trust_list(config).signature, value.path()),
+    ),
+    with_default(
+        "anchors",
+        "[]",
+        "Files (PEM) with the CAs that issue the certificates of the list's signers: two while one follows the other.",
+        |config, value| signers(config, value, false),
+    ),
+    with_default(
+        "test_anchors",
+        "[]",
+        "The same for the list of a test environment, in place of `anchors`. Never for real people.",
+        |config, value| signers(config, value, true),
+    ),
+    with_default(
+        "ask_responders",
+        "false",
+        "Whether the responders that the list names for each CA are asked if cards were revoked, as with [[ocsp]], which\n\
+         goes before it. Most of them are only reached within the telematics infrastructure.",
+        keep!(|config, value| trust_list(config).ask_responders, value.boolean()),
+    ),
+];
+
+fn trust_list(config: &mut Config) -> &mut TrustListSettings {
+    config.settings.trust_list.get_or_insert_default()
+}
+
+fn signers(config: &mut Config, files: &Value<'_>, of_tests: bool) -> Result<(), Wrong> {
+    for (path, pem) in files.each(|file| file.file())? {
+        let signers = Issuer::read_pem(&pem).and_then(|signers| {
+            let refused = !of_tests && signers.iter().any(Issuer::is_test);
+            if refused { Err(AnchorError::TestCa) } else { Ok(signers) }
+        });
+        let signers = signers.map_err(|error| Wrong::Anchor(path, error))?;
+        let settings = &mut config.settings;
+        let is_alone = settings.anchors.issuers().is_empty()
+            && settings.trust_list.as_ref().is_none_or(|it| it.signers.is_empty());
+        if of_tests && is_alone {
+            settings.anchors = Box::new(TestAnchors::default());
+        }
+        if settings.anchors.accept_test_cards() != of_tests {
+            return Err(Wrong::Impossible("real cards and test cards never meet, in [cards] and [trust_list]"));
+        }
+        trust_list(config).signers.extend(signers);
+    }
+    Ok(())
+}
 
 fn keys(value: &Value<'_>) -> Result<Vec<P256Jwk>, Wrong> {
     let keys = value.each(|file| {

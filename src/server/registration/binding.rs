@@ -1,5 +1,7 @@
 //! The end of a registration: what was proven binds a device.
 
+use std::sync::Arc;
+
 use super::{DAY, Proofs, Row, bound, check_device_limit};
 use crate::protocol::api::{DeviceAnswer, RegistrationAnswer};
 use crate::protocol::attestation::AttestedKey;
@@ -14,7 +16,7 @@ use crate::server::http::{Code, Refusal};
 use crate::server::notice::{self, Kind};
 use crate::server::states::{DeviceState, Event, RegistrationState, States as _, transition_with};
 use crate::server::store::{Tx, from_json, to_json};
-use crate::server::{Service, device, pin, random};
+use crate::server::{Service, device, pin, random, trust_list};
 
 /// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. The answer is made
 /// here, within the transaction.
@@ -32,16 +34,17 @@ pub(super) async fn bind(
     let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
     let (level, method) = (evidence.level(), evidence.method());
     let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
-    let (key_identifier, expires_at) = match evidence {
+    let (key_identifier, expires_at, list) = match evidence {
         Evidence::Card(certificate, Membership { .. }, card) => {
             let end_of_card = certificate.certificate().not_after.unix_timestamp();
             // What cannot be copied need not be made anew for as long as the card holds.
             let expires_at = if attested.is_some() { end_of_card } else { longest.min(end_of_card) };
-            (card.key_identifier(), expires_at)
+            let list = certificate.listed().map(|listed| Arc::clone(listed.list()));
+            (card.key_identifier(), expires_at, list)
         }
         // No card has named this key: its thumbprint does.
         Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => {
-            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest)
+            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest, None)
         }
     };
     if let Some(code) = code {
@@ -58,6 +61,9 @@ pub(super) async fn bind(
         return Err(Code::KeyInUse.into());
     }
     check_device_limit(devices)?;
+    if let Some(list) = &list {
+        trust_list::freeze(tx, list, now).await?;
+    }
 
     let device_id = DeviceId::random(&mut random());
     let pop_sha256 = Sha256Hash::of(pop.as_bytes());
@@ -72,6 +78,7 @@ pub(super) async fn bind(
         at: now,
         amr: vec![key_class.to_owned()],
         ocsp_sha256,
+        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;

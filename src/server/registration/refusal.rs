@@ -8,7 +8,8 @@ impl From<PkiError> for Refusal {
     fn from(error: PkiError) -> Self {
         let code = match error {
             PkiError::Malformed(_) => Code::CertificateMalformed,
-            PkiError::UnknownIssuer => Code::CertificateUntrusted,
+            PkiError::UnknownIssuer | PkiError::IssuerRevoked => Code::CertificateUntrusted,
+            PkiError::TrustListExpired => Code::CardStatusUnavailable,
             PkiError::NotYetValid => Code::CertificateNotYetValid,
             PkiError::Expired => Code::CertificateExpired,
             PkiError::Signature => Code::CertificateSignature,

@@ -1,4 +1,4 @@
-//! The little of DER (ITU-T X.690) that answers of OCSP need: elements one behind the other, with their bytes as they stand.
+//! The little of DER (ITU-T X.690) that answers of OCSP and signatures of trust lists need: elements one behind the other, with their bytes as they stand.
 
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BITS: u8 = 0x03;
