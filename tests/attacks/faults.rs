@@ -3,14 +3,16 @@
 use super::*;
 
 #[test]
-fn a_binding_that_cannot_be_answered_is_not_made() {
+fn a_binding_that_cannot_be_kept_whole_is_not_made() {
     let world = World::new();
     let mut attempt = Attempt::honest(&world);
     let request = attempt.signed();
-    world.corrupt_inserts("device", "method");
-    assert_eq!(refusal(attempt.submit(&request)), code("internal"));
-    assert_eq!(world.count("SELECT COUNT(*) FROM device"), 0, "an error means that nothing was changed");
-    world.mend("device");
+    for (table, event) in [("device", "INSERT"), ("registration", "UPDATE OF device_id"), ("audit", "INSERT")] {
+        world.fault(table, event);
+        assert_eq!(refusal(attempt.submit(&request)), code("internal"), "{table}");
+        assert_eq!(world.count("SELECT COUNT(*) FROM device"), 0, "an error means that nothing was changed: {table}");
+        world.mend(table);
+    }
     assert!(attempt.submit(&request).unwrap().device.is_some(), "not even the challenge is used up");
 }
 
