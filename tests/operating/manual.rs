@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::common::postgresql::cluster;
+use crate::common::trust_list::{List, ListFolder, tsl_ca_pem};
 use crate::process::{Process, TOKEN, log_in_in_vain};
 
 const MANUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operating.md");
@@ -233,7 +234,13 @@ fn metrics(text: &str) -> BTreeSet<&str> {
 fn every_metric_is_in_the_manual_and_the_manual_knows_no_other() {
     let manual = std::fs::read_to_string(MANUAL).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let process = Process::start(folder.path(), "");
+    // One is there with a trust list alone.
+    let next_update = time::OffsetDateTime::now_utc().unix_timestamp() + 30 * 86_400;
+    let list = ListFolder::with(&List { next_update, ..List::ours() });
+    std::fs::write(folder.path().join("tsl-ca.pem"), tsl_ca_pem()).unwrap();
+    let (list, signature) = (list.list(), list.signature());
+    let more = format!("[trust_list]\nlist = {list:?}\nsignature = {signature:?}\ntest_anchors = [\"tsl-ca.pem\"]\n");
+    let process = Process::start(folder.path(), &more);
     log_in_in_vain(&process.url);
     let began = Instant::now();
     loop {

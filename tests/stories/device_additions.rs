@@ -59,7 +59,7 @@ fn the_evidence_leads_from_the_new_device_to_the_card_that_has_bound_the_old_one
     let report = of_device.verify(&anchors_of(&[&ca()]), Some(key));
     let links: Vec<_> = report.links.iter().map(|link| (link.name, link.rests_on)).collect();
     assert_eq!(
-        links[6..],
+        links[7..],
         [
             (LinkName::DeviceAddition, RestsOn::Device),
             (LinkName::DevicePossession, RestsOn::Device),
