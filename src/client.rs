@@ -4,6 +4,7 @@ pub mod accounts;
 mod addition;
 pub mod approve;
 mod attestation;
+mod candidate;
 pub mod card_login;
 pub mod card_pin;
 mod card_signing;

@@ -1,18 +1,17 @@
 //! Binding this computer's device anew with the card (`docs/protocol.md`, re-binding): device, key and PIN stay.
 
 use reqwest::Method;
-use thiserror::Error;
 
-use super::card_pin::PinError as CardPinError;
-use super::card_signing::{CardFlow, CardRefusal, Wanted, under_one_pin};
+use super::candidate::{Candidate, prove_possession, sign_evidence};
+use super::card_signing::{CardFlow, Wanted, under_one_pin};
 use super::home::{Binding, Device, Home, HomeError};
 use super::login::LoggedIn;
 use super::pin::{self, PinError, Unlocked};
-use super::register::{Candidate, RegisterError, answer_for, prove_possession, sign_evidence};
+use super::register::{RegisterError, answer_for};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt};
-use super::{AskError, FromCard, Notice, Step, Surroundings, skew};
+use super::{Notice, Step, Surroundings, skew};
 use crate::device_key::OpenKey;
-use crate::egk::{ApduLength, Egk, EgkError};
+use crate::egk::{ApduLength, Egk};
 use crate::identity::certificate::Certificate;
 use crate::jose::P256Jwk;
 use crate::protocol::api::{
@@ -26,62 +25,6 @@ use crate::secret::Can;
 
 /// How long before the end of its time the person is reminded, in seconds: as long as the service does.
 const REMINDER: i64 = 14 * 24 * 60 * 60;
-
-/// Why the device was not bound anew.
-#[derive(Debug, Error)]
-pub enum RebindError {
-    /// As for any registration with the card.
-    #[error(transparent)]
-    Register(#[from] RegisterError),
-    /// The device key stays locked.
-    #[error(transparent)]
-    DevicePin(#[from] PinError),
-}
-
-impl From<ServiceError> for RebindError {
-    fn from(error: ServiceError) -> Self {
-        RegisterError::from(error).into()
-    }
-}
-
-impl From<HomeError> for RebindError {
-    fn from(error: HomeError) -> Self {
-        RegisterError::from(error).into()
-    }
-}
-
-impl From<EgkError> for RebindError {
-    fn from(error: EgkError) -> Self {
-        RegisterError::from(error).into()
-    }
-}
-
-impl From<AskError> for RebindError {
-    fn from(error: AskError) -> Self {
-        RegisterError::from(error).into()
-    }
-}
-
-impl From<CardPinError> for RebindError {
-    fn from(error: CardPinError) -> Self {
-        RegisterError::from(error).into()
-    }
-}
-
-impl From<CardRefusal> for RebindError {
-    fn from(error: CardRefusal) -> Self {
-        RegisterError::from(error).into()
-    }
-}
-
-impl FromCard for RebindError {
-    fn card(&self) -> Option<&EgkError> {
-        match self {
-            Self::Register(error) => error.card(),
-            Self::DevicePin(_) => None,
-        }
-    }
-}
 
 /// When the time of this computer's device ends, where that is soon or was: the person is told how it goes on.
 pub fn reminder(home: &Home, now: NumericDate) -> Option<NumericDate> {
@@ -109,7 +52,7 @@ pub fn keep_expiry(home: &Home, devices: &[DeviceAnswer]) -> Result<(), HomeErro
 ///
 /// # Errors
 /// The service, the file system.
-pub fn learn_expiry(here: &LoggedIn) -> Result<(), RebindError> {
+pub fn learn_expiry(here: &LoggedIn) -> Result<(), RegisterError> {
     match here.home.device() {
         Ok(Device { binding: Binding::Active { .. }, expires_at: None, .. }) => {}
         _ => return Ok(()),
@@ -125,13 +68,13 @@ pub fn learn_expiry(here: &LoggedIn) -> Result<(), RebindError> {
 /// the next call.
 ///
 /// # Errors
-/// [`RebindError`].
+/// [`RegisterError`].
 pub fn rebind(
     here: &LoggedIn,
     channel: impl CardChannel,
     length: ApduLength,
     around: &mut Surroundings<'_>,
-) -> Result<DeviceAnswer, RebindError> {
+) -> Result<DeviceAnswer, RegisterError> {
     if let Some(device) = resume(here, around)? {
         return Ok(device);
     }
@@ -148,8 +91,8 @@ pub fn rebind(
 /// could be bound anew. `None` when the card is needed now; [`rebind`] begins with the same.
 ///
 /// # Errors
-/// [`RebindError`].
-pub fn resume(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Option<DeviceAnswer>, RebindError> {
+/// [`RegisterError`].
+pub fn resume(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Option<DeviceAnswer>, RegisterError> {
     let device_id = here.home.device()?.device_id().ok_or(HomeError::NoDevice)?;
     if let Some(device) = complete_pending(here, device_id)? {
         around.ui.notice(Notice::Resumed);
@@ -161,7 +104,7 @@ pub fn resume(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Option<D
 }
 
 /// Completes a re-binding whose answer was lost; `None` when there is none, or nothing came of it.
-fn complete_pending(here: &LoggedIn, device_id: DeviceId) -> Result<Option<DeviceAnswer>, RebindError> {
+fn complete_pending(here: &LoggedIn, device_id: DeviceId) -> Result<Option<DeviceAnswer>, RegisterError> {
     let LoggedIn { home, service, .. } = here;
     let Some(pending) = home.pending_rebinding()? else { return Ok(None) };
     if let Binding::Pending { registration_id, .. } = pending {
@@ -196,7 +139,7 @@ struct Opened {
 
 impl Opened {
     /// Asks the service first, which may refuse, and opens the device key then.
-    fn open(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Self, RebindError> {
+    fn open(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Self, RegisterError> {
         let LoggedIn { home, profile, service } = here;
         let device_id = home.device()?.device_id().ok_or(HomeError::NoDevice)?;
         around.ui.step(Step::OpenRegistration);
@@ -207,7 +150,7 @@ impl Opened {
         (aud == profile.service).then_some(()).ok_or(ServiceError::Contradiction("registration"))?;
         let skew = skew(server_time, around);
         let (_, Unlocked { key, device }) = pin::unlock_with_pin(here, skew, around)?;
-        let transport_key = device.key.transport_key().map_err(RegisterError::from)?;
+        let transport_key = device.key.transport_key()?;
         let transport_key = P256Jwk::from(*transport_key.verifying_key());
         Ok(Self { key, device, transport_key, registration_id, nonce, skew })
     }
@@ -226,9 +169,9 @@ impl Opened {
 
 impl CardFlow for Rebinding<'_> {
     type Signed = (CardEvidence, Challenge);
-    type Error = RebindError;
+    type Error = RegisterError;
 
-    fn prepare(&mut self, _: Option<&Can>, around: &mut Surroundings<'_>) -> Result<(), RebindError> {
+    fn prepare(&mut self, _: Option<&Can>, around: &mut Surroundings<'_>) -> Result<(), RegisterError> {
         if self.opened.is_none() {
             self.opened = Some(Opened::open(self.here, around)?);
         }
@@ -240,9 +183,9 @@ impl CardFlow for Rebinding<'_> {
         egk: &mut Egk<C>,
         certificate: &Certificate,
         around: &mut Surroundings<'_>,
-    ) -> Result<Self::Signed, RebindError> {
+    ) -> Result<Self::Signed, RegisterError> {
         let candidate = self.opened.as_ref().ok_or(RegisterError::Message)?.candidate()?;
-        Ok(sign_evidence(self.here, egk, certificate, &candidate, around)?)
+        sign_evidence(self.here, egk, certificate, &candidate, around)
     }
 }
 
@@ -253,7 +196,7 @@ fn hand_in(
     evidence: HandedIn,
     challenge: Challenge,
     around: &mut Surroundings<'_>,
-) -> Result<DeviceAnswer, RebindError> {
+) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
     let now = (around.clock)().saturating_add(opened.skew);
     let pop = prove_possession(&opened.candidate()?, &evidence, None, challenge, profile, now)?;
@@ -283,7 +226,7 @@ fn keep(
     pending: &Binding,
     answer: RegistrationAnswer,
     latest: NumericDate,
-) -> Result<DeviceAnswer, RebindError> {
+) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, .. } = here;
     let contradiction = || ServiceError::Contradiction("device");
     let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction().into()) };

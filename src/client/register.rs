@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::addition::{self, New};
 use super::attestation::{self, Attestor};
+use super::candidate::{Candidate, PRODUCT, fetch_challenge, prove_possession, sign_evidence};
 use super::card_pin::{PinError, PinRefusal};
 pub use super::card_signing::CardRefusal;
 use super::card_signing::{CardFlow, Wanted, under_one_pin, with_chip};
@@ -15,38 +16,29 @@ use super::keyring::KeyRingEntry;
 use super::login::LoggedIn;
 use super::pin::rules::{Known, WeakPin};
 use super::pin::{self, PinError as DevicePinError};
-use super::service::{ExpectedReceipt, ServiceError, check_receipt, signed};
+use super::service::{ExpectedReceipt, ServiceError, check_receipt};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
 use crate::device_key::tpm::TpmError;
-use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock, OpenKey};
+use crate::device_key::{DeviceKeyError, Lock, NewKey, NewLock};
 use crate::egk::{ApduLength, Egk, EgkError, Iccsn};
 use crate::identity::certificate::Certificate;
 use crate::identity::vsd::PersonalData;
-use crate::jose::P256Jwk;
-use crate::jose::jws::{self, SignError};
 use crate::protocol::addition::AdditionEvidence;
 use crate::protocol::api::{
-    AdditionOffer, ChallengeAnswer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer,
-    RegistrationOffer, RegistrationRequest,
+    AdditionOffer, DeviceAnswer, DevicesAnswer, EvidenceRequest, RegistrationAnswer, RegistrationOffer,
+    RegistrationRequest,
 };
-use crate::protocol::attestation::Attestation;
-use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType, PairingData};
+use crate::protocol::pairing::{DATA_VERSION, DeviceInformation, DeviceType};
 use crate::protocol::presence::{ChipEvidence, Occasion};
 use crate::protocol::qr::LetterCode;
-use crate::protocol::registration::{
-    CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,
-};
-use crate::protocol::service::{ReceiptSubject, RegistrationChallenge};
-use crate::protocol::{
-    CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId, Sha256Hash, VERSION,
-};
+use crate::protocol::registration::{CardEvidence, HandedIn, Method as BindingMethod};
+use crate::protocol::service::ReceiptSubject;
+use crate::protocol::{CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, NumericDate, RegistrationId};
 use crate::reader::CardChannel;
 use crate::reader::pinpad::NoEntry;
 use crate::secret::Can;
 use crate::voprf::Element;
 
-/// Product name in gematik's pairing data.
-const PRODUCT: &str = "Kartenbund";
 /// States of a device that is there: it may approve, or it will when it has waited.
 const THERE: [&str; 2] = ["active", "pending_wait"];
 
@@ -68,6 +60,9 @@ pub enum RegisterError {
     /// The device key.
     #[error(transparent)]
     DeviceKey(#[from] DeviceKeyError),
+    /// The device key that is there stays locked.
+    #[error(transparent)]
+    Locked(DevicePinError),
     /// The device PIN that was chosen is easy to guess.
     #[error("the device PIN is easy to guess")]
     WeakPin(WeakPin),
@@ -114,8 +109,8 @@ impl From<DevicePinError> for RegisterError {
             DevicePinError::Ask(error) => error.into(),
             DevicePinError::DeviceKey(error) => error.into(),
             DevicePinError::Weak(weak) => Self::WeakPin(weak),
-            // Of a key that is opened, not of one that is made.
-            DevicePinError::Wrong { .. } | DevicePinError::Gone | DevicePinError::Message => Self::Message,
+            DevicePinError::Message => Self::Message,
+            locked @ (DevicePinError::Wrong { .. } | DevicePinError::Gone) => Self::Locked(locked),
         }
     }
 }
@@ -264,18 +259,19 @@ pub fn register_by_device(
 fn hand_in(
     here: &LoggedIn,
     wish: &Wish,
-    made: Made,
+    mut made: Made,
     evidence: HandedIn,
     challenge: Challenge,
     around: &mut Surroundings<'_>,
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
-    let Made { device, lock, secret, offer, attestor } = made;
-    let attestation =
-        attestor.and_then(|attestor| attestor.attest(&device.key, profile, offer.registration_id, challenge));
-    let now = (around.clock)().saturating_add(offer.skew);
-    let candidate = Candidate::new(&device, &offer);
-    let pop = prove_possession(&candidate, &evidence, attestation.as_ref(), challenge, profile, now)?;
+    let attestor = made.attestor.take();
+    let registration_id = made.offer.registration_id;
+    let attest = |attestor: Attestor| attestor.attest(&made.device.key, profile, registration_id, challenge);
+    let attestation = attestor.and_then(attest);
+    let now = (around.clock)().saturating_add(made.offer.skew);
+    let pop = prove_possession(&made.candidate(), &evidence, attestation.as_ref(), challenge, profile, now)?;
+    let Made { device, lock, secret, offer, .. } = made;
     let pending = Binding::Pending { registration_id: offer.registration_id, pop: pop.clone(), sent_at: now };
     let key = device.to_file(&profile.service, &lock, around.rng)?;
     // What the person has wanted of the device before holds on.
@@ -359,32 +355,13 @@ struct Made {
 
 impl Made {
     fn candidate(&self) -> Candidate<'_> {
-        Candidate::new(&self.device, &self.offer)
-    }
-}
-
-/// A device key, as far as card and service are told of it, and the registration in which it is bound.
-pub(super) struct Candidate<'a> {
-    pub(super) key: &'a OpenKey,
-    /// Names it in gematik's pairing data.
-    pub(super) key_identifier: [u8; 32],
-    pub(super) transport_key: P256Jwk,
-    /// The share that the device has pinned.
-    pub(super) voprf_pk: Element,
-    pub(super) registration_id: RegistrationId,
-    /// How far the service's clock is ahead of ours, in seconds.
-    pub(super) skew: NumericDate,
-}
-
-impl<'a> Candidate<'a> {
-    fn new(device: &'a NewKey, offer: &Offer) -> Self {
-        Self {
-            key: &device.key,
-            key_identifier: device.key_identifier,
-            transport_key: device.transport_key.clone(),
-            voprf_pk: offer.voprf_pk,
-            registration_id: offer.registration_id,
-            skew: offer.skew,
+        Candidate {
+            key: &self.device.key,
+            key_identifier: self.device.key_identifier,
+            transport_key: self.device.transport_key.clone(),
+            voprf_pk: self.offer.voprf_pk,
+            registration_id: self.offer.registration_id,
+            skew: self.offer.skew,
         }
     }
 }
@@ -588,101 +565,6 @@ fn activate(
         }
     }
     Ok(Some(device))
-}
-
-/// Fetches the challenge, and checks it before anything signs it. Gives the time that what signs it may carry, too.
-fn fetch_challenge(
-    here: &LoggedIn,
-    candidate: &Candidate<'_>,
-    around: &mut Surroundings<'_>,
-) -> Result<(Challenge, NumericDate), RegisterError> {
-    let LoggedIn { profile, service, .. } = here;
-    around.ui.step(Step::FetchChallenge);
-    let path = format!("/v1/registrations/{}/challenge", candidate.registration_id);
-    let answer: ChallengeAnswer = service.call(Method::POST, &path, &serde_json::json!({}))?;
-    let now = (around.clock)().saturating_add(candidate.skew);
-    Ok((checked_challenge(&answer.challenge, candidate, profile, now)?, now))
-}
-
-/// Lets the card sign, once everything that is signed was checked.
-pub(super) fn sign_evidence<C: CardChannel>(
-    here: &LoggedIn,
-    egk: &mut Egk<C>,
-    certificate: &Certificate,
-    candidate: &Candidate<'_>,
-    around: &mut Surroundings<'_>,
-) -> Result<(CardEvidence, Challenge), RegisterError> {
-    let profile = &here.profile;
-    let (challenge, now) = fetch_challenge(here, candidate, around)?;
-
-    around.ui.step(Step::CardSigns);
-    let jkt = candidate.key.public().thumbprint();
-    let pairing = PairingData::new(certificate, candidate.key.public(), candidate.key_identifier.into(), PRODUCT)
-        .map_err(|_| RegisterError::Message)?;
-    let signed_pairing_data = jws::sign(&pairing, egk.auth_key()).map_err(not_signed)?;
-    let statement = CardStatement {
-        v: VERSION,
-        aud: profile.service.clone(),
-        registration_id: candidate.registration_id,
-        challenge,
-        jkt,
-        kvnr: profile.kvnr.clone(),
-        pairing_sha256: Sha256Hash::of(signed_pairing_data.as_bytes()),
-        iat: now,
-    };
-    let card_jws = jws::sign_with_x5c(&statement, &certificate.der, egk.auth_key()).map_err(not_signed)?;
-    Ok((CardEvidence { signed_pairing_data, auth_cert: certificate.der.clone(), card_jws }, challenge))
-}
-
-/// Before the card or the code signs: the challenge is by the pinned service, for this registration, this key and this account, and
-/// alive. A stranger's challenge is never signed.
-fn checked_challenge(
-    compact: &str,
-    candidate: &Candidate<'_>,
-    profile: &Profile,
-    now: NumericDate,
-) -> Result<Challenge, ServiceError> {
-    let message: RegistrationChallenge = signed(compact, &profile.service_key, "challenge")?;
-    let is_ours = message.v == VERSION
-        && message.aud == profile.service
-        && message.registration_id == candidate.registration_id
-        && message.jkt == candidate.key.public().thumbprint()
-        && message.kvnr == profile.kvnr
-        && now < message.exp;
-    if is_ours { Ok(message.challenge) } else { Err(ServiceError::Contradiction("challenge")) }
-}
-
-pub(super) fn prove_possession(
-    candidate: &Candidate<'_>,
-    evidence: &HandedIn,
-    attestation: Option<&Attestation>,
-    challenge: Challenge,
-    profile: &Profile,
-    iat: NumericDate,
-) -> Result<String, RegisterError> {
-    let jwk = candidate.key.public().clone();
-    let proof = ProofOfPossession {
-        v: VERSION,
-        aud: profile.service.clone(),
-        registration_id: candidate.registration_id,
-        challenge,
-        iat,
-        method: evidence.method(),
-        kvnr: profile.kvnr.clone(),
-        jkt: jwk.thumbprint(),
-        evidence_sha256: evidence.sha256(),
-        voprf_pk: Some(candidate.voprf_pk),
-        transport_jwk: candidate.transport_key.clone(),
-        attestation_sha256: attestation.map(Attestation::sha256),
-    };
-    jws::sign_with_jwk(&proof, jwk, candidate.key).map_err(not_signed)
-}
-
-fn not_signed<E: Into<RegisterError>>(error: SignError<E>) -> RegisterError {
-    match error {
-        SignError::Key(error) => error.into(),
-        SignError::Json(_) => RegisterError::Message,
-    }
 }
 
 /// What the service and the person see of this device. Nothing of the computer's own name or serial numbers.

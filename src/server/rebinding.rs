@@ -9,23 +9,21 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::account::Account;
-use super::audit::{self, Entry};
 use super::http::{Code, Path, Refusal, Unread};
-use super::notice::{self, Kind};
+use super::notice::Kind;
+use super::registration::binding::{self, Sealed};
 use super::registration::{self, Proofs, REGISTRATION_LIFE, Row};
 use super::session::{Presented, Session};
-use super::states::{DeviceState, Event, RegistrationState, States as _, transition};
+use super::states::{DeviceState, Event, RegistrationState, States as _, transition_with};
 use super::store::{Connection, Tx, from_json, to_json};
-use super::{Service, device, random, trust_list};
+use super::{Service, device, random};
 use crate::jose::{P256Jwk, Thumbprint};
-use crate::pki::Listed;
 use crate::protocol::api::{Problem, RebindingOffer, RebindingRequest, RegistrationAnswer};
 use crate::protocol::attestation::AttestedKey;
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::pairing::DeviceInformation;
 use crate::protocol::registration::{DevicePossession, Evidence, Membership, Method, Part, RegistrationError};
-use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
-use crate::protocol::{BindingLevel, DeviceId, KeyIdentifier, NumericDate, RegistrationId, Sha256Hash, VERSION};
+use crate::protocol::{BindingLevel, DeviceId, KeyIdentifier, NumericDate, RegistrationId};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -149,72 +147,29 @@ pub(super) async fn rebind(
     // Nothing but the card binds anew.
     let Evidence::Card(certificate, Membership { .. }, card) = evidence else { return Err(Refusal::internal()) };
     check_keys(tx, account, &device, &possession, card.key_identifier()).await?;
-    let list = certificate.listed().map(Listed::list);
-    if let Some(list) = list {
-        trust_list::freeze(tx, list, now).await?;
-    }
-
     let id = device.device_id.to_string();
     let key_class = device.key_class(attested.as_ref());
-    let end_of_card = certificate.certificate().not_after.unix_timestamp();
-    let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
-    // What cannot be copied need not be made anew for as long as the card holds.
-    let expires_at = if key_class == AMR_SOFTWARE_KEY { longest.min(end_of_card) } else { end_of_card };
+    let expires_at = binding::end(service, Some(&certificate), &key_class, now);
     // A device that the card had bound is as old as it is; for another, its time as a device of the card begins now.
     let active_from = if device.level == level { device.active_from } else { now };
-    let pop_sha256 = Sha256Hash::of(pop.as_bytes());
-    let before = audit::end(tx).await?;
-    let receipt = service.keys.sign(&Receipt {
-        v: VERSION,
-        aud: expected.aud,
-        subject: ReceiptSubject::Binding,
-        id: id.clone(),
-        sha256: pop_sha256,
-        at: now,
-        amr: vec![key_class.clone()],
-        ocsp_sha256,
-        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
-        audit_seq: Some(before.seq),
-        audit_head: before.sha256,
-    })?;
-    let evidence = BindingEvidence {
-        device_id: device.device_id,
-        binding_level: level,
-        registration_id: expected.registration_id,
-        challenge: expected.challenge,
-        grounds,
-        pop,
-        receipt: receipt.clone(),
-        audit: None,
-    };
+    let (device_id, certificate) = (device.device_id, Some(&certificate));
+    let sealed = Sealed { device_id, level, key_class: &key_class, certificate, ocsp_sha256 };
+    let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     keep_before(tx, &device, now).await?;
-    transition(tx, &id, device.state, Event::DeviceRebound).await?.ok_or_else(Refusal::internal)?;
-    let update = sqlx::query(
-        "UPDATE device SET method = $2, binding_level = $3, key_identifier = $4, active_from = $5, expires_at = $6, \
-         expiry_told = 0, key_class = $7, revocation_due = $8, evidence = $9 WHERE device_id = $1",
-    );
-    let update = update.bind(&id).bind(Method::Card.as_str()).bind(level.to_string());
-    let update = update.bind(card.key_identifier().to_string()).bind(active_from).bind(expires_at).bind(key_class);
-    let update = update.bind(ocsp_sha256.map(|_| now.saturating_add(DAY))).bind(to_json(&evidence)?);
-    update.execute(&mut **tx).await?;
-
-    let registration_id = expected.registration_id.to_string();
-    let moved = transition(tx, &registration_id, RegistrationState::Open, Event::DeviceRebound).await?;
-    moved.ok_or_else(Refusal::internal)?;
-    let update = sqlx::query("UPDATE registration SET device_id = $2 WHERE registration_id = $1");
-    update.bind(&registration_id).bind(&id).execute(&mut **tx).await?;
-    let entry = Entry {
-        actor: &service.keys.pseudonym(&account.kvnr),
-        device: Some(device.device_id),
-        event: Event::DeviceRebound,
-        object: &registration_id,
-        result: "ok",
-        detail: Some(pop_sha256.to_string()),
-    };
-    audit::append(tx, entry, now).await?;
-    notice::queue(service, tx, account.id, Kind::DeviceRebound, now).await?;
+    let update = "UPDATE device SET state = $3, method = $4, binding_level = $5, key_identifier = $6, active_from = $7, \
+                  expires_at = $8, expiry_told = 0, key_class = $9, revocation_due = $10, evidence = $11 \
+                  WHERE device_id = $1 AND state = $2";
+    let kept = to_json(&evidence)?;
+    let moved = transition_with(tx, &id, device.state, Event::DeviceRebound, update, |update| {
+        let update = update.bind(Method::Card.as_str()).bind(level.to_string()).bind(card.key_identifier().to_string());
+        let update = update.bind(active_from).bind(expires_at).bind(key_class);
+        update.bind(ocsp_sha256.map(|_| now.saturating_add(DAY))).bind(kept)
+    });
+    moved.await?.ok_or_else(Refusal::internal)?;
+    let told = (Event::DeviceRebound, Kind::DeviceRebound);
+    binding::conclude(service, tx, account, &evidence, told, now).await?;
     let (device, _) = device::find(tx, account, &id).await?;
-    Ok(registration::bound(device, receipt))
+    Ok(registration::bound(device, evidence.receipt))
 }
 
 /// The transport key is the device's own, and so is the name that the card has given its key. A key that no card has named

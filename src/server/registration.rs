@@ -1,6 +1,6 @@
 //! Registering devices (`docs/protocol.md`, registration).
 
-mod binding;
+pub(super) mod binding;
 mod refusal;
 
 use std::sync::Arc;

@@ -18,7 +18,6 @@ use crate::client::password::PasswordError;
 use crate::client::pin::PinError as DevicePinError;
 use crate::client::pin::rules::WeakPin;
 use crate::client::qr::ReadError;
-use crate::client::rebind::RebindError;
 use crate::client::register::{CardRefusal, RegisterError};
 use crate::device_key::DeviceKeyError;
 use crate::device_key::tpm::TpmError;
@@ -394,6 +393,7 @@ impl From<RegisterError> for Failure {
             RegisterError::Card(error) => return error.into(),
             RegisterError::Ask(error) => return error.into(),
             RegisterError::DeviceKey(error) => return error.into(),
+            RegisterError::Locked(error) => return error.into(),
             RegisterError::WeakPin(weak) => return weak.into(),
             RegisterError::Certificate(refusal) => return refusal.into(),
             RegisterError::Pin(refusal) => return refusal.into(),
@@ -406,15 +406,6 @@ impl From<RegisterError> for Failure {
             RegisterError::Message => Kind::Internal,
         };
         kind.failure().because(&error)
-    }
-}
-
-impl From<RebindError> for Failure {
-    fn from(error: RebindError) -> Self {
-        match error {
-            RebindError::Register(error) => error.into(),
-            RebindError::DevicePin(error) => error.into(),
-        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Binding anew what is not one's own, or with what is not its own.
 
 use kartenbund::client::Step;
-use kartenbund::client::rebind::{RebindError, rebind};
+use kartenbund::client::rebind::rebind;
 use kartenbund::protocol::DeviceId;
 use kartenbund::protocol::api::{RebindingOffer, RebindingRequest, RegistrationPinRequest};
 use kartenbund::protocol::evidence::LinkName as Name;
@@ -270,10 +270,8 @@ fn lies_about_a_device_that_is_bound_anew_are_not_believed_and_its_file_stays() 
         let refused = computer.with(&mut Script::default(), |around| {
             rebind(&deceived.here, &mut card(ERIKA), ApduLength::Extended, around)
         });
-        let is_noticed = matches!(
-            refused,
-            Err(RebindError::Register(RegisterError::Service(ServiceError::Contradiction("device" | "receipt"))))
-        );
+        let is_noticed =
+            matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("device" | "receipt"))));
         if !is_noticed || file() != before {
             believed.push((what, refused.map(drop)));
         }
@@ -292,10 +290,7 @@ fn an_offer_to_bind_anew_in_another_services_name_spends_no_pin() {
     let (deceived, mut script) = (liar.deceives(&computer), Script::default());
     let refused =
         computer.with(&mut script, |around| rebind(&deceived.here, &mut card(ERIKA), ApduLength::Extended, around));
-    let is_noticed = matches!(
-        refused,
-        Err(RebindError::Register(RegisterError::Service(ServiceError::Contradiction("registration"))))
-    );
+    let is_noticed = matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("registration"))));
     assert!(is_noticed, "{refused:?}");
     assert!(!script.steps.contains(&Step::VerifyPin) && !script.steps.contains(&Step::OpenDeviceKey));
 }

@@ -1,6 +1,6 @@
 //! A device that the card binds anew: it is the same device, with its key and its PIN.
 
-use kartenbund::client::rebind::{RebindError, rebind, reminder};
+use kartenbund::client::rebind::{rebind, reminder};
 use kartenbund::protocol::api::DeviceAnswer;
 
 use super::common::line::{Cut, Liar};
@@ -9,11 +9,11 @@ use super::*;
 
 const DAY: i64 = 24 * 60 * 60;
 
-fn rebound(computer: &Computer, card: impl CardChannel) -> Result<DeviceAnswer, RebindError> {
+fn rebound(computer: &Computer, card: impl CardChannel) -> Result<DeviceAnswer, RegisterError> {
     rebound_as(computer, card, &mut Script::default())
 }
 
-fn rebound_as(computer: &Computer, card: impl CardChannel, script: &mut Script) -> Result<DeviceAnswer, RebindError> {
+fn rebound_as(computer: &Computer, card: impl CardChannel, script: &mut Script) -> Result<DeviceAnswer, RegisterError> {
     computer.with(script, |around| rebind(&computer.here, card, ApduLength::Extended, around))
 }
 
@@ -64,9 +64,9 @@ fn an_expired_device_is_bound_anew_and_approves_again() {
     assert_eq!(world.verify_audit(&[]).unwrap().receipts, 4);
 }
 
-fn code_of(answer: Result<DeviceAnswer, RebindError>) -> String {
+fn code_of(answer: Result<DeviceAnswer, RegisterError>) -> String {
     match answer {
-        Err(RebindError::Register(RegisterError::Service(ServiceError::Refused { code, .. }))) => code,
+        Err(RegisterError::Service(ServiceError::Refused { code, .. })) => code,
         other => panic!("the service must refuse, but: {other:?}"),
     }
 }
@@ -184,9 +184,7 @@ fn a_lost_answer_is_fetched_without_the_card_and_brings_no_old_device_pin_back()
         let first = approve_receipt(&computer);
         let line = Liar::cutting(&world, cut, |path| path.ends_with("/evidence"));
         let lost = rebound(&line.deceives(&computer), &mut card(ERIKA));
-        let is_lost = |error: &RebindError| {
-            matches!(error, RebindError::Register(RegisterError::Service(ServiceError::Unreachable(_))))
-        };
+        let is_lost = |error: &RegisterError| matches!(error, RegisterError::Service(ServiceError::Unreachable(_)));
         assert!(lost.as_ref().is_err_and(is_lost), "{lost:?}");
         let is_bound = world.audited("device.rebound") == 1;
         assert_eq!(is_bound, cut == Cut::Answer);
@@ -231,19 +229,17 @@ fn a_wrong_device_pin_costs_a_try_of_the_device_and_none_of_the_card() {
     for left in (1..5).rev() {
         let mut script = Script { device_pin: "999998", ..Script::default() };
         let wrong = rebound_as(&computer, Watched::new(&mut card), &mut script);
-        let Err(RebindError::DevicePin(PinError::Wrong { tries_left: Some(told) })) = wrong else {
-            panic!("{wrong:?}")
-        };
+        let Err(RegisterError::Locked(PinError::Wrong { tries_left: Some(told) })) = wrong else { panic!("{wrong:?}") };
         assert_eq!(told, left);
     }
     assert_eq!(tries_left(&mut card), before);
     assert_eq!(computer.devices()[0].state, "expired");
     let mut script = Script { device_pin: "999998", ..Script::default() };
     let wrong = rebound_as(&computer, &mut card, &mut script);
-    assert!(matches!(wrong, Err(RebindError::DevicePin(PinError::Gone))), "{wrong:?}");
+    assert!(matches!(wrong, Err(RegisterError::Locked(PinError::Gone))), "{wrong:?}");
     assert!(computer.devices().is_empty(), "no try is left, and the device is gone");
     let gone = rebound(&computer, NoCard);
-    assert!(matches!(gone, Err(RebindError::DevicePin(PinError::Gone))), "{gone:?}");
+    assert!(matches!(gone, Err(RegisterError::Locked(PinError::Gone))), "{gone:?}");
 }
 
 #[test]
@@ -279,9 +275,9 @@ fn a_computer_that_is_not_registered_or_was_removed_asks_for_no_card() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
     let none = rebound(&computer, NoCard);
-    assert!(matches!(none, Err(RebindError::Register(RegisterError::Home(HomeError::NoDevice)))), "{none:?}");
+    assert!(matches!(none, Err(RegisterError::Home(HomeError::NoDevice))), "{none:?}");
     let device = computer.register(&mut card(ERIKA)).unwrap();
     computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
     let gone = rebound(&computer, NoCard);
-    assert!(matches!(gone, Err(RebindError::DevicePin(PinError::Gone))), "{gone:?}");
+    assert!(matches!(gone, Err(RegisterError::Locked(PinError::Gone))), "{gone:?}");
 }

@@ -1,13 +1,12 @@
 //! The end of a registration: what was proven binds a device.
 
-use std::sync::Arc;
-
 use super::{DAY, Proofs, Row, bound, check_device_limit};
+use crate::pki::{Listed, VerifiedCertificate};
 use crate::protocol::api::{DeviceAnswer, RegistrationAnswer};
 use crate::protocol::attestation::AttestedKey;
-use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::evidence::{BindingEvidence, Grounds};
 use crate::protocol::pairing::DeviceInformation;
-use crate::protocol::registration::{Evidence, Membership};
+use crate::protocol::registration::{Evidence, Expected, Membership};
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
 use crate::protocol::{BindingLevel, DeviceId, KeyIdentifier, NumericDate, Sha256Hash, VERSION};
 use crate::server::account::Account;
@@ -33,20 +32,15 @@ pub(super) async fn bind(
     }
     let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
     let (level, method) = (evidence.level(), evidence.method());
-    let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
-    let (key_identifier, expires_at, list) = match evidence {
-        Evidence::Card(certificate, Membership { .. }, card) => {
-            let end_of_card = certificate.certificate().not_after.unix_timestamp();
-            // What cannot be copied need not be made anew for as long as the card holds.
-            let expires_at = if attested.is_some() { end_of_card } else { longest.min(end_of_card) };
-            let list = certificate.listed().map(|listed| Arc::clone(listed.list()));
-            (card.key_identifier(), expires_at, list)
-        }
+    let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
+    let (key_identifier, certificate) = match evidence {
+        Evidence::Card(certificate, Membership { .. }, card) => (card.key_identifier(), Some(certificate)),
         // No card has named this key: its thumbprint does.
         Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => {
-            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), longest, None)
+            (KeyIdentifier::from(*device.device_key().thumbprint().as_bytes()), None)
         }
     };
+    let expires_at = end(service, certificate.as_ref(), key_class, now);
     if let Some(code) = code {
         code.use_up(tx).await?;
     }
@@ -61,37 +55,9 @@ pub(super) async fn bind(
         return Err(Code::KeyInUse.into());
     }
     check_device_limit(devices)?;
-    if let Some(list) = &list {
-        trust_list::freeze(tx, list, now).await?;
-    }
-
     let device_id = DeviceId::random(&mut random());
-    let pop_sha256 = Sha256Hash::of(pop.as_bytes());
-    let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
-    let before = audit::end(tx).await?;
-    let receipt = service.keys.sign(&Receipt {
-        v: VERSION,
-        aud: expected.aud,
-        subject: ReceiptSubject::Binding,
-        id: device_id.to_string(),
-        sha256: pop_sha256,
-        at: now,
-        amr: vec![key_class.to_owned()],
-        ocsp_sha256,
-        trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
-        audit_seq: Some(before.seq),
-        audit_head: before.sha256,
-    })?;
-    let evidence = BindingEvidence {
-        device_id,
-        binding_level: level,
-        registration_id: expected.registration_id,
-        challenge: expected.challenge,
-        grounds,
-        pop,
-        receipt: receipt.clone(),
-        audit: None,
-    };
+    let sealed = Sealed { device_id, level, key_class, certificate: certificate.as_ref(), ocsp_sha256 };
+    let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     let information: DeviceInformation = from_json(&row.device_information)?;
     let insert = sqlx::query(
         "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
@@ -110,24 +76,9 @@ pub(super) async fn bind(
     let insert = insert.bind(key_class).bind(ocsp_sha256.map(|_| now.saturating_add(DAY)));
     insert.execute(&mut **tx).await?;
 
-    let id = expected.registration_id.to_string();
-    let update = "UPDATE registration SET state = $3, device_id = $4 WHERE registration_id = $1 AND state = $2";
-    let (open, event) = (RegistrationState::Open, Event::DeviceBound);
-    let moved = transition_with(tx, &id, open, event, update, |update| update.bind(device_id.to_string())).await?;
-    moved.ok_or_else(Refusal::internal)?;
-    pin::share::hand_over(tx, &id, &device_id.to_string()).await?;
-    let actor = service.keys.pseudonym(&account.kvnr);
-    let entry = Entry {
-        actor: &actor,
-        device: Some(device_id),
-        event: Event::DeviceBound,
-        object: &id,
-        result: "ok",
-        detail: Some(pop_sha256.to_string()),
-    };
-    audit::append(tx, entry, now).await?;
+    pin::share::hand_over(tx, &evidence.registration_id.to_string(), &device_id.to_string()).await?;
     let kind = if level == BindingLevel::B3 { Kind::DeviceAdded } else { Kind::DeviceAddedWithoutPin };
-    notice::queue(service, tx, account.id, kind, now).await?;
+    conclude(service, tx, account, &evidence, (Event::DeviceBound, kind), now).await?;
     let device = DeviceAnswer {
         device_id,
         name: information.name,
@@ -140,5 +91,97 @@ pub(super) async fn bind(
         last_used: None,
         key_class: key_class.to_owned(),
     };
-    Ok(bound(device, receipt))
+    Ok(bound(device, evidence.receipt))
+}
+
+/// When the time of a device ends that is bound now, by the card of this certificate where there is one. What cannot be copied
+/// need not be bound anew for as long as the card holds.
+pub(in crate::server) fn end(
+    service: &Service,
+    certificate: Option<&VerifiedCertificate>,
+    key_class: &str,
+    now: NumericDate,
+) -> NumericDate {
+    let longest = now.saturating_add(i64::from(service.settings.devices.days).saturating_mul(DAY));
+    match certificate.map(|certificate| certificate.certificate().not_after.unix_timestamp()) {
+        None => longest,
+        Some(end_of_card) if key_class == AMR_SOFTWARE_KEY => longest.min(end_of_card),
+        Some(end_of_card) => end_of_card,
+    }
+}
+
+/// What the service itself says of a binding.
+pub(in crate::server) struct Sealed<'a> {
+    pub(in crate::server) device_id: DeviceId,
+    pub(in crate::server) level: BindingLevel,
+    pub(in crate::server) key_class: &'a str,
+    /// Of the card that binds, where one does.
+    pub(in crate::server) certificate: Option<&'a VerifiedCertificate>,
+    pub(in crate::server) ocsp_sha256: Option<Sha256Hash>,
+}
+
+impl Sealed<'_> {
+    /// Signs the receipt, and keeps the trust list that the card rests on. Gives what is kept of the binding.
+    pub(in crate::server) async fn seal(
+        self,
+        service: &Service,
+        tx: &mut Tx,
+        (expected, grounds, pop): (Expected, Grounds, String),
+        now: NumericDate,
+    ) -> Result<BindingEvidence, Refusal> {
+        let list = self.certificate.and_then(VerifiedCertificate::listed).map(Listed::list);
+        if let Some(list) = list {
+            trust_list::freeze(tx, list, now).await?;
+        }
+        let before = audit::end(tx).await?;
+        let receipt = service.keys.sign(&Receipt {
+            v: VERSION,
+            aud: expected.aud,
+            subject: ReceiptSubject::Binding,
+            id: self.device_id.to_string(),
+            sha256: Sha256Hash::of(pop.as_bytes()),
+            at: now,
+            amr: vec![self.key_class.to_owned()],
+            ocsp_sha256: self.ocsp_sha256,
+            trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
+            audit_seq: Some(before.seq),
+            audit_head: before.sha256,
+        })?;
+        Ok(BindingEvidence {
+            device_id: self.device_id,
+            binding_level: self.level,
+            registration_id: expected.registration_id,
+            challenge: expected.challenge,
+            grounds,
+            pop,
+            receipt,
+            audit: None,
+        })
+    }
+}
+
+/// The registration has bound its device: its state, the entry of the audit and the notice.
+pub(in crate::server) async fn conclude(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    evidence: &BindingEvidence,
+    (event, kind): (Event, Kind),
+    now: NumericDate,
+) -> Result<(), Refusal> {
+    let (id, device_id) = (evidence.registration_id.to_string(), evidence.device_id.to_string());
+    let update = "UPDATE registration SET state = $3, device_id = $4 WHERE registration_id = $1 AND state = $2";
+    let open = RegistrationState::Open;
+    let moved = transition_with(tx, &id, open, event, update, |update| update.bind(device_id)).await?;
+    moved.ok_or_else(Refusal::internal)?;
+    let entry = Entry {
+        actor: &service.keys.pseudonym(&account.kvnr),
+        device: Some(evidence.device_id),
+        event,
+        object: &id,
+        result: "ok",
+        detail: Some(Sha256Hash::of(evidence.pop.as_bytes()).to_string()),
+    };
+    audit::append(tx, entry, now).await?;
+    Ok(notice::queue(service, tx, account.id, kind, now).await?)
 }
