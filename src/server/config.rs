@@ -2,6 +2,7 @@
 //!
 //! Every setting is one row of the tables in `rows`. Secrets are never in the file itself.
 
+mod cards;
 mod read;
 mod rows;
 mod signers;
