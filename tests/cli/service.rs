@@ -59,6 +59,26 @@ fn the_demonstration_runs_in_every_language_and_as_json() {
     let failing: Vec<_> = report["links"].as_array().unwrap().iter().filter(|link| link["result"] == "fails").collect();
     assert_eq!(failing.len(), 1);
     assert_eq!(failing[0]["name"], "decision");
+
+    // Whoever names a wrong file is told which option it was, and what belongs there.
+    let evidence = path("evidence.json");
+    let anchored = ["evidence", "verify", &evidence, "--anchor", &anchor];
+    for (option, code, remedy) in [
+        ("--tsl-anchor", "anchor", "--tsl-anchor"),
+        ("--anchor", "anchor", "--anchor"),
+        ("--ocsp-responder", "responder", "--ocsp-responder"),
+        ("--chip-root", "file", "the right file"),
+        ("--service-key", "file", "the right file"),
+    ] {
+        let refused = run(&[&["--json"], &anchored[..], &[option, &evidence]].concat());
+        assert_eq!(error_code(&refused).0, code, "{option}");
+        let told = json_of(&refused)["error"]["remedy"].as_str().unwrap().to_owned();
+        assert!(told.contains(remedy), "{option}: {told}");
+    }
+    // What is not there rests on nothing.
+    let said = text(&run(&anchored).stdout);
+    let absent: Vec<_> = said.lines().filter(|line| line.starts_with("not included: ")).collect();
+    assert!(!absent.is_empty() && absent.iter().all(|line| !line.contains("rests on")), "{said}");
 }
 
 const TEST_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-egk-ca.pem");

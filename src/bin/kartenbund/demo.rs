@@ -190,7 +190,7 @@ fn anchors_of(folder: &Path) -> Result<TestAnchors, Failure> {
     let path = folder.join("test-egk-ca.pem");
     let pem = crate::output::read_file(&path, 1 << 16)?;
     let mut anchors = TestAnchors::default();
-    anchors.add_pem(&pem).map_err(|error| Kind::Anchor.failure().because(&error))?;
+    anchors.add_pem(&pem).map_err(|error| Kind::Anchor.failure().text("of", "card").because(&error))?;
     Ok(anchors)
 }
 

@@ -68,7 +68,7 @@ fn verify(file: &Path, pinned: &PinnedArgs, output: &Output) -> Result<(), Failu
     let bundle = Bundle::parse(&read_file(file, MAX_BUNDLE)?)?;
     let mut list_signers = Vec::new();
     for file in &pinned.tsl_anchor {
-        let refused = |error: AnchorError| Kind::Anchor.failure().because(&error);
+        let refused = |error: AnchorError| Kind::Anchor.failure().text("of", "list").because(&error);
         list_signers.extend(Issuer::read_pem(&read_file(file, MAX_PEM)?).map_err(refused)?);
     }
     let has_test = list_signers.iter().any(Issuer::is_test);
@@ -78,7 +78,7 @@ fn verify(file: &Path, pinned: &PinnedArgs, output: &Output) -> Result<(), Failu
     let service_key: Option<P256Jwk> = match &pinned.service_key {
         Some(path) => {
             let key = strict_json::read(&read_file(path, MAX_JWK)?);
-            Some(key.map_err(|error| file_failure(path)(std::io::Error::other(error)))?)
+            Some(key.map_err(|error| file_failure(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?)
         }
         None => None,
     };
@@ -93,7 +93,7 @@ fn read_anchors(files: &[PathBuf], responders: &[PathBuf], mut has_test: bool) -
     let mut test = TestAnchors::default();
     for file in files {
         let pem = read_file(file, MAX_PEM)?;
-        let refused = |error: AnchorError| Kind::Anchor.failure().because(&error);
+        let refused = |error: AnchorError| Kind::Anchor.failure().text("of", "card").because(&error);
         test.add_pem(&pem).map_err(refused)?;
         match production.add_pem(&pem) {
             Err(AnchorError::TestCa) => has_test = true,
@@ -164,7 +164,11 @@ fn link_line(link: &Link, output: &Output) -> String {
         text_of("link", &link.name, output),
         text_of("rests-on", &link.rests_on, output),
     ];
-    format!("{result}: {name} ({rests_on}{detail})")
+    match link.result {
+        // What is not there rests on nothing.
+        LinkResult::Absent => format!("{result}: {name}"),
+        _ => format!("{result}: {name} ({rests_on}{detail})"),
+    }
 }
 
 /// The text of a value of the report: its name in JSON, with hyphens.

@@ -128,7 +128,12 @@ pub(crate) fn tell(line: &str) {
 pub(crate) fn file_failure(path: &Path) -> impl FnOnce(io::Error) -> Failure {
     let path = path.display().to_string();
     move |error| {
-        let why = if error.kind() == ErrorKind::AlreadyExists { "exists" } else { "other" };
+        let why = match error.kind() {
+            ErrorKind::AlreadyExists => "exists",
+            // Longer than what it should hold, or something else.
+            ErrorKind::InvalidData => "content",
+            _ => "other",
+        };
         Kind::File.failure().text("path", path).text("why", why).because(&error)
     }
 }

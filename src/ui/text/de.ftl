@@ -46,10 +46,12 @@ error-input-invalid = { $input ->
     }
 error-file = { $why ->
         [exists] Die Datei „{ $path }“ gibt es schon; sie wird nicht überschrieben.
+        [content] Die Datei enthält nicht, was hier gebraucht wird, oder ist zu lang dafür: { $path }
        *[other] Eine Datei lässt sich nicht lesen oder schreiben: { $path }
     }
     .remedy = { $why ->
         [exists] Nennen Sie eine andere Datei, oder löschen Sie diese zuerst.
+        [content] Prüfen Sie, ob es die richtige Datei ist.
        *[other] Prüfen Sie, ob es den Ordner gibt, ob er Ihnen gehört und ob auf dem Datenträger Platz ist.
     }
 
@@ -535,8 +537,14 @@ error-evidence-invalid = Der Nachweis hält der Prüfung nicht stand.
     .remedy = Verlassen Sie sich nicht darauf; lassen Sie sich den Nachweis neu geben und prüfen Sie, ob der Vertrauensanker (--anchor) passt.
 error-not-evidence = Die Datei ist kein Nachweis dieser Version.
     .remedy = Geben Sie eine Datei an, die „kartenbund evidence export“ geschrieben hat; eine ältere lassen Sie damit neu ausgeben.
-error-anchor = Der Vertrauensanker ist kein Zertifikat einer Karten-CA.
-    .remedy = Geben Sie mit --anchor eine PEM-Datei mit dem Zertifikat der CA an, die die Karte ausgestellt hat.
+error-anchor = { $of ->
+        [list] Der Vertrauensanker ist kein Zertifikat einer CA.
+       *[card] Der Vertrauensanker ist kein Zertifikat einer Karten-CA.
+    }
+    .remedy = { $of ->
+        [list] Geben Sie mit --tsl-anchor eine PEM-Datei mit dem Zertifikat der CA an, die das Zertifikat für die Unterschrift der Vertrauensliste ausgestellt hat.
+       *[card] Geben Sie mit --anchor eine PEM-Datei mit dem Zertifikat der CA an, die die Karte ausgestellt hat.
+    }
 error-password-set-only = Ihr neues Passwort gilt; die Anmeldung damit hat aber nicht geklappt.
     .remedy = Melden Sie sich mit dem neuen Passwort an: „kartenbund login“.
 error-session-mismatch = Die Aufzeichnung passt nicht, Zeile { $line }: erwartet { $expected }, { $what ->
@@ -1170,7 +1178,7 @@ evidence-omitted = { $count ->
 done-virtual-card = Kartenabbild geschrieben: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = Die Karte steckt im virtuellen Leser { $address }. Beenden mit Strg+C.
 
-link-trust-list = Die Vertrauensliste, die den Aussteller der Karte nennt, ist vollständig und unverändert
+link-trust-list = Die ganze, unveränderte Vertrauensliste, die den Aussteller der Karte nennt
 link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausgestellt und galt
 link-revocation = Der Aussteller der Karte hat bestätigt, dass sie nicht gesperrt war, als sie das Gerät gebunden hat
 link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben

@@ -46,10 +46,12 @@ error-input-invalid = { $input ->
     }
 error-file = { $why ->
         [exists] The file "{ $path }" is there already; it is not written over.
+        [content] The file does not hold what is needed here, or is too long for it: { $path }
        *[other] A file cannot be read or written: { $path }
     }
     .remedy = { $why ->
         [exists] Name another file, or delete this one first.
+        [content] Check whether it is the right file.
        *[other] Check whether the folder exists, belongs to you, and the disk has room.
     }
 
@@ -535,8 +537,14 @@ error-evidence-invalid = The evidence does not stand up.
     .remedy = Do not rely on it; ask for the evidence anew, and check whether the trust anchor (--anchor) fits.
 error-not-evidence = The file is no evidence of this version.
     .remedy = Name a file that "kartenbund evidence export" wrote; export an older one anew with it.
-error-anchor = The trust anchor is no certificate of a card CA.
-    .remedy = Name with --anchor a PEM file with the certificate of the CA that issued the card.
+error-anchor = { $of ->
+        [list] The trust anchor is no certificate of a CA.
+       *[card] The trust anchor is no certificate of a card CA.
+    }
+    .remedy = { $of ->
+        [list] Name with --tsl-anchor a PEM file with the certificate of the CA that issued the certificate that signs the trust list.
+       *[card] Name with --anchor a PEM file with the certificate of the CA that issued the card.
+    }
 error-password-set-only = Your new password holds; but the login with it did not work.
     .remedy = Log in with the new password: “kartenbund login”.
 error-session-mismatch = The recorded session does not fit, line { $line }: expected { $expected }, { $what ->
@@ -1170,7 +1178,7 @@ evidence-omitted = { $count ->
 done-virtual-card = Card image written: { $path } (PIN { $pin }, CAN { $can })
 virtual-card-running = The card is in the virtual reader { $address }. Stop with Ctrl+C.
 
-link-trust-list = The trust list that names the card's issuer is whole and unchanged
+link-trust-list = The whole, unchanged trust list that names the card's issuer
 link-certificate = The card's certificate is by a known issuer and was valid
 link-revocation = The issuer of the card has confirmed that it was not revoked when it bound the device
 link-card-signature = The card signed the key of the device
