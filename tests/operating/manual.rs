@@ -22,7 +22,7 @@ const SYSTEMCTL: &str = r#"#!/bin/bash
 set -eu
 cd "$FOLDER"
 unit=etc/systemd/system/kartenbund-server.service
-stop() { kill -s TERM "$(cat pid)"; while kill -0 "$(cat pid)" 2>/dev/null; do sleep 0.05; done; rm pid; grep -q "^0$" ended; }
+stop() { kill -s TERM "$(cat pid)"; until grep -q . ended 2>/dev/null; do sleep 0.05; done; rm pid; grep -q "^0$" ended; }
 start() {
     command=$(sed -n 's/^ExecStart=//p' $unit)
     export "$(sed -n 's/^Environment=//p' $unit)"
