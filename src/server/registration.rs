@@ -46,6 +46,8 @@ const CHALLENGE_LIFE: i64 = 180;
 /// Registrations begun in a day, and active devices, for each account.
 const MAX_A_DAY: i64 = 10;
 const MAX_DEVICES: i64 = 5;
+/// Questions to a responder for each registration.
+const MAX_QUESTIONS: i64 = 10;
 const DAY: i64 = 24 * 60 * 60;
 
 #[derive(sqlx::FromRow)]
@@ -208,7 +210,7 @@ pub(super) async fn evidence(
     };
     let revocation = match &certificate {
         Some(Ok(certificate)) if ocsp::is_set(&service, certificate) => {
-            presented.may_ask(&service).await?;
+            count_question(&service, &presented.may_ask(&service).await?.account, &id).await?;
             ocsp::ask(&service, certificate).await?
         }
         Some(Err(PkiError::TrustListExpired)) => {
@@ -252,6 +254,20 @@ pub(super) async fn evidence(
             Err(refusal)
         }
     }
+}
+
+/// Counts that a responder is asked about a card for this registration, and keeps that before it is asked: nobody makes the
+/// service ask again and again.
+async fn count_question(service: &Service, account: &Account, id: &str) -> Result<(), Refusal> {
+    let mut tx = service.store.begin_row().await?;
+    let (_, row, state) = find(&mut tx, account, id).await?;
+    if state != RegistrationState::Open || service.now_unix() >= row.expires_at {
+        return Err(Code::RegistrationEnded.into());
+    }
+    let count = "UPDATE registration SET asked = asked + 1 WHERE registration_id = $1 AND asked < $2";
+    let counted = sqlx::query(count).bind(id).bind(MAX_QUESTIONS).execute(&mut *tx).await?;
+    tx.commit().await?;
+    if counted.rows_affected() == 1 { Ok(()) } else { Err(Code::RegistrationEnded.into()) }
 }
 
 /// How far a registration is: a client that lost the answer learns here whether its device is bound.

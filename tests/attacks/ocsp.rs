@@ -232,6 +232,28 @@ fn whose_session_has_ended_makes_the_service_ask_nobody() {
 }
 
 #[test]
+fn nobody_makes_the_service_ask_a_responder_again_and_again() {
+    let (world, responder) = World::with_ocsp();
+    let mut attempt = Attempt::with(world.log_in(ERIKA, &world.member(ERIKA)), card(ERIKA));
+    let request = attempt.signed();
+    responder.be(Mood::Down);
+    for _ in 0..10 {
+        assert_eq!(refusal(attempt.submit(&request)).0, "card_status_unavailable");
+    }
+    for _ in 0..3 {
+        assert_eq!(refusal(attempt.submit(&request)).0, "registration_ended");
+    }
+    assert_eq!(responder.asked(), 10);
+    world.sql("UPDATE registration SET asked = 0, state = 'bound'").unwrap();
+    assert_eq!(refusal(attempt.submit(&request)).0, "registration_ended");
+    assert_eq!(responder.asked(), 10, "one that is over asks nobody");
+    responder.be(Mood::Well);
+    let mut card = card(ERIKA);
+    responder.issued(&certificate_of(&mut card).der);
+    registering(&attempt.computer, &mut card).unwrap();
+}
+
+#[test]
 fn without_an_answer_that_holds_no_card_is_taken_and_nothing_is_used_up() {
     let (world, responder) = World::with_ocsp();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));

@@ -59,9 +59,11 @@ impl Presented {
     ///
     /// # Errors
     /// As for a request whose session has ended.
-    pub(in crate::server) async fn may_ask(&self, service: &Service) -> Result<(), Refusal> {
+    pub(in crate::server) async fn may_ask(&self, service: &Service) -> Result<Session, Refusal> {
         let mut connection = service.store.pool().acquire().await?;
-        session_of(service, &mut connection, &self.token, &self.proof).await?.is_ordinary(false)
+        let session = session_of(service, &mut connection, &self.token, &self.proof).await?;
+        session.is_ordinary(false)?;
+        Ok(session)
     }
 
     /// Begins the transaction, in which the session is open, and remembers the proof in it. A request that is refused
