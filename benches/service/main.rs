@@ -69,7 +69,7 @@ const EVALUATIONS: &str = "evaluations of PINs";
 const APPROVALS: &str = "approvals";
 
 /// A registration is four requests that change something, each of which is answered when it is durable.
-const COMMITS_OF_A_REGISTRATION: usize = 4;
+const REQUESTS_OF_A_REGISTRATION: usize = 4;
 
 /// The lines of the second factor that are asked for; without any, everything is.
 struct Asked(Vec<String>);
@@ -134,9 +134,10 @@ fn main() {
         of_sessions(&found);
     }
     println!(
-        "\n| what | at once | a second | p50, ms | p99, ms | a second and core | cryptography alone | ratio | commits alone | ratio |"
+        "\n| what | at once | a second | p50, ms | p99, ms | commits alone | ratio | a second and core | cryptography alone | \
+         ratio | with bare requests and commits | ratio |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for (_, Found { factor, .. }) in &found {
         factor.iter().for_each(|line| println!("{line}"));
     }
@@ -208,19 +209,32 @@ fn row(database: &str, what: &str, at_once: usize, measured: &Measured, cpu: f64
     );
 }
 
-/// The same where two limits stand beside it: cryptography, which takes CPU time of the service as the rest does, and
-/// commits, which wait for the disk.
-fn row_of_factor(what: &str, measured: &Measured, cpu: f64, cryptography: &Measured, commits: &Measured) -> String {
+/// What stands beside a line of the second factor, each alone.
+struct Alone {
+    cryptography: Measured,
+    /// Commits that wait for the disk; as many for one as it has requests.
+    commits: Measured,
+    /// Cryptography, and for each request one that does nothing and a commit that changes one row: their CPU time is taken
+    /// together. In seconds for each.
+    bare: f64,
+}
+
+/// The same beside the limits of the second factor: commits, which wait for the disk, and what takes CPU time of the service
+/// as the rest does.
+fn row_of_factor(what: &str, measured: &Measured, cpu: f64, alone: &Alone) -> String {
     let percentile = |share| measured.percentile(share).map_or("–".to_owned(), |latency| format!("{latency:.1}"));
     let (rate, each_core) = (measured.rate(), measured.count as f64 / cpu);
+    let Alone { cryptography, commits, bare } = alone;
     format!(
-        "| {what} | {CLIENTS} | {rate:.0} | {} | {} | {each_core:.0} | {:.0} | {:.3} | {:.0} | {:.3} |",
+        "| {what} | {CLIENTS} | {rate:.0} | {} | {} | {:.0} | {:.3} | {each_core:.0} | {:.0} | {:.3} | {:.0} | {:.3} |",
         percentile(0.5),
         percentile(0.99),
+        commits.rate(),
+        rate / commits.rate(),
         cryptography.rate(),
         each_core / cryptography.rate(),
-        commits.rate(),
-        rate / commits.rate()
+        1.0 / bare,
+        each_core * bare,
     )
 }
 
@@ -311,13 +325,19 @@ fn factor(name: &str, folder: &Path, database: &TestDatabase, bare: &Bare, size:
     requests.log_in(cores(), &deciding(size), 1);
     let mut members = Members::with(process.address(), &process.url, requests.into_sessions());
     keep_codes(database, folder, &members);
+    // What a request takes that does nothing.
+    let (requested, cpu) = meanwhile(pid, &mut || requests::of_nothing(process.address(), CLIENTS, size.time));
+    let request = cpu / requested.count as f64;
     let mut lines = Vec::new();
     let mut beside = |what: &str, cryptography: fn(Duration) -> Measured, work: &mut dyn FnMut() -> Measured| {
-        let (cryptography, commits) = (cryptography(size.time), bare.commits(CLIENTS, size.time));
-        let of_each = if [BY_CARD, BY_CODE].contains(&what) { COMMITS_OF_A_REGISTRATION } else { 1 };
-        let commits = Measured::whole(commits.count / of_each, Duration::from_secs_f64(commits.seconds));
+        let cryptography = cryptography(size.time);
+        let (commits, cpu) = meanwhile(std::process::id(), &mut || bare.commits(CLIENTS, size.time));
+        let requests = if [BY_CARD, BY_CODE].contains(&what) { REQUESTS_OF_A_REGISTRATION } else { 1 };
+        let bare = 1.0 / cryptography.rate() + requests as f64 * (request + cpu / commits.count as f64);
+        let commits = Measured::whole(commits.count / requests, Duration::from_secs_f64(commits.seconds));
         let (measured, cpu) = meanwhile(pid, work);
-        lines.push(row_of_factor(&format!("{what}, {name}"), &measured, cpu, &cryptography, &commits));
+        let alone = Alone { cryptography, commits, bare };
+        lines.push(row_of_factor(&format!("{what}, {name}"), &measured, cpu, &alone));
     };
     let is_for = |what| asked.is_for(what, name);
     if is_for(BY_CARD) {

@@ -71,6 +71,15 @@ pub(crate) fn configuration(database: &TestDatabase, folder: &Path) -> String {
     )
 }
 
+/// Requests that do nothing.
+pub(crate) fn of_nothing(address: SocketAddr, clients: usize, limit: Duration) -> Measured {
+    let client = |_| {
+        let mut connection = Connection::to(address);
+        move || Some(timed(|| connection.ask("GET /healthz", "", "")).1)
+    };
+    drive((0..clients).map(client).collect(), limit)
+}
+
 impl Requests {
     pub(crate) fn to(address: SocketAddr, url: &str) -> Self {
         Self { address, url: url.to_owned(), sessions: Vec::new() }
