@@ -385,6 +385,8 @@ fn key_store(facts: &Facts) -> Finding {
         Some(KeyStore::Empty) => Finding::skipped("no-device"),
         Some(KeyStore::Usable) => Finding::ok("key-store"),
         Some(KeyStore::Pending) => Finding::warning("key-store-pending"),
+        Some(KeyStore::EndsSoon) => Finding::warning("key-store-ends"),
+        Some(KeyStore::Ended) => Finding::Failed(Kind::DeviceExpired.failure()),
         Some(KeyStore::Unusable(error)) => Finding::Failed(without_folder(error)),
     }
 }

@@ -83,6 +83,32 @@ fn a_computer_is_registered_anew() {
 }
 
 #[test]
+fn a_computer_is_bound_anew_with_its_card_and_its_pin() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    let inserted = InReader::insert(&service, Reader::First, card(&erika()));
+    register(&computer, &[PIN, DEVICE_PIN]).success();
+    let (before, verified) = (devices(&computer), inserted.verifies());
+    let rebind = ["devices", "rebind", "--pin-fd", "0"];
+
+    // The wrong device PIN takes no try from the card, and the wrong card PIN takes one and no more.
+    computer.run_with(&rebind, &[PIN, "141421"]).fails_with(62, "device_pin_wrong");
+    assert_eq!(inserted.verifies(), verified);
+    computer.run_with(&rebind, &[WRONG_PIN, DEVICE_PIN]).fails_with(30, "card_pin_wrong");
+    assert_eq!(inserted.verifies(), verified + 1);
+    assert_eq!(devices(&computer), before);
+
+    let device = computer.run_with(&[&rebind[..], &["--json"]].concat(), &[PIN, DEVICE_PIN]).json();
+    assert_eq!(inserted.verifies(), verified + 2);
+    assert_eq!(pin_status(&computer), "63C3");
+    assert_eq!((&device["device_id"], devices(&computer)), (&before[0].0.as_str().into(), before.clone()));
+    let audited = computer.run(&["events", "--json"]).success();
+    assert!(audited.contains("device.rebound"), "{audited}");
+    insurer.stop();
+}
+
+#[test]
 fn the_card_of_another_person_is_refused_before_its_pin_is_asked_for() {
     let insurer = Insurer::start();
     let service = Pcscd::start();

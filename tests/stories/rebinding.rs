@@ -1,5 +1,6 @@
 //! A device that the card binds anew: it is the same device, with its key and its PIN.
 
+use kartenbund::client::doctor::KeyStore;
 use kartenbund::client::rebind::{rebind, reminder};
 use kartenbund::protocol::api::DeviceAnswer;
 
@@ -91,6 +92,9 @@ fn a_device_is_bound_anew_before_its_time_is_over_and_its_owner_is_reminded_in_t
     for now in [ends_at - 14 * DAY, ends_at - 1, ends_at + DAY] {
         assert_eq!(reminder(home, now), Some(ends_at));
     }
+    assert!(matches!(KeyStore::of(home, ends_at - 14 * DAY - 1), KeyStore::Usable));
+    assert!(matches!(KeyStore::of(home, ends_at - 1), KeyStore::EndsSoon));
+    assert!(matches!(KeyStore::of(home, ends_at), KeyStore::Ended));
     world.clock.advance((183 - 14) * DAY);
     let computer = world.try_log_in(home.folder(), ERIKA, PASSWORD).unwrap();
     let told = || world.count("SELECT COUNT(*) FROM device WHERE expiry_told = 1");

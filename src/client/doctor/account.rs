@@ -9,6 +9,7 @@ use std::time::Duration;
 use reqwest::Url;
 
 use crate::client::home::{Home, HomeError, Place, Profile};
+use crate::client::rebind;
 use crate::client::service::{Service, ServiceError};
 use crate::protocol::NumericDate;
 
@@ -68,6 +69,10 @@ pub enum KeyStore {
     Usable,
     /// A registration was sent and its answer has not come.
     Pending,
+    /// It is there, and its registration ends within two weeks.
+    EndsSoon,
+    /// It is there, and its registration has ended.
+    Ended,
     /// It cannot be used.
     Unusable(HomeError),
 }
@@ -110,10 +115,14 @@ fn ask(profile: &Profile, home: &Home, now: NumericDate) -> Result<Answer, Servi
 }
 
 impl KeyStore {
-    /// The key in `home`. The device PIN is not asked for.
-    pub fn of(home: &Home) -> Self {
+    /// The key in `home` at this moment. The device PIN is not asked for.
+    pub fn of(home: &Home, now: NumericDate) -> Self {
         match (home.device(), home.pending_device()) {
-            (Ok(_), Ok(None)) => Self::Usable,
+            (Ok(_), Ok(None)) => match rebind::reminder(home, now) {
+                Some(ends_at) if ends_at <= now => Self::Ended,
+                Some(_) => Self::EndsSoon,
+                None => Self::Usable,
+            },
             (Ok(_) | Err(HomeError::NoDevice), Ok(Some(_))) => Self::Pending,
             (Err(HomeError::NoDevice), Ok(None)) => Self::Empty,
             (Err(error), _) | (_, Err(error)) => Self::Unusable(error),

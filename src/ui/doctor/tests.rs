@@ -443,6 +443,8 @@ fn a_file_is_named_without_its_folder() {
     for (key_store, expected) in [
         (KeyStore::Usable, ("ok", None)),
         (KeyStore::Pending, ("warning", None)),
+        (KeyStore::EndsSoon, ("warning", None)),
+        (KeyStore::Ended, ("failed", Some("device_expired"))),
         (KeyStore::Empty, ("skipped", None)),
         (KeyStore::Unusable(HomeError::DeviceDamaged), ("failed", Some("device_file"))),
     ] {

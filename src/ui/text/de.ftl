@@ -651,6 +651,8 @@ doctor-session-store = { $place ->
     }
 doctor-key-store-pending = Eine Registrierung wurde gesendet, und die Antwort fehlt noch.
     .remedy = Schließen Sie sie ab: „kartenbund register“.
+doctor-key-store-ends = Er ist da. Die Registrierung dieses Computers läuft in den nächsten zwei Wochen ab.
+    .remedy = Erneuern Sie sie vorher mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
 doctor-skipped = { $why ->
         [image] Ein Kartenabbild steht für Leser und Karte.
         [unseen] Von hier aus ist der Dienst nicht zu sehen.

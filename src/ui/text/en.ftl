@@ -651,6 +651,8 @@ doctor-session-store = { $place ->
     }
 doctor-key-store-pending = A registration was sent, and the answer is still missing.
     .remedy = Complete it: "kartenbund register".
+doctor-key-store-ends = It is there. The registration of this computer ends in the next two weeks.
+    .remedy = Renew it before with health card and device PIN: "kartenbund devices rebind".
 doctor-skipped = { $why ->
         [image] A card image stands for reader and card.
         [unseen] The service cannot be seen from here.
