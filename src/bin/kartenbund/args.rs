@@ -13,7 +13,7 @@ use kartenbund::ui::failure::Kind;
 use kartenbund::ui::system::System;
 use kartenbund::ui::text::{Language, Texts};
 
-pub(crate) use cards::{CardCommand, DEFAULT_VPCD, NewCardArgs, PinCommand, Sex, VirtualCardCommand};
+pub(crate) use cards::{CardCommand, NewCardArgs, PinCommand, Sex, VirtualCardCommand};
 
 use crate::computer::Computer;
 use crate::output::Output;
@@ -446,7 +446,7 @@ pub(crate) struct DemoArgs {
     pub(crate) dir: Option<PathBuf>,
     #[arg(long)]
     pub(crate) pcsc: bool,
-    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_VPCD)]
+    #[arg(long, value_name = "HOST:PORT", default_value = cards::DEFAULT_VPCD)]
     pub(crate) vpcd: String,
 }
 

@@ -121,7 +121,8 @@ bodies! {
     /// Hands in a message about the device PIN.
     #[derive(Debug)]
     pub struct PinRequest {
-        /// [`super::pin::PinEvaluation`], [`super::pin::PinConfirmation`] or [`super::pin::PinChange`] as a compact JWS.
+        /// [`crate::protocol::pin::PinEvaluation`], [`crate::protocol::pin::PinConfirmation`] or
+        /// [`crate::protocol::pin::PinChange`] as a compact JWS.
         message: String,
     }
 
@@ -151,7 +152,8 @@ bodies! {
 
     /// A fresh challenge.
     pub struct ChallengeAnswer {
-        /// [`super::service::RegistrationChallenge`] or [`super::login_challenge::LoginChallenge`] as a compact JWS.
+        /// [`crate::protocol::service::RegistrationChallenge`] or
+        /// [`crate::protocol::login_challenge::LoginChallenge`] as a compact JWS.
         challenge: String,
     }
 
@@ -185,7 +187,7 @@ bodies! {
 
     /// Hands in the evidence for a registration.
     pub struct EvidenceRequest {
-        /// [`super::registration::ProofOfPossession`] as a compact JWS.
+        /// [`crate::protocol::registration::ProofOfPossession`] as a compact JWS.
         pop: String,
         /// The device's nonce.
         nonce_d: DeviceNonce => String,
@@ -209,7 +211,7 @@ bodies! {
         active_from: Option<NumericDate>,
         /// The device, once it is bound.
         device: Option<DeviceAnswer>,
-        /// [`super::service::Receipt`] as a compact JWS, once it is bound.
+        /// [`crate::protocol::service::Receipt`] as a compact JWS, once it is bound.
         receipt: Option<String>,
         /// What another device has done, where one of them is to add this one.
         addition: Option<AdditionAnswer>,
