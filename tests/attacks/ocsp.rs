@@ -244,9 +244,11 @@ fn nobody_makes_the_service_ask_a_responder_again_and_again() {
         assert_eq!(refusal(attempt.submit(&request)).0, "registration_ended");
     }
     assert_eq!(responder.asked(), 10);
-    world.sql("UPDATE registration SET asked = 0, state = 'bound'").unwrap();
-    assert_eq!(refusal(attempt.submit(&request)).0, "registration_ended");
-    assert_eq!(responder.asked(), 10, "one that is over asks nobody");
+    for over in ["state = 'bound'", "state = 'open', expires_at = 0"] {
+        world.sql(format!("UPDATE registration SET asked = 0, {over}")).unwrap();
+        assert_eq!(refusal(attempt.submit(&request)).0, "registration_ended");
+        assert_eq!(responder.asked(), 10, "one that is over asks nobody");
+    }
     responder.be(Mood::Well);
     let mut card = card(ERIKA);
     responder.issued(&certificate_of(&mut card).der);
