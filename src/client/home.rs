@@ -17,6 +17,7 @@ use crate::device_key::{DeviceSecret, KeyFile};
 use crate::disk;
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::{P256Jwk, json};
+use crate::protocol::api::DeviceAnswer;
 use crate::protocol::{ApprovalId, DeviceId, NumericDate, RegistrationId};
 use crate::secret::masked;
 
@@ -107,6 +108,16 @@ pub struct Device {
     /// When its time ends, as the service has said last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<NumericDate>,
+    /// From when on the person is reminded of that, as the service has said last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remind_from: Option<NumericDate>,
+}
+
+impl Device {
+    /// Takes over how long the service says that it holds.
+    pub(super) fn set_time(&mut self, said: &DeviceAnswer) {
+        (self.expires_at, self.remind_from) = (Some(said.expires_at), Some(said.remind_from));
+    }
 }
 
 /// How far the registration of a device is.

@@ -2,6 +2,7 @@
 
 use reqwest::Method;
 
+use super::attestation::{self, Attestor};
 use super::candidate::{Candidate, prove_possession, sign_evidence};
 use super::card_signing::{CardFlow, Wanted, under_one_pin};
 use super::home::{Binding, Device, Home, HomeError};
@@ -23,13 +24,11 @@ use crate::protocol::{CLOCK_TOLERANCE, Challenge, DeviceId, DeviceNonce, Numeric
 use crate::reader::CardChannel;
 use crate::secret::Can;
 
-/// How long before the end of its time the person is reminded, in seconds: as long as the service does.
-const REMINDER: i64 = 14 * 24 * 60 * 60;
-
-/// When the time of this computer's device ends, where that is soon or was: the person is told how it goes on.
+/// When the time of this computer's device ends, where that is soon, as the service calls it, or was: the person is told
+/// how it goes on.
 pub fn reminder(home: &Home, now: NumericDate) -> Option<NumericDate> {
     let device = home.device().ok().filter(|device| device.device_id().is_some())?;
-    device.expires_at.filter(|ends_at| now >= ends_at.saturating_sub(REMINDER))
+    device.expires_at.filter(|ends_at| now >= device.remind_from.unwrap_or(*ends_at))
 }
 
 /// Keeps when the time of this computer's device ends, as the service says.
@@ -37,24 +36,26 @@ pub fn reminder(home: &Home, now: NumericDate) -> Option<NumericDate> {
 /// # Errors
 /// The file system.
 pub fn keep_expiry(home: &Home, devices: &[DeviceAnswer]) -> Result<(), HomeError> {
-    let Ok(Device { binding: Binding::Active { device_id, .. }, expires_at, .. }) = home.device() else {
+    let Ok(Device { binding: Binding::Active { device_id, .. }, expires_at, remind_from, .. }) = home.device() else {
         return Ok(());
     };
     match devices.iter().find(|device| device.device_id == device_id) {
-        Some(said) if Some(said.expires_at) != expires_at => {
-            home.change_device(device_id, |device| device.expires_at = Some(said.expires_at))
+        Some(said) if (Some(said.expires_at), Some(said.remind_from)) != (expires_at, remind_from) => {
+            home.change_device(device_id, |device| device.set_time(said))
         }
         _ => Ok(()),
     }
 }
 
-/// Asks the service when the time of this computer's device ends, where this is not kept: programs before did not keep it.
+/// Asks the service when the time of this computer's device ends, and from when on to say so, where one of them is not
+/// kept: programs before did not keep them.
 ///
 /// # Errors
 /// The service, the file system.
 pub fn learn_expiry(here: &LoggedIn) -> Result<(), RegisterError> {
     match here.home.device() {
-        Ok(Device { binding: Binding::Active { .. }, expires_at: None, .. }) => {}
+        Ok(Device { binding: Binding::Active { .. }, expires_at, remind_from, .. })
+            if expires_at.is_none() || remind_from.is_none() => {}
         _ => return Ok(()),
     }
     let answer: DevicesAnswer = here.service.get("/v1/devices")?;
@@ -134,6 +135,8 @@ struct Opened {
     transport_key: P256Jwk,
     registration_id: RegistrationId,
     nonce: DeviceNonce,
+    /// The TPM of the key, where one shows itself.
+    attestor: Option<Attestor>,
     skew: NumericDate,
 }
 
@@ -152,7 +155,8 @@ impl Opened {
         let (_, Unlocked { key, device }) = pin::unlock_with_pin(here, skew, around)?;
         let transport_key = device.key.transport_key()?;
         let transport_key = P256Jwk::from(*transport_key.verifying_key());
-        Ok(Self { key, device, transport_key, registration_id, nonce, skew })
+        let attestor = attestation::begin(service, registration_id, &key)?;
+        Ok(Self { key, device, transport_key, registration_id, nonce, attestor, skew })
     }
 
     fn candidate(&self) -> Result<Candidate<'_>, RegisterError> {
@@ -199,13 +203,15 @@ fn hand_in(
 ) -> Result<DeviceAnswer, RegisterError> {
     let LoggedIn { home, profile, service } = here;
     let now = (around.clock)().saturating_add(opened.skew);
-    let pop = prove_possession(&opened.candidate()?, &evidence, None, challenge, profile, now)?;
+    let attest = |attestor: &Attestor| attestor.attest(&opened.key, profile, opened.registration_id, challenge);
+    let attestation = opened.attestor.as_ref().and_then(attest);
+    let pop = prove_possession(&opened.candidate()?, &evidence, attestation.as_ref(), challenge, profile, now)?;
     let Opened { registration_id, nonce, skew, .. } = opened;
     let pending = Binding::Pending { registration_id, pop: pop.clone(), sent_at: now };
     home.keep_pending_rebinding(&pending)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{registration_id}/evidence");
-    let request = EvidenceRequest { pop, nonce_d: nonce, evidence, attestation: None };
+    let request = EvidenceRequest { pop, nonce_d: nonce, evidence, attestation };
     let answer: RegistrationAnswer = match service.call(Method::PUT, &path, &request) {
         Ok(answer) => answer,
         Err(error) => {
@@ -244,7 +250,7 @@ fn keep(
     check_receipt(&receipt, profile, &expected)?;
     home.change_device(device.device_id, |own| {
         own.binding = Binding::Active { device_id: device.device_id, receipt };
-        own.expires_at = Some(device.expires_at);
+        own.set_time(&device);
     })?;
     home.forget_pending_rebinding()?;
     Ok(device)

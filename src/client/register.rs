@@ -277,7 +277,7 @@ fn hand_in(
     // What the person has wanted of the device before holds on.
     let fingerprint = home.device().is_ok_and(|before| before.fingerprint);
     let name = Some(wish.name.clone());
-    let mut file = Device { binding: pending, key, secret, name, fingerprint, expires_at: None };
+    let mut file = Device { binding: pending, key, secret, name, fingerprint, expires_at: None, remind_from: None };
     home.keep_pending_device(&file)?;
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
@@ -555,7 +555,7 @@ fn activate(
         before => before?,
     };
     file.binding = Binding::Active { device_id: device.device_id, receipt };
-    file.expires_at = Some(device.expires_at);
+    file.set_time(&device);
     home.keep_device(file)?;
     // After a crash between its two files, the one before is this one.
     if let Some(before) = before.filter(|before| *before != device.device_id) {

@@ -62,6 +62,8 @@ bodies! {
         active_from: NumericDate,
         /// When its time ends.
         expires_at: NumericDate,
+        /// From when on its owner is reminded of that.
+        remind_from: NumericDate,
         /// When its PIN was right for the last time.
         last_used: Option<NumericDate>,
         /// Where its key lies (RFC 8176): `hwk`, in hardware, as a TPM has shown; `swk`, in software or wherever.

@@ -62,6 +62,17 @@ pub struct DevicePolicy {
     pub reminder_days: u16,
 }
 
+impl DevicePolicy {
+    fn reminder(&self) -> NumericDate {
+        i64::from(self.reminder_days).saturating_mul(DAY)
+    }
+
+    /// From when on the owner of a device is reminded whose time ends then.
+    pub(super) fn remind_from(&self, expires_at: NumericDate) -> NumericDate {
+        expires_at.saturating_sub(self.reminder())
+    }
+}
+
 impl Default for DevicePolicy {
     fn default() -> Self {
         Self { days: 183, reminder_days: 14 }
@@ -79,7 +90,7 @@ pub(super) async fn list(
     let query = sqlx::query_as::<_, Row>(query);
     let rows =
         query.bind(session.account.id).bind(DeviceState::Revoked.as_str()).fetch_all(service.store.pool()).await?;
-    let devices = rows.into_iter().map(answer).collect::<Result<_, _>>()?;
+    let devices = rows.into_iter().map(|row| answer(&service, row)).collect::<Result<_, _>>()?;
     Ok(Json(DevicesAnswer { devices }))
 }
 
@@ -242,12 +253,15 @@ pub(super) async fn expire_bound_by_card(
 /// transaction of its own: one that fails is logged, and tried again at the next round.
 pub(super) async fn end_bindings(service: &Service) {
     let now = service.now_unix();
-    let days = i64::from(service.settings.devices.reminder_days).saturating_mul(DAY);
     let due = sqlx::query_as::<_, (String, i64)>(
         "SELECT device_id, account_id FROM device WHERE state IN ('active', 'locked') \
          AND (expires_at <= $1 OR (expires_at <= $2 AND expiry_told = 0)) LIMIT 100",
     );
-    let due = due.bind(now).bind(now.saturating_add(days)).fetch_all(service.store.pool()).await;
+    let due = due
+        .bind(now)
+        .bind(now.saturating_add(service.settings.devices.reminder()))
+        .fetch_all(service.store.pool())
+        .await;
     let due = due.unwrap_or_else(|error| {
         tracing::error!(%error, "devices whose time is over cannot be looked for");
         Vec::new()
@@ -371,6 +385,7 @@ pub(super) fn is_waiting(active_from: NumericDate) -> Refusal {
 
 /// A device of this account, and what its binding rests on.
 pub(super) async fn find(
+    service: &Service,
     connection: &mut Connection,
     account: &Account,
     id: &str,
@@ -379,10 +394,10 @@ pub(super) async fn find(
     let query = sqlx::query_as::<_, Row>(query).bind(id).bind(account.id);
     let row = query.fetch_optional(connection).await?.ok_or(Code::NotFound)?;
     let evidence = from_json(&row.evidence)?;
-    Ok((answer(row)?, evidence))
+    Ok((answer(service, row)?, evidence))
 }
 
-fn answer(row: Row) -> Result<DeviceAnswer, Refusal> {
+fn answer(service: &Service, row: Row) -> Result<DeviceAnswer, Refusal> {
     Ok(DeviceAnswer {
         device_id: row.device_id.parse().map_err(|_| Refusal::internal())?,
         name: row.name,
@@ -392,6 +407,7 @@ fn answer(row: Row) -> Result<DeviceAnswer, Refusal> {
         jkt: crate::jose::Thumbprint::parse(&row.jkt).ok_or_else(Refusal::internal)?,
         active_from: row.active_from,
         expires_at: row.expires_at,
+        remind_from: service.settings.devices.remind_from(row.expires_at),
         last_used: row.pin_confirmed_at,
         key_class: row.key_class,
     })

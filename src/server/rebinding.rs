@@ -168,7 +168,7 @@ pub(super) async fn rebind(
     moved.await?.ok_or_else(Refusal::internal)?;
     let told = (Event::DeviceRebound, Kind::DeviceRebound);
     binding::conclude(service, tx, account, &evidence, told, now).await?;
-    let (device, _) = device::find(tx, account, &id).await?;
+    let (device, _) = device::find(service, tx, account, &id).await?;
     Ok(registration::bound(device, evidence.receipt))
 }
 

@@ -291,7 +291,7 @@ pub(super) async fn state(
             addition: addition::state_of(&mut connection, &session.account, &id, service.now_unix()).await?,
         }));
     };
-    let (device, evidence) = device::find(&mut connection, &session.account, &device_id).await?;
+    let (device, evidence) = device::find(&service, &mut connection, &session.account, &device_id).await?;
     Ok(Json(bound(device, evidence.receipt)))
 }
 

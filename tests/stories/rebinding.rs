@@ -1,7 +1,7 @@
 //! A device that the card binds anew: it is the same device, with its key and its PIN.
 
 use kartenbund::client::doctor::KeyStore;
-use kartenbund::client::rebind::{rebind, reminder};
+use kartenbund::client::rebind::{keep_expiry, rebind, reminder};
 use kartenbund::protocol::api::DeviceAnswer;
 
 use super::common::line::{Cut, Liar};
@@ -104,6 +104,15 @@ fn a_device_is_bound_anew_before_its_time_is_over_and_its_owner_is_reminded_in_t
     assert_eq!(reminder(home, world.clock.now()), None, "it is not the end any more");
     assert_eq!(reminder(home, device.expires_at), Some(device.expires_at));
     assert_eq!(told(), 0);
+
+    // An insurer that reminds earlier does so in the program as well, from when the program has heard of it.
+    let world = world.restarted_in_place_with(|settings| settings.devices.reminder_days = 30);
+    let told = || world.count("SELECT COUNT(*) FROM device WHERE expiry_told = 1");
+    let from = device.expires_at - 30 * DAY;
+    assert_eq!(reminder(home, from), None);
+    keep_expiry(home, &computer.devices()).unwrap();
+    assert_eq!((reminder(home, from - 1), reminder(home, from)), (None, Some(device.expires_at)));
+
     world.clock.advance(14 * DAY);
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let computer = world.try_log_in(home.folder(), ERIKA, PASSWORD).unwrap();

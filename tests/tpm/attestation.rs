@@ -1,7 +1,9 @@
 //! A computer whose TPM shows the service that the device key is in it.
 
 use kartenbund::client::approve::decide;
+use kartenbund::client::rebind::rebind;
 use kartenbund::device_key::tpm::Tpm;
+use kartenbund::egk::ApduLength;
 use kartenbund::pki::endorsement;
 use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::attestation::{ActivatedKey, AttestationError, offer};
@@ -17,6 +19,15 @@ const DAY: i64 = 24 * 60 * 60;
 
 fn trusting(maker: &Maker) -> World {
     World::with_clients(&[], |settings| settings.tpm_roots = maker.roots())
+}
+
+/// The same service, and other makers that it knows.
+fn trusting_now(world: World, maker: &Maker) -> World {
+    world.restarted_in_place_with(|settings| {
+        settings.payer_iks = vec![MUSTERKASSE_IK.parse().unwrap()];
+        settings.anchors = Box::new(anchors_of(&[&ca()]));
+        settings.tpm_roots = maker.roots();
+    })
 }
 
 fn registered(world: &World, chip: &Chip) -> (Computer, String) {
@@ -65,6 +76,36 @@ fn a_tpm_of_an_unknown_maker_or_without_certificate_registers_as_before() {
         assert_eq!(class, "swk");
         assert!(computer.devices()[0].expires_at - world.clock.now() <= 183 * DAY);
     }
+}
+
+/// Her device is bound before the insurer knows the maker of her TPM. Bound anew, its key counts as what it is, and the device
+/// holds as long as the card; anew without her TPM's word it stays so.
+#[test]
+fn a_tpm_shows_itself_when_the_device_is_bound_anew_too() {
+    let maker = Maker::new();
+    let (world, chip) = (trusting(&Maker::new()), Chip::certified_by(&maker));
+    let (computer, class) = registered(&world, &chip);
+    assert_eq!(class, "swk");
+    let before = computer.devices().remove(0);
+    let bound_anew = |computer: &Computer| {
+        let mut script = Script::default();
+        computer.with(&mut script, |around| rebind(&computer.here, card(ERIKA), ApduLength::Extended, around)).unwrap()
+    };
+
+    let world = trusting_now(world, &maker);
+    let device = bound_anew(&computer);
+    assert_eq!((device.device_id, device.key_class.as_str()), (before.device_id, "hwk"));
+    assert!(device.expires_at > before.expires_at, "as long as the card");
+    let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
+    let key = &computer.here.profile.service_key;
+    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    assert!(report.findings.is_some(), "{:?}", report.links);
+    let binding = &bundle.devices.last().unwrap().binding;
+    let receipt: Receipt = kartenbund::jose::jws::verify(&binding.receipt, key.verifying_key()).unwrap();
+    assert_eq!(receipt.amr, ["hwk"]);
+
+    let _world = trusting_now(world, &Maker::new());
+    assert_eq!(bound_anew(&computer).key_class, "hwk");
 }
 
 /// Whoever has given the endorsement hierarchy a value of his own does not tell it to programs.

@@ -88,6 +88,7 @@ pub(super) async fn bind(
         jkt: device.device_key().thumbprint(),
         active_from,
         expires_at,
+        remind_from: service.settings.devices.remind_from(expires_at),
         last_used: None,
         key_class: key_class.to_owned(),
     };
