@@ -14,14 +14,16 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
+use axum::http::Version;
 use axum::middleware::AddExtension;
 use axum_server::accept::Accept;
 use futures_util::Stream;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::time::Sleep;
 use tower_layer::Layer as _;
 
-/// How long a client may take to receive one chunk. It is hung up on then.
+/// How long a client may take to receive one chunk, or anything at all of an answer. It is hung up on then.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// TCP, or TLS on it.
@@ -46,13 +48,16 @@ impl Handover {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The body of an answer that begins with `first` and goes on as `next` writes it. `next` is dropped where the client
-    /// goes away before.
-    pub(super) fn body<F>(self, first: Bytes, next: impl FnOnce(Chunks) -> F + Send + 'static) -> Body
+    /// The body of an answer in this version of HTTP that begins with `first` and goes on as `next` writes it. `next` is
+    /// dropped where the client goes away before.
+    pub(super) fn body<F>(self, version: Version, first: Bytes, next: impl FnOnce(Chunks) -> F + Send + 'static) -> Body
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let next: Next = Box::new(|line| drop(tokio::spawn(next(line))));
+        let next: Next = Box::new(move |line| {
+            // HTTP/1.0 knows no chunks: there the end of the connection ends the body.
+            drop(tokio::spawn(next(Chunks { is_chunked: version != Version::HTTP_10, ..line })));
+        });
         Body::from_stream(Leaving { line: self, first: Some(first), next: Some(next) })
     }
 }
@@ -84,12 +89,43 @@ impl Stream for Leaving {
     }
 }
 
-/// What hyper reads from and writes to.
-pub(super) struct Line(Handover);
+/// What hyper reads from and writes to. hyper waits for ever until a client takes what is written: this does not.
+pub(super) struct Line {
+    handover: Handover,
+    /// How long the client may take for anything.
+    patience: Duration,
+    /// Runs while the client takes nothing.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Line {
+    /// `written`, or the end of patience.
+    fn unless_stalled<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(self.patience)));
+        stalled.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// What becomes of writing to the transport, where hyper has it.
+    fn attempt<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut Box<dyn Transport>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        let written = match &mut self.handover.held().transport {
+            Some(transport) => write(Pin::new(transport), cx),
+            None => return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        };
+        self.unless_stalled(cx, written)
+    }
+}
 
 impl AsyncRead for Line {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0.held().transport {
+        match &mut self.handover.held().transport {
             Some(transport) => Pin::new(transport).poll_read(cx, buffer),
             None => Poll::Ready(Ok(())),
         }
@@ -98,10 +134,7 @@ impl AsyncRead for Line {
 
 impl AsyncWrite for Line {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match &mut self.0.held().transport {
-            Some(transport) => Pin::new(transport).poll_write(cx, bytes),
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        }
+        self.get_mut().attempt(cx, |transport, cx| transport.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -109,24 +142,23 @@ impl AsyncWrite for Line {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.0.held().transport {
-            Some(transport) => Pin::new(transport).poll_write_vectored(cx, slices),
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        }
+        self.get_mut().attempt(cx, |transport, cx| transport.poll_write_vectored(cx, slices))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.held().transport.as_ref().is_some_and(AsyncWrite::is_write_vectored)
+        self.handover.held().transport.as_ref().is_some_and(AsyncWrite::is_write_vectored)
     }
 
     /// hyper asks for it when its own buffer is empty: this is the moment.
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut held = self.0.held();
-        let Some(transport) = &mut held.transport else { return Poll::Ready(Ok(())) };
-        ready!(Pin::new(transport).poll_flush(cx))?;
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.handover.held().transport.is_none() {
+            return Poll::Ready(Ok(()));
+        }
+        ready!(self.as_mut().get_mut().attempt(cx, |transport, cx| transport.poll_flush(cx)))?;
+        let mut held = self.handover.held();
         if let Some(next) = held.next.take() {
             if let Some(transport) = held.transport.take() {
-                next(Chunks { transport, patience: PATIENCE });
+                next(Chunks { transport, patience: PATIENCE, is_chunked: true });
             }
             cx.waker().wake_by_ref(); // hyper asks the body once more
         }
@@ -134,7 +166,7 @@ impl AsyncWrite for Line {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.0.held().transport {
+        match &mut self.handover.held().transport {
             Some(transport) => Pin::new(transport).poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         }
@@ -161,8 +193,9 @@ where
         async move {
             let (stream, service) = accepted.await?;
             let held = Held { transport: Some(Box::new(stream)), next: None };
-            let line = Handover(Arc::new(Mutex::new(held)));
-            Ok((Line(line.clone()), Extension(line).layer(service)))
+            let handover = Handover(Arc::new(Mutex::new(held)));
+            let line = Line { handover: handover.clone(), patience: PATIENCE, stalled: None };
+            Ok((line, Extension(handover).layer(service)))
         }
         .boxed()
     }
@@ -174,6 +207,8 @@ pub(super) struct Chunks {
     transport: Box<dyn Transport>,
     /// How long the client may take for one.
     patience: Duration,
+    /// Whether each is told with its length.
+    is_chunked: bool,
 }
 
 impl Chunks {
@@ -182,7 +217,10 @@ impl Chunks {
     /// # Errors
     /// The client is gone, or does not read.
     pub(super) async fn send(&mut self, content: &[u8]) -> io::Result<()> {
-        self.write(&[format!("{:x}\r\n", content.len()).as_bytes(), content, b"\r\n"].concat()).await
+        match self.is_chunked {
+            true => self.write(&[format!("{:x}\r\n", content.len()).as_bytes(), content, b"\r\n"].concat()).await,
+            false => self.write(content).await,
+        }
     }
 
     /// Ends the answer, and the connection with it.
@@ -190,8 +228,11 @@ impl Chunks {
     /// # Errors
     /// As for [`Self::send`].
     pub(super) async fn end(mut self) -> io::Result<()> {
-        self.write(b"0\r\n\r\n").await?;
-        self.transport.shutdown().await
+        if self.is_chunked {
+            self.write(b"0\r\n\r\n").await?;
+        }
+        // TLS takes leave of the client, which may not read that either.
+        tokio::time::timeout(self.patience, self.transport.shutdown()).await?
     }
 
     /// Waits until the client is gone, or sends another request: it is told that this connection is closed, and sends that
@@ -216,12 +257,28 @@ mod tests {
     #[tokio::test]
     async fn whoever_does_not_read_is_hung_up_on() {
         let (here, mut there) = tokio::io::duplex(16);
-        let mut line = Chunks { transport: Box::new(here), patience: Duration::from_millis(50) };
+        let mut line = Chunks { transport: Box::new(here), patience: Duration::from_millis(50), is_chunked: true };
         line.send(b"eight by").await.unwrap();
         assert_eq!(line.send(b"eight by").await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(line);
         let mut received = Vec::new();
         there.read_to_end(&mut received).await.unwrap();
         assert_eq!(received, b"8\r\neight by\r\n8\r\n", "it was cut off");
+    }
+
+    /// Likewise as long as hyper has the line, which has no such limit of its own.
+    #[tokio::test]
+    async fn whoever_does_not_read_the_answer_before_is_hung_up_on_too() {
+        let (here, mut there) = tokio::io::duplex(16);
+        let held = Held { transport: Some(Box::new(here)), next: None };
+        let handover = Handover(Arc::new(Mutex::new(held)));
+        let mut line = Line { handover, patience: Duration::from_millis(50), stalled: None };
+        for _ in 0..3 {
+            line.write_all(b"sixteen bytes...").await.unwrap();
+            tokio::time::sleep(Duration::from_millis(30)).await; // slow, and not stalled
+            there.read_exact(&mut [0; 16]).await.unwrap();
+        }
+        let stalled = line.write_all(b"more than there is room for").await;
+        assert_eq!(stalled.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

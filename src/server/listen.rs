@@ -2,9 +2,9 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum_server::accept::DefaultAcceptor;
@@ -22,6 +22,8 @@ use super::{ServerError, Service, admin, app, notice, sweep};
 const LAST_REQUESTS: Duration = Duration::from_secs(30);
 /// How long a connection may take for the head of a request, and how long it may be idle.
 const HEAD: Duration = Duration::from_secs(30);
+/// How often it is said again that no connection can be accepted.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 /// How often the files of certificates are looked at.
 const CERTIFICATES: Duration = Duration::from_secs(1);
 
@@ -140,6 +142,7 @@ fn bind(
     let address = listener.socket.local_addr()?;
     let mut server = Server::from_listener(listener.socket).handle(Handle::with_control(control.clone())).http1_only();
     server.http_builder().http1().header_read_timeout(HEAD);
+    let server = server.accept_error_handler(not_accepted());
     let Some(files) = listener.tls else {
         if !address.ip().is_loopback() && !behind_proxy {
             return Err(ServerError::NotLoopback(address));
@@ -150,6 +153,19 @@ fn bind(
     let in_use = certificate.in_use();
     certificates.push(certificate);
     Ok(Bound::Tls(server.acceptor(Acceptor(RustlsAcceptor::new(in_use)))))
+}
+
+/// A connection could not be taken: as a rule, there are as many files open as may be. What a client does wrong, as with
+/// TLS, has its address and is its own affair.
+fn not_accepted() -> impl Fn(Option<&SocketAddr>, &std::io::Error) + Send + Sync {
+    let told = Mutex::new(None::<Instant>);
+    move |client, error| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        if client.is_none() && told.is_none_or(|at| at.elapsed() >= TELL_AGAIN) {
+            *told = Some(Instant::now());
+            tracing::error!(%error, "no connection can be accepted; too few files may be open (LimitNOFILE)");
+        }
+    }
 }
 
 impl Bound {

@@ -18,7 +18,7 @@ use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header::{CONNECTION, CONTENT_TYPE};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::{HeaderName, HeaderValue, Version};
 use axum::response::IntoResponse;
 use tokio::sync::{Notify, OwnedRwLockReadGuard, RwLock, watch};
 use tokio::time::Instant;
@@ -350,6 +350,7 @@ pub(super) async fn events(
     State(service): State<Arc<Service>>,
     watcher: Watcher,
     Extension(line): Extension<Handover>,
+    version: Version,
 ) -> Result<impl IntoResponse, Refusal> {
     let ticket = Ticket::take(&service, &watcher).await?;
     let mut first = Vec::new();
@@ -366,5 +367,5 @@ pub(super) async fn events(
         // Proxies that would hold the events back until there are many.
         (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
     ];
-    Ok((headers, line.body(COMMENT, move |line| tell(line, first, ticket, ends_at))))
+    Ok((headers, line.body(version, COMMENT, move |line| tell(line, first, ticket, ends_at))))
 }
