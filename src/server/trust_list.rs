@@ -124,12 +124,15 @@ impl Accepted {
         }
         let not_believed = |error| TrustListFault::List(set.list.clone(), error);
         let list = TrustList::verify(&list, &signature, &set.signers, at).map_err(not_believed)?;
-        // SE_1007: it is newer than the one before; the same list with a new signature is the same.
-        if let Some(before) = before
-            && list.sequence() <= before.sequence()
-            && list.received().sha256() != before.received().sha256()
+        // SE_1007: it is newer than the one before, whether that one still verifies or not; the same list with a new
+        // signature is the same.
+        let newest = "SELECT sequence, sha256 FROM trust_list ORDER BY sequence DESC LIMIT 1";
+        let newest = sqlx::query_as::<_, (i64, String)>(newest).fetch_optional(store.pool()).await?;
+        if let Some((before, sha256)) = newest
+            && sequence(list.received()) <= before
+            && Sha256Hash::from(list.received().sha256()).to_string() != sha256
         {
-            return Err(TrustListFault::Older(set.list.clone(), list.sequence(), before.sequence()).into());
+            return Err(TrustListFault::Older(set.list.clone(), list.sequence(), before.unsigned_abs()).into());
         }
         let refused = |error| TrustListFault::Anchor(set.list.clone(), error);
         let anchors = self.pinned.with_list(&list).map_err(refused)?;
@@ -218,14 +221,21 @@ pub(super) async fn evidence(service: &Service, sha256: &str) -> Result<TrustLis
 /// Looks for a new list, and tells when the time of the one in use ends, until `stops`.
 pub(super) async fn look_after(service: Arc<Service>, mut stops: Receiver<bool>) {
     let Some(set) = &service.accepted.set else { return };
-    let (mut seen, mut told) = (None, None);
+    let (mut seen, mut told, mut unreadable) = (None, None, false);
     while tokio::time::timeout(LOOK, stops.changed()).await.is_err() {
         let stamps = [&set.list, &set.signature].map(|path| stamp(path));
         // Of a pair of which only one file was replaced yet the other one follows: the next look decides.
         if seen != Some(stamps) {
             seen = Some(stamps);
             match service.accepted.take_up(&service.store, service.now()).await {
-                Ok(()) => {}
+                Ok(()) => unreadable = false,
+                Err(ServerError::TrustList(fault @ TrustListFault::File(..))) => {
+                    // What may be read does not show in the stamp: it is tried again, and told once.
+                    if !std::mem::replace(&mut unreadable, true) {
+                        tell(&fault);
+                    }
+                    seen = None;
+                }
                 Err(ServerError::TrustList(fault)) => tell(&fault),
                 Err(error) => {
                     tracing::error!(%error, "the trust list cannot be kept; it is tried again");
@@ -236,9 +246,9 @@ pub(super) async fn look_after(service: Arc<Service>, mut stops: Receiver<bool>)
         let now = service.now_unix();
         let left = service.accepted.list().map(|list| list.next_update().unix_timestamp().saturating_sub(now));
         if let Some(left) = left.filter(|left| *left < WARN_BEFORE)
-            && told.is_none_or(|told: i64| now.saturating_sub(told) >= DAY)
+            && told.is_none_or(|(at, before): (i64, i64)| now.saturating_sub(at) >= DAY || (before >= 0 && left < 0))
         {
-            told = Some(now);
+            told = Some((now, left));
             match left {
                 ..0 => tracing::error!(
                     "the trust list has expired: no card of its CAs is accepted until there is a new one"

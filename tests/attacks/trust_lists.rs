@@ -5,6 +5,7 @@ use flate2::write::GzEncoder;
 use kartenbund::pki::trust_list::{MAX_LIST, TrustList, TrustListError};
 use kartenbund::pki::{Anchors as _, Issuer, TestAnchors};
 use kartenbund::protocol::evidence::{Pinned, RestsOn, TrustListEvidence};
+use kartenbund::server::{ServerError, TrustListFault};
 use openssl::nid::Nid;
 use time::OffsetDateTime;
 
@@ -190,6 +191,20 @@ fn a_list_that_is_forged_or_older_is_not_taken_and_the_one_before_stays() {
     let computer = world.log_in(MAX, &world.member(MAX));
     let refused = format!("{:?}", computer.register(&mut card(MAX)).unwrap_err());
     assert!(refused.contains("certificate_untrusted"), "{refused}");
+}
+
+/// The newest list that was taken does not verify any more: its signer's time is over, say. That brings none back before it.
+#[test]
+fn an_older_list_is_not_taken_where_the_newest_one_holds_no_longer() {
+    let folder = ListFolder::with(&List::ours());
+    let world = World::with_list(&folder);
+    world.sql("UPDATE trust_list SET signature = list").unwrap();
+    folder.put(&List { sequence: 41, ..List::ours() });
+    let refused = world.try_beside(|settings| folder.set(settings)).map(drop);
+    assert!(matches!(refused, Err(ServerError::TrustList(TrustListFault::Older(_, 41, 42)))), "{refused:?}");
+    folder.put(&List { sequence: 43, ..List::ours() });
+    drop(world.beside(|settings| folder.set(settings)));
+    assert_eq!(world.column("SELECT CAST(sequence AS TEXT) FROM trust_list"), ["43"]);
 }
 
 #[test]

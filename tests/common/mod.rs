@@ -314,6 +314,11 @@ impl World {
 
     /// Another process of the same service, on the same database.
     pub fn beside(&self, configure: impl FnOnce(&mut Settings)) -> Beside {
+        self.try_beside(configure).unwrap()
+    }
+
+    /// The same, where it may refuse to start.
+    pub fn try_beside(&self, configure: impl FnOnce(&mut Settings)) -> Result<Beside, kartenbund::server::ServerError> {
         let mut settings = Settings::new(self.folder.path().join("service"), self.address.as_str());
         settings.database = self.database.setting();
         settings.insurer.name = "Musterkasse".to_owned();
@@ -322,13 +327,13 @@ impl World {
         let now = move || OffsetDateTime::from_unix_timestamp(clock.now()).unwrap();
         let (service, listener) = self.runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-            (Service::open(settings, Arc::new(now)).await.unwrap(), listener)
-        });
+            Ok::<_, kartenbund::server::ServerError>((Service::open(settings, Arc::new(now)).await?, listener))
+        })?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
         self.runtime.spawn(service.serve(listener, async {
             let _ = stopped.await;
         }));
-        Beside(Some(stop))
+        Ok(Beside(Some(stop)))
     }
 
     /// Imports members who have a password already; gives it for each.
