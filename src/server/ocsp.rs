@@ -216,6 +216,11 @@ async fn look_after(
     }
     let asked = ask_of_der(service, &grounds.card.auth_cert).await;
     let mut tx = service.store.begin().await?;
+    // It was bound anew meanwhile: what was asked about is not what it rests on any more, and the new card was asked about.
+    let rests_on = sqlx::query_scalar::<_, String>("SELECT evidence FROM device WHERE device_id = $1").bind(id);
+    if rests_on.fetch_one(&mut *tx).await? != evidence {
+        return Ok(());
+    }
     let is_revoked = matches!(asked, Ok(Revocation::Said(Status::Revoked)));
     // What cannot be learnt now is asked for again soon, as the claim says: the device stays as it is, since a line that
     // is cut would otherwise lock everybody out. So does one whose card is unknown: nobody has said that it was revoked.

@@ -177,6 +177,8 @@ pub enum Mood {
     Well,
     /// So it does after two seconds.
     Slow,
+    /// Answers when it is let go.
+    HoldsBack,
     /// It sends this.
     Sends(Vec<u8>),
     /// HTTP 503.
@@ -189,6 +191,7 @@ struct Knowledge {
     cards: HashMap<Vec<u8>, (Vec<u8>, bool)>,
     mood: Mood,
     asked: usize,
+    holds_back: bool,
 }
 
 /// A responder that listens.
@@ -203,27 +206,43 @@ impl TestResponder {
         let key = ResponderKey::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/ocsp", listener.local_addr().unwrap());
-        let knowledge = Arc::new(Mutex::new(Knowledge { clock, cards: HashMap::new(), mood: Mood::Well, asked: 0 }));
+        let knowledge = Arc::new(Mutex::new(Knowledge {
+            clock,
+            cards: HashMap::new(),
+            mood: Mood::Well,
+            asked: 0,
+            holds_back: false,
+        }));
         let (own, known) = (key.clone(), Arc::clone(&knowledge));
         std::thread::spawn(move || {
             for mut line in listener.incoming().flatten() {
-                let request = body_of(&mut line);
-                let mood = {
-                    let mut known = known.lock().unwrap();
-                    known.asked += 1;
-                    known.mood.clone()
-                };
-                if let Mood::Slow = mood {
-                    std::thread::sleep(std::time::Duration::from_secs(2));
-                }
-                let known = known.lock().unwrap();
-                let (head, body) = match &mood {
-                    Mood::Well | Mood::Slow => ("200 OK", own.sign(&known.say(&request))),
-                    Mood::Sends(bytes) => ("200 OK", bytes.clone()),
-                    Mood::Down => ("503 Service Unavailable", Vec::new()),
-                };
-                let head = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
-                let _ = line.write_all(&[head.as_bytes(), &body].concat());
+                let (own, known) = (own.clone(), Arc::clone(&known));
+                std::thread::spawn(move || {
+                    let request = body_of(&mut line);
+                    let mood = {
+                        let mut known = known.lock().unwrap();
+                        known.asked += 1;
+                        known.mood.clone()
+                    };
+                    match mood {
+                        Mood::Slow => std::thread::sleep(std::time::Duration::from_secs(2)),
+                        Mood::HoldsBack => {
+                            while known.lock().unwrap().holds_back {
+                                std::thread::sleep(std::time::Duration::from_millis(10));
+                            }
+                        }
+                        _ => {}
+                    }
+                    let known = known.lock().unwrap();
+                    let (head, body) = match &mood {
+                        Mood::Well | Mood::Slow | Mood::HoldsBack => ("200 OK", own.sign(&known.say(&request))),
+                        Mood::Sends(bytes) => ("200 OK", bytes.clone()),
+                        Mood::Down => ("503 Service Unavailable", Vec::new()),
+                    };
+                    let head =
+                        format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                    let _ = line.write_all(&[head.as_bytes(), &body].concat());
+                });
             }
         });
         Self { key, url, knowledge }
@@ -249,7 +268,14 @@ impl TestResponder {
     }
 
     pub fn be(&self, mood: Mood) {
-        self.knowledge.lock().unwrap().mood = mood;
+        let mut known = self.knowledge.lock().unwrap();
+        known.holds_back |= matches!(mood, Mood::HoldsBack);
+        known.mood = mood;
+    }
+
+    /// Sends what it has held back.
+    pub fn let_go(&self) {
+        self.knowledge.lock().unwrap().holds_back = false;
     }
 
     pub fn asked(&self) -> usize {

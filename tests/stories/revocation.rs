@@ -3,6 +3,8 @@
 use super::common::ocsp::Mood;
 use super::notices::letters;
 use super::*;
+use kartenbund::client::doctor::KeyStore;
+use kartenbund::client::rebind::keep_expiry;
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -37,12 +39,48 @@ fn a_computer_whose_card_is_revoked_expires_within_a_day_and_the_next_card_binds
     assert_eq!(world.column(states), [format!("{ERIKA} expired"), format!("{MAX} active")]);
 
     let computer = world.log_in(ERIKA, PASSWORD);
+    keep_expiry(&computer.here.home, &computer.devices()).unwrap();
+    assert!(matches!(KeyStore::of(&computer.here.home, world.clock.now()), KeyStore::Ended), "doctor says so");
     let again = Wish { replace: true, ..wish() };
     let refused = computer.register_as(&mut lost, &mut Script::default(), &again);
     assert!(format!("{:?}", refused.unwrap_err()).contains("card_revoked"));
     let mut next = card(ERIKA);
     responder.issued(&der_of(&mut next));
     assert_eq!(computer.register_as(&mut next, &mut Script::default(), &again).unwrap().state, "active");
+}
+
+/// She binds her device anew with her next card while the service is asking about the one before.
+#[test]
+fn a_card_that_is_found_revoked_expires_no_device_that_the_next_one_has_bound_meanwhile() {
+    let (world, responder) = World::with_ocsp();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let (mut lost, mut next) = (card(ERIKA), card(ERIKA));
+    let lost_der = der_of(&mut lost);
+    responder.issued(&lost_der);
+    responder.issued(&der_of(&mut next));
+    computer.register(&mut lost).unwrap();
+    responder.revoke(&lost_der);
+    responder.be(Mood::HoldsBack);
+    world.stretch_sessions();
+    world.clock.advance(DAY);
+    world.wait_until("it is asked about the card before", || responder.asked() == 2);
+    responder.be(Mood::Well);
+    let rebound = |around: &mut kartenbund::client::Surroundings<'_>| {
+        kartenbund::client::rebind::rebind(&computer.here, &mut next, ApduLength::Extended, around)
+    };
+    assert_eq!(computer.with(&mut Script::default(), rebound).unwrap().state, "active");
+    responder.let_go();
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(computer.devices()[0].state, "active");
+    assert_eq!((world.audited("device.expired"), world.audited("session.ended")), (0, 0));
+
+    // Its own card is looked after as ever.
+    responder.revoke(&der_of(&mut next));
+    world.stretch_sessions();
+    world.clock.advance(DAY);
+    world.wait_until("the device expires", || world.audited("device.expired") == 1);
+    let ended = world.column("SELECT CAST(expires_at AS TEXT) FROM device");
+    assert_eq!(ended, [world.clock.now().to_string()], "its time has ended, and the list says when");
 }
 
 #[test]
