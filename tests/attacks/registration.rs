@@ -1,5 +1,8 @@
 //! Attacks on registering a device.
 
+use std::sync::{Arc, Mutex};
+
+use super::common::line::{Cut, Liar};
 use super::*;
 
 #[test]
@@ -269,6 +272,33 @@ fn a_service_that_fails_half_way_leaves_the_registration_as_it_was() {
     assert_eq!(attempt.refused_with(&request), code("internal"));
     world.mend("device");
     assert_eq!(attempt.submit(&request).unwrap().state, "active", "nothing was used up");
+}
+
+/// Her letter is not to blame: once she has removed a device, its code binds this one.
+#[test]
+fn a_code_whose_device_is_one_too_many_is_not_used_up() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let letter = world.letter_with_code(ERIKA);
+    let folder = |n| world.folder.path().join(format!("computer {n}"));
+    let others: Vec<_> = (0..5).map(|n| world.try_log_in(&folder(n), ERIKA, PASSWORD).unwrap()).collect();
+    others[..4].iter().for_each(|it| drop(it.register(&mut card(ERIKA)).unwrap()));
+    // The fifth is bound while the letter's registration is on its way.
+    let fifth = Arc::new(Mutex::new(others.into_iter().nth(4)));
+    let line = Liar::cutting(&world, Cut::Request, move |path| {
+        if path.ends_with("/evidence")
+            && let Some(fifth) = fifth.lock().unwrap().take()
+        {
+            fifth.register(&mut card(ERIKA)).unwrap();
+        }
+        false
+    });
+    let deceived = line.deceives(&computer);
+    let refused = deceived.register_by_letter(&letter);
+    assert!(matches!(&refused, Err(RegisterError::Service(error)) if error.is_refused_with("too_many_devices")));
+    let first = computer.devices().pop().unwrap();
+    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", first.device_id)).unwrap();
+    assert_eq!(computer.register_by_letter(&letter).unwrap().state, "pending_wait");
 }
 
 #[test]

@@ -41,9 +41,6 @@ pub(super) async fn bind(
         }
     };
     let expires_at = end(service, certificate.as_ref(), key_class, now);
-    if let Some(code) = code {
-        code.use_up(tx).await?;
-    }
     // The key and its identifier were never used before; revoked devices count.
     let counts = sqlx::query_as::<_, (i64, i64)>(
         "SELECT (SELECT COUNT(*) FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)), \
@@ -55,6 +52,10 @@ pub(super) async fn bind(
         return Err(Code::KeyInUse.into());
     }
     check_device_limit(devices)?;
+    // Nothing refuses after it: a refusal is kept, and would keep that the code was used.
+    if let Some(code) = code {
+        code.use_up(tx).await?;
+    }
     let device_id = DeviceId::random(&mut random());
     let sealed = Sealed { device_id, level, key_class, certificate: certificate.as_ref(), ocsp_sha256 };
     let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
