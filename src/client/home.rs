@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::keyring::{self, KeyRingEntry, KeyRingError};
+use super::keyring::{self, KeyRingEntry, KeyRingError, NewEntry};
 use super::session::{Session, SessionKey};
 use crate::device_key::tpm::DEFAULT_TCTI;
 use crate::device_key::{DeviceSecret, KeyFile};
@@ -311,16 +311,13 @@ impl Home {
     ///
     /// # Errors
     /// [`HomeError::DeviceSecret`]: a key ring is there and cannot be used.
-    pub fn new_device_secret(
-        &self,
-        rng: &mut dyn CryptoRng,
-    ) -> Result<Option<(KeyRingEntry, DeviceSecret)>, HomeError> {
+    pub fn new_device_secret(&self, rng: &mut dyn CryptoRng) -> Result<Option<(NewEntry, DeviceSecret)>, HomeError> {
         if !self.uses_key_ring || !keyring::is_there().map_err(HomeError::DeviceSecret)? {
             return Ok(None);
         }
         let (entry, secret) = (KeyRingEntry::new(rng), DeviceSecret::random(rng));
-        entry.write(Zeroizing::new(secret.expose().to_vec())).map_err(HomeError::DeviceSecret)?;
-        Ok(Some((entry, secret)))
+        let written = NewEntry::write(entry, Zeroizing::new(secret.expose().to_vec()));
+        Ok(Some((written.map_err(HomeError::DeviceSecret)?, secret)))
     }
 
     /// Holds back every other command that locks this folder, until what it gives is dropped.
@@ -363,13 +360,15 @@ impl Home {
         self.write(PENDING, device)
     }
 
-    /// Puts a bound device in the place of the one before.
+    /// Puts a bound device in the place of the one before. What the key ring keeps for that one goes where that can be done.
     ///
     /// # Errors
     /// The file system.
     pub fn keep_device(&self, device: &Device) -> Result<(), HomeError> {
+        let before = self.device().ok().and_then(|before| before.secret);
         self.write(DEVICE, device)?;
-        self.forget_pending_device()
+        self.remove_entry(before.filter(|before| Some(before) != device.secret.as_ref()));
+        self.remove(PENDING)
     }
 
     /// Puts another file of the same device in its place.
@@ -380,12 +379,21 @@ impl Home {
         self.write(DEVICE, device)
     }
 
-    /// Forgets a registration that came to nothing.
+    /// Forgets a registration that came to nothing, and what the key ring keeps for it.
     ///
     /// # Errors
     /// The file system.
     pub fn forget_pending_device(&self) -> Result<(), HomeError> {
-        self.remove(PENDING)
+        let entry = |device: Result<Device, HomeError>| device.ok().and_then(|device| device.secret);
+        let pending = entry(self.pending_device().and_then(|device| device.ok_or(HomeError::NoDevice)));
+        let device = entry(self.device());
+        self.remove(PENDING)?;
+        self.remove_entry(pending.filter(|pending| Some(pending) != device.as_ref()));
+        Ok(())
+    }
+
+    fn remove_entry(&self, entry: Option<KeyRingEntry>) {
+        let _ = entry.filter(|_| self.uses_key_ring).map(|entry| entry.remove());
     }
 
     /// The re-binding of this computer's device whose answer has not come. The key stays where it is; one that nobody can
@@ -439,7 +447,7 @@ impl Home {
     pub fn forget_device(&self) -> Result<(), HomeError> {
         let entry = self.device().ok().and_then(|device| device.secret);
         self.remove(DEVICE)?;
-        let _ = entry.filter(|_| self.uses_key_ring).map(|entry| entry.remove());
+        self.remove_entry(entry);
         Ok(())
     }
 

@@ -68,8 +68,35 @@ pub fn is_there() -> Result<bool, KeyRingError> {
     })
 }
 
+/// An entry that no file names yet. It is removed again where none comes to name it: nobody would ever find it.
+#[derive(Debug)]
+pub struct NewEntry(Option<KeyRingEntry>);
+
+impl NewEntry {
+    pub(super) fn write(entry: KeyRingEntry, secret: Zeroizing<Vec<u8>>) -> Result<Self, KeyRingError> {
+        entry.write(secret)?;
+        Ok(Self(Some(entry)))
+    }
+
+    /// The entry, for the file that is to name it.
+    pub fn entry(&self) -> Option<KeyRingEntry> {
+        self.0.clone()
+    }
+
+    /// A file names it now.
+    pub fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for NewEntry {
+    fn drop(&mut self) {
+        let _ = self.0.take().map(|entry| entry.remove()); // a key ring that is gone meanwhile keeps it
+    }
+}
+
 /// One entry in the key ring. Its name is random and tells nothing about a person.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRingEntry(String);
 
 impl fmt::Debug for KeyRingEntry {

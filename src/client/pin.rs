@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use self::rules::{Known, WeakPin, weakness};
 use super::home::{Device, HomeError};
+use super::keyring::NewEntry;
 use super::login::LoggedIn;
 use super::register::answer_for;
 use super::service::{Service, ServiceError};
@@ -226,10 +227,11 @@ fn relock(
         return Err(PinError::Gone);
     }
     let device_id = device.device_id().ok_or(HomeError::NoDevice)?;
-    let (secret_entry, secret) = match here.home.device_secret(&device)? {
-        Some(secret) => (device.secret.clone(), Some(secret)),
+    let (new_entry, secret) = match here.home.device_secret(&device)? {
+        Some(secret) => (None, Some(secret)),
         None => here.home.new_device_secret(around.rng)?.unzip(),
     };
+    let secret_entry = new_entry.as_ref().map_or_else(|| device.secret.clone(), NewEntry::entry);
     let (new, blinded) = NewLock::begin(pin, &device.key.key_identifier, around.rng)?;
     let iat = (around.clock)().saturating_add(skew);
     let (aud, voprf_pk) = (here.profile.service.clone(), device.key.voprf_pk());
@@ -241,6 +243,7 @@ fn relock(
     let (file, key) = device.key.relocked(key, &lock, around.rng)?;
     let device = Device { key: file, secret: secret_entry, ..device };
     here.home.replace_device(&device)?;
+    new_entry.into_iter().for_each(NewEntry::keep);
     confirm(here, device_id, &key, answer.attempt_id, skew, around)?;
     Ok(Unlocked { key, device })
 }

@@ -12,7 +12,7 @@ use super::card_pin::{PinError, PinRefusal};
 pub use super::card_signing::CardRefusal;
 use super::card_signing::{CardFlow, Wanted, under_one_pin, with_chip};
 use super::home::{Binding, Device, Home, HomeError, Profile};
-use super::keyring::KeyRingEntry;
+use super::keyring::NewEntry;
 use super::login::LoggedIn;
 use super::pin::rules::{Known, WeakPin};
 use super::pin::{self, PinError as DevicePinError};
@@ -277,8 +277,11 @@ fn hand_in(
     // What the person has wanted of the device before holds on.
     let fingerprint = home.device().is_ok_and(|before| before.fingerprint);
     let name = Some(wish.name.clone());
-    let mut file = Device { binding: pending, key, secret, name, fingerprint, expires_at: None, remind_from: None };
+    let entry = secret.as_ref().and_then(NewEntry::entry);
+    let mut file =
+        Device { binding: pending, key, secret: entry, name, fingerprint, expires_at: None, remind_from: None };
     home.keep_pending_device(&file)?;
+    secret.into_iter().for_each(NewEntry::keep);
     around.ui.step(Step::SendEvidence);
     let path = format!("/v1/registrations/{}/evidence", offer.registration_id);
     let request = EvidenceRequest { pop, nonce_d: offer.nonce, evidence, attestation };
@@ -347,7 +350,7 @@ struct Made {
     device: NewKey,
     lock: Lock,
     /// Where in the key ring a part of the lock is.
-    secret: Option<KeyRingEntry>,
+    secret: Option<NewEntry>,
     offer: Offer,
     /// What shows where the key lies, where the service can be shown it.
     attestor: Option<Attestor>,
