@@ -37,3 +37,13 @@ pub struct Facts {
     /// Where the secrets of the session are.
     pub session_store: Option<SessionStore>,
 }
+
+impl Facts {
+    /// The time as the service's clock has it, where the service has said it; else as this computer's has it.
+    pub fn now_of_service(&self) -> NumericDate {
+        match &self.account {
+            Some(Account::Asked { answer: Ok(answer), .. }) => self.now.saturating_add(answer.skew),
+            _ => self.now,
+        }
+    }
+}

@@ -38,6 +38,22 @@ macro_rules! select {
     };
 }
 
+/// Whether a device `d` has waited long enough: its day is over, and the notice by post was made that was ordered when the
+/// device was bound or before. One that could not be made tells nobody anything. The values are those of [`waited`].
+macro_rules! has_waited {
+    () => {
+        "d.active_from <= $1 AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = d.account_id AND l.kind = $2 AND \
+         ((l.state = $3 AND l.created <= d.active_from - $4) OR (l.state = $5 AND l.created = d.active_from - $4)))"
+    };
+}
+
+macro_rules! waited {
+    ($query:expr, $now:expr) => {{
+        let query = $query.bind($now).bind(letter::Kind::Notice.as_str()).bind(LetterState::Ordered.as_str());
+        query.bind(WAIT).bind(LetterState::Failed.as_str())
+    }};
+}
+
 #[derive(sqlx::FromRow)]
 struct Row {
     device_id: String,
@@ -157,7 +173,8 @@ pub(super) async fn lock_all(State(service): State<Arc<Service>>, session: Sessi
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Unlocks a device. That takes card and card PIN, or another device that they have bound: whoever has the password alone must not undo what its owner did.
+/// Unlocks a device. That takes card and card PIN, or another device that they have bound: whoever has the password alone
+/// must not undo what its owner did. One that has not waited long enough goes on waiting.
 #[utoipa::path(post, path = "/v1/devices/{id}/unlock", params(("id" = String, Path)), responses(
     (status = 204), (status = 404, body = Problem)))]
 pub(super) async fn unlock(
@@ -170,7 +187,18 @@ pub(super) async fn unlock(
     if !is_of_b3(&mut tx, &session).await? {
         return Err(Code::StrongerLoginNeeded.into());
     }
-    own_moves(&service, &mut tx, &account, &id, Event::DeviceUnlocked).await?;
+    let ready = concat!(
+        "SELECT COUNT(*) FROM device d WHERE d.device_id = $6 AND (d.binding_level = $7 OR (",
+        has_waited!(),
+        "))"
+    );
+    let ready =
+        waited!(sqlx::query_scalar::<_, i64>(ready), service.now_unix()).bind(&id).bind(BindingLevel::B3.to_string());
+    let event = match ready.fetch_one(&mut *tx).await? {
+        0 => Event::DeviceWaitsAgain,
+        _ => Event::DeviceUnlocked,
+    };
+    own_moves(&service, &mut tx, &account, &id, event).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -209,10 +237,15 @@ pub(super) async fn moves(
     if transition(tx, id, state, event).await?.is_none() {
         return Ok(false);
     }
+    let now = service.now_unix();
     if event == Event::DeviceRevoked {
         pin::erase(tx, id).await?;
     }
-    let now = service.now_unix();
+    if event == Event::DeviceExpired {
+        // Where a card was revoked, its time ends now.
+        let ends = sqlx::query("UPDATE device SET expires_at = $2 WHERE device_id = $1 AND expires_at > $2");
+        ends.bind(id).bind(now).execute(&mut **tx).await?;
+    }
     let person = service.keys.pseudonym(&account.kvnr);
     let detail = (actor != person).then_some(person);
     audit::append(tx, Entry { actor, device: None, event, object: id, result: "ok", detail }, now).await?;
@@ -303,17 +336,12 @@ pub(super) async fn revoke_all(service: &Service, tx: &mut Tx, account: &Account
     Ok(())
 }
 
-/// Makes active the devices that have waited long enough. Their owners were told by post: as long as a notice waits to
-/// be printed that was ordered when the device was bound or before, the device waits as well. Each has a transaction of
-/// its own: one that fails is logged, and tried again at the next round.
+/// Makes active the devices that have waited long enough. Each has a transaction of its own: one that fails is logged, and
+/// tried again at the next round.
 pub(super) async fn end_waits(service: &Service) {
     let now = service.now_unix();
-    let due = sqlx::query_as::<_, (String, i64)>(
-        "SELECT device_id, account_id FROM device d WHERE state = 'pending_wait' AND active_from <= $1 AND NOT EXISTS \
-         (SELECT 1 FROM letter l WHERE l.account_id = d.account_id AND l.kind = $2 AND l.state = $3 \
-         AND l.created <= d.active_from - $4)",
-    );
-    let due = due.bind(now).bind(letter::Kind::Notice.as_str()).bind(LetterState::Ordered.as_str()).bind(WAIT);
+    let due = concat!("SELECT device_id, account_id FROM device d WHERE state = 'pending_wait' AND ", has_waited!());
+    let due = waited!(sqlx::query_as::<_, (String, i64)>(due), now);
     let due = due.fetch_all(service.store.pool()).await.unwrap_or_else(|error| {
         tracing::error!(%error, "devices that have waited long enough cannot be looked for");
         Vec::new()

@@ -93,7 +93,7 @@ codes! {
     IdentStatementUsed = 409 "ident_statement_used", "The statement of the identity provider was handed in before.";
     WebLoginNotApproved = 409 "login_not_approved", "Nobody has approved the login yet.";
     ResetNotApproved = 409 "reset_not_approved", "Nobody has approved it yet.";
-    TooManyDevices = 409 "too_many_devices", "The account has as many active devices as it may.";
+    TooManyDevices = 409 "too_many_devices", "The account has as many devices as it may.";
     PinElementUsed = 409 "pin_element_used", "The blinded element was evaluated before, or another one was for this registration.";
     TooManyPending = 409 "too_many_pending", "As many approvals are pending as may be.";
     RegistrationEnded = 410 "registration_ended", "The registration has expired or was completed.";

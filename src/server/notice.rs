@@ -149,7 +149,7 @@ impl Kind {
             Event::AccountClosed => Self::AccountClosed,
             Event::AccountReopened => Self::AccountReopened,
             Event::DeviceLocked => Self::DeviceLocked,
-            Event::DeviceUnlocked => Self::DeviceUnlocked,
+            Event::DeviceUnlocked | Event::DeviceWaitsAgain => Self::DeviceUnlocked,
             Event::DeviceExpired => Self::DeviceExpired,
             Event::DeviceRevoked => Self::DeviceRevoked,
             _ => return None,

@@ -160,6 +160,7 @@ names! {
         DeviceRenamed = "device.renamed",
         DeviceLocked = "device.locked",
         DeviceUnlocked = "device.unlocked",
+        DeviceWaitsAgain = "device.waits_again",
         DeviceExpired = "device.expired",
         DeviceRevoked = "device.revoked",
         PinEvaluated = "device.pin_evaluated",
@@ -442,6 +443,8 @@ impl States for DeviceState {
         row(Self::PendingWait, Event::DeviceLocked, Self::Locked),
         row(Self::Active, Event::DeviceLocked, Self::Locked),
         row(Self::Locked, Event::DeviceUnlocked, Self::Active),
+        // One that was locked while it waited goes on waiting.
+        row(Self::Locked, Event::DeviceWaitsAgain, Self::PendingWait),
         row(Self::Active, Event::DeviceExpired, Self::Expired),
         row(Self::Locked, Event::DeviceExpired, Self::Expired),
         // The card binds it anew, before its time is over or afterwards.

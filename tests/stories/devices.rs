@@ -134,6 +134,52 @@ fn another_device_unlocks_a_lost_one_and_none_unlocks_itself() {
     assert_eq!(world.column("SELECT DISTINCT state FROM device"), ["locked"]);
 }
 
+/// A thief has registered with her letter. She locks everything, and unlocks one device too many.
+#[test]
+fn a_device_that_was_locked_while_it_waited_goes_on_waiting() {
+    let world = World::new();
+    let thief = world.log_in(ERIKA, &world.member(ERIKA));
+    let device = thief.register_by_letter(&world.letter_with_code(ERIKA)).unwrap();
+    let lock_and_unlock = |computer: &Computer| {
+        computer.here.service.command(Method::POST, "/v1/devices/lock-all").unwrap();
+        assert_eq!(only_device(computer).state, "locked");
+        computer.here.service.command(Method::POST, &path(&device, "/unlock")).unwrap();
+    };
+    let owner = with_card(&world, "elsewhere");
+    lock_and_unlock(&owner);
+    assert_eq!(only_device(&owner).state, "pending_wait");
+    let refused = owner.here.service.call::<_, ApplicationAnswer>(Method::POST, "/v1/applications", &new_address());
+    assert_eq!(refusal(refused), "device_waiting");
+
+    // Nor does it help him that the day passes while it is locked: the letter that tells her is not made yet.
+    world.clock.advance(DAY);
+    let owner = with_card(&world, "elsewhere");
+    lock_and_unlock(&owner);
+    assert_eq!(only_device(&owner).state, "pending_wait");
+    world.create_letters();
+    lock_and_unlock(&owner);
+    assert_eq!(only_device(&owner).state, "active", "it has waited long enough");
+    lock_and_unlock(&owner);
+    assert_eq!(only_device(&owner).state, "active");
+    assert_eq!((world.audited("device.waits_again"), world.audited("device.unlocked")), (2, 2));
+}
+
+#[test]
+fn a_letter_that_could_not_be_made_tells_nobody_and_the_device_waits_on() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    computer.register_by_letter(&world.letter_with_code(ERIKA)).unwrap();
+    for table in ["account", "letter"] {
+        let unprintable = format!(r#"UPDATE {table} SET address = REPLACE(address, '"city":"', '"city":"Αθήνα ')"#);
+        world.sql(unprintable).unwrap();
+    }
+    assert_eq!(world.create_letters().0.failed, 1);
+    let computer = later(&world, &computer, DAY + 60);
+    assert_eq!(only_device(&computer).state, "pending_wait");
+    let computer = later(&world, &computer, 30 * DAY);
+    assert_eq!(only_device(&computer).state, "pending_wait");
+}
+
 #[test]
 fn a_device_of_a_letter_unlocks_no_other() {
     let world = World::new();
@@ -332,6 +378,13 @@ impl Owned {
                 let service = with_card(&self.world, "elsewhere").here.service;
                 drop(service.command(Method::POST, &path(&self.device, "/unlock")));
             }
+            "device.waits_again" => {
+                if from == "locked" {
+                    *self = Self::in_state("pending_wait"); // one that was locked meanwhile
+                    self.cause("device.locked", "pending_wait");
+                }
+                self.cause("device.unlocked", from);
+            }
             "device.expired" => {
                 self.later(183 * DAY);
                 self.world.wait_until("it has expired", || self.state() == "expired");
@@ -452,6 +505,7 @@ locked       pin_used_up     revoked
 locked       renamed         locked
 locked       revoked         revoked
 locked       unlocked        active
+locked       waits_again     pending_wait
 pending_wait activated       active
 pending_wait locked          locked
 pending_wait pin_changed     pending_wait

@@ -192,7 +192,10 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
         DevicesCommand::Unlock { id: text } => {
             let id: DeviceId = id(&text)?;
             here.service.command(Method::POST, &format!("/v1/devices/{id}/unlock"))?;
-            output.result(&json!({ "device_id": id }), [output.texts.get("done-device-unlocked")])
+            let DevicesAnswer { devices } = here.service.get("/v1/devices")?;
+            let waits = devices.iter().any(|device| device.device_id == id && device.state == WAITING);
+            let done = if waits { "done-device-unlocked-waits" } else { "done-device-unlocked" };
+            output.result(&json!({ "device_id": id, "waits": waits }), [output.texts.get(done)])
         }
         DevicesCommand::RevocationCode { out } => revocation_code(&here, out.as_deref(), output),
         DevicesCommand::Rebind(args) => {

@@ -101,7 +101,7 @@ impl Patient<'_> {
                 }
                 facts.account = Some(Account::of(self.home, facts.now));
             }
-            Step::KeyStore => facts.key_store = Some(KeyStore::of(self.home, facts.now)),
+            Step::KeyStore => facts.key_store = Some(KeyStore::of(self.home, facts.now_of_service())),
             Step::SessionStore => facts.session_store = Some(SessionStore::of(self.home)),
             Step::Service | Step::Rights | Step::CardType | Step::Pin | Step::Network | Step::Account => {}
         }

@@ -69,7 +69,7 @@ pub enum KeyStore {
     Usable,
     /// A registration was sent and its answer has not come.
     Pending,
-    /// It is there, and its registration ends within two weeks.
+    /// It is there, and its registration ends soon, as the service calls it.
     EndsSoon,
     /// It is there, and its registration has ended.
     Ended,
@@ -115,7 +115,7 @@ fn ask(profile: &Profile, home: &Home, now: NumericDate) -> Result<Answer, Servi
 }
 
 impl KeyStore {
-    /// The key in `home` at this moment. The device PIN is not asked for.
+    /// The key in `home` at this moment, by the service's clock. The device PIN is not asked for.
     pub fn of(home: &Home, now: NumericDate) -> Self {
         match (home.device(), home.pending_device()) {
             (Ok(_), Ok(None)) => match rebind::reminder(home, now) {

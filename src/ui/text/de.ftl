@@ -651,7 +651,7 @@ doctor-session-store = { $place ->
     }
 doctor-key-store-pending = Eine Registrierung wurde gesendet, und die Antwort fehlt noch.
     .remedy = Schließen Sie sie ab: „kartenbund register“.
-doctor-key-store-ends = Er ist da. Die Registrierung dieses Computers läuft in den nächsten zwei Wochen ab.
+doctor-key-store-ends = Er ist da. Die Registrierung dieses Computers läuft bald ab.
     .remedy = Erneuern Sie sie vorher mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
 doctor-skipped = { $why ->
         [image] Ein Kartenabbild steht für Leser und Karte.
@@ -1049,6 +1049,7 @@ done-device-renamed = Das Gerät hat einen neuen Namen.
 done-device-locked = Das Gerät ist gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte.
 done-devices-locked = Alle Geräte sind gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte.
 done-device-unlocked = Das Gerät ist entsperrt.
+done-device-unlocked-waits = Das Gerät ist entsperrt. Freigeben kann es noch nicht: Seine Wartezeit läuft weiter.
 done-revocation-code = Ihr Sperrcode: { $code }
 done-revocation-code-how = Drucken Sie ihn aus oder schreiben Sie ihn ab, und bewahren Sie ihn nicht beim Computer auf. Er wird nicht noch einmal gezeigt. Damit sperren Sie alles, ohne Anmeldung und von jedem Computer: „kartenbund emergency --service { $service }“.
 done-revocation-page = Die Seite mit dem Sperrcode steht in { $path }. Drucken Sie sie aus, und löschen Sie die Datei dann.
@@ -1259,6 +1260,7 @@ event-device-activated = Wartezeit eines Geräts vorbei; es kann freigeben
 event-device-renamed = Gerät umbenannt
 event-device-locked = Gerät gesperrt
 event-device-unlocked = Gerät entsperrt
+event-device-waits-again = Gerät entsperrt; es wartet weiter
 event-device-expired = Registrierung eines Geräts abgelaufen
 event-device-revoked = Gerät entfernt
 event-registration-nonce-given = Ein registriertes Gerät hat begonnen, ein neues zu prüfen

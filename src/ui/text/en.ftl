@@ -651,7 +651,7 @@ doctor-session-store = { $place ->
     }
 doctor-key-store-pending = A registration was sent, and the answer is still missing.
     .remedy = Complete it: "kartenbund register".
-doctor-key-store-ends = It is there. The registration of this computer ends in the next two weeks.
+doctor-key-store-ends = It is there. The registration of this computer ends soon.
     .remedy = Renew it before with health card and device PIN: "kartenbund devices rebind".
 doctor-skipped = { $why ->
         [image] A card image stands for reader and card.
@@ -1049,6 +1049,7 @@ done-device-renamed = The device has a new name.
 done-device-locked = The device is locked. It can be unlocked after a login with the health card.
 done-devices-locked = All devices are locked. They can be unlocked after a login with the health card.
 done-device-unlocked = The device is unlocked.
+done-device-unlocked-waits = The device is unlocked. It cannot approve yet: its waiting time goes on.
 done-revocation-code = Your revocation code: { $code }
 done-revocation-code-how = Print it or write it down, and do not keep it with the computer. It is not shown again. With it you lock everything, without login and from any computer: "kartenbund emergency --service { $service }".
 done-revocation-page = The page with the revocation code is in { $path }. Print it, and delete the file then.
@@ -1259,6 +1260,7 @@ event-device-activated = Waiting time of a device over; it may approve
 event-device-renamed = Device renamed
 event-device-locked = Device locked
 event-device-unlocked = Device unlocked
+event-device-waits-again = Device unlocked; it goes on waiting
 event-device-expired = Registration of a device expired
 event-device-revoked = Device removed
 event-registration-nonce-given = A registered device has begun to check a new one
