@@ -33,6 +33,7 @@ use self::pin::rules::WeakPin;
 use self::service::ServiceError;
 use crate::egk::{ApduLength, Egk, EgkError};
 use crate::protocol::addition::ShortString;
+use crate::protocol::api::ApprovalSummary;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::qr::CodeError;
 use crate::protocol::{ApprovalId, CLOCK_TOLERANCE, NumericDate};
@@ -332,11 +333,12 @@ pub trait Ui {
     /// [`AskError`].
     fn new_password(&mut self, refused: Option<&ServiceError>) -> Result<SecretText, AskError>;
 
-    /// Shows what is to be decided, before anything is asked.
+    /// Shows what is to be decided, before anything is asked. Who submitted it and when it ends, the service says in
+    /// `approval`; the rest is in the document.
     ///
     /// # Errors
     /// [`AskError`].
-    fn show(&mut self, document: &Document, verdict: Verdict, expires_at: NumericDate) -> Result<(), AskError>;
+    fn show(&mut self, document: &Document, verdict: Verdict, approval: &ApprovalSummary) -> Result<(), AskError>;
 
     /// Asks for the match code of what was shown.
     ///

@@ -88,7 +88,7 @@ pub fn decide(
         around.ui.notice(Notice::DecisionHadArrived);
         return Ok(taken);
     };
-    around.ui.show(&document, verdict, answer.approval.expires_at)?;
+    around.ui.show(&document, verdict, &answer.approval)?;
     // Another device is approved by the string that it shows: nothing is signed for it before both are found the same.
     let (signed, match_code) = match (verdict, &document.change) {
         (Verdict::Approve, Change::Device(new)) => {

@@ -147,6 +147,15 @@ bodies! {
         execute_at: Option<NumericDate>,
     }
 
+    /// Who has submitted an application, by what the service says. None of it is signed.
+    #[derive(Debug, PartialEq, Eq)]
+    pub struct Origin {
+        /// The confidential client, such as the insurer's website, by the name the insurer gave it; `null` for a program.
+        client: Option<String>,
+        /// What the client calls itself; `null` where it does not say.
+        client_name: Option<String>,
+    }
+
     /// An approval in a list.
     #[derive(Debug)]
     pub struct ApprovalSummary {
@@ -159,6 +168,8 @@ bodies! {
         kind: ApplicationType,
         /// `pending`, `approved`, `denied`, `expired`, `cancelled` or `superseded`.
         state: String,
+        /// Who has submitted it; `null` where nobody did who was logged in.
+        origin: Option<Origin>,
         /// When it was made.
         created: NumericDate,
         /// When it ends.

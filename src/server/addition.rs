@@ -18,7 +18,7 @@ use super::store::{Connection, Tx, from_json};
 use super::{Service, device, random};
 use crate::jose::jws;
 use crate::protocol::addition::{ApprovalProof, Approver};
-use crate::protocol::api::{AdditionAnswer, AdditionOffer, NonceAnswer, NonceGiven, NonceShown, Problem};
+use crate::protocol::api::{AdditionAnswer, AdditionOffer, NonceAnswer, NonceGiven, NonceShown, Origin, Problem};
 use crate::protocol::application::{ApplicationType, Change, NewDevice};
 use crate::protocol::approval::{ExpectedDecision, MatchCode, VerifiedDecision};
 use crate::protocol::evidence::{AdditionGrounds, ApprovalEvidence};
@@ -31,7 +31,7 @@ pub(super) async fn put_up(
     service: &Service,
     tx: &mut Tx,
     account: &Account,
-    device: NewDevice,
+    (device, origin): (NewDevice, &Origin),
     now: NumericDate,
 ) -> Result<AdditionOffer, Refusal> {
     let registration_id = device.registration_id;
@@ -45,7 +45,8 @@ pub(super) async fn put_up(
     let expires_at = now.saturating_add(service.settings.approvals.life);
     // The string is what is compared here: nobody is shown this code.
     let match_code = MatchCode::random(&mut random());
-    let new = New { account, change, match_code: &match_code, created: now, expires_at, actor: &actor };
+    let new =
+        New { account, change, match_code: &match_code, created: now, expires_at, actor: &actor, origin: Some(origin) };
     let (_, approval_id) = application::put_up(service, tx, new, now).await?;
     let insert = sqlx::query("INSERT INTO device_addition (registration_id, approval_id) VALUES ($1, $2)");
     insert.bind(registration_id.to_string()).bind(approval_id.to_string()).execute(&mut **tx).await?;

@@ -15,7 +15,7 @@ use super::states::{ApplicationState, DeviceState, Event, States as _, transitio
 use super::store::{Connection, Tx, from_json, to_json};
 use super::{Service, device, letter, random};
 use crate::identity::kvnr::Kvnr;
-use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Problem};
+use crate::protocol::api::{ApplicationAccepted, ApplicationAnswer, Origin, Problem};
 use crate::protocol::application::{Application, ApplicationError, ApplicationType, Change, Contact, NewCard, OldNew};
 use crate::protocol::approval::{Document, FrozenDocument, MatchCode};
 use crate::protocol::{ApplicationId, ApprovalId, BindingLevel, Challenge, NumericDate};
@@ -29,7 +29,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT application_id, approval_id, account_id, kind, state, document, challenge, match_code, \
-             wrong_codes, created, expires_at, execute_at, device_id, \
+             wrong_codes, created, expires_at, execute_at, device_id, origin, \
              (SELECT binding_level FROM device d WHERE d.device_id = application.device_id) AS device_level \
              FROM application ",
             $rest
@@ -64,6 +64,8 @@ pub(super) struct Row {
     /// The device that has decided, and its binding level.
     pub(super) device_id: Option<String>,
     pub(super) device_level: Option<String>,
+    /// Who has submitted it: JSON.
+    pub(super) origin: Option<String>,
 }
 
 /// Whether it was decided by a device that card and card PIN have bound.
@@ -101,7 +103,7 @@ pub(super) async fn submit(
 ) -> Result<(StatusCode, Json<ApplicationAccepted>), Refusal> {
     let now = service.now_unix();
     do_what_is_due(&service).await;
-    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let (Session { account, origin, .. }, mut tx) = presented.enter(&service).await?;
     let application = body.read()?;
 
     let device = sqlx::query("SELECT 1 FROM device WHERE account_id = $1 AND state = $2");
@@ -119,7 +121,9 @@ pub(super) async fn submit(
 
     let match_code = MatchCode::random(&mut random());
     let expires_at = now + service.settings.approvals.life;
-    let new = New { account: &account, change, match_code: &match_code, created: now, expires_at, actor: &actor };
+    let origin = Some(&origin);
+    let new =
+        New { account: &account, change, match_code: &match_code, created: now, expires_at, actor: &actor, origin };
     let (application_id, approval_id) = put_up(&service, &mut tx, new, now).await?;
     tx.commit().await?;
     service.watchers.nudge();
@@ -160,6 +164,8 @@ pub(super) struct New<'a> {
     pub(super) expires_at: NumericDate,
     /// Who submitted it, as the audit names him.
     pub(super) actor: &'a str,
+    /// The client of the session in which that was; `None` for a stranger, who has none.
+    pub(super) origin: Option<&'a Origin>,
 }
 
 /// Ends, by `event`, the applications of an account that wait for their approval, of the kinds that are meant.
@@ -196,12 +202,13 @@ pub(super) async fn put_up(
     let document = document.freeze()?;
     let insert = sqlx::query(
         "INSERT INTO application (application_id, approval_id, account_id, kind, state, document, challenge, \
-         match_code, wrong_codes, created, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10)",
+         match_code, wrong_codes, created, expires_at, origin) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, $10, $11)",
     );
     let insert = insert.bind(application_id.to_string()).bind(approval_id.to_string()).bind(new.account.id);
     let insert = insert.bind(kind.as_str()).bind(ApplicationState::Pending.as_str()).bind(document.as_bytes());
     let insert = insert.bind(Challenge::random(&mut random()).to_string()).bind(String::from(new.match_code.clone()));
-    insert.bind(new.created).bind(new.expires_at).execute(&mut **tx).await?;
+    let insert = insert.bind(new.created).bind(new.expires_at).bind(new.origin.map(to_json).transpose()?);
+    insert.execute(&mut **tx).await?;
     let entry = Entry {
         actor: new.actor,
         device: None,

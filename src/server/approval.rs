@@ -357,6 +357,7 @@ pub(super) fn summary(row: &Row) -> Result<ApprovalSummary, Refusal> {
         application_id: row.application_id.parse().map_err(|_| Refusal::internal())?,
         kind: row.kind()?,
         state: state.to_owned(),
+        origin: row.origin.as_deref().map(from_json).transpose()?,
         created: row.created,
         expires_at: row.expires_at,
     })

@@ -87,7 +87,7 @@ pub(super) async fn open(
     body: Unread<RegistrationRequest>,
 ) -> Result<(StatusCode, Json<RegistrationOffer>), Refusal> {
     let now = service.now_unix();
-    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let (Session { account, origin, .. }, mut tx) = presented.enter(&service).await?;
     let request = body.read()?;
     if !request.device_information.is_valid() {
         return Err(Code::DeviceInformationInvalid.into());
@@ -111,7 +111,7 @@ pub(super) async fn open(
         Method::Device => {
             let RegistrationRequest { jkt, commit, device_information, .. } = request;
             let device = NewDevice { registration_id, name: device_information.name, jkt, commit };
-            Some(addition::put_up(&service, &mut tx, &account, device, now).await?)
+            Some(addition::put_up(&service, &mut tx, &account, (device, &origin), now).await?)
         }
         Method::Chip => {
             registered_card(&mut tx, &account).await?; // before the person looks for the card

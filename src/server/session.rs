@@ -30,7 +30,7 @@ use super::store::{Connection, Tx};
 use super::token::{AccessToken, RefreshToken};
 use super::{Service, random};
 use crate::jose::Thumbprint;
-use crate::protocol::api::{ChallengeAnswer, Problem, SessionAnswer, SessionsAnswer, TokenAnswer};
+use crate::protocol::api::{ChallengeAnswer, Origin, Problem, SessionAnswer, SessionsAnswer, TokenAnswer};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::dpop::SCHEME;
 use crate::protocol::login_challenge::{LoginChallenge, LoginStatement};
@@ -113,6 +113,8 @@ pub(super) struct Session {
     pub(super) method: SessionMethod,
     /// Thumbprint of its key.
     pub(super) client: Thumbprint,
+    /// Whose client that is, as its owner is told.
+    pub(super) origin: Origin,
     /// When the access token of this request ends.
     pub(super) token_ends_at: NumericDate,
 }
@@ -188,6 +190,13 @@ impl WithAccount {
 
     fn check_open(&self) -> Result<(), Refusal> {
         self.row.check_open(self.device_state.as_deref())
+    }
+}
+
+impl Row {
+    fn origin(&self, service: &Service) -> Origin {
+        let client = self.client_id.clone().map(|id| client::display_name(service, id));
+        Origin { client, client_name: self.client_name.clone() }
     }
 }
 

@@ -3,7 +3,9 @@
 
 use std::io::IsTerminal;
 
-use super::text::Texts;
+use super::failure::Value;
+use super::text::{Texts, shown};
+use crate::protocol::api::Origin;
 use crate::protocol::application::{Change, Row};
 use crate::protocol::approval::Document;
 
@@ -39,6 +41,19 @@ impl<T: IsTerminal> Screen for T {
     fn columns(&self) -> usize {
         0
     }
+}
+
+/// The lines that say who has submitted it: the insurer's name for its website, and what a program calls itself, which
+/// may be anything. Nothing where nobody did who was logged in: then the document says what is known.
+pub fn origin(texts: &Texts, origin: Option<&Origin>, width: usize) -> Vec<String> {
+    let Some(Origin { client, client_name }) = origin else { return Vec::new() };
+    let through = client.as_deref().map(|name| format!("{}: {}", texts.get("origin-through"), shown(name)));
+    let with = match (client_name.as_deref(), client) {
+        (Some(name), _) => Some(texts.with("origin-with", &[("name", Value::Text(shown(name)))])),
+        (None, None) => Some(texts.get("origin-unnamed")),
+        (None, Some(_)) => None,
+    };
+    through.into_iter().chain(with).flat_map(|text| wrapped("  ", &text, width)).collect()
 }
 
 /// The lines that show a document on a screen of this width.
@@ -169,6 +184,24 @@ mod tests {
             |iban: &str, holder: &str| BankAccount { iban: iban.to_owned(), account_holder: holder.to_owned() };
         let old = Some(account("DE02120300000000202051", "Erika Müstermann"));
         document(Change::Bank(OldNew { old, new: account("DE89370400440532013000", holder) }))
+    }
+
+    #[test]
+    fn what_a_program_calls_itself_is_not_taken_for_the_insurers_word_and_steers_no_screen() {
+        let texts = Texts::new(Language::En);
+        let lines = |client: Option<&str>, name: Option<&str>| {
+            let said = Origin { client: client.map(str::to_owned), client_name: name.map(str::to_owned) };
+            origin(&texts, Some(&said), usize::MAX)
+        };
+        let own = lines(None, Some("Website\u{1b}[2J\u{202e}"));
+        assert_eq!(own.len(), 1);
+        assert!(
+            own[0].starts_with("  Submitted with: \"Website") && own[0].ends_with("(what the program calls itself)")
+        );
+        assert!(!own[0].contains(['\u{1b}', '\u{202e}']), "{own:?}");
+        assert_eq!(lines(Some("Website"), None), ["  Submitted through: Website"]);
+        assert_eq!(lines(None, None), ["  Submitted with a program that does not say its name"]);
+        assert!(origin(&texts, None, usize::MAX).is_empty());
     }
 
     #[test]

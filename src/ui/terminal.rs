@@ -20,8 +20,8 @@ use crate::client::pin::rules::WeakPin;
 use crate::client::service::ServiceError;
 use crate::client::{AskError, KeypadEntry, KeypadObstacle, Notice, Step, Ui};
 use crate::identity::kvnr::Kvnr;
-use crate::protocol::NumericDate;
 use crate::protocol::addition::ShortString;
+use crate::protocol::api::ApprovalSummary;
 use crate::protocol::application::ApplicationType;
 use crate::protocol::approval::{Document, MatchCode, Verdict};
 use crate::protocol::qr::{CodeError, GROUPS};
@@ -406,7 +406,7 @@ impl Ui for Terminal<'_> {
         }
     }
 
-    fn show(&mut self, shown: &Document, verdict: Verdict, expires_at: NumericDate) -> Result<(), AskError> {
+    fn show(&mut self, shown: &Document, verdict: Verdict, approval: &ApprovalSummary) -> Result<(), AskError> {
         let decide = match verdict {
             Verdict::Approve => "decide-approve",
             Verdict::Deny => "decide-deny",
@@ -426,7 +426,10 @@ impl Ui for Terminal<'_> {
             };
             writeln!(screen, "  {}", self.texts.get(id))?;
         }
-        writeln!(screen, "  {}: {}", self.texts.get("label-expires"), self.texts.moment(expires_at))?;
+        for line in document::origin(self.texts, approval.origin.as_ref(), width) {
+            writeln!(screen, "{line}")?;
+        }
+        writeln!(screen, "  {}: {}", self.texts.get("label-expires"), self.texts.moment(approval.expires_at))?;
         Ok(())
     }
 

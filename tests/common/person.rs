@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use kartenbund::protocol::ApprovalId;
 use kartenbund::protocol::addition::ShortString;
+use kartenbund::protocol::api::{ApprovalSummary, Origin};
 use kartenbund::protocol::qr::CodeError;
 
 use super::*;
@@ -43,6 +44,7 @@ pub struct Script {
     /// What she was told to type on the reader.
     pub told_to_type: Arc<Mutex<Vec<KeypadEntry>>>,
     pub shown: Option<Document>,
+    pub origin: Option<Origin>,
 }
 
 impl Default for Script {
@@ -68,6 +70,7 @@ impl Default for Script {
             asked_for_last_try: 0,
             told_to_type: Arc::default(),
             shown: None,
+            origin: None,
         }
     }
 }
@@ -231,8 +234,9 @@ impl Ui for Script {
         self.new_passwords.pop_front().map(|new| typed(&new)).ok_or(AskError::NobodyThere)
     }
 
-    fn show(&mut self, document: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
+    fn show(&mut self, document: &Document, _: Verdict, approval: &ApprovalSummary) -> Result<(), AskError> {
         self.shown = Some(document.clone());
+        self.origin.clone_from(&approval.origin);
         Ok(())
     }
 

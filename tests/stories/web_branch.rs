@@ -1,7 +1,8 @@
 //! The insurer's web branch: people log in on the insurer's website, which is a confidential client.
 
 use kartenbund::protocol::api::{
-    CardLoginRequest, ChallengeAnswer, DevicesAnswer, ResetAnswer, SessionsAnswer, TokenAnswer,
+    ApplicationAccepted, CardLoginRequest, ChallengeAnswer, DevicesAnswer, Origin, ResetAnswer, SessionsAnswer,
+    TokenAnswer,
 };
 use kartenbund::protocol::card_login::CardLoginStatement;
 use kartenbund::protocol::login_challenge::LoginChallenge;
@@ -31,7 +32,20 @@ fn a_person_logs_in_on_the_website_submits_an_application_and_approves_it_on_her
     let tokens = browser.renew(&tokens).unwrap();
     let session = browser.holding(tokens);
     let accepted = session.apply(&new_address());
-    assert_eq!(approve(&computer, &accepted).application.state, "executed");
+    // Before she decides she is told through whom it came.
+    let decided = |accepted: &ApplicationAccepted| {
+        let mut script = Script::with_code(&accepted.match_code);
+        let id = accepted.approval_id;
+        let decided = computer.with(&mut script, |around| decide(&computer.here, id, Verdict::Approve, around));
+        assert_eq!(decided.unwrap().application.state, "executed");
+        script.origin.unwrap()
+    };
+    let origin = |client: Option<&str>, name: Option<&str>| Origin {
+        client: client.map(str::to_owned),
+        client_name: name.map(str::to_owned),
+    };
+    assert_eq!(decided(&accepted), origin(Some(WEBSITE_NAME), Some("Firefox")));
+    assert_eq!(decided(&computer.apply(&new_contact())).client, None, "her own program is none of the insurer's");
 
     let seen: SessionsAnswer = computer.here.service.get("/v1/sessions").unwrap();
     let clients: Vec<_> = seen.sessions.iter().map(|session| session.client.as_deref()).collect();

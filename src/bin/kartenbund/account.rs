@@ -381,7 +381,9 @@ pub(crate) fn approval_line(approval: &ApprovalSummary, output: &Output) -> Stri
 
 fn show(here: &LoggedIn, id: ApprovalId, _: &MayShow, output: &Output) -> Result<(), Failure> {
     let (answer, document) = approve::fetch(here, id)?;
-    let mut lines = document::lines(&output.texts, &document, document::width(&std::io::stdout()));
+    let width = document::width(&std::io::stdout());
+    let mut lines = document::lines(&output.texts, &document, width);
+    lines.extend(document::origin(&output.texts, answer.approval.origin.as_ref(), width));
     lines.push(approval_line(&answer.approval, output));
     if answer.challenge.is_some() {
         lines.extend(choices(id, output));

@@ -20,9 +20,8 @@ use kartenbund::egk::ApduLength;
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::identity::vsd::Address;
 use kartenbund::pki::TestAnchors;
-use kartenbund::protocol::NumericDate;
 use kartenbund::protocol::addition::ShortString;
-use kartenbund::protocol::api::ApplicationAccepted;
+use kartenbund::protocol::api::{ApplicationAccepted, ApprovalSummary};
 use kartenbund::protocol::application::{Application, Change};
 use kartenbund::protocol::approval::{Document, MatchCode, Verdict};
 use kartenbund::protocol::evidence::{Bundle, LinkResult};
@@ -430,7 +429,7 @@ impl Ui for Scripted<'_> {
         if refused.is_some() { Err(AskError::NobodyThere) } else { Ok(Self::typed(OWN_PASSWORD)) }
     }
 
-    fn show(&mut self, shown: &Document, _: Verdict, _: NumericDate) -> Result<(), AskError> {
+    fn show(&mut self, shown: &Document, _: Verdict, _: &ApprovalSummary) -> Result<(), AskError> {
         if !self.output.json {
             for line in document::lines(&self.output.texts, shown, document::width(&std::io::stdout())) {
                 let _ = print_line(&format!("    {line}"));

@@ -112,7 +112,8 @@ async fn session_of(
         return Err(Code::ClientMismatch.into());
     }
     let account = found.account()?;
-    Ok(Session { account, id, method: row.method()?, client: proof.jkt(), token_ends_at })
+    let origin = row.origin(service);
+    Ok(Session { account, id, method: row.method()?, client: proof.jkt(), origin, token_ends_at })
 }
 
 /// The token after `DPoP`; the name of a scheme is written in large or small letters (RFC 9110, 11.1).

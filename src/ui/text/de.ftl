@@ -1007,6 +1007,9 @@ done-logout-everywhere = { $count ->
     }
 session-unnamed = Ein Programm ohne Namen
 session-through = über:
+origin-through = Eingereicht über
+origin-with = Eingereicht mit: „{ $name }“ (so nennt sich das Programm)
+origin-unnamed = Eingereicht mit einem Programm, das sich nicht nennt
 this-session = diese Anmeldung
 session-method-password = mit Passwort
 session-method-initial-password = mit dem Passwort aus dem Brief

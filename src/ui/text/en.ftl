@@ -1007,6 +1007,9 @@ done-logout-everywhere = { $count ->
     }
 session-unnamed = A program without a name
 session-through = through:
+origin-through = Submitted through
+origin-with = Submitted with: "{ $name }" (what the program calls itself)
+origin-unnamed = Submitted with a program that does not say its name
 this-session = this login
 session-method-password = with password
 session-method-initial-password = with the password of the letter
