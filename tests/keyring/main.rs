@@ -206,6 +206,24 @@ fn a_part_of_the_device_key_is_in_the_key_ring_and_no_pin_is_tried_without_it() 
 }
 
 #[test]
+fn nothing_stays_in_the_key_ring_that_no_device_needs_any_more() {
+    let (world, desktop) = (world(), Desktop::new());
+    registered(&desktop, &world);
+    let first = desktop.entries();
+    assert_eq!(first.len(), 1);
+    let image = desktop.home().parent().unwrap().join("erika.xml");
+    let words = ["register", "--replace", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    // A wrong card PIN ends the registration when the secret has been made.
+    assert!(!desktop.run_with(&words, &["999999", DEVICE_PIN]).status.success());
+    assert_eq!(desktop.entries(), first, "what was made for it is gone");
+    let replaced = desktop.run_with(&words, &[CARD_PIN, DEVICE_PIN]);
+    assert!(replaced.status.success(), "{replaced:?}");
+    let second = desktop.entries();
+    assert_eq!(second.len(), 1, "the one before has gone");
+    assert_ne!(second, first);
+}
+
+#[test]
 fn where_there_is_no_key_ring_the_device_key_does_without_and_the_program_says_so() {
     let (world, desktop) = (world(), Desktop::without_key_ring());
     let told = registered(&desktop, &world);
