@@ -20,7 +20,7 @@ pub(crate) const MOVED: [&str; 2] = ["A123456780", "M100200305"];
 /// Number of the first person who has no password yet.
 pub(crate) const WITHOUT_PASSWORD: usize = 1000;
 /// Nobody listens there: notices wait.
-const NO_MAIL: &str =
+pub(crate) const NO_MAIL: &str =
     "[mail]\nhost = \"localhost\"\nport = 9\nencryption = \"none\"\nfrom = \"post@musterkasse.example\"\n";
 pub(crate) const LIMITS: &str = "[logins]\ntries_in_an_hour = 1000000\ntries_in_a_day = 1000000\n\
                       [sessions]\naccess_token = 3600\nidle = 7200\n[letters]\ninvite = false\nbatch = 5\n";

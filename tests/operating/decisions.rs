@@ -14,7 +14,7 @@ use crate::process::{Process, is_chain, on, program, read_on};
 /// Newcomers at the same time, and how far apart their numbers are.
 const AT_ONCE: usize = 2;
 const APART: usize = 1000;
-const CARDS: &str = concat!(
+pub(crate) const CARDS: &str = concat!(
     "[cards]\npayer_iks = [\"999567890\"]\ntest_anchors = [\"",
     env!("CARGO_MANIFEST_DIR"),
     "/fixtures/pki/test-egk-ca.pem\"]\n"

@@ -12,6 +12,7 @@ mod command_line;
 mod crash;
 mod database;
 mod decisions;
+mod hotline;
 mod letters;
 mod manual;
 mod newcomer;
