@@ -11,6 +11,7 @@ mod clients;
 mod command_line;
 mod crash;
 mod database;
+mod decider;
 mod decisions;
 mod hotline;
 mod letters;
