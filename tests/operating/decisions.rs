@@ -111,7 +111,7 @@ fn kill_and_start_again(times: usize) {
     let [approved, denied, not_me] = of_each;
     assert!(registered > 0 && approved > 0 && denied > 0 && !done.unconfirmed.is_empty());
     if times >= 20 {
-        assert!(not_me > 0 && done.rebound > 0 && !done.cancelled.is_empty() && done.found > 0, "everything happened");
+        assert!(not_me > 0 && done.rebound > 0 && !done.cancelled.is_empty(), "everything happened");
     }
 }
 
