@@ -1,5 +1,5 @@
-//! The program is killed while it changes the device PIN: at every request, while it writes the file and right after that, and
-//! at any time. The old PIN or the new one opens the device then, and nothing is lost.
+//! The program is killed while it changes the device PIN: at every request, while it writes the file and right after that,
+//! and at any time. The old PIN or the new one opens the device then, and nothing is lost.
 
 use std::fs;
 use std::path::{Path, PathBuf};
