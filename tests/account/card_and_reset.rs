@@ -10,7 +10,7 @@ use super::*;
 const OWN: &str = "Regenschirm im Juni 1998";
 
 /// The program with PINs on descriptor 3 and passwords on descriptor 4.
-fn command(computer: &Computer, words: &[&str], pins: &[&str], passwords: &[&str]) -> Command {
+pub(crate) fn command(computer: &Computer, words: &[&str], pins: &[&str], passwords: &[&str]) -> Command {
     let file = |name: &str, lines: &[&str]| {
         let path = computer.0.path().join(name);
         std::fs::write(&path, lines.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();

@@ -8,6 +8,7 @@ mod card_and_reset;
 mod common;
 mod device_codes;
 mod first;
+mod killed;
 mod password;
 mod rebinding;
 mod sessions;
@@ -16,7 +17,7 @@ mod terminal;
 
 use std::process::{Command, Output, Stdio};
 
-use common::{ManualClock, World, anchors_of, ca};
+use common::{ManualClock, TestDatabase, World, anchors_of, ca};
 use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 use serde_json::Value;
 use time::OffsetDateTime;

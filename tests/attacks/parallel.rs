@@ -98,9 +98,8 @@ fn yes_and_no_at_once_are_one_of_them() {
     assert_eq!(world.column("SELECT state FROM application"), [state]);
 }
 
-#[test]
-fn a_thousand_decisions_at_once_are_one() {
-    let world = World::new();
+/// A thousand decisions on one approval, of all three kinds, sent to these processes in turn: one of them counts.
+fn one_of_a_thousand_counts(world: &World, addresses: &[&str]) {
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
     let path = format!("/v1/approvals/{}/decision", accepted.approval_id);
@@ -110,7 +109,8 @@ fn a_thousand_decisions_at_once_are_one() {
     // Each has a proof of its own; only the decision is the same, or another one on the same approval.
     let requests: Vec<_> = (0..1000)
         .map(|number| {
-            let request = client.post(format!("{}{path}", world.address)).body(decisions[number % 3].clone());
+            let address = addresses[number % addresses.len()];
+            let request = client.post(format!("{address}{path}")).body(decisions[number % 3].clone());
             let headers = computer.headers("POST", &path).into_iter();
             headers.fold(request, |request, (name, value)| request.header(name, value))
         })
@@ -130,4 +130,18 @@ fn a_thousand_decisions_at_once_are_one() {
     assert_eq!(decided.iter().sum::<i64>(), 1, "{decided:?}");
     let state = if taken[0]["verdict"] == "approve" { "executed" } else { "denied" };
     assert_eq!(world.column("SELECT state FROM application"), [state]);
+}
+
+#[test]
+fn a_thousand_decisions_at_once_are_one() {
+    let world = World::new();
+    one_of_a_thousand_counts(&world, &[&world.address]);
+}
+
+#[test]
+fn a_thousand_decisions_at_once_at_two_processes_are_one() {
+    let world = World::new();
+    let second = world.second_process();
+    one_of_a_thousand_counts(&world, &[&world.address, &second.address]);
+    world.verify_audit(&[]).unwrap(); // two processes wrote one chain
 }

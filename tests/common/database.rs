@@ -45,6 +45,11 @@ impl TestDatabase {
         self.with(folder, async |pool| sqlx::query_scalar::<_, i64>(query).fetch_one(pool).await.unwrap())
     }
 
+    /// All values of the first column.
+    pub fn column(&self, folder: &Path, query: &'static str) -> Vec<String> {
+        self.with(folder, async |pool| sqlx::query_scalar::<_, String>(query).fetch_all(pool).await.unwrap())
+    }
+
     fn with<T>(&self, folder: &Path, work: impl AsyncFnOnce(&sqlx::AnyPool) -> T) -> T {
         sqlx::any::install_default_drivers();
         let url = match self {

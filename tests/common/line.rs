@@ -57,9 +57,30 @@ impl Liar {
         reaches: impl Fn(&str) -> bool + Send + 'static,
         lie: impl Fn(&str, Answer) -> Answer + Send + 'static,
     ) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), &world.address, reaches, lie)
+    }
+
+    /// A world that bears the address of the liar, and that people therefore reach through him alone. `reaches` says which
+    /// requests the service hears of, and `answers` which of its answers are heard.
+    pub fn in_front_of(
+        world: impl FnOnce(&str) -> World,
+        reaches: impl Fn(&str) -> bool + Send + 'static,
+        answers: impl Fn(&str) -> bool + Send + 'static,
+    ) -> (Self, World) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let world = world(&format!("http://{}", listener.local_addr().unwrap()));
+        let lie = move |path: &str, truth| if answers(path) { truth } else { (NOTHING, Vec::new()) };
+        (Self::on(listener, &world.address, reaches, lie), world)
+    }
+
+    fn on(
+        listener: TcpListener,
+        service: &str,
+        reaches: impl Fn(&str) -> bool + Send + 'static,
+        lie: impl Fn(&str, Answer) -> Answer + Send + 'static,
+    ) -> Self {
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let service = world.address.clone();
+        let service = service.to_owned();
         std::thread::spawn(move || {
             for line in listener.incoming() {
                 // A client that hangs up has heard enough.

@@ -91,7 +91,7 @@ fn whoever_reads_what_is_counted_can_do_nothing_else() {
 }
 
 /// What an operator asks for an account; the status of the answer.
-fn ask(process: &Process, what: &str, kvnr: &str) -> u16 {
+pub(crate) fn ask(process: &Process, what: &str, kvnr: &str) -> u16 {
     let request = Client::new().post(format!("{}/admin/v1/accounts/{what}", process.admin)).bearer_auth(TOKEN);
     request.body(format!(r#"{{"kvnr":"{kvnr}"}}"#)).send().unwrap().status().as_u16()
 }
@@ -102,15 +102,28 @@ fn what_operators_do_is_in_the_audit_with_their_name() {
     import(folder.path(), "", &[ERIKA]);
     let process = Process::start(folder.path(), "");
     assert_eq!(ask(&process, "resume", ERIKA), 409, "it is not suspended");
-    for what in ["suspend", "resume", "end-sessions", "report-stolen", "order-letter", "order-letter"] {
+    assert_eq!(ask(&process, "cancel-approved", ERIKA), 409, "nothing was approved");
+    let all = [
+        "suspend",
+        "resume",
+        "end-sessions",
+        "lock-devices",
+        "revoke-cards",
+        "report-stolen",
+        "order-letter",
+        "order-letter",
+    ];
+    for what in all {
         assert_eq!(ask(&process, what, ERIKA), 204, "{what}");
     }
-    assert_eq!(ask(&process, "suspend", MAX), 404);
-    assert_eq!(ask(&process, "suspend", "a123456780"), 422);
+    for what in all.into_iter().chain(["cancel-approved"]) {
+        assert_eq!(ask(&process, what, MAX), 404, "{what}");
+        assert_eq!(ask(&process, what, "a123456780"), 422, "{what}");
+    }
     let entries: Vec<Value> = audit(&process).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let by_anna = entries.iter().filter(|entry| entry["actor"] == "operator:anna");
     let events: Vec<_> = by_anna.map(|entry| entry["event"].as_str().unwrap()).collect();
-    let expected = ["suspended", "resumed", "sessions_ended", "password_stolen", "reset_ordered"]
+    let expected = ["suspended", "resumed", "sessions_ended", "cards_revoked", "password_stolen", "reset_ordered"]
         .map(|event| format!("account.{event}"));
     assert_eq!(events, expected);
     assert!(!audit(&process).contains(ERIKA));

@@ -20,7 +20,7 @@ pub(crate) const MOVED: [&str; 2] = ["A123456780", "M100200305"];
 /// Number of the first person who has no password yet.
 pub(crate) const WITHOUT_PASSWORD: usize = 1000;
 /// Nobody listens there: notices wait.
-const NO_MAIL: &str =
+pub(crate) const NO_MAIL: &str =
     "[mail]\nhost = \"localhost\"\nport = 9\nencryption = \"none\"\nfrom = \"post@musterkasse.example\"\n";
 pub(crate) const LIMITS: &str = "[logins]\ntries_in_an_hour = 1000000\ntries_in_a_day = 1000000\n\
                       [sessions]\naccess_token = 3600\nidle = 7200\n[letters]\ninvite = false\nbatch = 5\n";
@@ -79,7 +79,7 @@ fn kill_and_start_again(times: u32, sessions: usize) {
     let mut books = Books::default();
     books.balance(&mut clients, &process, count);
     for _ in 0..times {
-        load(clients.each(), process, folder, &more);
+        load(clients.each(), process, (folder, &more), || true);
         if below(3) == 0 {
             kill_while_it_starts(folder, &more);
         }
@@ -107,8 +107,14 @@ fn kill_and_start_again(times: u32, sessions: usize) {
     println!("killed {times} times: {:?}", books.found);
 }
 
-/// Everybody asks until the service is killed: at any time, or at the moment somebody gets an answer.
-pub(crate) fn load(clients: Vec<&mut dyn Client>, process: Process, folder: &Path, more: &str) {
+/// Everybody asks until the service is killed: at any time once there is enough to lose, or at the moment somebody gets an
+/// answer.
+pub(crate) fn load(
+    clients: Vec<&mut dyn Client>,
+    process: Process,
+    (folder, more): (&Path, &str),
+    is_enough: impl Fn() -> bool,
+) {
     const NOBODY: usize = usize::MAX;
     let (aim, stop) = (AtomicUsize::new(NOBODY), AtomicBool::new(false));
     let (hit, hits) = mpsc::sync_channel(1);
@@ -127,6 +133,10 @@ pub(crate) fn load(clients: Vec<&mut dyn Client>, process: Process, folder: &Pat
             });
         }
         scope.spawn(|| create_letters_until(&stop, folder, more));
+        let began = Instant::now();
+        while !is_enough() && began.elapsed() < Duration::from_secs(60) {
+            thread::sleep(Duration::from_millis(10));
+        }
         thread::sleep(Duration::from_millis(100 + below(1200)));
         if below(2) == 0 {
             aim.store(usize::try_from(below(people)).unwrap(), Ordering::Relaxed);

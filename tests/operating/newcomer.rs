@@ -15,6 +15,7 @@ use kartenbund::ui::failure::{Failure, Kind};
 use reqwest::Method;
 
 use crate::common::{DEVICE_PIN, PASSWORD, Script, card, kvnr, new_address, number, rng, wish};
+use crate::decider::Taken;
 use crate::people::{Client, Line, Told, now};
 
 const WRONG_PIN: &str = "384710";
@@ -62,7 +63,8 @@ pub(crate) struct Newcomer {
     /// The step whose answer got lost.
     open: Option<Next>,
     pub(crate) registered: usize,
-    pub(crate) decisions: usize,
+    /// Of all persons.
+    pub(crate) taken: Vec<Taken>,
 }
 
 impl Newcomer {
@@ -80,7 +82,7 @@ impl Newcomer {
             decided: Vec::new(),
             open: None,
             registered: 0,
-            decisions: 0,
+            taken: Vec::new(),
         }
     }
 
@@ -152,8 +154,10 @@ impl Newcomer {
         let mut script = Script { device_pin: self.pin, ..Script::with_code(&waiting.match_code) };
         let taken = self.with(&mut script, |around| decide(self.here(), waiting.approval_id, verdict, around))?;
         assert_eq!(taken.verdict, verdict);
-        self.decided.push((waiting.approval_id, state));
-        self.decisions += 1;
+        let ApplicationAccepted { approval_id, application_id, .. } = *waiting;
+        let event = if verdict == Verdict::Approve { "application.approved" } else { "application.denied" };
+        self.decided.push((approval_id, state));
+        self.taken.push(Taken { approval_id, application_id, event, receipt: taken.receipt, decision: None });
         self.note_right_pin(&script);
         Ok(())
     }
@@ -212,9 +216,10 @@ impl Newcomer {
         }
     }
 
-    fn next_person(&self) -> Self {
-        let (registered, decisions) = (self.registered, self.decisions);
-        Self { registered, decisions, ..Self::new(&self.url, self.person + 1) }
+    fn next_person(&mut self) {
+        let next = Self::new(&self.url, self.person + 1);
+        let before = std::mem::replace(self, next);
+        (self.registered, self.taken) = (before.registered, before.taken);
     }
 
     /// Everything that was told of this person still holds.
@@ -234,7 +239,7 @@ impl Client for Newcomer {
     fn step(&mut self, _: &Line) -> bool {
         let Some(next) = PLAN.get(self.place).copied() else {
             // What is told of this person is looked at when the service is up for sure.
-            *self = self.next_person();
+            self.next_person();
             return true;
         };
         if self.try_to(next) {

@@ -87,7 +87,7 @@ impl Line {
 }
 
 /// Whether the line broke before the answer was there.
-fn is_lost(error: &ServiceError) -> bool {
+pub(crate) fn is_lost(error: &ServiceError) -> bool {
     matches!(error, ServiceError::Unreachable(_) | ServiceError::Malformed)
 }
 

@@ -27,6 +27,8 @@ pub(crate) const MAX: &str = "M700800900";
 pub(crate) const VERIFY: [u8; 4] = [0x00, 0x20, 0x00, 0x02];
 /// MANAGE SECURITY ENVIRONMENT: the first command behind the PIN (gemSpec_COS, 14.9.9.9).
 pub(crate) const MSE_SET: [u8; 4] = [0x00, 0x22, 0x41, 0xB6];
+/// INTERNAL AUTHENTICATE: the chip shows that it is there (gemSpec_COS, 14.7.4.1).
+pub(crate) const INTERNAL_AUTHENTICATE: [u8; 4] = [0x00, 0x88, 0x00, 0x00];
 /// PSO COMPUTE DIGITAL SIGNATURE (gemSpec_COS, 14.8.2.1).
 pub(crate) const SIGN: [u8; 4] = [0x00, 0x2A, 0x9E, 0x9A];
 

@@ -14,10 +14,12 @@ use crate::line::Line;
 
 const SERVER: &str = env!("CARGO_BIN_EXE_kartenbund-server");
 const TEST_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-egk-ca.pem");
+const TEST_CVC_ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-cvc-root.cvc");
+/// The insurer knows the number of Erika's card.
 const MEMBERS: &str = "\
-kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start,password_hash
-K220635158,Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,HASH
-M700800900,Max,Müstermann,1961-02-03,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,HASH
+kvnr,given_name,family_name,birth_date,street,house_number,postal_code,city,country,membership_start,iccsn,password_hash
+K220635158,Erika,Müstermann,1964-08-12,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,80276999995070683853,HASH
+M700800900,Max,Müstermann,1961-02-03,Musterstraße,12a,12345,Musterstadt,D,2020-01-01,,HASH
 ";
 
 /// What both log in with.
@@ -107,7 +109,8 @@ fn server(data: &Path, listen: &str, url: Option<&str>) -> Command {
     let config = data.join("kartenbund.toml");
     let text = format!(
         "{issuer}listen = \"{listen}\"\n[insurer]\nname = \"Musterkasse\"\n\
-         [cards]\npayer_iks = [\"999567890\"]\ntest_anchors = [\"{TEST_CA}\"]\n"
+         [cards]\npayer_iks = [\"999567890\"]\ntest_anchors = [\"{TEST_CA}\"]\n\
+         test_cvc_roots = [\"{TEST_CVC_ROOT}\"]\n"
     );
     fs::write(&config, text).unwrap();
     let mut command = Command::new(SERVER);

@@ -4,9 +4,13 @@ use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::Blueprint;
+use rand_core::UnwrapErr;
 
-use crate::card::{DEVICE_PIN, InReader, MAX, MSE_SET, PIN, SIGN, VERIFY, WRONG_PIN, card, erika};
+use crate::card::{
+    DEVICE_PIN, INTERNAL_AUTHENTICATE, InReader, MAX, MSE_SET, PIN, SIGN, VERIFY, WRONG_PIN, card, erika, image,
+};
 use crate::computer::{Computer, Ended, Running};
 use crate::foreign::opensc;
 use crate::insurer::{Insurer, devices};
@@ -106,6 +110,65 @@ fn a_computer_is_bound_anew_with_its_card_and_its_pin() {
     let audited = computer.run(&["events", "--json"]).success();
     assert!(audited.contains("device.rebound"), "{audited}");
     insurer.stop();
+}
+
+/// What the card is asked for where nobody types its PIN: the chip alone shows that it is there, and the key behind the PIN
+/// signs nothing.
+fn only_the_chip_has_signed(inserted: &InReader) {
+    let commands = inserted.commands();
+    assert_eq!(commands.iter().filter(|header| **header == INTERNAL_AUTHENTICATE).count(), 1, "{commands:02x?}");
+    assert!(commands.iter().all(|header| ![VERIFY, MSE_SET, SIGN].contains(header)), "{commands:02x?}");
+}
+
+#[test]
+fn the_chip_registers_a_computer_without_the_pin_of_the_card() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let image = image(&erika());
+    let with_chip = ["register", "--method", "chip", "--pin-fd", "0"];
+    let chip_of = |card: VirtualCard, more: &[&str]| {
+        let computer = insurer.computer_of_erika(&service);
+        let inserted = InReader::insert(&service, Reader::First, card);
+        let told = computer.run_with(&[&with_chip[..], more].concat(), &[DEVICE_PIN]).success();
+        (computer, inserted, told)
+    };
+    let (first, inserted, told) = chip_of(VirtualCard::load(&image).unwrap(), &[]);
+    only_the_chip_has_signed(&inserted);
+    assert_eq!(pin_status(&first), "63C3", "no try is spent, and no PIN is verified");
+    assert!(told.contains("level B2"), "{told}");
+    let bound = devices(&first);
+    assert!(matches!(&bound[..], [(_, state, level)] if state == "pending_wait" && level == "B2"), "{bound:?}");
+    // Again: the card is left alone.
+    inserted.watch(|_, _| panic!("nothing is asked of the card"));
+    first.run_with(&with_chip, &[DEVICE_PIN]).fails_with(61, "already_registered");
+    drop(inserted);
+
+    // Through a reader of short commands, and without contacts.
+    let (_, inserted, _) = chip_of(VirtualCard::load(&image).unwrap(), &["--short-apdus"]);
+    only_the_chip_has_signed(&inserted);
+    drop(inserted);
+    let card = VirtualCard::load_contactless(&image, &mut UnwrapErr(getrandom::SysRng)).unwrap();
+    let (computer, inserted, _) = chip_of(card, &["--can", "123123"]);
+    drop(inserted);
+    let mut levels: Vec<_> = devices(&computer).into_iter().map(|(_, _, level)| level).collect();
+    levels.dedup();
+    assert_eq!(levels, ["B2"]);
+    assert_eq!(devices(&computer).len(), 3);
+    insurer.stop();
+}
+
+#[test]
+fn a_chip_that_the_insurer_does_not_know_registers_nothing() {
+    let insurer = Insurer::start();
+    let service = Pcscd::start();
+    let computer = insurer.computer_of_erika(&service);
+    // Her own card, of which the register has another number: the one before, or the next one.
+    let other = Blueprint { iccsn: Some("80276999995070683846".to_owned()), ..erika() };
+    let inserted = InReader::insert(&service, Reader::First, card(&other));
+    let with_chip = ["register", "--method", "chip", "--pin-fd", "0"];
+    computer.run_with(&with_chip, &[DEVICE_PIN]).fails_with(113, "chip_not_accepted");
+    only_the_chip_has_signed(&inserted);
+    assert_eq!(devices(&computer), []);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The kinds of applications: what is ordered, replaced and cancelled, and who may approve it.
 
+use super::common::web_branch::{WEBSITE, WebBranch};
 use super::*;
 
 fn refused(computer: &Computer, application: &serde_json::Value) -> String {
@@ -93,31 +94,40 @@ fn one_that_is_refused_takes_the_place_of_none() {
 
 #[test]
 fn what_was_approved_is_cancelled_on_each_channel_and_told() {
-    let world = World::new();
+    let website = WebBranch::new(WEBSITE);
+    let world = World::with_clients(&[&website], |_| {});
     let computer = world.registered(ERIKA);
-    let web = world.try_log_in(&world.folder.path().join("web"), ERIKA, PASSWORD).unwrap();
-    for by in ["program", "web", "hotline"] {
+    world.clock.advance(1);
+    let browser = website.browser(&world, "198.51.100.7");
+    let on_the_website = browser.holding(browser.log_in(ERIKA, PASSWORD).unwrap());
+    let elsewhere = world.try_log_in(&world.folder.path().join("elsewhere"), ERIKA, PASSWORD).unwrap();
+    for by in ["program", "program elsewhere", "website", "hotline"] {
         let bank = computer.apply(&new_bank_account());
         approve(&computer, &bank);
         let path = format!("/v1/applications/{}", bank.application_id);
         let cancel = |at: &Computer| at.here.service.call::<_, ApplicationAnswer>(Method::DELETE, &path, &json!({}));
         match by {
             "program" => assert_eq!(cancel(&computer).unwrap().state, "cancelled"),
-            "web" => assert_eq!(cancel(&web).unwrap().state, "cancelled"),
+            "program elsewhere" => assert_eq!(cancel(&elsewhere).unwrap().state, "cancelled"),
+            "website" => assert_eq!(cancel(&on_the_website).unwrap().state, "cancelled"),
             _ => world.cancel_approved(ERIKA).unwrap(),
         }
-        assert_eq!(state(&computer, &bank), "cancelled", "{by}");
-        assert_eq!(refusal(cancel(&computer)), "not_cancellable");
+        for at in [&computer, &elsewhere, &on_the_website] {
+            assert_eq!(state(at, &bank), "cancelled", "{by}");
+            assert_eq!(refusal(cancel(at)), "not_cancellable");
+        }
     }
+    let sessions = "SELECT COUNT(*) FROM session WHERE client_id = 'website' AND state = 'open'";
+    assert_eq!(world.count(sessions), 1, "the website has a session of its own");
     assert_eq!(world.cancel_approved(ERIKA), Err(kartenbund::server::Code::NotCancellable));
     assert_eq!(world.cancel_approved(MAX), Err(kartenbund::server::Code::AccountUnknown));
     let cancelled = letters(&world).iter().filter(|letter| letter.starts_with("Neue Bankverbindung zurück")).count();
-    assert_eq!(cancelled, 3);
+    assert_eq!(cancelled, 4);
     let pending = computer.apply(&new_bank_account());
     let path = format!("/v1/applications/{}", pending.application_id);
     computer.here.service.call::<_, ApplicationAnswer>(Method::DELETE, &path, &json!({})).unwrap();
     let told = letters(&world).iter().filter(|letter| letter.starts_with("Neue Bankverbindung zurück")).count();
-    assert_eq!(told, 3, "what was never approved was never told of");
+    assert_eq!(told, 4, "what was never approved was never told of");
     assert_eq!(
         world.cancel_approved(ERIKA),
         Err(kartenbund::server::Code::NotCancellable),
