@@ -1,18 +1,39 @@
 //! Requests over connections that are kept, by as many clients at once as there are workers, and how long they took.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use openssl::ssl::{SslConnector, SslMethod, SslVerifyMode};
+
 /// A connection that is kept: no more of HTTP/1.1 than the service needs, so that the client costs little.
-pub(crate) struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection(BufReader<Box<dyn Line>>);
+
+/// TCP, or TLS on it.
+trait Line: Read + Write + Send {}
+
+impl<T: Read + Write + Send> Line for T {}
 
 impl Connection {
     pub(crate) fn to(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
+        Self(BufReader::new(Box::new(stream)))
+    }
+
+    /// The same with TLS; whose certificate it is does not matter here.
+    pub(crate) fn with_tls(address: SocketAddr) -> Self {
+        static CONNECTOR: OnceLock<SslConnector> = OnceLock::new(); // it reads all CAs of this computer
+        let connector = CONNECTOR.get_or_init(|| {
+            let mut connector = SslConnector::builder(SslMethod::tls()).unwrap();
+            connector.set_verify(SslVerifyMode::NONE);
+            connector.build()
+        });
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::with_capacity(1024, Box::new(connector.connect("localhost", stream).unwrap())))
     }
 
     /// One request with headers in lines of their own; the body of its answer, which is one of success.

@@ -147,16 +147,17 @@ fn main() {
 fn of_sessions(found: &[(&str, Found)]) {
     println!(
         "\n| memory of the service, MiB | idle | sessions opened | with them | 10,000 sessions | watching | more for them | \
-         10,000 watching | after logins |"
+         10,000 watching | 10,000 with TLS | after logins |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     for (database, found) in found {
-        let Found { idle, sessions, with_them, watchers, watched, after_logins, .. } = found;
-        let [session, watcher] =
-            [(with_them - idle, sessions), (*watched, watchers)].map(|(all, count)| all * 10_000.0 / *count as f64);
+        let Found { idle, sessions, with_them, watchers, watched, watched_tls, after_logins, .. } = found;
+        let [session, watcher, with_tls] =
+            [(with_them - idle, sessions), (*watched, watchers), (*watched_tls, watchers)]
+                .map(|(all, count)| all * 10_000.0 / *count as f64);
         println!(
             "| {database} | {idle:.1} | {sessions} | {with_them:.1} | {session:.1} | {watchers} | {watched:.1} | \
-             {watcher:.1} | {after_logins:.1} |"
+             {watcher:.1} | {with_tls:.1} | {after_logins:.1} |"
         );
     }
     println!("\n| logins with a password | a second and core | Argon2id alone |\n|---|---|---|");
@@ -188,6 +189,8 @@ struct Found {
     /// Connections that waited for approvals, and what was needed for them.
     watchers: usize,
     watched: f64,
+    /// The same with TLS.
+    watched_tls: f64,
     after_logins: f64,
     /// Logins a second and core, and hashes.
     logins: f64,
@@ -245,6 +248,27 @@ fn meanwhile(pid: u32, work: &mut dyn FnMut() -> Measured) -> (Measured, f64) {
     (measured, cpu_time(pid) - before)
 }
 
+const TLS: &str = "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls-key.pem\"\n";
+
+fn certificate(folder: &Path) {
+    let of = |name: &str| folder.join(name).display().to_string();
+    let made = std::process::Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-subj",
+            "/CN=localhost",
+        ])
+        .args(["-keyout", &of("tls-key.pem"), "-out", &of("tls.pem")])
+        .output();
+    assert!(made.unwrap().status.success());
+}
+
 fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     let folder = tempfile::tempdir().unwrap();
     let bare = match &database {
@@ -285,6 +309,17 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     let watching = requests.watch(size.watchers);
     let (watchers, watched) = (watching.len(), memory(pid) - before);
     drop(watching);
+    process.signal("TERM");
+    process.ended();
+
+    // Each by itself: what was kept for the ones before is not in what follows.
+    certificate(folder.path());
+    let process = process::Process::start(folder.path(), &(requests::configuration(&database, folder.path()) + TLS));
+    requests.go_to(process.address(), &process.url);
+    let before = memory(process.id());
+    let watching = requests.watch(size.watchers);
+    let watched_tls = memory(process.id()) - before;
+    drop(watching);
 
     // What was kept for them is not in what follows.
     process.signal("TERM");
@@ -314,7 +349,18 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     process.ended();
 
     let factor = factor(name, folder.path(), &database, &bare, size, asked);
-    Found { idle, sessions: size.members, with_them, watchers, watched, after_logins, logins, argon2id, factor }
+    Found {
+        idle,
+        sessions: size.members,
+        with_them,
+        watchers,
+        watched,
+        watched_tls,
+        after_logins,
+        logins,
+        argon2id,
+        factor,
+    }
 }
 
 /// Lines of the second factor that are asked for.

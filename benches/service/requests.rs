@@ -110,6 +110,11 @@ impl Requests {
         measured
     }
 
+    /// The same sessions at another process.
+    pub(crate) fn go_to(&mut self, address: SocketAddr, url: &str) {
+        (self.address, self.url) = (address, url.to_owned());
+    }
+
     /// Each session waits for approvals, on so many connections.
     pub(crate) fn watch(&self, each: usize) -> Vec<Connection> {
         let address = format!("{}{WATCHED}", self.url);
@@ -118,7 +123,11 @@ impl Requests {
             let token = &session.tokens.access_token;
             let proof = proof(&session.key, "GET", &address, Some(token));
             let headers = format!("authorization: DPoP {}\r\n{proof}", token.expose());
-            Connection::to(self.address).wait_at(&format!("GET {WATCHED}"), &headers)
+            let connection = match self.url.starts_with("https:") {
+                true => Connection::with_tls(self.address),
+                false => Connection::to(self.address),
+            };
+            connection.wait_at(&format!("GET {WATCHED}"), &headers)
         };
         sessions.map(connect).collect()
     }
