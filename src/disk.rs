@@ -3,6 +3,10 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
+use std::time::SystemTime;
+
+/// How the name of a file begins that is not whole yet.
+const TEMPORARY: &str = ".new-";
 
 /// Writes `content` to `path` so that a crash at any moment leaves the old file or the new one: a temporary file beside
 /// it with permissions for its owner only, flushed to the disk, then renamed.
@@ -11,7 +15,7 @@ use std::path::Path;
 /// Those of the file system; the old file is then untouched.
 pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder_of(path).ok_or(io::ErrorKind::InvalidInput)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?; // created with mode 0600
+    let mut file = temporary(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
@@ -24,11 +28,32 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 /// Those of the file system, `AlreadyExists` among them.
 pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder_of(path).ok_or(io::ErrorKind::InvalidInput)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let mut file = temporary(folder)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     sync_folder(folder)
+}
+
+/// A file for its owner only (mode 0600).
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)
+}
+
+/// Removes what programs have left in a folder that were killed while they wrote a file, before this moment.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sweep(folder: &Path, before: SystemTime) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let is_left = entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+            && entry.metadata().and_then(|about| about.modified()).is_ok_and(|at| at < before);
+        if is_left {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads a file of at most `max` bytes; `None` when it is not there.
@@ -133,6 +158,19 @@ mod tests {
         assert_eq!(write_new(&path, b"second").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(read(&path, 10).unwrap().unwrap(), b"first");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays behind");
+    }
+
+    #[test]
+    fn what_a_killed_program_has_left_is_swept_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = temporary(folder.path()).unwrap().into_temp_path().keep().unwrap();
+        let kept = folder.path().join("device.json");
+        write(&kept, b"whole").unwrap();
+        let (now, hour) = (fs::metadata(&left).unwrap().modified().unwrap(), std::time::Duration::from_secs(3600));
+        sweep(folder.path(), now - hour).unwrap();
+        assert!(left.exists(), "somebody may be writing it still");
+        sweep(folder.path(), now + hour).unwrap();
+        assert!(!left.exists() && kept.exists());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod secrets;
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use rand_core::CryptoRng;
 use serde::de::DeserializeOwned;
@@ -320,12 +321,17 @@ impl Home {
         Ok(Some((written.map_err(HomeError::DeviceSecret)?, secret)))
     }
 
-    /// Holds back every other command that locks this folder, until what it gives is dropped.
+    /// Holds back every other command that locks this folder, until what it gives is dropped. Removes what one left behind
+    /// that was killed an hour ago or longer: that may be a key under a PIN of before.
     ///
     /// # Errors
     /// The file system.
     pub fn lock(&self) -> Result<impl Sized, HomeError> {
-        disk::lock_folder(&self.folder).map_err(|source| HomeError::File { path: self.folder.clone(), source })
+        let failed = |source| HomeError::File { path: self.folder.clone(), source };
+        let lock = disk::lock_folder(&self.folder).map_err(failed)?;
+        let hour_ago = SystemTime::now().checked_sub(Duration::from_secs(3600));
+        hour_ago.map_or(Ok(()), |before| disk::sweep(&self.folder, before)).map_err(failed)?;
+        Ok(lock)
     }
 
     /// Moves a damaged device file out of the way. It is kept, for whoever can still make something of it.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum_server::accept::DefaultAcceptor;
+use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Control, Handle, Server};
 use tokio::net::TcpListener;
@@ -129,8 +129,8 @@ impl Service {
 
 /// A socket that is about to be served.
 enum Bound {
-    Plain(Server<SocketAddr, Acceptor<DefaultAcceptor>>),
-    Tls(Server<SocketAddr, Acceptor<RustlsAcceptor>>),
+    Plain(Server<SocketAddr, Acceptor<NoDelayAcceptor>>),
+    Tls(Server<SocketAddr, Acceptor<RustlsAcceptor<NoDelayAcceptor>>>),
 }
 
 fn bind(
@@ -147,12 +147,14 @@ fn bind(
         if !address.ip().is_loopback() && !behind_proxy {
             return Err(ServerError::NotLoopback(address));
         }
-        return Ok(Bound::Plain(server.map(Acceptor)));
+        return Ok(Bound::Plain(server.acceptor(Acceptor(NoDelayAcceptor::new()))));
     };
     let certificate = Certificate::open(files)?;
     let in_use = certificate.in_use();
     certificates.push(certificate);
-    Ok(Bound::Tls(server.acceptor(Acceptor(RustlsAcceptor::new(in_use)))))
+    // Without it the first answer on a line with TLS waits until the client has acknowledged its tickets, which takes 40 ms.
+    let acceptor = RustlsAcceptor::new(in_use).acceptor(NoDelayAcceptor::new());
+    Ok(Bound::Tls(server.acceptor(Acceptor(acceptor))))
 }
 
 /// A connection could not be taken: as a rule, there are as many files open as may be. What a client does wrong, as with

@@ -235,3 +235,27 @@ fn a_revocation_code_is_written_on_a_page_to_print_which_says_how_to_use_it() {
         newer.lines().map(str::trim).find(|line| line.len() == code.len() && line.split(' ').count() == 4).unwrap();
     assert!(!shown.contains(newer), "it is not on the screen as well");
 }
+
+#[test]
+fn whoever_has_lost_a_computer_registers_another_one_with_the_card_and_the_lost_one_is_removed_at_once() {
+    let world = world();
+    world.member(ERIKA);
+    let (laptop, desktop) = (Computer::new(), Computer::new());
+    let login = ["login", "--service", &world.address, "--kvnr", ERIKA];
+    [&laptop, &desktop].iter().for_each(|computer| drop(computer.json(&login, &[PASSWORD])));
+    let register = |computer: &Computer, lost: &[&str]| {
+        let image = card(computer, ERIKA);
+        let words = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+        run(computer, &[&words[..], lost].concat(), &[CARD_PIN, DEVICE_PIN], &[])
+    };
+    let lost = register(&laptop, &[])["device_id"].as_str().unwrap().to_owned();
+    let of_nobody = register(&desktop, &["--lost", "AAAAAAAAAAAAAAAAAAAAAA"]);
+    assert_eq!(of_nobody["error"]["code"], "not_found", "{of_nobody}");
+    assert_eq!(world.count("SELECT COUNT(*) FROM registration"), 1, "nothing was begun");
+    let registered = register(&desktop, &["--lost", &lost]);
+    assert_eq!(registered["state"], "active", "{registered}");
+    let states = world.column("SELECT state FROM device ORDER BY state");
+    assert_eq!(states, ["active", "revoked"]);
+    let found = run(&laptop, &["login", "--device", "--pin-fd", "3"], &[DEVICE_PIN], &[]);
+    assert_eq!(found["error"]["code"], "device_gone", "{found}");
+}

@@ -139,7 +139,7 @@ fn kill_when(running: &Mutex<Child>, is_it: impl Fn() -> bool) -> bool {
 /// Files that are being written, and not yet in their place.
 fn unfinished(home: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".tmp")).collect()
+    paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".new-")).collect()
 }
 
 #[test]

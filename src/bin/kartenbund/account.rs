@@ -44,7 +44,7 @@ use crate::args::{
 };
 use crate::cards::{can, length, with_card};
 use crate::computer::Computer;
-use crate::output::{Output, file_failure};
+use crate::output::{Output, file_failure, tell};
 
 pub(crate) fn now() -> NumericDate {
     OffsetDateTime::now_utc().unix_timestamp()
@@ -99,7 +99,15 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     if !is_plain_text(&name) {
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
     }
+    let lost: Option<DeviceId> = args.lost.as_deref().map(id).transpose()?;
     let here = login::resume(home, clock())?;
+    if let Some(lost) = lost {
+        // At once, before anybody looks for the card; and it may be the fifth one.
+        here.service.command(Method::DELETE, &format!("/v1/devices/{lost}"))?;
+        if !output.json {
+            tell(&output.texts.get("done-device-removed"));
+        }
+    }
     let wish = Wish { name, replace: args.replace, length: length(&args.signing.card) };
     let answers = Answers { letter_code: lines(*code_fd)?, ..signing(&args.signing)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {

@@ -248,6 +248,8 @@ pub(crate) struct RegisterArgs {
     pub(crate) device_name: Option<String>,
     #[arg(long)]
     pub(crate) replace: bool,
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    pub(crate) lost: Option<String>,
 }
 
 /// Where the code of a letter comes from, if it is not typed; or that there is to be one.

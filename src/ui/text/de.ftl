@@ -1385,6 +1385,7 @@ arg-order-letter = Nur einen Brief mit einem Code bestellen
 arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll
 arg-keep-pin = Die bisherige PIN behalten und ihr nur alle Versuche zurückgeben
 arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist
+arg-lost = Gerät (ID aus „kartenbund devices“), das verloren ist und sofort entfernt wird
 arg-allow-last-try = Auch den letzten Versuch der Karten-PIN benutzen
 arg-id = Nummer, wie die Liste sie zeigt
 arg-whole-account = Alles zu diesem Konto: jedes Gerät und jede Entscheidung

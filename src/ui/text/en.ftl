@@ -1385,6 +1385,7 @@ arg-order-letter = Only order a letter with a code
 arg-device-name = What this computer is to be called in the list of devices
 arg-keep-pin = Keep the PIN there is, and only give it all its tries again
 arg-replace = Register anew although this computer is registered
+arg-lost = Device (ID from "kartenbund devices") that is lost: it is removed at once
 arg-allow-last-try = Use the last try of the card PIN, too
 arg-id = Identifier as the list shows it
 arg-whole-account = Everything about this account: each device and each decision
