@@ -301,7 +301,7 @@ fn a_list_of_approvals_has_an_end() {
         format!(
             "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) \
              INSERT INTO application SELECT {id}, {id}, account_id, kind, 'denied', document, challenge, match_code, 0, \
-             created - i, expires_at, NULL, NULL, NULL, NULL FROM n, application"
+             created - i, expires_at, NULL, NULL, NULL, NULL, origin FROM n, application"
         )
     });
     assert_eq!(world.sql_each(copies).unwrap(), 100);
