@@ -278,7 +278,8 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(30)).await; // slow, and not stalled
             there.read_exact(&mut [0; 16]).await.unwrap();
         }
-        let stalled = line.write_all(b"more than there is room for").await;
+        let stalled = line.write_all(b"more than there is room for");
+        let stalled = tokio::time::timeout(Duration::from_secs(10), stalled).await.expect("it does not wait for ever");
         assert_eq!(stalled.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }
