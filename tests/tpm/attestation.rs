@@ -9,6 +9,7 @@ use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::attestation::{ActivatedKey, AttestationError, offer};
 use kartenbund::protocol::evidence::Bundle;
 use kartenbund::protocol::service::Receipt;
+use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 
 use crate::chip::Chip;
 use crate::common::tpm::Maker;
