@@ -197,7 +197,7 @@ async fn lock_devices(
 ) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
     let account = Account::by_kvnr(&mut tx, &request.kvnr()?).await?.ok_or(Code::AccountUnknown)?;
-    device::lock_each(&service, &mut tx, &account, &caller.actor).await?;
+    device::lock_each(&service, &mut tx, &account, &caller.actor, None).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -145,7 +145,7 @@ pub(super) async fn decide(
     }
     let receipt = take_decision(&service, &mut tx, account, &mut row, &request, checked, now).await?;
     if verdict == Verdict::NotMe {
-        lock_out(&service, &mut tx, account.clone(), &session, &row, now).await?;
+        lock_out(&service, &mut tx, account.clone(), (&session, request.device_id), &row, now).await?;
     } else if row.execute_at.is_some_and(|at| at <= now) {
         follow_up(&service, &mut tx, account, &mut row, now).await?;
     }
@@ -323,13 +323,13 @@ async fn take_decision(
 
 /// It was somebody else who asked: all sessions end but the one of the program that says so, what else waits is cancelled,
 /// and who has logged in before is a stranger again. Whoever submits an application was logged in, so the password does
-/// not hold any more. Whoever asked for a forgotten one, or to be let in, knew the insurance number alone: the password stays, and what is
+/// not hold any more, and devices are locked but the one that says so: one of them may be his. Whoever asked for a forgotten one, or to be let in, knew the insurance number alone: the password stays, and what is
 /// locked for a day is the way by which strangers ask the devices (`strangers`).
 async fn lock_out(
     service: &Service,
     tx: &mut Tx,
     mut account: Account,
-    session: &Session,
+    (session, device_id): (&Session, DeviceId),
     row: &Row,
     now: NumericDate,
 ) -> Result<(), Refusal> {
@@ -341,6 +341,7 @@ async fn lock_out(
     if matches!(row.kind()?, ApplicationType::PasswordReset | ApplicationType::WebLogin) {
         strangers::void(service, tx, &account).await?; // as no password holds any more below
     } else {
+        device::lock_each(service, tx, &account, &actor, Some(device_id)).await?;
         password::void(service, tx, &account).await?;
         account.move_by(service, tx, Event::PasswordStolen, &actor).await?;
     }

@@ -20,7 +20,7 @@ use crate::protocol::application::is_plain_text;
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::registration::Method;
 use crate::protocol::session::SessionMethod;
-use crate::protocol::{BindingLevel, NumericDate};
+use crate::protocol::{BindingLevel, DeviceId, NumericDate};
 
 const DAY: i64 = 24 * 60 * 60;
 /// How long a device waits that was bound by weaker evidence than card and card PIN, in seconds.
@@ -168,7 +168,7 @@ pub(super) async fn lock_all(State(service): State<Arc<Service>>, session: Sessi
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
     let actor = service.keys.pseudonym(&account.kvnr);
-    lock_each(&service, &mut tx, &account, &actor).await?;
+    lock_each(&service, &mut tx, &account, &actor, None).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -255,11 +255,20 @@ pub(super) async fn moves(
     Ok(true)
 }
 
-/// Locks every device of an account that can be locked.
-pub(super) async fn lock_each(service: &Service, tx: &mut Tx, account: &Account, actor: &str) -> Result<(), Refusal> {
+/// Locks every device of an account that can be locked, but for the one that wants it so.
+pub(super) async fn lock_each(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    actor: &str,
+    but: Option<DeviceId>,
+) -> Result<(), Refusal> {
+    let but = but.map(|id| id.to_string());
     let query = sqlx::query_as::<_, (String, String)>("SELECT device_id, state FROM device WHERE account_id = $1");
     for (id, state) in query.bind(account.id).fetch_all(&mut **tx).await? {
-        moves(service, tx, account, &id, DeviceState::parse(&state)?, Event::DeviceLocked, actor).await?;
+        if but.as_ref() != Some(&id) {
+            moves(service, tx, account, &id, DeviceState::parse(&state)?, Event::DeviceLocked, actor).await?;
+        }
     }
     Ok(())
 }

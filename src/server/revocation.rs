@@ -59,7 +59,7 @@ pub(super) async fn revoke(
         if let Some(account_id) = delete.fetch_optional(&mut *tx).await? {
             let account = Account::by_id(&mut tx, account_id).await?;
             let actor = "revocation_code";
-            device::lock_each(&service, &mut tx, &account, actor).await?;
+            device::lock_each(&service, &mut tx, &account, actor, None).await?;
             strangers::void(&service, &mut tx, &account).await?;
             session::end_all(&service, &mut tx, &account, actor, now).await?;
             let person = service.keys.pseudonym(&account.kvnr);

@@ -1,5 +1,6 @@
 //! "That was not me": an application that somebody else submitted.
 
+use kartenbund::client::device_login::login_with_device;
 use kartenbund::client::reset;
 
 use super::*;
@@ -45,6 +46,33 @@ fn that_was_not_me_throws_out_whoever_asked_and_keeps_the_device() {
     let card = card_login::log_in_as(&world, "card", None, &mut card(ERIKA), &mut Script::default()).unwrap();
     set_password(&card, CHOSEN).unwrap();
     assert_eq!(world.state_of(ERIKA), "active");
+}
+
+/// Somebody with her password has a device of his own by now, from a letter that never reached her.
+#[test]
+fn that_was_not_me_locks_every_device_but_the_one_that_says_so() {
+    let world = World::new();
+    let owner = world.registered(ERIKA);
+    let folder = |name: &str| world.folder.path().join(name);
+    let thief = world.try_log_in(&folder("thief"), ERIKA, PASSWORD).unwrap();
+    let his = thief.register_by_letter(&world.letter_with_code(ERIKA)).unwrap().device_id;
+    let desktop = world.try_log_in(&folder("desktop"), ERIKA, PASSWORD).unwrap();
+    let hers = desktop.register(&mut card(ERIKA)).unwrap().device_id;
+    let own = owner.here.home.device().unwrap().device_id().unwrap();
+    let asked = thief.apply(&new_address());
+    decide_as(&owner, asked.approval_id, Verdict::NotMe);
+    let found = owner.devices();
+    let state_of = |id| found.iter().find(|device| device.device_id == id).unwrap().state.as_str();
+    assert_eq!([own, his, hers].map(state_of), ["active", "locked", "locked"]);
+    assert_eq!(world.audited("device.locked"), 2);
+
+    // With her device she unlocks the other one; his goes on waiting until she removes it.
+    let (home, mut script) = (&owner.here.home, Script::default());
+    owner.with(&mut script, |around| login_with_device(home, world.remote(), around)).unwrap();
+    let here = login::resume(home.clone(), world.clock.of_client()).unwrap();
+    here.service.command(Method::POST, &format!("/v1/devices/{hers}/unlock")).unwrap();
+    here.service.command(Method::DELETE, &format!("/v1/devices/{his}")).unwrap();
+    assert_eq!(world.column("SELECT state FROM device ORDER BY state"), ["active", "active", "revoked"]);
 }
 
 #[test]
