@@ -142,6 +142,24 @@ fn unfinished(home: &Path) -> Vec<PathBuf> {
     paths.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(".new-")).collect()
 }
 
+/// Half a file, with a key under a PIN of before, is no more than that.
+#[test]
+fn what_a_program_has_left_that_was_killed_long_ago_is_gone_after_the_next_change() {
+    let world = world();
+    world.member(ERIKA);
+    let computer = Computer::new();
+    computer.json(&["login", "--service", &world.address, "--kvnr", ERIKA], &[PASSWORD]);
+    let image = card(&computer, ERIKA);
+    let register = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    run(&computer, &register, &[CARD_PIN, DEVICE_PIN], &[]);
+    let left = computer.home().join(".new-AbCdEf");
+    let file = fs::File::create(&left).unwrap();
+    file.set_modified(std::time::SystemTime::now() - Duration::from_secs(2 * 3600)).unwrap();
+    let changed = run(&computer, &["devices", "change-pin", "--pin-fd", "3"], &[DEVICE_PIN, "141421"], &[]);
+    assert_eq!(changed["changed"], true, "{changed}");
+    assert!(!left.exists());
+}
+
 #[test]
 fn whenever_the_program_is_killed_that_changes_the_pin_the_old_one_or_the_new_one_opens() {
     let mut owner = Owner::new();

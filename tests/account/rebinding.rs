@@ -7,6 +7,27 @@ use super::*;
 const DAY: i64 = 24 * 60 * 60;
 const COMMAND: &str = "kartenbund devices rebind";
 
+/// A clock that goes wrong makes no registration end, and keeps none alive: the service's clock counts.
+#[test]
+fn the_doctor_looks_at_the_clock_of_the_service_to_say_whether_a_registration_has_ended() {
+    let world = world();
+    world.member(ERIKA);
+    let here = Computer::new();
+    here.json(&["login", "--service", &world.address, "--kvnr", ERIKA], &[PASSWORD]);
+    let image = card(&here, ERIKA);
+    let with_card = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+    run(&here, &with_card, &[CARD_PIN, DEVICE_PIN], &[]);
+    let found = || {
+        let told = here.json(&["doctor", "--virtual-card", image.to_str().unwrap()], &[]);
+        let steps = told["steps"].as_array().unwrap();
+        let step = steps.iter().find(|step| step["step"] == "key_store").unwrap();
+        (step["verdict"].clone(), step["code"].clone())
+    };
+    assert_eq!(found(), (Value::from("ok"), Value::Null));
+    world.clock.advance(200 * DAY);
+    assert_eq!(found(), (Value::from("failed"), Value::from("device_expired")));
+}
+
 #[test]
 fn the_program_says_when_a_registration_ends_and_renews_it_with_the_card() {
     let world = world().restarted(|settings| {

@@ -10,9 +10,9 @@ mod fingerprint;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Output;
 
-use common::{CARD_PIN, DEVICE_PIN, ERIKA, ManualClock, World, anchors_of, blueprint, ca, image_by};
+use common::{CARD_PIN, DEVICE_PIN, ERIKA, ManualClock, World, anchors_of, blueprint, ca, image_by, rng};
 use desktop::Desktop;
-use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
+use kartenbund::virtual_card::personalise::{MUSTERKASSE_IK, TestCa};
 use serde_json::Value;
 use time::OffsetDateTime;
 
@@ -213,9 +213,17 @@ fn nothing_stays_in_the_key_ring_that_no_device_needs_any_more() {
     assert_eq!(first.len(), 1);
     let image = desktop.home().parent().unwrap().join("erika.xml");
     let words = ["register", "--replace", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
-    // A wrong card PIN ends the registration when the secret has been made.
+    // A wrong card PIN ends the registration when the secret has been made, and a service that does not take the card
+    // ends it when a file names the secret already.
     assert!(!desktop.run_with(&words, &["999999", DEVICE_PIN]).status.success());
     assert_eq!(desktop.entries(), first, "what was made for it is gone");
+    let nobodys = TestCa::generate(&mut rng(), "nobody's", OffsetDateTime::now_utc()).unwrap();
+    let untrusted = desktop.home().parent().unwrap().join("untrusted.xml");
+    std::fs::write(&untrusted, image_by(&nobodys, &blueprint(ERIKA))).unwrap();
+    let with_it = ["register", "--replace", "--json", "--virtual-card", untrusted.to_str().unwrap(), "--pin-fd", "3"];
+    let refused = json_of(&desktop.run_with(&with_it, &[CARD_PIN, DEVICE_PIN]));
+    assert_eq!(refused["error"]["code"], "certificate_refused", "{refused}");
+    assert_eq!(desktop.entries(), first, "nor is what was made for that one there");
     let replaced = desktop.run_with(&words, &[CARD_PIN, DEVICE_PIN]);
     assert!(replaced.status.success(), "{replaced:?}");
     let second = desktop.entries();

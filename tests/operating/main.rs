@@ -13,6 +13,7 @@ mod crash;
 mod database;
 mod decider;
 mod decisions;
+mod descriptors;
 mod hotline;
 mod letters;
 mod manual;

@@ -13,7 +13,7 @@ fn asks(process: &Process, token: &str) -> u16 {
 }
 
 /// Waits for what the log says.
-fn told(process: &Process, words: &str) {
+pub(crate) fn told(process: &Process, words: &str) {
     let began = Instant::now();
     while !process.log().contains(words) {
         assert!(began.elapsed() < Duration::from_secs(30), "{words}: {}", process.log());

@@ -1,5 +1,7 @@
 //! Waiting for approvals: told within a second, whatever happens to the line, the service and the computer.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -19,6 +21,33 @@ enum Heard {
     Approval(ApprovalId),
     Lost,
     Back,
+}
+
+/// Which knows no chunks: what ends the body there is the end of the connection. A proxy may speak it.
+#[test]
+fn a_proxy_that_speaks_http_1_0_is_sent_events_and_nothing_between_them() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let headers = computer.headers("GET", "/v1/approvals/events");
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let mut line = TcpStream::connect(world.address.trim_start_matches("http://")).unwrap();
+    write!(line, "GET /v1/approvals/events HTTP/1.0\r\nhost: konto\r\n{headers}\r\n").unwrap();
+    line.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let mut answer = String::new();
+    let mut until = |what: &str| {
+        let mut piece = [0; 1024];
+        while !answer.contains(what) {
+            let read = line.read(&mut piece).unwrap();
+            assert!(read > 0, "{answer}");
+            answer.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        }
+    };
+    until(":\n\n");
+    computer.apply(&new_address());
+    until("}\n\n");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains(" 200 ") && !head.to_lowercase().contains("transfer-encoding"), "{head}");
+    assert!(body.starts_with(":\n\nevent: approval\ndata: {") && body.ends_with("}\n\n"), "{body:?}");
 }
 
 /// A program that watches with the login of a computer.
