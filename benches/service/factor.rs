@@ -14,7 +14,7 @@ use kartenbund::protocol::api::{
 };
 use kartenbund::protocol::application::Application;
 use kartenbund::protocol::approval::{Decision, Verdict};
-use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
+use kartenbund::protocol::pairing::PairingData;
 use kartenbund::protocol::pin::PinEvaluation;
 use kartenbund::protocol::qr::{LetterCode, QrEvidence, QrStatement};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, HandedIn, Method, ProofOfPossession};
@@ -25,11 +25,11 @@ use kartenbund::protocol::{
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::voprf::Element;
 use p256::ecdsa::SigningKey;
-use p256::elliptic_curve::Generate as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
+use crate::common::device::{information, jwk, new_key};
 use crate::common::thief::any_element;
 use crate::common::{CARD_PIN, card, kvnr, new_address, new_bank_account, new_contact, rng, typed};
 use crate::load::{Connection, Measured, drive, timed};
@@ -70,14 +70,6 @@ pub(crate) enum With {
 
 fn now() -> i64 {
     OffsetDateTime::now_utc().unix_timestamp()
-}
-
-fn new_key() -> SigningKey {
-    SigningKey::generate_from_rng(&mut rng())
-}
-
-fn jwk(key: &SigningKey) -> P256Jwk {
-    P256Jwk::from(*key.verifying_key())
 }
 
 impl Member {
@@ -309,20 +301,4 @@ pub(crate) struct Prepared {
     line: String,
     headers: String,
     body: String,
-}
-
-fn information() -> DeviceInformation {
-    let text = || "Kartenbund".to_owned();
-    DeviceInformation {
-        device_information_data_version: "1.0".to_owned(),
-        name: text(),
-        device_type: DeviceType {
-            device_type_data_version: "1.0".to_owned(),
-            manufacturer: text(),
-            product: text(),
-            model: text(),
-            os: text(),
-            os_version: text(),
-        },
-    }
 }

@@ -248,25 +248,9 @@ fn meanwhile(pid: u32, work: &mut dyn FnMut() -> Measured) -> (Measured, f64) {
     (measured, cpu_time(pid) - before)
 }
 
-const TLS: &str = "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls-key.pem\"\n";
-
-fn certificate(folder: &Path) {
-    let of = |name: &str| folder.join(name).display().to_string();
-    let made = std::process::Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-nodes",
-            "-subj",
-            "/CN=localhost",
-        ])
-        .args(["-keyout", &of("tls-key.pem"), "-out", &of("tls.pem")])
-        .output();
-    assert!(made.unwrap().status.success());
+fn end(process: process::Process) {
+    process.signal("TERM");
+    process.ended();
 }
 
 fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
@@ -305,25 +289,17 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     // So many passwords would take Argon2id half an hour: the sessions are made ordinary ones in the database.
     database.sql(folder.path(), "UPDATE account SET state = 'active' WHERE state = 'initial_login'");
     database.sql(folder.path(), "UPDATE session SET method = 'password' WHERE method = 'initial_password'");
-    let before = memory(pid);
-    let watching = requests.watch(size.watchers);
-    let (watchers, watched) = (watching.len(), memory(pid) - before);
-    drop(watching);
-    process.signal("TERM");
-    process.ended();
+    let watched = requests.watched(pid, size.watchers);
+    let watchers = size.members * size.watchers;
 
-    // Each by itself: what was kept for the ones before is not in what follows.
-    certificate(folder.path());
-    let process = process::Process::start(folder.path(), &(requests::configuration(&database, folder.path()) + TLS));
+    // Each by a process of its own: what was kept for the ones before is not in what follows.
+    end(process);
+    process::make_certificate(folder.path(), "tls", 1);
+    let with_tls = requests::configuration(&database, folder.path()) + process::TLS;
+    let process = process::Process::start(folder.path(), &with_tls);
     requests.go_to(process.address(), &process.url);
-    let before = memory(process.id());
-    let watching = requests.watch(size.watchers);
-    let watched_tls = memory(process.id()) - before;
-    drop(watching);
-
-    // What was kept for them is not in what follows.
-    process.signal("TERM");
-    process.ended();
+    let watched_tls = requests.watched(process.id(), size.watchers);
+    end(process);
     let process = process::Process::start(folder.path(), &requests::configuration(&database, folder.path()));
     let pid = process.id();
     let counted = |work: &mut dyn FnMut() -> Measured| meanwhile(pid, work);
@@ -345,8 +321,7 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     let (measured, cpu) = counted(&mut || requests.read(CLIENTS, size.time));
     row(name, "reads with a session", CLIENTS, &measured, cpu, ("reads", &alone));
     let after_logins = memory(pid);
-    process.signal("TERM");
-    process.ended();
+    end(process);
 
     let factor = factor(name, folder.path(), &database, &bare, size, asked);
     Found {

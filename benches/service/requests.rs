@@ -14,7 +14,7 @@ use kartenbund::virtual_card::personalise::MUSTERKASSE_IK;
 use time::OffsetDateTime;
 
 use crate::common::{HEADER, PASSWORD, TestDatabase, ca, rng};
-use crate::load::{Connection, Measured, drive, timed};
+use crate::load::{Connection, Measured, drive, memory, timed};
 use crate::process;
 
 /// How often a session may renew its tokens in a minute, with some to spare.
@@ -115,8 +115,16 @@ impl Requests {
         (self.address, self.url) = (address, url.to_owned());
     }
 
-    /// Each session waits for approvals, on so many connections.
-    pub(crate) fn watch(&self, each: usize) -> Vec<Connection> {
+    /// How much more memory the process takes while each session waits for approvals on so many connections, in MiB.
+    pub(crate) fn watched(&self, pid: u32, each: usize) -> f64 {
+        let before = memory(pid);
+        let watching = self.watch(each);
+        let more = memory(pid) - before;
+        drop(watching);
+        more
+    }
+
+    fn watch(&self, each: usize) -> Vec<Connection> {
         let address = format!("{}{WATCHED}", self.url);
         let sessions = self.sessions.iter().flat_map(|session| std::iter::repeat_n(session, each));
         let connect = |session: &Session| {

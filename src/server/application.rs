@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::account::Account;
-use super::audit::{self, Entry};
+use super::audit::{self, Entry, STRANGER};
 use super::http::{Code, Path, Refusal, Unread};
 use super::notice::{self, Kind};
 use super::session::{Presented, Session};
@@ -166,6 +166,18 @@ pub(super) struct New<'a> {
     pub(super) actor: &'a str,
     /// The client of the session in which that was; `None` for a stranger, who has none.
     pub(super) origin: Option<&'a Origin>,
+}
+
+impl<'a> New<'a> {
+    /// What a stranger has asked for, who is logged in nowhere.
+    pub(super) fn by_stranger(
+        account: &'a Account,
+        change: Change,
+        match_code: &'a MatchCode,
+        (created, expires_at): (NumericDate, NumericDate),
+    ) -> Self {
+        Self { account, change, match_code, created, expires_at, actor: STRANGER, origin: None }
+    }
 }
 
 /// Ends, by `event`, the applications of an account that wait for their approval, of the kinds that are meant.

@@ -163,15 +163,7 @@ async fn put_to_devices(
     };
     let match_code = MatchCode::try_from(row.match_code).map_err(|_| Refusal::internal())?;
     let change = Change::Password(PasswordReset { jkt });
-    let new = New {
-        account,
-        change,
-        match_code: &match_code,
-        created: row.created,
-        expires_at,
-        actor: STRANGER,
-        origin: None,
-    };
+    let new = New::by_stranger(account, change, &match_code, (row.created, expires_at));
     let (application_id, _) = application::put_up(service, tx, new, now).await?;
     let update = "UPDATE password_reset SET account_id = $2, share = $3, application_id = $4 WHERE reset_id = $1";
     let update = sqlx::query(update).bind(id).bind(account.id).bind(share).bind(application_id.to_string());

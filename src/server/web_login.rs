@@ -150,15 +150,7 @@ async fn put_to_devices(
     let insurer = service.settings.insurer.name.clone();
     let change =
         Change::Login(WebLogin { jkt, insurer, website: row.website, browser: row.browser, network: row.network });
-    let new = New {
-        account,
-        change,
-        match_code: &match_code,
-        created: row.created,
-        expires_at,
-        actor: STRANGER,
-        origin: None,
-    };
+    let new = New::by_stranger(account, change, &match_code, (row.created, expires_at));
     let (application_id, _) = application::put_up(service, tx, new, now).await?;
     let update = "UPDATE web_login SET account_id = $2, share = $3, application_id = $4 WHERE login_id = $1";
     let update = sqlx::query(update).bind(id).bind(account.id).bind(share).bind(application_id.to_string());

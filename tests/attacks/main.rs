@@ -44,6 +44,7 @@ mod watching;
 mod web_branch;
 mod web_login;
 
+pub(crate) use common::device::{information, jwk, new_key};
 pub(crate) use common::line::Liar;
 pub(crate) use common::*;
 use kartenbund::client::approve::{ApproveError, decide, fetch};
@@ -64,7 +65,7 @@ use kartenbund::protocol::application::{Application, ApplicationError, CardReaso
 use kartenbund::protocol::approval::{Decision, FrozenDocument, MatchCode, Verdict};
 use kartenbund::protocol::audit::{AuditHead, Entry, Inclusion, Position};
 use kartenbund::protocol::evidence::{ApprovalEvidence, Bundle, LinkName, LinkResult};
-use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
+use kartenbund::protocol::pairing::{DeviceInformation, PairingData};
 use kartenbund::protocol::registration::{
     CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,
 };
@@ -88,30 +89,6 @@ pub(crate) struct Attempt {
     pub(crate) pairing: PairingData,
     pub(crate) statement: CardStatement,
     pub(crate) proof: ProofOfPossession,
-}
-
-pub(crate) fn new_key() -> SigningKey {
-    SigningKey::generate_from_rng(&mut rng())
-}
-
-pub(crate) fn jwk(key: &SigningKey) -> P256Jwk {
-    P256Jwk::from(*key.verifying_key())
-}
-
-pub(crate) fn information() -> DeviceInformation {
-    let text = |text: &str| text.to_owned();
-    DeviceInformation {
-        device_information_data_version: text("1.0"),
-        name: text("Attacker"),
-        device_type: DeviceType {
-            device_type_data_version: text("1.0"),
-            manufacturer: text("m"),
-            product: text("p"),
-            model: text("m"),
-            os: text("o"),
-            os_version: text("v"),
-        },
-    }
 }
 
 pub(crate) fn certificate_of(card: &mut VirtualCard) -> Certificate {

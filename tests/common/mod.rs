@@ -10,6 +10,8 @@ pub mod chip;
 mod database;
 #[path = "described.rs"]
 pub mod described;
+#[path = "device.rs"]
+pub mod device;
 #[path = "insider.rs"]
 mod insider;
 #[path = "leaks.rs"]

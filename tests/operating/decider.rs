@@ -11,7 +11,7 @@ use kartenbund::client::login::{self, LoggedIn, LoginError};
 use kartenbund::client::service::{Service, ServiceError};
 use kartenbund::egk::{ApduLength, Egk, LastTry, PinAnswer, PinStatus};
 use kartenbund::identity::certificate::Certificate;
-use kartenbund::jose::{P256Jwk, jws};
+use kartenbund::jose::jws;
 use kartenbund::protocol::api::{
     ApplicationAccepted, ApplicationAnswer, ApprovalAnswer, ChallengeAnswer, DecisionAnswer, DecisionRequest,
     DevicesAnswer, EvidenceRequest, PinConfirmed, PinEvaluated, PinRequest, RebindingOffer, RebindingRequest,
@@ -20,7 +20,7 @@ use kartenbund::protocol::api::{
 use kartenbund::protocol::application::Application;
 use kartenbund::protocol::approval::{Decision, Verdict};
 use kartenbund::protocol::evidence::Bundle;
-use kartenbund::protocol::pairing::{DeviceInformation, DeviceType, PairingData};
+use kartenbund::protocol::pairing::PairingData;
 use kartenbund::protocol::pin::{MAX_CONSECUTIVE, PinConfirmation, PinEvaluation};
 use kartenbund::protocol::registration::{CardEvidence, CardStatement, HandedIn, Method as With, ProofOfPossession};
 use kartenbund::protocol::service::RegistrationChallenge;
@@ -32,14 +32,15 @@ use kartenbund::secret::Pin;
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::voprf::Element;
 use p256::ecdsa::SigningKey;
-use p256::elliptic_curve::Generate as _;
 use reqwest::Method;
 use serde_json::json;
 
+use crate::common::device::{information, jwk, new_key};
 use crate::common::thief::any_element;
 use crate::common::{
     CARD_PIN, PASSWORD, Script, card, kvnr, new_address, new_bank_account, new_contact, number, rng, typed,
 };
+use crate::decisions::{Done, Taken};
 use crate::people::{Client, Line, is_lost, now};
 
 /// What comes next for this person.
@@ -113,50 +114,6 @@ const PLAN: [Next; 39] = [
     Next::Mistype,
 ];
 
-/// A decision that was taken: what its author was told, or found when the answer had got lost.
-#[derive(Clone, Debug)]
-pub(crate) struct Taken {
-    pub(crate) approval_id: ApprovalId,
-    pub(crate) application_id: ApplicationId,
-    /// How the audit calls it.
-    pub(crate) event: &'static str,
-    pub(crate) receipt: String,
-    /// What the device has signed, where the test knows.
-    pub(crate) decision: Option<String>,
-}
-
-/// What some people did together, as they were told.
-#[derive(Default)]
-pub(crate) struct Done {
-    pub(crate) taken: Vec<Taken>,
-    /// Devices, and the receipts of all their bindings.
-    pub(crate) devices: Vec<DeviceId>,
-    pub(crate) bindings: Vec<String>,
-    pub(crate) rebound: usize,
-    /// Applications that were approved, and cancelled afterwards.
-    pub(crate) cancelled: Vec<ApplicationId>,
-    /// Evaluations that nobody has confirmed.
-    pub(crate) unconfirmed: Vec<AttemptId>,
-    /// What was done although its answer got lost.
-    pub(crate) found: usize,
-}
-
-impl std::ops::Add for Done {
-    type Output = Self;
-
-    fn add(self, other: Self) -> Self {
-        Self {
-            taken: [self.taken, other.taken].concat(),
-            devices: [self.devices, other.devices].concat(),
-            bindings: [self.bindings, other.bindings].concat(),
-            rebound: self.rebound + other.rebound,
-            cancelled: [self.cancelled, other.cancelled].concat(),
-            unconfirmed: [self.unconfirmed, other.unconfirmed].concat(),
-            found: self.found + other.found,
-        }
-    }
-}
-
 /// A device, and what is counted for it.
 struct Device {
     id: Option<DeviceId>,
@@ -202,30 +159,6 @@ pub(crate) struct Decider {
     pub(crate) done: Done,
     /// How many were decided by everybody.
     count: Arc<AtomicUsize>,
-}
-
-fn new_key() -> SigningKey {
-    SigningKey::generate_from_rng(&mut rng())
-}
-
-fn jwk(key: &SigningKey) -> P256Jwk {
-    P256Jwk::from(*key.verifying_key())
-}
-
-fn information() -> DeviceInformation {
-    let text = || "PC".to_owned();
-    DeviceInformation {
-        device_information_data_version: "1.0".to_owned(),
-        name: text(),
-        device_type: DeviceType {
-            device_type_data_version: "1.0".to_owned(),
-            manufacturer: text(),
-            product: text(),
-            model: text(),
-            os: text(),
-            os_version: text(),
-        },
-    }
 }
 
 /// The card, with its PIN.

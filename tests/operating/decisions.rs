@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use kartenbund::protocol::Sha256Hash;
+use kartenbund::protocol::{ApplicationId, ApprovalId, AttemptId, DeviceId, Sha256Hash};
 use serde_json::Value;
 
 use crate::common::{HEADER, PASSWORD_HASH, TestDatabase, number};
 use crate::crash::{LIMITS, load};
-use crate::decider::{Decider, Done, Taken};
+use crate::decider::Decider;
 use crate::newcomer::Newcomer;
 use crate::people::{Client, Line};
 use crate::process::{Process, is_chain, on, program, read_on};
@@ -33,6 +33,50 @@ pub(crate) const CARDS: &str = concat!(
 );
 /// What becomes of an application.
 const DECIDED: [&str; 3] = ["application.approved", "application.denied", "application.not_me"];
+
+/// A decision that was taken: what its author was told, or found when the answer had got lost.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) approval_id: ApprovalId,
+    pub(crate) application_id: ApplicationId,
+    /// How the audit calls it.
+    pub(crate) event: &'static str,
+    pub(crate) receipt: String,
+    /// What the device has signed, where the test knows.
+    pub(crate) decision: Option<String>,
+}
+
+/// What some people did together, as they were told.
+#[derive(Default)]
+pub(crate) struct Done {
+    pub(crate) taken: Vec<Taken>,
+    /// Devices, and the receipts of all their bindings.
+    pub(crate) devices: Vec<DeviceId>,
+    pub(crate) bindings: Vec<String>,
+    pub(crate) rebound: usize,
+    /// Applications that were approved, and cancelled afterwards.
+    pub(crate) cancelled: Vec<ApplicationId>,
+    /// Evaluations that nobody has confirmed.
+    pub(crate) unconfirmed: Vec<AttemptId>,
+    /// What was done although its answer got lost.
+    pub(crate) found: usize,
+}
+
+impl std::ops::Add for Done {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            taken: [self.taken, other.taken].concat(),
+            devices: [self.devices, other.devices].concat(),
+            bindings: [self.bindings, other.bindings].concat(),
+            rebound: self.rebound + other.rebound,
+            cancelled: [self.cancelled, other.cancelled].concat(),
+            unconfirmed: [self.unconfirmed, other.unconfirmed].concat(),
+            found: self.found + other.found,
+        }
+    }
+}
 
 #[test]
 fn what_was_decided_holds_when_the_service_is_killed() {

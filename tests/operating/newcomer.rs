@@ -15,7 +15,7 @@ use kartenbund::ui::failure::{Failure, Kind};
 use reqwest::Method;
 
 use crate::common::{DEVICE_PIN, PASSWORD, Script, card, kvnr, new_address, number, rng, wish};
-use crate::decider::Taken;
+use crate::decisions::Taken;
 use crate::people::{Client, Line, Told, now};
 
 const WRONG_PIN: &str = "384710";

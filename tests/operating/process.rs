@@ -87,6 +87,24 @@ pub(crate) fn on(database: &TestDatabase, folder: &Path) -> String {
     }
 }
 
+/// TLS with the certificate `tls` of the folder.
+pub(crate) const TLS: &str = "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls-key.pem\"\n";
+
+/// A certificate for this computer, made by OpenSSL; its serial number tells one from another.
+pub(crate) fn make_certificate(folder: &Path, name: &str, serial: u32) {
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}-key.pem")));
+    let done = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-set_serial", &serial.to_string(), "-keyout"])
+        .arg(key)
+        .arg("-out")
+        .arg(certificate)
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// A proof for a login at `url`, by a key of its own.
 pub(crate) fn proof_of_login(url: &str) -> String {
     let address = format!("{url}/v1/login");

@@ -16,24 +16,7 @@ use time::OffsetDateTime;
 
 use crate::common::{PASSWORD, number, rng};
 use crate::crash::import;
-use crate::process::{Process, program};
-
-const TLS: &str = "[tls]\ncertificate = \"tls.pem\"\nkey = \"tls-key.pem\"\n";
-
-/// A certificate for this computer, made by OpenSSL; its serial number tells one from another.
-fn make_certificate(folder: &Path, name: &str, serial: u32) {
-    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}-key.pem")));
-    let done = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-set_serial", &serial.to_string(), "-keyout"])
-        .arg(key)
-        .arg("-out")
-        .arg(certificate)
-        .output()
-        .unwrap();
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
+use crate::process::{Process, TLS, make_certificate, program};
 
 fn s_client(process: &Process, folder: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("openssl")
