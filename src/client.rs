@@ -21,6 +21,7 @@ pub mod pin;
 pub mod qr;
 pub mod rebind;
 pub mod register;
+pub mod removal;
 pub mod reset;
 pub mod service;
 pub mod session;
@@ -135,8 +136,8 @@ pub enum Notice {
     Resumed,
     /// The decision had been taken before, and only the answer was lost.
     DecisionHadArrived,
-    /// The device this one replaces could not be revoked.
-    OldDeviceRemains,
+    /// A device this one takes the place of is locked, and could not be removed: it takes card and card PIN, or a device.
+    OldDeviceLocked,
     /// A key ring is wanted and there is none: the device file is protected by PIN and service alone.
     NoDeviceSecret,
     /// The device key was made in the TPM of this computer.

@@ -110,6 +110,7 @@ impl Member {
             jkt: jwk(&key).thumbprint(),
             commit: nonce_d.commitment(),
             device_information: information(),
+            replaces: Vec::new(),
         };
         let (offer, first): (RegistrationOffer, _) =
             self.ask(connection, url, ("POST", "/v1/registrations"), &announced);

@@ -15,6 +15,7 @@ use super::home::{Device, HomeError};
 use super::keyring::NewEntry;
 use super::login::LoggedIn;
 use super::register::answer_for;
+use super::removal::remove_or_lock;
 use super::service::{Service, ServiceError};
 use super::{AskError, Notice, Step, Surroundings};
 use crate::device_key::{Blinded, DeviceKeyError, DeviceSecret, Evaluated, Lock, NewLock, OpenKey, PinAnswer};
@@ -203,9 +204,9 @@ fn open(
         }
         PinAnswer::Wrong if answer.tries_left > 0 => Err(PinError::Wrong { tries_left: Some(answer.tries_left) }),
         PinAnswer::Wrong => {
-            // The service does the same by itself a little later; where it is told now, a new registration follows at
-            // once.
-            let _ = here.service.command(Method::DELETE, &format!("/v1/devices/{device_id}"));
+            // The service removes it by itself a little later; where it is told now, or has locked it, a new registration
+            // follows at once.
+            let _ = remove_or_lock(&here.service, device_id);
             Err(PinError::Gone)
         }
     }

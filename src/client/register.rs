@@ -16,6 +16,7 @@ use super::keyring::NewEntry;
 use super::login::LoggedIn;
 use super::pin::rules::{Known, WeakPin};
 use super::pin::{self, PinError as DevicePinError};
+use super::removal::{replaced, tell_what_is_left};
 use super::service::{ExpectedReceipt, ServiceError, check_receipt};
 use super::{AskError, FromCard, Notice, Step, Surroundings, qr, skew};
 use crate::device_key::tpm::TpmError;
@@ -131,6 +132,8 @@ pub struct Wish {
     pub name: String,
     /// Register anew although this computer is registered.
     pub replace: bool,
+    /// Other devices whose place it takes: they leave in the moment it is bound.
+    pub in_place_of: Vec<DeviceId>,
     /// Form of APDU to begin with.
     pub length: ApduLength,
 }
@@ -296,7 +299,7 @@ fn hand_in(
         }
     };
     let latest = (around.clock)().saturating_add(offer.skew).saturating_add(CLOCK_TOLERANCE);
-    match activate(here, &mut file, answer, latest, around)? {
+    match activate(here, wish, &mut file, answer, latest, around)? {
         Some(device) => Ok(device),
         None => Err(ServiceError::Contradiction("device").into()),
     }
@@ -425,6 +428,7 @@ fn open_registration(
         jkt: device.key.public().thumbprint(),
         commit: nonce.commitment(),
         device_information: device_information(&wish.name),
+        replaces: replaced(here, wish)?,
     };
     let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request)?;
     let is_ours = offer.aud == profile.service;
@@ -466,7 +470,7 @@ pub fn resume(
     wish: &Wish,
     around: &mut Surroundings<'_>,
 ) -> Result<Option<DeviceAnswer>, RegisterError> {
-    if let Some(device) = complete_pending(here, around)? {
+    if let Some(device) = complete_pending(here, wish, around)? {
         around.ui.notice(Notice::Resumed);
         return Ok(Some(device));
     }
@@ -481,7 +485,7 @@ pub fn resume(
 }
 
 /// The device this computer is registered as.
-fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
+pub(super) fn device_before(home: &Home) -> Result<Option<DeviceId>, HomeError> {
     match home.device() {
         Ok(device) => Ok(device.device_id()),
         Err(HomeError::NoDevice) => Ok(None),
@@ -501,7 +505,11 @@ pub(super) fn answer_for(here: &LoggedIn, device_id: DeviceId) -> Result<Option<
 }
 
 /// Completes a registration whose answer was lost; `None` when there is none, or nothing came of it.
-fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Option<DeviceAnswer>, RegisterError> {
+fn complete_pending(
+    here: &LoggedIn,
+    wish: &Wish,
+    around: &mut Surroundings<'_>,
+) -> Result<Option<DeviceAnswer>, RegisterError> {
     let LoggedIn { home, service, .. } = here;
     let mut file = match home.pending_device() {
         Ok(Some(file)) => file,
@@ -514,7 +522,7 @@ fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Op
         match service.get::<RegistrationAnswer>(&format!("/v1/registrations/{registration_id}")) {
             Ok(answer) if answer.device.is_some() => {
                 // How far the clocks differ is not known here, so the receipt may be as new as it likes.
-                if let Some(device) = activate(here, &mut file, answer, NumericDate::MAX, around)? {
+                if let Some(device) = activate(here, wish, &mut file, answer, NumericDate::MAX, around)? {
                     return Ok(Some(device));
                 }
             }
@@ -527,16 +535,17 @@ fn complete_pending(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<Op
     Ok(None)
 }
 
-/// Checks what the service says it bound, keeps the device, and revokes the one it replaces. `None` when the device was
-/// revoked already. `latest` is the latest time the receipt may name.
+/// Checks what the service says it bound, keeps the device, and tells what remains of those whose place it took. `None` when
+/// the device was revoked already. `latest` is the latest time the receipt may name.
 fn activate(
     here: &LoggedIn,
+    wish: &Wish,
     file: &mut Device,
     answer: RegistrationAnswer,
     latest: NumericDate,
     around: &mut Surroundings<'_>,
 ) -> Result<Option<DeviceAnswer>, RegisterError> {
-    let LoggedIn { home, profile, service } = here;
+    let LoggedIn { home, profile, .. } = here;
     let contradiction = ServiceError::Contradiction("device");
     let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction.into()) };
     let Binding::Pending { pop, sent_at, .. } = &file.binding else { return Err(contradiction.into()) };
@@ -561,12 +570,8 @@ fn activate(
     file.set_time(&device);
     home.keep_device(file)?;
     // After a crash between its two files, the one before is this one.
-    if let Some(before) = before.filter(|before| *before != device.device_id) {
-        match service.command(Method::DELETE, &format!("/v1/devices/{before}")) {
-            Err(error) if !error.is_refused_with("not_found") => around.ui.notice(Notice::OldDeviceRemains),
-            _ => {}
-        }
-    }
+    let left = before.into_iter().filter(|before| *before != device.device_id).chain(wish.in_place_of.iter().copied());
+    tell_what_is_left(here, &left.collect::<Vec<_>>(), around);
     Ok(Some(device))
 }
 

@@ -1,10 +1,17 @@
 //! The devices of an account.
 
+mod authority;
+mod room;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+
+pub(super) use authority::Authority;
+use authority::{Removal, Unlocking};
+pub(super) use room::Room;
 
 use super::account::Account;
 use super::audit::{self, Entry};
@@ -19,7 +26,6 @@ use crate::protocol::api::{DeviceAnswer, DeviceChange, DevicesAnswer, Problem};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::evidence::BindingEvidence;
 use crate::protocol::registration::Method;
-use crate::protocol::session::SessionMethod;
 use crate::protocol::{BindingLevel, DeviceId, NumericDate};
 
 const DAY: i64 = 24 * 60 * 60;
@@ -110,9 +116,10 @@ pub(super) async fn list(
     Ok(Json(DevicesAnswer { devices }))
 }
 
-/// Revokes a device for good. Its key is never taken again.
+/// Revokes a device for good. Its key is never taken again. Card and card PIN remove any device, and a device itself and
+/// those that no better evidence has bound: whoever has the password alone can lock, which is undone.
 #[utoipa::path(delete, path = "/v1/devices/{id}", params(("id" = String, Path)), responses(
-    (status = 204), (status = 404, body = Problem)))]
+    (status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn revoke(
     State(service): State<Arc<Service>>,
     session: Session,
@@ -120,7 +127,10 @@ pub(super) async fn revoke(
 ) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
-    own_moves(&service, &mut tx, &account, &id, Event::DeviceRevoked).await?;
+    let device = OwnDevice::find(&mut tx, &account, &id).await?;
+    let authority = Authority::of(&mut tx, &session).await?;
+    let removal = authority.may_remove(device).map_err(|(_, refusal)| refusal)?;
+    acts(&service, &mut tx, &account, Act::Remove(removal)).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -139,7 +149,8 @@ pub(super) async fn rename(
     }
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
-    own_moves(&service, &mut tx, &account, &id, Event::DeviceRenamed).await?;
+    let device = OwnDevice::find(&mut tx, &account, &id).await?;
+    acts(&service, &mut tx, &account, Act::Rename(device)).await?;
     let update = sqlx::query("UPDATE device SET name = $2 WHERE device_id = $1");
     update.bind(&id).bind(request.name).execute(&mut *tx).await?;
     tx.commit().await?;
@@ -157,7 +168,8 @@ pub(super) async fn lock(
 ) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
-    own_moves(&service, &mut tx, &account, &id, Event::DeviceLocked).await?;
+    let device = OwnDevice::find(&mut tx, &account, &id).await?;
+    acts(&service, &mut tx, &account, Act::Lock(device)).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -176,7 +188,7 @@ pub(super) async fn lock_all(State(service): State<Arc<Service>>, session: Sessi
 /// Unlocks a device. That takes card and card PIN, or another device that they have bound: whoever has the password alone
 /// must not undo what its owner did. One that has not waited long enough goes on waiting.
 #[utoipa::path(post, path = "/v1/devices/{id}/unlock", params(("id" = String, Path)), responses(
-    (status = 204), (status = 404, body = Problem)))]
+    (status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn unlock(
     State(service): State<Arc<Service>>,
     session: Session,
@@ -184,9 +196,8 @@ pub(super) async fn unlock(
 ) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
-    if !is_of_b3(&mut tx, &session).await? {
-        return Err(Code::StrongerLoginNeeded.into());
-    }
+    let unlocking = Authority::of(&mut tx, &session).await?.may_unlock()?;
+    let device = OwnDevice::find(&mut tx, &account, &id).await?;
     let ready = concat!(
         "SELECT COUNT(*) FROM device d WHERE d.device_id = $6 AND (d.binding_level = $7 OR (",
         has_waited!(),
@@ -194,33 +205,79 @@ pub(super) async fn unlock(
     );
     let ready =
         waited!(sqlx::query_scalar::<_, i64>(ready), service.now_unix()).bind(&id).bind(BindingLevel::B3.to_string());
-    let event = match ready.fetch_one(&mut *tx).await? {
-        0 => Event::DeviceWaitsAgain,
-        _ => Event::DeviceUnlocked,
+    let has_waited = ready.fetch_one(&mut *tx).await? > 0;
+    // While it was locked, another one may have come in its place.
+    let room = Room::for_known(&mut tx, &account, device.id).await?;
+    let act = match has_waited {
+        true => Act::Unlock(device, unlocking, room),
+        false => Act::WaitAgain(device, unlocking, room),
     };
-    own_moves(&service, &mut tx, &account, &id, event).await?;
+    acts(&service, &mut tx, &account, act).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Whether card and card PIN stand behind the session: at its login, or at the binding of the device that has opened it. A
-/// device that is locked has no session, so that none unlocks itself.
-async fn is_of_b3(tx: &mut Tx, session: &Session) -> Result<bool, Refusal> {
-    if session.method != SessionMethod::Device {
-        return Ok(session.method == SessionMethod::Card);
-    }
-    let query = "SELECT COUNT(*) FROM session s JOIN device d ON d.device_id = s.device_id \
-                 WHERE s.session_id = $1 AND d.binding_level = $2";
-    let query = sqlx::query_scalar::<_, i64>(query).bind(session.id.to_string()).bind(BindingLevel::B3.to_string());
-    Ok(query.fetch_one(&mut **tx).await? > 0)
+/// A device of the account that was not revoked. Only [`OwnDevice::all`] makes any.
+pub(super) struct OwnDevice {
+    id: DeviceId,
+    state: DeviceState,
+    level: BindingLevel,
 }
 
-/// Moves a device of the account by what its owner does, with audit entry and notice.
-async fn own_moves(service: &Service, tx: &mut Tx, account: &Account, id: &str, event: Event) -> Result<(), Refusal> {
-    let query = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1 AND account_id = $2");
-    let state = query.bind(id).bind(account.id).fetch_optional(&mut **tx).await?.ok_or(Code::NotFound)?;
+impl OwnDevice {
+    async fn all(connection: &mut Connection, account: &Account) -> Result<Vec<Self>, Refusal> {
+        let query = "SELECT device_id, state, binding_level FROM device WHERE account_id = $1 AND state <> $2 \
+                     ORDER BY device_id";
+        let query = sqlx::query_as::<_, (String, String, String)>(query).bind(account.id);
+        let rows = query.bind(DeviceState::Revoked.as_str()).fetch_all(connection).await?;
+        let devices = rows.into_iter().map(|(id, state, level)| {
+            let (id, level) = (id.parse().ok(), level.parse().ok());
+            let (id, level) = id.zip(level).ok_or_else(Refusal::internal)?;
+            Ok(Self { id, state: DeviceState::parse(&state)?, level })
+        });
+        devices.collect()
+    }
+
+    /// Those of these names, each once.
+    pub(super) async fn named(
+        connection: &mut Connection,
+        account: &Account,
+        ids: &[DeviceId],
+    ) -> Result<Vec<Self>, Refusal> {
+        let devices = if ids.is_empty() { Vec::new() } else { Self::all(connection, account).await? };
+        Ok(devices.into_iter().filter(|device| ids.contains(&device.id)).collect())
+    }
+
+    pub(super) fn id(&self) -> DeviceId {
+        self.id
+    }
+
+    async fn find(connection: &mut Connection, account: &Account, id: &str) -> Result<Self, Refusal> {
+        let devices = Self::all(connection, account).await?;
+        Ok(devices.into_iter().find(|device| device.id.to_string() == id).ok_or(Code::NotFound)?)
+    }
+}
+
+/// What an owner does with a device, with the proofs that it takes.
+enum Act {
+    Rename(OwnDevice),
+    Lock(OwnDevice),
+    Unlock(OwnDevice, Unlocking, Room),
+    WaitAgain(OwnDevice, Unlocking, Room),
+    Remove(Removal),
+}
+
+/// Does it, with audit entry and notice.
+async fn acts(service: &Service, tx: &mut Tx, account: &Account, act: Act) -> Result<(), Refusal> {
+    let (OwnDevice { id, state, .. }, event) = match act {
+        Act::Rename(device) => (device, Event::DeviceRenamed),
+        Act::Lock(device) => (device, Event::DeviceLocked),
+        Act::Unlock(device, Unlocking { .. }, Room { .. }) => (device, Event::DeviceUnlocked),
+        Act::WaitAgain(device, Unlocking { .. }, Room { .. }) => (device, Event::DeviceWaitsAgain),
+        Act::Remove(Removal(device)) => (device, Event::DeviceRevoked),
+    };
     let actor = service.keys.pseudonym(&account.kvnr);
-    let is_moved = moves(service, tx, account, id, DeviceState::parse(&state)?, event, &actor).await?;
+    let is_moved = moves(service, tx, account, &id.to_string(), state, event, &actor).await?;
     if is_moved { Ok(()) } else { Err(Code::NotFound.into()) }
 }
 

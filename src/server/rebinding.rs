@@ -9,13 +9,14 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::account::Account;
+use super::device::Room;
 use super::http::{Code, Path, Refusal, Unread};
 use super::notice::Kind;
 use super::registration::binding::{self, Sealed};
 use super::registration::{self, Proofs, REGISTRATION_LIFE, Row};
 use super::session::{Presented, Session};
 use super::states::{DeviceState, Event, RegistrationState, States as _, transition_with};
-use super::store::{Connection, Tx, from_json, to_json};
+use super::store::{Tx, from_json, to_json};
 use super::{Service, device, random};
 use crate::jose::{P256Jwk, Thumbprint};
 use crate::protocol::api::{Problem, RebindingOffer, RebindingRequest, RegistrationAnswer};
@@ -53,18 +54,20 @@ struct Rebindable {
     key_class: String,
     /// What it rests on until now: JSON.
     evidence: String,
+    /// To be active again, where it had expired.
+    room: Room,
 }
 
 impl Rebindable {
     /// The device is this account's, and active or expired. One that was locked is unlocked first, one that waits waits,
-    /// and one that was revoked never comes back.
-    async fn check(connection: &mut Connection, account: &Account, id: &str) -> Result<Self, Refusal> {
-        let device_id = id.parse().map_err(|_| Code::NotFound)?;
+    /// and one that was revoked never comes back. Where others have come in the place of an expired one, it stays so.
+    async fn check(tx: &mut Tx, account: &Account, id: &str) -> Result<Self, Refusal> {
+        let device_id: DeviceId = id.parse().map_err(|_| Code::NotFound)?;
         let query = sqlx::query_as::<_, DeviceRow>(
             "SELECT state, method, binding_level, jkt, transport_jwk, key_identifier, active_from, key_class, evidence \
              FROM device WHERE device_id = $1 AND account_id = $2",
         );
-        let row = query.bind(id).bind(account.id).fetch_optional(connection).await?.ok_or(Code::NotFound)?;
+        let row = query.bind(id).bind(account.id).fetch_optional(&mut **tx).await?.ok_or(Code::NotFound)?;
         let state = DeviceState::parse(&row.state)?;
         match state {
             DeviceState::Active | DeviceState::Expired => {}
@@ -83,6 +86,7 @@ impl Rebindable {
             active_from: row.active_from,
             key_class: row.key_class,
             evidence: row.evidence,
+            room: Room::for_known(tx, account, device_id).await?,
         })
     }
 
@@ -96,7 +100,8 @@ impl Rebindable {
 /// of the registration that it names.
 #[utoipa::path(post, path = "/v1/devices/{id}/rebind", params(("id" = String, Path)), request_body = RebindingRequest,
     responses((status = 201, body = RebindingOffer), (status = 403, body = Problem), (status = 404, body = Problem),
-    (status = 410, body = Problem), (status = 423, body = Problem), (status = 429, body = Problem)))]
+    (status = 409, body = Problem), (status = 410, body = Problem), (status = 423, body = Problem),
+    (status = 429, body = Problem)))]
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
     presented: Presented,
@@ -154,6 +159,7 @@ pub(super) async fn rebind(
     let active_from = if device.level == level { device.active_from } else { now };
     let (device_id, certificate) = (device.device_id, Some(&certificate));
     let sealed = Sealed { device_id, level, key_class: &key_class, certificate, ocsp_sha256 };
+    let Room { .. } = device.room; // nothing leaves for a device that was there before
     let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     keep_before(tx, &device, now).await?;
     let update = "UPDATE device SET state = $3, method = $4, binding_level = $5, key_identifier = $6, active_from = $7, \

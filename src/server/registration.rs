@@ -13,12 +13,12 @@ use super::account::Account;
 use super::addition;
 use super::attestation;
 use super::audit::{self, Entry};
-use super::device;
+use super::device::{self, OwnDevice, Room};
 use super::device_code::{self, ValidCode};
 use super::http::{Code, Path, Refusal, Unread};
 use super::ocsp::{self, Revocation};
 use super::session::{Presented, Session};
-use super::states::{DeviceState, Event, RegistrationState, States as _, transition, transition_with};
+use super::states::{Event, RegistrationState, States as _, transition, transition_with};
 use super::store::{Connection, Tx, to_json};
 use super::{Service, pin, random, rebinding};
 use crate::chip::Iccsn;
@@ -43,9 +43,8 @@ use crate::protocol::{Challenge, NumericDate, RegistrationId, Sha256Hash, VERSIO
 /// Life of a registration and of its challenge, in seconds.
 pub(super) const REGISTRATION_LIFE: i64 = 30 * 60;
 const CHALLENGE_LIFE: i64 = 180;
-/// Registrations begun in a day, and active devices, for each account.
+/// Registrations begun in a day for each account.
 const MAX_A_DAY: i64 = 10;
-const MAX_DEVICES: i64 = 5;
 /// Questions to a responder for each registration.
 const MAX_QUESTIONS: i64 = 10;
 const DAY: i64 = 24 * 60 * 60;
@@ -68,6 +67,8 @@ pub(super) struct Row {
     pin_blinded_sha256: Option<String>,
     /// The device that it binds anew, where it makes none.
     pub(super) rebinds: Option<String>,
+    /// The devices whose place the new one takes, where it takes any: JSON.
+    replaces: Option<String>,
 }
 
 /// A challenge that was handed out for this registration, is alive, and was taken back just now: nobody gets it twice.
@@ -79,8 +80,9 @@ struct FreshChallenge {
 
 /// Announces a device key.
 #[utoipa::path(post, path = "/v1/registrations", request_body = RegistrationRequest, responses(
-    (status = 201, body = RegistrationOffer), (status = 409, body = Problem), (status = 422, body = Problem),
-    (status = 403, body = Problem), (status = 423, body = Problem), (status = 429, body = Problem)))]
+    (status = 201, body = RegistrationOffer), (status = 403, body = Problem), (status = 404, body = Problem),
+    (status = 409, body = Problem), (status = 422, body = Problem), (status = 423, body = Problem),
+    (status = 429, body = Problem)))]
 pub(super) async fn open(
     State(service): State<Arc<Service>>,
     presented: Presented,
@@ -92,18 +94,25 @@ pub(super) async fn open(
     if !request.device_information.is_valid() {
         return Err(Code::DeviceInformationInvalid.into());
     }
-    let devices = check_begun(&mut tx, &account, now).await?;
+    check_begun(&mut tx, &account, now).await?;
     // It is checked again when a device is bound; here it spares the person the card PIN.
-    check_device_limit(devices)?;
+    let leaving = OwnDevice::named(&mut tx, &account, &request.replaces).await?;
+    let replaces: Vec<_> = leaving.iter().map(OwnDevice::id).collect();
+    if !request.replaces.iter().all(|id| replaces.contains(id)) {
+        return Err(Code::NotFound.into());
+    }
+    let _there_is = Room::for_new(&mut tx, &account, leaving).await?;
     let registration_id = RegistrationId::random(&mut random());
     let expires_at = now + REGISTRATION_LIFE;
     let insert = sqlx::query(
         "INSERT INTO registration (registration_id, account_id, state, method, jkt, commitment, device_information, \
-         created, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         created, expires_at, replaces) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     );
     let insert = insert.bind(registration_id.to_string()).bind(account.id).bind(RegistrationState::Open.as_str());
     let insert = insert.bind(request.method.as_str()).bind(request.jkt.to_string()).bind(request.commit.to_string());
     let insert = insert.bind(to_json(&request.device_information)?).bind(now).bind(expires_at);
+    let replaces = (!replaces.is_empty()).then(|| to_json(&replaces)).transpose()?;
+    let insert = insert.bind(replaces);
     insert.execute(&mut *tx).await?;
     let voprf_pk = pin::offer(&service, &mut tx, &registration_id.to_string()).await?;
     audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationOpened, Ok(None)).await?;
@@ -221,22 +230,23 @@ pub(super) async fn evidence(
         Some(_) | None => Revocation::NotAsked,
     };
     let now = service.now_unix();
-    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let (session, mut tx) = presented.enter(&service).await?;
+    let account = &session.account;
     let request = request?;
-    let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
+    let (registration_id, row, state) = find(&mut tx, account, &id).await?;
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
         Some(challenge) => {
             let handed_in = (request, certificate, revocation);
-            check(&service, &mut tx, &account, &row, challenge, handed_in, now).await
+            check(&service, &mut tx, account, &row, challenge, handed_in, now).await
         }
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
-        Ok(proofs) if row.rebinds.is_some() => rebinding::rebind(&service, &mut tx, &account, &row, proofs, now).await,
-        Ok(proofs) => binding::bind(&service, &mut tx, &account, &row, proofs, now).await,
+        Ok(proofs) if row.rebinds.is_some() => rebinding::rebind(&service, &mut tx, account, &row, proofs, now).await,
+        Ok(proofs) => binding::bind(&service, &mut tx, &session, &row, proofs, now).await,
         Err(refusal) => Err(refusal),
     };
     match bound {
@@ -249,7 +259,7 @@ pub(super) async fn evidence(
             let moved = transition(&mut tx, &id, state, Event::RegistrationRefused).await?;
             moved.ok_or_else(Refusal::internal)?;
             let result = Err(&refusal);
-            audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationRefused, result).await?;
+            audit_event(&service, &mut tx, account, registration_id, Event::RegistrationRefused, result).await?;
             tx.commit().await?;
             Err(refusal)
         }
@@ -458,24 +468,16 @@ pub(super) fn membership(
     })
 }
 
-/// The account has not begun too many registrations today. Gives the number of its devices that are not revoked.
+/// The account has not begun too many registrations today.
 pub(super) async fn check_begun(
     connection: &mut Connection,
     account: &Account,
     now: NumericDate,
-) -> Result<i64, Refusal> {
-    let counts = sqlx::query_as::<_, (i64, i64)>(
-        "SELECT (SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2), \
-         (SELECT COUNT(*) FROM device WHERE account_id = $1 AND state <> $3)",
-    );
-    let counts = counts.bind(account.id).bind(now - DAY).bind(DeviceState::Revoked.as_str());
-    let (begun, devices) = counts.fetch_one(connection).await?;
-    if begun < MAX_A_DAY { Ok(devices) } else { Err(Code::TooManyRegistrations.into()) }
-}
-
-/// An account with so many devices that are not revoked has room for one more.
-fn check_device_limit(devices: i64) -> Result<(), Refusal> {
-    if devices < MAX_DEVICES { Ok(()) } else { Err(Code::TooManyDevices.into()) }
+) -> Result<(), Refusal> {
+    let begun = "SELECT COUNT(*) FROM registration WHERE account_id = $1 AND created > $2";
+    let begun = sqlx::query_scalar::<_, i64>(begun).bind(account.id).bind(now - DAY);
+    let begun = begun.fetch_one(connection).await?;
+    if begun < MAX_A_DAY { Ok(()) } else { Err(Code::TooManyRegistrations.into()) }
 }
 
 pub(super) async fn find(
@@ -486,7 +488,7 @@ pub(super) async fn find(
     let registration_id = id.parse().map_err(|_| Code::NotFound)?;
     let query = sqlx::query_as::<_, Row>(
         "SELECT account_id, state, method, jkt, commitment, device_information, expires_at, challenge, \
-         challenge_expires_at, device_id, attestation, pin_blinded_sha256, rebinds FROM registration \
+         challenge_expires_at, device_id, attestation, pin_blinded_sha256, rebinds, replaces FROM registration \
          WHERE registration_id = $1",
     );
     let row = query.bind(id).fetch_optional(connection).await?;

@@ -226,7 +226,7 @@ impl Ui for Terminal<'_> {
             }
             Notice::Resumed => ("notice-resumed", Vec::new()),
             Notice::DecisionHadArrived => ("notice-decision-had-arrived", Vec::new()),
-            Notice::OldDeviceRemains => ("notice-old-device-remains", Vec::new()),
+            Notice::OldDeviceLocked => ("notice-old-device-locked", Vec::new()),
             Notice::NoDeviceSecret => ("notice-no-device-secret", Vec::new()),
             Notice::KeyInTpm => ("notice-key-in-tpm", Vec::new()),
             Notice::TpmUnused { is_allowed: true } => ("notice-tpm-broken", Vec::new()),

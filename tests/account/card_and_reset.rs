@@ -237,7 +237,7 @@ fn a_revocation_code_is_written_on_a_page_to_print_which_says_how_to_use_it() {
 }
 
 #[test]
-fn whoever_has_lost_a_computer_registers_another_one_with_the_card_and_the_lost_one_is_removed_at_once() {
+fn whoever_has_lost_a_computer_registers_another_one_with_the_card_and_the_lost_one_is_locked_at_once() {
     let world = world();
     world.member(ERIKA);
     let (laptop, desktop) = (Computer::new(), Computer::new());
@@ -252,10 +252,52 @@ fn whoever_has_lost_a_computer_registers_another_one_with_the_card_and_the_lost_
     let of_nobody = register(&desktop, &["--lost", "AAAAAAAAAAAAAAAAAAAAAA"]);
     assert_eq!(of_nobody["error"]["code"], "not_found", "{of_nobody}");
     assert_eq!(world.count("SELECT COUNT(*) FROM registration"), 1, "nothing was begun");
+    // With the password alone it is locked, while she still looks for her card.
+    let said = desktop.run(&["register", "--virtual-card", "nowhere", "--lost", &lost], &[]);
+    assert!(!said.status.success());
+    assert!(text(&said.stderr).contains("The device is locked from now on."), "{}", text(&said.stderr));
+    let found = run(&laptop, &["login", "--device", "--pin-fd", "3"], &[DEVICE_PIN], &[]);
+    assert_eq!(found["error"]["code"], "device_locked_by_owner", "{found}");
     let registered = register(&desktop, &["--lost", &lost]);
     assert_eq!(registered["state"], "active", "{registered}");
     let states = world.column("SELECT state FROM device ORDER BY state");
-    assert_eq!(states, ["active", "revoked"]);
+    assert_eq!(states, ["active", "revoked"], "the card has removed it");
     let found = run(&laptop, &["login", "--device", "--pin-fd", "3"], &[DEVICE_PIN], &[]);
     assert_eq!(found["error"]["code"], "device_gone", "{found}");
+}
+
+#[test]
+fn a_computer_is_registered_in_the_place_of_another_that_is_named() {
+    let world = world();
+    world.member(ERIKA);
+    let (laptop, desktop) = (Computer::new(), Computer::new());
+    let login = ["login", "--service", &world.address, "--kvnr", ERIKA];
+    [&laptop, &desktop].iter().for_each(|computer| drop(computer.json(&login, &[PASSWORD])));
+    let register = |computer: &Computer, place: &[&str]| {
+        let image = card(computer, ERIKA);
+        let words = ["register", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3"];
+        run(computer, &[&words[..], place].concat(), &[CARD_PIN, DEVICE_PIN], &[])
+    };
+    let first = register(&laptop, &[])["device_id"].as_str().unwrap().to_owned();
+    // With the password alone she may not: the program says what she can do.
+    assert_eq!(desktop.refused(&["devices", "remove", &first], &[]), ("stronger_login_needed".to_owned(), 99));
+    let said = text(&desktop.run(&["devices", "remove", &first], &[]).stderr);
+    for way in ["kartenbund devices lock", "kartenbund login --card", "kartenbund login --device"] {
+        assert!(said.contains(way), "{said}");
+    }
+    let second = register(&desktop, &[&format!("--replace={first}")]);
+    assert_eq!(second["state"], "active", "{second}");
+    let states = world.column("SELECT state FROM device ORDER BY state");
+    assert_eq!(states, ["active", "revoked"]);
+    // Her own by its name is the same as without one.
+    let again = register(&desktop, &[&format!("--replace={}", second["device_id"].as_str().unwrap())]);
+    assert_eq!(again["state"], "active", "{again}");
+    let again = register(&desktop, &["--replace"]);
+    assert_eq!(again["state"], "active", "{again}");
+    assert_eq!(world.column("SELECT state FROM device ORDER BY state"), ["active", "revoked", "revoked", "revoked"]);
+    // At the device itself she may.
+    let own = again["device_id"].as_str().unwrap();
+    run(&desktop, &["login", "--device", "--pin-fd", "3"], &[DEVICE_PIN], &[]);
+    assert_eq!(desktop.json(&["devices", "remove", own], &[])["device_id"], own);
+    assert_eq!(world.count("SELECT COUNT(*) FROM device WHERE state <> 'revoked'"), 0);
 }

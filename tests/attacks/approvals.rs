@@ -70,6 +70,31 @@ pub(crate) fn decision_on(computer: &Computer, accepted: &ApplicationAccepted, v
     DecisionRequest { device_id: computer.here.home.device().unwrap().device_id().unwrap(), decision }
 }
 
+/// Something on the computer keeps the key that its owner has opened, and decides once she has gone. It is her key, and what
+/// it signs counts; but no receipt and no evidence says that she was there.
+#[test]
+fn a_receipt_does_not_say_of_a_key_that_was_kept_open_that_the_pin_was_confirmed() {
+    let world = World::new();
+    let mut forgery = Forgery::new(&world);
+    for (seconds, amr) in [(60, &["swk", "pin"][..]), (1, &["swk"])] {
+        world.clock.advance(seconds);
+        forgery.decision = honest_decision(&forgery.computer, &forgery.accepted);
+        let answer = forgery.send(forgery.signed()).unwrap();
+        let key = forgery.computer.here.profile.service_key.verifying_key();
+        let receipt: Receipt = jws::verify(answer["receipt"].as_str().unwrap(), key).unwrap();
+        assert_eq!(receipt.amr, amr);
+        forgery.accepted = forgery.computer.apply(&new_address());
+    }
+    assert_eq!(world.audited("device.pin_confirmed"), 1);
+    // Opened again, it is said again.
+    forgery.key = open_key(&forgery.computer);
+    forgery.decision = honest_decision(&forgery.computer, &forgery.accepted);
+    let answer = forgery.send(forgery.signed()).unwrap();
+    let key = forgery.computer.here.profile.service_key.verifying_key();
+    let receipt: Receipt = jws::verify(answer["receipt"].as_str().unwrap(), key).unwrap();
+    assert_eq!(receipt.amr, ["swk", "pin"]);
+}
+
 #[test]
 fn a_changed_approval_document_is_refused() {
     let world = World::new();

@@ -25,6 +25,7 @@ impl Attempted {
             jkt: jwk(&key).thumbprint(),
             commit: nonce.commitment(),
             device_information: information(),
+            replaces: Vec::new(),
         };
         let offer: RegistrationOffer = computer.here.service.call(Method::POST, "/v1/registrations", &request).unwrap();
         let challenge = challenge(&computer, &offer.registration_id.to_string());

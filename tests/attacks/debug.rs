@@ -63,6 +63,7 @@ fn no_message_prints_what_is_in_it() {
         jkt: attempt.challenge.jkt,
         commit: attempt.nonce.commitment(),
         device_information: DeviceInformation { name: "Computer der Erika".to_owned(), ..information() },
+        replaces: Vec::new(),
     };
     let decided = DecisionRequest { device_id: [1; 16].into(), decision: request.pop.clone() };
     let signed = ChallengeAnswer { challenge: request.pop.clone() };

@@ -112,6 +112,7 @@ impl Attempted {
             jkt: jwk(&key).thumbprint(),
             commit: nonce.commitment(),
             device_information: information(),
+            replaces: Vec::new(),
         };
         let offer: RegistrationOffer = computer.here.service.call(Method::POST, "/v1/registrations", &request).unwrap();
         let approval_id = offer.addition.unwrap().approval_id;

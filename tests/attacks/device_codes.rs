@@ -28,6 +28,7 @@ impl CodeAttempt {
             jkt: jwk(&device_key).thumbprint(),
             commit: nonce.commitment(),
             device_information: information(),
+            replaces: Vec::new(),
         };
         let offer: RegistrationOffer = computer.here.service.call(Method::POST, "/v1/registrations", &request).unwrap();
         let registration_id = offer.registration_id.to_string();

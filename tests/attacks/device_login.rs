@@ -199,7 +199,7 @@ fn a_device_that_waits_or_was_removed_logs_nobody_in() {
     world.sql("UPDATE device SET state = 'active'").unwrap();
     let login = Login::of(&world, &erika);
     let id = device_of(&erika);
-    erika.here.service.command(Method::DELETE, &format!("/v1/devices/{id}")).unwrap();
+    erika.by_card().remove(id).unwrap();
     assert_eq!(refusal(login.submit(&login.signed())), code("no_device"));
     assert_eq!(by_device(&world), 0);
 }

@@ -435,14 +435,7 @@ fn a_device_that_was_removed_and_a_suspended_account_evaluate_nothing() {
     assert_eq!(refusal(thief.spend()).0, "account_suspended");
     world.resume(ERIKA).unwrap();
     thief.spend().unwrap();
-    let path = format!("/v1/devices/{}", thief.id());
-    world
-        .try_log_in(&world.folder.path().join("again"), ERIKA, PASSWORD)
-        .unwrap()
-        .here
-        .service
-        .command(Method::DELETE, &path)
-        .unwrap();
+    computer.by_card().remove(thief.id()).unwrap();
     assert_eq!(refusal(thief.spend()), code("share_erased"));
     assert_eq!(shares(&world), 0, "a share is erased with its device");
 }

@@ -181,7 +181,7 @@ fn a_device_that_was_removed_confirms_nothing_and_is_not_looked_at_again() {
     let computer = world.registered(ERIKA);
     let (thief, key) = (Thief::of(&computer), open_key(&computer));
     let attempt = thief.spend().unwrap();
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", thief.id())).unwrap();
+    computer.by_card().remove(thief.id()).unwrap();
     assert_eq!(refusal(confirm(&thief, &attempt, &key)), code("share_erased"));
     assert_eq!(refusal(change(&thief, any_element(), &key)), code("share_erased"));
     assert_eq!(shares(&world), 0, "no share is made for it");

@@ -150,6 +150,7 @@ fn what_arrives_after_its_session_was_ended_changes_nothing() {
         jkt: jwk(&new_key()).thumbprint(),
         commit: DeviceNonce::random(&mut rng()).commitment(),
         device_information: information(),
+        replaces: Vec::new(),
     };
     let announced = serde_json::to_string(&announced).unwrap();
     let nonce = serde_json::to_value(DeviceNonce::random(&mut rng())).unwrap();
@@ -181,6 +182,7 @@ fn what_was_sent_once_changes_nothing_when_it_is_sent_again() {
         jkt: jwk(&new_key()).thumbprint(),
         commit: DeviceNonce::random(&mut rng()).commitment(),
         device_information: information(),
+        replaces: Vec::new(),
     };
     let bodies = [
         ("/v1/applications", serde_json::to_string(&new_contact()).unwrap()),

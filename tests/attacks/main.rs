@@ -34,6 +34,7 @@ mod profiles;
 mod proofs;
 mod rebinding;
 mod registration;
+mod removals;
 mod reset;
 mod rsa;
 mod service;
@@ -70,7 +71,7 @@ use kartenbund::protocol::registration::{
     CardEvidence, CardStatement, HandedIn, Method as BindingMethod, ProofOfPossession,
 };
 use kartenbund::protocol::service::{ClientVersion, Configuration, Receipt, ReceiptSubject, RegistrationChallenge};
-use kartenbund::protocol::{BindingLevel, DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
+use kartenbund::protocol::{BindingLevel, DeviceId, DeviceNonce, KeyIdentifier, MessageId, Sha256Hash, VERSION};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, CertificateType, TestCa};
 use p256::ecdsa::SigningKey;
@@ -98,7 +99,12 @@ pub(crate) fn certificate_of(card: &mut VirtualCard) -> Certificate {
 
 impl Attempt {
     /// An honest attempt with an honest person's session and this card.
-    pub(crate) fn with(computer: Computer, mut card: VirtualCard) -> Self {
+    pub(crate) fn with(computer: Computer, card: VirtualCard) -> Self {
+        Self::in_place_of(&[], computer, card)
+    }
+
+    /// The same in the place of these devices.
+    pub(crate) fn in_place_of(replaces: &[DeviceId], computer: Computer, mut card: VirtualCard) -> Self {
         let certificate = certificate_of(&mut card);
         let device_key = new_key();
         let nonce = DeviceNonce::random(&mut rng());
@@ -107,6 +113,7 @@ impl Attempt {
             jkt: jwk(&device_key).thumbprint(),
             commit: nonce.commitment(),
             device_information: information(),
+            replaces: replaces.to_vec(),
         };
         let service = &computer.here.service;
         let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request).unwrap();

@@ -137,7 +137,7 @@ fn a_device_key_is_bound_once_and_never_again() {
     let request = first.signed();
     let device = first.submit(&request).unwrap().device.unwrap();
     let Attempt { computer, card, device_key, pairing, .. } = first;
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
 
     // The same key, after it was revoked.
     let mut attempt = Attempt::with(computer, card);
@@ -149,6 +149,7 @@ fn a_device_key_is_bound_once_and_never_again() {
         jkt: jwk(&device_key).thumbprint(),
         commit: attempt.nonce.commitment(),
         device_information: information(),
+        replaces: Vec::new(),
     };
     let service = &attempt.computer.here.service;
     let offer: RegistrationOffer = service.call(Method::POST, "/v1/registrations", &request).unwrap();
@@ -195,7 +196,8 @@ fn device_information_that_deceives_or_is_of_another_version_is_refused() {
         forge(&mut device_information);
         let commit = DeviceNonce::random(&mut rng()).commitment();
         let jkt = jwk(&new_key()).thumbprint();
-        let request = RegistrationRequest { method: BindingMethod::Card, jkt, commit, device_information };
+        let request =
+            RegistrationRequest { method: BindingMethod::Card, jkt, commit, device_information, replaces: Vec::new() };
         let offer = computer.here.service.call::<_, RegistrationOffer>(Method::POST, "/v1/registrations", &request);
         assert_eq!(refusal(offer), code("device_information_invalid"), "{what}");
     }
@@ -208,6 +210,7 @@ fn announce(computer: &Computer) -> Result<RegistrationOffer, ServiceError> {
         jkt: jwk(&new_key()).thumbprint(),
         commit: DeviceNonce::random(&mut rng()).commitment(),
         device_information: information(),
+        replaces: Vec::new(),
     };
     computer.here.service.call(Method::POST, "/v1/registrations", &request)
 }
@@ -297,7 +300,7 @@ fn a_code_whose_device_is_one_too_many_is_not_used_up() {
     let refused = deceived.register_by_letter(&letter);
     assert!(matches!(&refused, Err(RegisterError::Service(error)) if error.is_refused_with("too_many_devices")));
     let first = computer.devices().pop().unwrap();
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", first.device_id)).unwrap();
+    computer.by_card().remove(first.device_id).unwrap();
     assert_eq!(computer.register_by_letter(&letter).unwrap().state, "pending_wait");
 }
 
@@ -311,8 +314,9 @@ fn the_limit_of_devices_holds_for_registrations_begun_before_it_was_reached() {
     world
         .sql(
             "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
-             key_identifier, active_from, evidence) SELECT device_id || n, account_id, state, name, method, binding_level, jkt || n, jwk, \
-             transport_jwk, key_identifier || n, active_from, evidence FROM device, \
+             key_identifier, active_from, expires_at, evidence) SELECT SUBSTR(device_id, 1, 20) || n || 'A', account_id, \
+             state, name, method, binding_level, jkt || n, jwk, transport_jwk, key_identifier || n, active_from, \
+             expires_at, evidence FROM device, \
              (SELECT 1 AS n UNION SELECT 2 UNION SELECT 3 UNION SELECT 4) AS numbers",
         )
         .unwrap();
@@ -324,6 +328,7 @@ fn the_limit_of_devices_holds_for_registrations_begun_before_it_was_reached() {
         jkt: jwk(&new_key()).thumbprint(),
         commit: second.nonce.commitment(),
         device_information: information(),
+        replaces: Vec::new(),
     };
     let service = &second.computer.here.service;
     let third = service.call::<_, RegistrationOffer>(Method::POST, "/v1/registrations", &announced);

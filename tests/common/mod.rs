@@ -30,6 +30,8 @@ mod person;
 pub mod postgresql;
 #[path = "provider.rs"]
 pub mod provider;
+#[path = "removal.rs"]
+mod removal;
 #[path = "thief.rs"]
 pub mod thief;
 #[path = "tpm.rs"]
@@ -484,7 +486,8 @@ pub struct Computer {
 }
 
 pub fn wish() -> Wish {
-    Wish { name: "PC im Wohnzimmer".to_owned(), replace: false, length: ApduLength::Extended }
+    let name = "PC im Wohnzimmer".to_owned();
+    Wish { name, replace: false, in_place_of: Vec::new(), length: ApduLength::Extended }
 }
 
 impl Computer {

@@ -260,6 +260,7 @@ impl Decider {
             jkt: jwk(&self.device.key).thumbprint(),
             commit: nonce.commitment(),
             device_information: information(),
+            replaces: Vec::new(),
         };
         let offer: RegistrationOffer = self.service().call(Method::POST, "/v1/registrations", &request)?;
         self.device.voprf_pk = Some(offer.voprf_pk);

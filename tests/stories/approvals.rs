@@ -344,7 +344,7 @@ fn a_removed_device_approves_nothing_any_more() {
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
     let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
     let mut script = Script::with_code(&accepted.match_code);
     let refused =
         computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));

@@ -163,7 +163,7 @@ fn the_evidence_of_a_whole_account_has_every_device_and_every_decision() {
         last = Some(computer);
     }
     let computer = last.unwrap();
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", ids[0].0)).unwrap();
+    computer.by_card().remove(ids[0].0).unwrap();
     computer.apply(&new_address()); // nobody has decided it
     let key = &computer.here.profile.service_key;
 

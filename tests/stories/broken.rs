@@ -59,7 +59,7 @@ fn a_device_that_was_removed_before_its_answer_came_is_not_taken_for_registered(
     let removed = home.device().unwrap().device_id().unwrap();
     home.forget_device().unwrap();
     home.keep_pending_device(&file).unwrap();
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{removed}")).unwrap();
+    computer.by_card().remove(removed).unwrap();
     let device = computer.register(&mut card(ERIKA)).unwrap();
     assert_ne!(device.device_id, removed, "the card was needed");
     assert!(home.pending_device().unwrap().is_none());
@@ -70,7 +70,7 @@ fn a_computer_whose_device_was_removed_elsewhere_registers_without_further_ado()
     let world = World::new();
     let computer = world.registered(ERIKA);
     let removed = computer.here.home.device().unwrap().device_id().unwrap();
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{removed}")).unwrap();
+    computer.by_card().remove(removed).unwrap();
     let device = computer.register(&mut card(ERIKA)).unwrap();
     assert_ne!(device.device_id, removed);
 }

@@ -27,7 +27,7 @@ fn nothing_is_lost_while_the_mail_server_is_down() {
     mail.go_down();
     computer.register(&mut card(ERIKA)).unwrap();
     let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
     wait_until(&world, "kind = 'device_added' AND attempts = 1 AND last_error = 'connection' AND state = 'queued'");
     wait_until(&world, "kind = 'device_revoked' AND attempts = 1 AND last_error = 'connection' AND state = 'queued'");
     std::thread::sleep(std::time::Duration::from_millis(2500));

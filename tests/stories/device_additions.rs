@@ -212,6 +212,7 @@ fn begin_again(new: &Computer) -> bool {
             }
         }))
         .unwrap(),
+        replaces: Vec::new(),
     };
     new.here.service.call::<_, serde_json::Value>(Method::POST, "/v1/registrations", &request).is_ok()
 }

@@ -73,7 +73,7 @@ fn a_device_that_waits_can_be_removed_and_never_becomes_active() {
     let device = computer.register_by_letter(&world.letter_with_code(ERIKA)).unwrap();
     let again = computer.register_with(&computer.typed_code(&groups_in(&world.letter_with_code(ERIKA)).unwrap()));
     assert!(matches!(again, Err(RegisterError::AlreadyRegistered)), "one that waits is there, too");
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
     world.a_day_later();
     let computer = relog(&world, &computer, 0);
     assert!(computer.devices().is_empty());

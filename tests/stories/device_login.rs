@@ -89,7 +89,7 @@ fn a_removed_device_opens_nothing() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     let id = computer.devices()[0].device_id;
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{id}")).unwrap();
+    computer.by_card().remove(id).unwrap();
     let gone = log_in(&world, &computer);
     assert!(matches!(gone, Err(DeviceLoginError::Pin(PinError::Gone))), "{:?}", gone.err());
 }

@@ -64,12 +64,26 @@ fn a_forgotten_pin_ends_in_a_new_registration_that_keeps_the_name() {
     }
     let gone = open_with(&computer, "384714").map(drop);
     assert!(matches!(gone, Err(PinError::Gone)), "{gone:?}");
-    assert!(computer.devices().is_empty(), "it is revoked at once");
-    assert_eq!(shares(&world), 0);
+    // With the password alone nobody removes a device: it is locked, until the service has counted to the end.
+    assert_eq!(computer.devices().remove(0).state, "locked", "and this at once");
     assert_eq!(computer.here.home.device().unwrap().name.as_deref(), Some(wish().name.as_str()));
     let device = computer.register(&mut card(ERIKA)).unwrap();
     assert_eq!(device.binding_level, BindingLevel::B3);
+    assert_eq!(computer.devices().len(), 1, "the new one has taken its place");
+    assert_eq!(shares(&world), 1);
     open_with(&computer, DEVICE_PIN).unwrap();
+}
+
+#[test]
+fn the_last_wrong_pin_removes_a_device_at_once_where_its_own_session_sees_it() {
+    let world = World::new();
+    let computer = world.registered(ERIKA).by_device().unwrap();
+    for pin in ["384710", "384711", "384712", "384713"] {
+        tries_left(open_with(&computer, pin));
+    }
+    assert!(matches!(open_with(&computer, "384714"), Err(PinError::Gone)));
+    assert_eq!(world.column("SELECT state FROM device"), ["revoked"]);
+    assert_eq!(shares(&world), 0);
 }
 
 #[test]
@@ -291,7 +305,7 @@ fn on_a_device_that_was_removed_elsewhere_no_pin_is_asked_for_to_change_it() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     let id = computer.devices().remove(0).device_id;
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{id}")).unwrap();
+    computer.by_card().remove(id).unwrap();
     let mut script = Script::default();
     let refused = computer.with(&mut script, |around| change(&computer.here, around));
     assert!(matches!(refused, Err(PinError::Gone)), "{refused:?}");
@@ -314,6 +328,22 @@ fn a_receipt_says_that_the_pin_was_confirmed_just_before() {
     let receipt: Receipt = kartenbund::jose::jws::verify(&receipt, key).unwrap();
     assert_eq!(receipt.amr, ["hwk", "pin"]);
     assert_eq!(computer.devices()[0].key_class, "hwk");
+}
+
+#[test]
+fn every_decision_opens_the_key_with_the_pin_anew() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let (first, second) = (computer.apply(&new_address()), computer.apply(&new_contact()));
+    approve(&computer, &first);
+    // At once, and as the same program: what was opened for one decision is gone with it.
+    let mut script = Script { device_pin: "384710", ..Script::with_code(&second.match_code) };
+    let decided =
+        computer.with(&mut script, |around| decide(&computer.here, second.approval_id, Verdict::Approve, around));
+    assert!(matches!(decided, Err(ApproveError::Pin(PinError::Wrong { tries_left: Some(4) }))), "{decided:?}");
+    assert_eq!(world.count("SELECT COUNT(*) FROM application WHERE state = 'pending'"), 1);
+    approve(&computer, &second);
+    assert_eq!(world.audited("device.pin_confirmed"), 2);
 }
 
 /// A person with a registered computer and an e-mail address.

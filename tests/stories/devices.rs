@@ -368,7 +368,7 @@ impl Owned {
                     self.state() != "pending_wait"
                 });
             }
-            "device.revoked" => drop(self.computer.here.service.command(Method::DELETE, &path(&self.device, ""))),
+            "device.revoked" => drop(self.computer.by_card().remove(self.device.device_id)),
             "device.renamed" => {
                 let service = &self.computer.here.service;
                 drop(service.submit(Method::PATCH, &path(&self.device, ""), &json!({"name": "n"})));

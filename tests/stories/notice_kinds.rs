@@ -142,7 +142,7 @@ mod caused {
         approve(&computer, &computer.apply(&contact));
         let computer = relog(world, &computer, DAY);
         let device = computer.devices().remove(0);
-        computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+        computer.by_card().remove(device.device_id).unwrap();
     }
 
     pub(super) fn an_application_is_not_hers(world: &World) {

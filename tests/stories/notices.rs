@@ -117,7 +117,7 @@ fn everything_that_happens_to_the_account_is_told() {
     }
     let computer = relog(&world, &computer, 24 * 60 * 60);
     let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
     let told = mail.wait_for(9);
     assert_eq!(
         subjects(&told),
@@ -245,9 +245,9 @@ fn what_is_not_done_is_not_told() {
     world.mend("notice");
     computer.register(&mut card(ERIKA)).unwrap();
     let device = computer.devices().remove(0);
+    let computer = computer.by_card();
     world.fault("device", "UPDATE");
-    let path = format!("/v1/devices/{}", device.device_id);
-    assert_eq!(refusal(computer.here.service.command(Method::DELETE, &path)), "internal");
+    assert_eq!(refusal(computer.remove(device.device_id)), "internal");
     world.mend("device");
     assert_eq!(world.count("SELECT COUNT(*) FROM notice WHERE kind = 'device_revoked'"), 0);
 }
@@ -301,7 +301,7 @@ fn who_has_no_email_address_is_told_by_letter_of_another_password_and_of_a_devic
     let computer = world.log_in(ERIKA, &password);
     computer.register(&mut card(ERIKA)).unwrap();
     let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
     change_password(&computer, Some(&password), "regen bogen und drei Äpfel").unwrap();
     let mut titles = world.column("SELECT title FROM letter WHERE kind = 'notice'");
     titles.sort();
@@ -389,7 +389,7 @@ fn where_a_notice_went_is_forgotten_when_it_is_there_and_the_notice_after_ninety
     assert_eq!(world.create_letters().0.created, 1, "it came by post");
     world.sql(format!("UPDATE account SET email = '{EMAIL}'")).unwrap();
     let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
     wait_until(&world, "state = 'sent' AND recipient = ''");
     assert_eq!(mail.wait_for(1)[0].recipient, EMAIL);
     let kept = || {

@@ -197,7 +197,7 @@ fn a_computer_whose_device_was_removed_elsewhere_is_registered_anew_without_a_wa
     let world = World::new();
     let computer = world.registered(ERIKA);
     let device = computer.devices().remove(0);
-    computer.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.device_id)).unwrap();
+    computer.by_card().remove(device.device_id).unwrap();
     let mut script = Script::default();
     let replace = Wish { replace: true, ..wish() };
     computer.register_as(&mut card(ERIKA), &mut script, &replace).unwrap();
@@ -342,13 +342,12 @@ fn five_devices_are_enough() {
     assert!(sixth.here.home.pending_device().unwrap().is_none());
     let max = world.log_in(MAX, &world.member(MAX));
     max.register(&mut crate::card(MAX)).unwrap();
-    let first = sixth.devices().remove(0);
-    sixth.here.service.command(Method::DELETE, &format!("/v1/devices/{}", first.device_id)).unwrap();
+    let sixth = sixth.by_card();
+    sixth.remove(sixth.devices().remove(0).device_id).unwrap();
     sixth.register(&mut card).unwrap();
     for device in sixth.devices() {
-        let path = format!("/v1/devices/{}", device.device_id);
-        sixth.here.service.command(Method::DELETE, &path).unwrap();
-        assert_eq!(refusal(sixth.here.service.command(Method::DELETE, &path)), "not_found", "it is gone for good");
+        sixth.remove(device.device_id).unwrap();
+        assert_eq!(refusal(sixth.remove(device.device_id)), "not_found", "it is gone for good");
     }
 }
 

@@ -390,7 +390,7 @@ fn a_device_that_is_not_active_any_more_sees_nothing_from_that_moment() {
             other.here.service.command(Method::POST, &format!("/v1/devices/{}/lock", device.id())).unwrap();
         }),
         ("no_device", |_, other, device| {
-            other.here.service.command(Method::DELETE, &format!("/v1/devices/{}", device.id())).unwrap();
+            other.by_card().remove(device.id()).unwrap();
         }),
         // Somebody has guessed its PIN too often.
         ("no_device", |world, _, device| {

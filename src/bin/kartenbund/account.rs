@@ -13,6 +13,7 @@ use kartenbund::client::pin;
 use kartenbund::client::qr;
 use kartenbund::client::rebind;
 use kartenbund::client::register::{self, Wish};
+use kartenbund::client::removal::{Left, remove_or_lock};
 use kartenbund::client::service::Service;
 use kartenbund::client::session::Clock;
 use kartenbund::disk;
@@ -100,15 +101,25 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
         return Err(Kind::InputInvalid.failure().text("input", "device_name"));
     }
     let lost: Option<DeviceId> = args.lost.as_deref().map(id).transpose()?;
+    let named = args.replace.iter().filter(|text| !text.is_empty());
+    let mut in_place_of = named.map(|text| id(text)).collect::<Result<Vec<DeviceId>, _>>()?;
     let here = login::resume(home, clock())?;
+    let own = here.home.device().ok().and_then(|device| device.device_id());
+    let replace = args.replace.iter().any(String::is_empty) || own.is_some_and(|own| in_place_of.contains(&own));
     if let Some(lost) = lost {
-        // At once, before anybody looks for the card; and it may be the fifth one.
-        here.service.command(Method::DELETE, &format!("/v1/devices/{lost}"))?;
+        // At once, before anybody looks for the card.
+        let said = match remove_or_lock(&here.service, lost)? {
+            Left::Removed => "done-device-removed",
+            Left::Locked => {
+                in_place_of.push(lost);
+                "done-device-locked-first"
+            }
+        };
         if !output.json {
-            tell(&output.texts.get("done-device-removed"));
+            tell(&output.texts.get(said));
         }
     }
-    let wish = Wish { name, replace: args.replace, length: length(&args.signing.card) };
+    let wish = Wish { name, replace, in_place_of, length: length(&args.signing.card) };
     let answers = Answers { letter_code: lines(*code_fd)?, ..signing(&args.signing)? };
     let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
         Some(device) => Ok(device),

@@ -246,8 +246,9 @@ pub(crate) struct RegisterArgs {
     pub(crate) signing: SigningCardArgs,
     #[arg(long = "name", value_name = "NAME")]
     pub(crate) device_name: Option<String>,
-    #[arg(long)]
-    pub(crate) replace: bool,
+    /// Empty: the device of this computer.
+    #[arg(long, value_name = "ID", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub(crate) replace: Vec<String>,
     #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub(crate) lost: Option<String>,
 }

@@ -194,7 +194,12 @@ fn anchors_of(folder: &Path) -> Result<TestAnchors, Failure> {
 }
 
 fn wish() -> Wish {
-    Wish { name: "Kartenbund-Vorführung".to_owned(), replace: false, length: ApduLength::Extended }
+    Wish {
+        name: "Kartenbund-Vorführung".to_owned(),
+        replace: false,
+        in_place_of: Vec::new(),
+        length: ApduLength::Extended,
+    }
 }
 
 fn new_address() -> Application {

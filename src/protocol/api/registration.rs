@@ -24,6 +24,9 @@ bodies! {
         commit: Sha256Hash => String,
         /// What the device is.
         device_information: DeviceInformation,
+        /// Devices of the account whose place it takes: they leave in the moment it is bound.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        replaces: Vec<DeviceId> => Vec<String>,
     }
 
     /// Asks that the card binds a device anew.

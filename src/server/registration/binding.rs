@@ -1,6 +1,6 @@
 //! The end of a registration: what was proven binds a device.
 
-use super::{DAY, Proofs, Row, bound, check_device_limit};
+use super::{DAY, Proofs, Row, bound};
 use crate::pki::{Listed, VerifiedCertificate};
 use crate::protocol::api::{DeviceAnswer, RegistrationAnswer};
 use crate::protocol::attestation::AttestedKey;
@@ -11,27 +11,31 @@ use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
 use crate::protocol::{BindingLevel, DeviceId, KeyIdentifier, NumericDate, Sha256Hash, VERSION};
 use crate::server::account::Account;
 use crate::server::audit::{self, Entry};
+use crate::server::device::{Authority, OwnDevice, Room};
 use crate::server::http::{Code, Refusal};
 use crate::server::notice::{self, Kind};
+use crate::server::session::Session;
 use crate::server::states::{DeviceState, Event, RegistrationState, States as _, transition_with};
 use crate::server::store::{Tx, from_json, to_json};
 use crate::server::{Service, device, pin, random, trust_list};
 
-/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. The answer is made
-/// here, within the transaction.
+/// Binds a device for what was proven; uses the proofs up. The level follows from the evidence. Those leave whose place it
+/// takes, in the same transaction. The answer is made here, within it.
 pub(super) async fn bind(
     service: &Service,
     tx: &mut Tx,
-    account: &Account,
+    session: &Session,
     row: &Row,
     proofs: Proofs,
     now: NumericDate,
 ) -> Result<RegistrationAnswer, Refusal> {
+    let account = &session.account;
     if !proofs.belong_together(account) {
         return Err(Refusal::internal());
     }
     let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
     let (level, method) = (evidence.level(), evidence.method());
+    let authority = Authority::of(tx, session).await?.with(&evidence);
     let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
     let (key_identifier, certificate) = match evidence {
         Evidence::Card(certificate, Membership { .. }, card) => (card.key_identifier(), Some(certificate)),
@@ -42,16 +46,13 @@ pub(super) async fn bind(
     };
     let expires_at = end(service, certificate.as_ref(), key_class, now);
     // The key and its identifier were never used before; revoked devices count.
-    let counts = sqlx::query_as::<_, (i64, i64)>(
-        "SELECT (SELECT COUNT(*) FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)), \
-         (SELECT COUNT(*) FROM device WHERE account_id = $2 AND state <> $4)",
-    );
-    let counts = counts.bind(&row.jkt).bind(account.id).bind(key_identifier.to_string());
-    let (with_key, devices) = counts.bind(DeviceState::Revoked.as_str()).fetch_one(&mut **tx).await?;
-    if with_key > 0 {
+    let with_key = "SELECT COUNT(*) FROM device WHERE jkt = $1 OR (account_id = $2 AND key_identifier = $3)";
+    let with_key = sqlx::query_scalar::<_, i64>(with_key).bind(&row.jkt).bind(account.id);
+    if with_key.bind(key_identifier.to_string()).fetch_one(&mut **tx).await? > 0 {
         return Err(Code::KeyInUse.into());
     }
-    check_device_limit(devices)?;
+    let leaving = leaving(tx, account, row).await?;
+    let room = Room::for_new(tx, account, leaving).await?;
     // Nothing refuses after it: a refusal is kept, and would keep that the code was used.
     if let Some(code) = code {
         code.use_up(tx).await?;
@@ -78,6 +79,7 @@ pub(super) async fn bind(
     insert.execute(&mut **tx).await?;
 
     pin::share::hand_over(tx, &evidence.registration_id.to_string(), &device_id.to_string()).await?;
+    room.make(service, tx, account, &authority).await?;
     let kind = if level == BindingLevel::B3 { Kind::DeviceAdded } else { Kind::DeviceAddedWithoutPin };
     conclude(service, tx, account, &evidence, (Event::DeviceBound, kind), now).await?;
     let device = DeviceAnswer {
@@ -94,6 +96,12 @@ pub(super) async fn bind(
         key_class: key_class.to_owned(),
     };
     Ok(bound(device, evidence.receipt))
+}
+
+/// The devices whose place the new one takes, but for those that were removed meanwhile.
+async fn leaving(tx: &mut Tx, account: &Account, row: &Row) -> Result<Vec<OwnDevice>, Refusal> {
+    let replaces: Vec<DeviceId> = row.replaces.as_deref().map_or(Ok(Vec::new()), from_json)?;
+    OwnDevice::named(tx, account, &replaces).await
 }
 
 /// When the time of a device ends that is bound now, by the card of this certificate where there is one. What cannot be copied

@@ -363,8 +363,14 @@ error-device-locked-by-owner = Dieses Gerät ist gesperrt.
     .remedy = Melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) und entsperren Sie es: „kartenbund devices unlock“.
 error-device-expired = Die Registrierung dieses Geräts ist abgelaufen.
     .remedy = Erneuern Sie die Registrierung an diesem Computer mit Gesundheitskarte und Geräte-PIN; Gerät und Geräte-PIN bleiben: „kartenbund devices rebind“. Geräte-PIN vergessen? „kartenbund register --replace“.
-error-stronger-login-needed = Dafür müssen Sie mit Gesundheitskarte und Karten-PIN angemeldet sein.
-    .remedy = Melden Sie sich so an und versuchen Sie es noch einmal: „kartenbund login --card“.
+error-stronger-login-needed = { $detail ->
+        [remove] Diese Anmeldung darf das Gerät nicht entfernen: Mit dem Passwort allein, oder an einem Gerät, das mit weniger registriert wurde als das andere, entfernt niemand ein Gerät endgültig.
+       *[other] Dafür müssen Sie mit Gesundheitskarte und Karten-PIN angemeldet sein.
+    }
+    .remedy = { $detail ->
+        [remove] Sperren Sie es, das gilt sofort: „kartenbund devices lock NUMMER“. Zum Entfernen melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) oder an einem Computer, der mit ihr registriert wurde („kartenbund login --device“).
+       *[other] Melden Sie sich so an und versuchen Sie es noch einmal: „kartenbund login --card“.
+    }
 error-device-too-young = Ein Gerät fügt in seinen ersten 14 Tagen kein weiteres hinzu.
     .remedy = „kartenbund devices“ zeigt, seit wann Ihre Geräte registriert sind. Mit der Gesundheitskarte geht es sofort: „kartenbund register“.
 error-device-not-approved = { $why ->
@@ -507,7 +513,7 @@ error-match-code-denied = Der Vergleichscode war dreimal falsch; der Antrag ist 
     .remedy = Haben Sie ihn selbst gestellt, stellen Sie ihn noch einmal. Wenn nicht, ändern Sie Ihr Passwort und rufen Sie Ihre Krankenkasse an.
 error-too-many = Es sind schon so viele, wie erlaubt sind ({ $code }).
     .remedy = { $code ->
-        [too_many_devices] Entfernen Sie ein Gerät, das Sie nicht mehr benutzen: „kartenbund devices remove NUMMER“.
+        [too_many_devices] Fünf Geräte dürfen aktiv sein. Sperren Sie eines, das Sie gerade nicht benutzen: „kartenbund devices lock NUMMER“. Endgültig geht es mit der Gesundheitskarte: „kartenbund register --replace=NUMMER“ registriert diesen Computer an seiner Stelle; oder Sie melden sich mit der Karte oder an einem damit registrierten Gerät an und entfernen es: „kartenbund devices remove NUMMER“.
         [too_many_letters] Warten Sie auf den Brief, den Sie bestellt haben; 30 Tage nach einer Bestellung geht die nächste. Mit der Gesundheitskarte brauchen Sie keinen.
         [too_many_pending] Entscheiden Sie zuerst über die offenen Anträge: „kartenbund approvals“.
        *[other] Versuchen Sie es morgen noch einmal.
@@ -769,7 +775,7 @@ notice-type-elsewhere = Tippen Sie auf dem registrierten Gerät diese Ziffern ei
     Sagen Sie sie niemandem, auch nicht am Telefon.
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
 notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
-notice-old-device-remains = Das bisherige Gerät konnte nicht abgemeldet werden. „kartenbund devices“ zeigt es; entfernen Sie es dort.
+notice-old-device-locked = Ein Gerät, dessen Platz dieses hier einnimmt, ist gesperrt („kartenbund devices“ zeigt es) und nicht entfernt: Das geht mit der Gesundheitskarte oder an einem Gerät, das mit ihr registriert wurde. „kartenbund login --card“, dann „kartenbund devices remove NUMMER“.
 notice-no-device-secret = Hier gibt es keinen Schlüsselbund: Die Gerätedatei ist durch Geräte-PIN und Dienst geschützt, nicht auch noch durch den Schlüsselbund.
 notice-key-in-tpm = Der Geräteschlüssel liegt im TPM dieses Computers und verlässt ihn nicht.
 notice-tpm-not-allowed = Dieser Computer hat ein TPM, das Sie nicht benutzen dürfen: Der Geräteschlüssel liegt in einer Datei. Wer das TPM benutzen darf, ist in der Gruppe „tss“: „sudo usermod -aG tss $USER“, neu anmelden, dann „kartenbund register --replace“.
@@ -1081,6 +1087,7 @@ revocation-page = SPERRCODE FÜR IHR KONTO
     bis Sie einen neuen erstellen.
 done-emergency = Der Sperrcode ist abgeschickt. Wenn es Ihrer ist, sind jetzt alle Geräte gesperrt und alle Anmeldungen beendet; der Code ist verbraucht.
 done-device-removed = Das Gerät ist entfernt.
+done-device-locked-first = Das Gerät ist ab jetzt gesperrt. Sobald die Gesundheitskarte diesen Computer registriert hat, ist es entfernt.
 devices-none = Es ist kein Gerät registriert.
 this-computer = dieser Computer
 approvals-none = Es gibt keine Anträge.
@@ -1384,8 +1391,8 @@ arg-code-fd = Code von diesem Dateideskriptor lesen, in einer Zeile
 arg-order-letter = Nur einen Brief mit einem Code bestellen
 arg-device-name = Wie dieser Computer in der Liste der Geräte heißen soll
 arg-keep-pin = Die bisherige PIN behalten und ihr nur alle Versuche zurückgeben
-arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist
-arg-lost = Gerät (ID aus „kartenbund devices“), das verloren ist und sofort entfernt wird
+arg-replace = Neu registrieren, obwohl dieser Computer schon registriert ist; mit einer ID aus „kartenbund devices“: an der Stelle jenes Geräts
+arg-lost = Gerät (ID aus „kartenbund devices“), das verloren ist: Es wird sofort entfernt oder, nur mit dem Passwort, sofort gesperrt und durch die Karte entfernt
 arg-allow-last-try = Auch den letzten Versuch der Karten-PIN benutzen
 arg-id = Nummer, wie die Liste sie zeigt
 arg-whole-account = Alles zu diesem Konto: jedes Gerät und jede Entscheidung

@@ -363,8 +363,14 @@ error-device-locked-by-owner = This device is locked.
     .remedy = Log in with the health card ("kartenbund login --card") and unlock it: "kartenbund devices unlock".
 error-device-expired = The registration of this device has expired.
     .remedy = Renew the registration on that computer with health card and device PIN; device and device PIN stay: "kartenbund devices rebind". Device PIN forgotten? "kartenbund register --replace".
-error-stronger-login-needed = For this you must be logged in with health card and card PIN.
-    .remedy = Log in that way and try again: "kartenbund login --card".
+error-stronger-login-needed = { $detail ->
+        [remove] This login may not remove that device: with the password alone, or at a device that was registered with less than the other one, nobody removes a device for good.
+       *[other] For this you must be logged in with health card and card PIN.
+    }
+    .remedy = { $detail ->
+        [remove] Lock it, which holds at once: "kartenbund devices lock NUMBER". To remove it, log in with the health card ("kartenbund login --card"), or at a computer that was registered with it ("kartenbund login --device").
+       *[other] Log in that way and try again: "kartenbund login --card".
+    }
 error-device-too-young = No device adds another one in its first 14 days.
     .remedy = "kartenbund devices" shows since when your devices are registered. With the health card it takes no time: "kartenbund register".
 error-device-not-approved = { $why ->
@@ -507,7 +513,7 @@ error-match-code-denied = The match code was wrong three times; the application 
     .remedy = If it is yours, submit it again. If not, change your password and call your insurer.
 error-too-many = There are as many already as are allowed ({ $code }).
     .remedy = { $code ->
-        [too_many_devices] Remove a device you do not use any more: "kartenbund devices remove NUMBER".
+        [too_many_devices] Five devices may be active. Lock one you do not use now: "kartenbund devices lock NUMBER". For good, with the health card: "kartenbund register --replace=NUMBER" registers this computer in its place; or, logged in with the card or such a device, "kartenbund devices remove NUMBER".
         [too_many_letters] Wait for the letter you have ordered; 30 days after an order there can be another one. With the health card you need none.
         [too_many_pending] Decide on the open applications first: "kartenbund approvals".
        *[other] Try again tomorrow.
@@ -769,7 +775,7 @@ notice-type-elsewhere = Type these digits on the registered device: { $string }
     Tell them to nobody, not on the telephone either.
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
 notice-decision-had-arrived = The decision had arrived; its receipt is checked.
-notice-old-device-remains = The device before could not be removed. "kartenbund devices" shows it; remove it there.
+notice-old-device-locked = A device whose place this one takes is locked ("kartenbund devices" shows it), and not removed: that takes the health card, or a device that was registered with it. "kartenbund login --card", then "kartenbund devices remove NUMBER".
 notice-no-device-secret = There is no key ring here: the device file is protected by device PIN and service, and not by the key ring as well.
 notice-key-in-tpm = The device key is in the TPM of this computer and does not leave it.
 notice-tpm-not-allowed = This computer has a TPM that you may not use: the device key is in a file. Whoever may use the TPM is in the group "tss": "sudo usermod -aG tss $USER", log in anew, then "kartenbund register --replace".
@@ -1081,6 +1087,7 @@ revocation-page = REVOCATION CODE OF YOUR ACCOUNT
     make a new one.
 done-emergency = The revocation code is sent. If it is yours, all devices are locked now and all sessions have ended; the code is used up.
 done-device-removed = The device is removed.
+done-device-locked-first = The device is locked from now on. As soon as the health card has registered this computer, it is removed.
 devices-none = No device is registered.
 this-computer = this computer
 approvals-none = There are no applications.
@@ -1384,8 +1391,8 @@ arg-code-fd = Read the code from this file descriptor, in one line
 arg-order-letter = Only order a letter with a code
 arg-device-name = What this computer is to be called in the list of devices
 arg-keep-pin = Keep the PIN there is, and only give it all its tries again
-arg-replace = Register anew although this computer is registered
-arg-lost = Device (ID from "kartenbund devices") that is lost: it is removed at once
+arg-replace = Register anew although this computer is registered; with an ID from "kartenbund devices": in the place of that device
+arg-lost = Device (ID from "kartenbund devices") that is lost: it is removed at once, or, with the password alone, locked at once and removed by the card
 arg-allow-last-try = Use the last try of the card PIN, too
 arg-id = Identifier as the list shows it
 arg-whole-account = Everything about this account: each device and each decision
