@@ -8,6 +8,7 @@ use kartenbund::protocol::application::{Application, Contact, OldNew};
 use kartenbund::protocol::client_assertion::{AuthenticatedClient, ClientAuthentication};
 use kartenbund::protocol::registration::{Expected, ExpectedShare};
 
+use super::common::leaks::{OTHER_PASSWORD, WRONG_PASSWORD, leak};
 use super::*;
 use crate::common::web_branch::{WEBSITE, WebBranch};
 
@@ -144,4 +145,47 @@ fn no_message_prints_what_is_in_it() {
     let der: Vec<_> = by_card.auth_cert.iter().take(3).map(u8::to_string).collect();
     assert!(!shown.contains(&der.join(", ")), "bytes of a certificate");
     assert!(!shown.contains(&der.join(",\n")), "bytes of a certificate");
+}
+
+/// Whoever looks for what is not there must find it where it is: of each kind one as it really is, in a line of a log.
+#[test]
+fn what_no_log_may_hold_is_found_in_one() {
+    let world = World::new();
+    let mut attempt = Attempt::honest(&world);
+    let request = attempt.signed();
+    let computer = &attempt.computer;
+    let session = serde_json::to_value(computer.here.home.session().unwrap().unwrap()).unwrap();
+    let token = |name: &str| session["tokens"][name].as_str().unwrap().to_owned();
+    let proof = computer.headers("GET", "/v1/devices").pop().unwrap().1;
+    let address = serde_json::to_string(&new_address()).unwrap();
+    for secret in [
+        ERIKA,
+        PASSWORD,
+        OTHER_PASSWORD,
+        WRONG_PASSWORD,
+        PASSWORD_HASH,
+        &token("access_token"),
+        &token("refresh_token"),
+        &proof,
+        &request.pop,
+        "erika@person.example",
+        "Erika",
+        "Müstermann",
+        &wish().name,
+        &address,
+    ] {
+        for line in [secret.to_owned(), format!("failed: \"{secret}\""), format!("path=/v1/{secret}/x status=500")] {
+            let log = format!("request method=GET status=204\n{line}\nrequest method=GET status=200");
+            assert_eq!(leak(&log), Some(line.as_str()), "{line}");
+        }
+    }
+    // What a log does hold.
+    let device = DeviceId::random(&mut rng());
+    for line in [
+        "request method=GET route=/v1/devices/{id} status=200 milliseconds=3".to_owned(),
+        format!("a device was not made active code=internal device={device}"),
+        "a notice went out to post@musterkasse.example".to_owned(),
+    ] {
+        assert_eq!(leak(&line), None);
+    }
 }
