@@ -40,6 +40,8 @@ use requests::{Requests, cores, register_header, register_row};
 
 /// Clients at once, where nothing else is said.
 const CLIENTS: usize = 8;
+/// How many clients ask at once where there is always more to do.
+const MANY: usize = 64;
 /// Reads that are signed beforehand: far more than the service answers, and few enough that the first is not too old when the
 /// last is signed.
 const MOST_READS: usize = 200_000;
@@ -67,11 +69,13 @@ const BY_CARD: &str = "registrations by card";
 const BY_CODE: &str = "registrations by QR code";
 const EVALUATIONS: &str = "evaluations of PINs";
 const APPROVALS: &str = "approvals";
+/// The memory of those who wait for approvals.
+const WATCHING: &str = "watching";
 
 /// A registration is four requests that change something, each of which is answered when it is durable.
 const REQUESTS_OF_A_REGISTRATION: usize = 4;
 
-/// The lines of the second factor that are asked for; without any, everything is.
+/// The lines of the second factor that are asked for, and [`WATCHING`]; without any, everything is.
 struct Asked(Vec<String>);
 
 impl Asked {
@@ -89,7 +93,7 @@ impl Asked {
     }
 
     fn is_for_any(&self, database: &str) -> bool {
-        [BY_CARD, BY_CODE, EVALUATIONS, APPROVALS].iter().any(|what| self.is_for(what, database))
+        [BY_CARD, BY_CODE, EVALUATIONS, APPROVALS, WATCHING].iter().any(|what| self.is_for(what, database))
     }
 }
 
@@ -116,8 +120,11 @@ fn main() {
         }),
     };
     let [sqlite, postgresql] = sizes;
+    let is_watching = asked.is_for(WATCHING, "SQLite") || asked.is_for(WATCHING, "PostgreSQL");
     if asked.is_everything() {
         dpop(time);
+    }
+    if is_watching {
         println!("| what | at once | a second | p50, ms | p99, ms | CPU, ms each | alone | a second | ratio |");
         println!("|---|---|---|---|---|---|---|---|---|");
     }
@@ -130,12 +137,12 @@ fn main() {
         (name, on(name, database, &size, &asked))
     });
     let found: Vec<_> = found.collect();
-    if asked.is_everything() {
+    if is_watching {
         of_sessions(&found);
     }
     println!(
         "\n| what | at once | a second | p50, ms | p99, ms | commits alone | ratio | a second and core | cryptography alone | \
-         ratio | with bare requests and commits | ratio |"
+         ratio | with bare requests | ratio |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for (_, Found { factor, .. }) in &found {
@@ -214,30 +221,30 @@ fn row(database: &str, what: &str, at_once: usize, measured: &Measured, cpu: f64
 
 /// What stands beside a line of the second factor, each alone.
 struct Alone {
-    cryptography: Measured,
+    /// CPU time of the cryptography, in seconds for each.
+    cryptography: f64,
+    /// The same, and that of the service for requests that do nothing, as many as one has.
+    with_requests: f64,
     /// Commits that wait for the disk; as many for one as it has requests.
     commits: Measured,
-    /// Cryptography, and for each request one that does nothing and a commit that changes one row: their CPU time is taken
-    /// together. In seconds for each.
-    bare: f64,
 }
 
 /// The same beside the limits of the second factor: commits, which wait for the disk, and what takes CPU time of the service
 /// as the rest does.
-fn row_of_factor(what: &str, measured: &Measured, cpu: f64, alone: &Alone) -> String {
+fn row_of_factor(what: &str, at_once: usize, measured: &Measured, cpu: f64, alone: &Alone) -> String {
     let percentile = |share| measured.percentile(share).map_or("–".to_owned(), |latency| format!("{latency:.1}"));
     let (rate, each_core) = (measured.rate(), measured.count as f64 / cpu);
-    let Alone { cryptography, commits, bare } = alone;
+    let Alone { cryptography, with_requests, commits } = alone;
     format!(
-        "| {what} | {CLIENTS} | {rate:.0} | {} | {} | {:.0} | {:.3} | {each_core:.0} | {:.0} | {:.3} | {:.0} | {:.3} |",
+        "| {what} | {at_once} | {rate:.0} | {} | {} | {:.0} | {:.3} | {each_core:.0} | {:.0} | {:.3} | {:.0} | {:.3} |",
         percentile(0.5),
         percentile(0.99),
         commits.rate(),
         rate / commits.rate(),
-        cryptography.rate(),
-        each_core / cryptography.rate(),
-        1.0 / bare,
-        each_core * bare,
+        1.0 / cryptography,
+        each_core * cryptography,
+        1.0 / with_requests,
+        each_core * with_requests,
     )
 }
 
@@ -262,7 +269,7 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
             Bare::open(&other.setting(), folder.path())
         }
     };
-    if !asked.is_everything() {
+    if !asked.is_for(WATCHING, name) {
         open(folder.path(), &database, |runtime, service| {
             let deciding = deciding(size).into_iter().map(|kvnr| register_row(&kvnr, PASSWORD_HASH));
             let register = register_header() + &deciding.collect::<String>();
@@ -300,6 +307,10 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     requests.go_to(process.address(), &process.url);
     let watched_tls = requests.watched(process.id(), size.watchers);
     end(process);
+    let found = Found { idle, sessions: size.members, with_them, watchers, watched, watched_tls, ..Found::default() };
+    if !asked.is_everything() {
+        return found;
+    }
     let process = process::Process::start(folder.path(), &requests::configuration(&database, folder.path()));
     let pid = process.id();
     let counted = |work: &mut dyn FnMut() -> Measured| meanwhile(pid, work);
@@ -324,71 +335,82 @@ fn on(name: &str, database: TestDatabase, size: &Size, asked: &Asked) -> Found {
     end(process);
 
     let factor = factor(name, folder.path(), &database, &bare, size, asked);
-    Found {
-        idle,
-        sessions: size.members,
-        with_them,
-        watchers,
-        watched,
-        watched_tls,
-        after_logins,
-        logins,
-        argon2id,
-        factor,
-    }
+    Found { after_logins, logins, argon2id, factor, ..found }
 }
 
 /// Lines of the second factor that are asked for.
 fn factor(name: &str, folder: &Path, database: &TestDatabase, bare: &Bare, size: &Size, asked: &Asked) -> Vec<String> {
     let process = process::Process::start(folder, &requests::configuration(database, folder));
-    let pid = process.id();
     let mut requests = Requests::to(process.address(), &process.url);
     requests.log_in(cores(), &deciding(size), 1);
-    let mut members = Members::with(process.address(), &process.url, requests.into_sessions());
-    keep_codes(database, folder, &members);
+    let mut sessions = requests.into_sessions();
+    let others = sessions.split_off(size.deciding);
+    let each = [(CLIENTS, sessions), (MANY, others)].map(|(clients, sessions)| {
+        let members = Members::with(process.address(), &process.url, sessions);
+        keep_codes(database, folder, &members);
+        factor_at_once(clients, members, &process, name, bare, size, asked)
+    });
+    each.concat()
+}
+
+/// The same with so many clients.
+fn factor_at_once(
+    clients: usize,
+    mut members: Members,
+    process: &process::Process,
+    name: &str,
+    bare: &Bare,
+    size: &Size,
+    asked: &Asked,
+) -> Vec<String> {
+    let (here, pid) = (std::process::id(), process.id());
     // What a request takes that does nothing.
-    let (requested, cpu) = meanwhile(pid, &mut || requests::of_nothing(process.address(), CLIENTS, size.time));
+    let (requested, cpu) = meanwhile(pid, &mut || requests::of_nothing(process.address(), clients, size.time));
     let request = cpu / requested.count as f64;
     let mut lines = Vec::new();
     let mut beside = |what: &str, cryptography: fn(Duration) -> Measured, work: &mut dyn FnMut() -> Measured| {
-        let cryptography = cryptography(size.time);
-        let (commits, cpu) = meanwhile(std::process::id(), &mut || bare.commits(CLIENTS, size.time));
+        let (done, cpu) = meanwhile(here, &mut || cryptography(size.time));
+        let cryptography = cpu / done.count as f64;
+        let commits = bare.commits(clients, size.time);
         let requests = if [BY_CARD, BY_CODE].contains(&what) { REQUESTS_OF_A_REGISTRATION } else { 1 };
-        let bare = 1.0 / cryptography.rate() + requests as f64 * (request + cpu / commits.count as f64);
+        let with_requests = cryptography + requests as f64 * request;
         let commits = Measured::whole(commits.count / requests, Duration::from_secs_f64(commits.seconds));
         let (measured, cpu) = meanwhile(pid, work);
-        let alone = Alone { cryptography, commits, bare };
-        lines.push(row_of_factor(&format!("{what}, {name}"), &measured, cpu, &alone));
+        let alone = Alone { cryptography, with_requests, commits };
+        lines.push(row_of_factor(&format!("{what}, {name}"), clients, &measured, cpu, &alone));
     };
     let is_for = |what| asked.is_for(what, name);
     if is_for(BY_CARD) {
-        beside(BY_CARD, alone::registration_by_card, &mut || members.register(CLIENTS, With::Card));
+        beside(BY_CARD, alone::registration_by_card, &mut || members.register(clients, With::Card));
     } else if is_for(EVALUATIONS) || is_for(APPROVALS) {
-        members.register(CLIENTS, With::Card);
+        members.register(clients, With::Card);
     }
     if is_for(BY_CODE) {
-        beside(BY_CODE, alone::registration_by_code, &mut || members.register(CLIENTS, With::Code));
+        beside(BY_CODE, alone::registration_by_code, &mut || members.register(clients, With::Code));
     }
     if is_for(EVALUATIONS) {
-        beside(EVALUATIONS, alone::evaluation, &mut || members.evaluate(CLIENTS));
+        beside(EVALUATIONS, alone::evaluation, &mut || members.evaluate(clients));
     }
     if is_for(APPROVALS) {
         let rounds = members.prepare_decisions();
-        beside(APPROVALS, alone::decision, &mut || members.decide(CLIENTS, &rounds));
+        beside(APPROVALS, alone::decision, &mut || members.decide(clients, &rounds));
     }
     lines
 }
 
-/// Insurance numbers of those who register devices.
+/// Insurance numbers of those who register devices, for each number of clients.
 fn deciding(size: &Size) -> Vec<String> {
-    (500_000..500_000 + size.deciding).map(number).collect()
+    (500_000..500_000 + 2 * size.deciding).map(number).collect()
 }
 
 /// Keeps the public halves of codes, as the service does when it has written their letters.
 fn keep_codes(database: &TestDatabase, folder: &Path, members: &Members) {
-    let letters = "INSERT INTO letter (letter_id, account_id, kind, requested_by, state, created) \
-                   SELECT kvnr, account_id, 'device_code', 'anna', 'created', 0 FROM account WHERE kvnr LIKE 'A005%'";
-    database.sql(folder, letters);
+    let numbers = members.codes().map(|(kvnr, ..)| format!("'{kvnr}'")).collect::<Vec<_>>().join(", ");
+    let letters = format!(
+        "INSERT INTO letter (letter_id, account_id, kind, requested_by, state, created) \
+         SELECT kvnr, account_id, 'device_code', 'anna', 'created', 0 FROM account WHERE kvnr IN ({numbers})"
+    );
+    database.sql(folder, String::leak(letters));
     let row = |(kvnr, qr_id, jwk): (&str, String, P256Jwk)| {
         let (jwk, account) = (serde_json::to_string(&jwk).unwrap(), "(SELECT account_id FROM account WHERE kvnr =");
         format!("('{kvnr}', {account} '{kvnr}'), '{qr_id}', '{jwk}', 'valid', 0, 0, 10000000000)")

@@ -313,8 +313,9 @@ fn message(row: &Row) -> Result<Bytes, Refusal> {
 /// Sends what is new until the access token ends or as much time has passed for a device, it may see nothing any more, or
 /// the service stops. Then the program asks again, with a new token or message.
 async fn tell(mut line: Chunks, first: Vec<Bytes>, ticket: Ticket, ends_at: Instant) -> io::Result<()> {
+    // Sending and ending are in boxes: what waits has room for waiting alone.
     for message in first {
-        line.send(&message).await?;
+        Box::pin(line.send(&message)).await?;
     }
     loop {
         let beat = ends_at.min(Instant::now() + BEAT);
@@ -324,8 +325,8 @@ async fn tell(mut line: Chunks, first: Vec<Bytes>, ticket: Ticket, ends_at: Inst
             () = line.is_left() => None,
         };
         match next {
-            Some(message) => line.send(&message).await?,
-            None => return line.end().await,
+            Some(message) => Box::pin(line.send(&message)).await?,
+            None => return Box::pin(line.end()).await,
         }
     }
 }
