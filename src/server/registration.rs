@@ -221,22 +221,23 @@ pub(super) async fn evidence(
         Some(_) | None => Revocation::NotAsked,
     };
     let now = service.now_unix();
-    let (Session { account, .. }, mut tx) = presented.enter(&service).await?;
+    let (session, mut tx) = presented.enter(&service).await?;
+    let account = &session.account;
     let request = request?;
-    let (registration_id, row, state) = find(&mut tx, &account, &id).await?;
+    let (registration_id, row, state) = find(&mut tx, account, &id).await?;
     if state != RegistrationState::Open || now >= row.expires_at {
         return Err(Code::RegistrationEnded.into());
     }
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
         Some(challenge) => {
             let handed_in = (request, certificate, revocation);
-            check(&service, &mut tx, &account, &row, challenge, handed_in, now).await
+            check(&service, &mut tx, &session, &row, challenge, handed_in, now).await
         }
         None => Err(Code::ChallengeEnded.into()),
     };
     let bound = match checked {
-        Ok(proofs) if row.rebinds.is_some() => rebinding::rebind(&service, &mut tx, &account, &row, proofs, now).await,
-        Ok(proofs) => binding::bind(&service, &mut tx, &account, &row, proofs, now).await,
+        Ok(proofs) if row.rebinds.is_some() => rebinding::rebind(&service, &mut tx, account, &row, proofs, now).await,
+        Ok(proofs) => binding::bind(&service, &mut tx, account, &row, proofs, now).await,
         Err(refusal) => Err(refusal),
     };
     match bound {
@@ -249,7 +250,7 @@ pub(super) async fn evidence(
             let moved = transition(&mut tx, &id, state, Event::RegistrationRefused).await?;
             moved.ok_or_else(Refusal::internal)?;
             let result = Err(&refusal);
-            audit_event(&service, &mut tx, &account, registration_id, Event::RegistrationRefused, result).await?;
+            audit_event(&service, &mut tx, account, registration_id, Event::RegistrationRefused, result).await?;
             tx.commit().await?;
             Err(refusal)
         }
@@ -361,7 +362,7 @@ impl Proofs {
 async fn check(
     service: &Service,
     tx: &mut Tx,
-    account: &Account,
+    Session { account, id: session_id, .. }: &Session,
     row: &Row,
     challenge: FreshChallenge,
     (request, certificate, revocation): (EvidenceRequest, Option<Result<VerifiedCertificate, PkiError>>, Revocation),
@@ -403,7 +404,7 @@ async fn check(
             (Evidence::Card(certificate, membership, possession), grounds, None)
         }
         HandedIn::Qr(qr) => {
-            let code = device_code::find(tx, account, qr.qr_id, now).await?;
+            let code = device_code::find(service, tx, (account, *session_id), qr.qr_id, now).await?;
             let proof = match QrProof::check(&qr, &code.key, &expected, now) {
                 Ok(proof) => proof,
                 Err(error) => return Err(code.count_failure(service, tx, account, error, now).await?),

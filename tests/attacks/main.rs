@@ -36,6 +36,7 @@ mod rebinding;
 mod registration;
 mod reset;
 mod rsa;
+mod screen_codes;
 mod service;
 mod sessions;
 mod texts;

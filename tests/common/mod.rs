@@ -30,6 +30,8 @@ mod person;
 pub mod postgresql;
 #[path = "provider.rs"]
 pub mod provider;
+#[path = "screen_code.rs"]
+pub mod screen_code;
 #[path = "thief.rs"]
 pub mod thief;
 #[path = "tpm.rs"]
