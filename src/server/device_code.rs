@@ -106,13 +106,21 @@ pub(super) async fn show(
 
 /// The session in which a code is shown is one that may show codes. Only [`Shown::check`] makes one.
 pub(super) struct Shown {
-    /// What stands behind the session.
-    pub(super) by: ShownBy,
-    /// Whether a device waits that it binds, as whoever stands behind the session had to.
-    pub(super) waits: bool,
+    by: ShownBy,
+    waits: bool,
 }
 
 impl Shown {
+    /// What stands behind the session.
+    pub(super) fn by(&self) -> ShownBy {
+        self.by
+    }
+
+    /// Whether a device waits that it binds, as whoever stands behind the session had to.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
+    }
+
     /// Card and card PIN have opened the session, or a registered device that is active and old enough to add others. Not a
     /// password, which the new computer shows itself; and not a website, with whatever, for others may stand between it and
     /// the service.
@@ -191,7 +199,7 @@ pub(super) struct ValidCode {
     code_id: String,
     pub(super) key: P256Jwk,
     /// Where it is shown on a screen; none of a letter.
-    pub(super) shown: Option<Shown>,
+    shown: Option<Shown>,
 }
 
 /// The code of this account with this name, for a registration in this session.

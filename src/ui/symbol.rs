@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::secret::SecretText;
 
-/// Modules of nothing around a symbol (ISO/IEC 18004, 6.3.8).
+/// Modules of nothing around a symbol (ISO/IEC 18004).
 const QUIET_ZONE: i32 = 4;
 /// Black on white by number: the named colours are what the person likes.
 const DARK_ON_LIGHT: &str = "\u{1b}[38;5;16;48;5;231m";
@@ -51,5 +51,47 @@ impl TerminalSymbol {
     /// The lines from top to bottom, for the one place that shows them.
     pub fn lines(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|line| line.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use image::{GrayImage, ImageFormat, Luma};
+    use rand_core::UnwrapErr;
+
+    use super::*;
+    use crate::client::qr;
+    use crate::protocol::qr::LetterCode;
+
+    /// The lines as a terminal shows them, each half of a character four pixels high and wide.
+    fn pixels(symbol: &TerminalSymbol) -> Vec<u8> {
+        let bare = |line: &str| line.strip_prefix(DARK_ON_LIGHT).unwrap().strip_suffix(AS_BEFORE).unwrap().to_owned();
+        let lines: Vec<Vec<char>> = symbol.lines().map(|line| bare(line).chars().collect()).collect();
+        let (width, height) = (lines[0].len() * 4, lines.len() * 8);
+        let image = GrayImage::from_fn(width.try_into().unwrap(), height.try_into().unwrap(), |x, y| {
+            let [x, y] = [x, y].map(|at| usize::try_from(at).unwrap() / 4);
+            let dark = if y % 2 == 0 { ['█', '▀'] } else { ['█', '▄'] };
+            Luma([if dark.contains(&lines[y / 2][x]) { 0 } else { 255 }])
+        });
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image.write_to(&mut bytes, ImageFormat::Png).unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn what_a_terminal_shows_reads_as_the_code_however_long_the_services_name_is() {
+        let rng = &mut UnwrapErr(getrandom::SysRng);
+        let long = format!("https://{}.example:65535", "a".repeat(243));
+        for (service, columns) in
+            [("http://127.0.0.1:8470", 45), ("https://konto.musterkasse.example", 49), (&long, 80)]
+        {
+            let code = LetterCode::random(service, rng).unwrap();
+            let symbol = TerminalSymbol::of(&code.text(), columns).unwrap();
+            let read = qr::from_bytes(&pixels(&symbol), service).unwrap();
+            assert_eq!(read.text().expose(), code.text().expose());
+            assert!(TerminalSymbol::of(&code.text(), 36).is_none(), "a line that breaks shows nothing");
+        }
+        let endless = SecretText::new("A".repeat(5000));
+        assert!(TerminalSymbol::of(&endless, usize::MAX).is_none());
     }
 }

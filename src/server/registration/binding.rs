@@ -66,7 +66,7 @@ pub(super) async fn bind(
         key_class,
         certificate: certificate.as_ref(),
         ocsp_sha256,
-        code_shown_by: shown.as_ref().map(|shown| shown.by),
+        code_shown_by: shown.as_ref().map(Shown::by),
     };
     let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     let information: DeviceInformation = from_json(&row.device_information)?;
@@ -79,7 +79,7 @@ pub(super) async fn bind(
     // screen of whoever was sure is as good as that for the wait, and for nothing else.
     let (state, active_from, kind) = match (level, shown) {
         (BindingLevel::B3, _) => (DeviceState::Active, now, Kind::DeviceAdded),
-        (_, Some(Shown { waits: false, .. })) => (DeviceState::Active, now, Kind::DeviceAddedByScreen),
+        (_, Some(shown)) if !shown.waits() => (DeviceState::Active, now, Kind::DeviceAddedByScreen),
         (BindingLevel::B1 | BindingLevel::B2, _) => {
             (DeviceState::PendingWait, now.saturating_add(device::WAIT), Kind::DeviceAddedWithoutPin)
         }
