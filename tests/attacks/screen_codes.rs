@@ -1,5 +1,6 @@
 //! Attacks with codes on a screen.
 
+use kartenbund::jose::{Es256, Message};
 use kartenbund::protocol::api::{ScreenCodeAnswer, WebLoginAnswer};
 use kartenbund::protocol::qr::LetterCode;
 
@@ -248,4 +249,40 @@ fn of_many_computers_with_one_code_from_a_screen_one_is_bound() {
         threads.into_iter().filter_map(|thread| thread.join().ok()).filter(|is_ok| *is_ok).count()
     });
     assert_eq!((bound, world.count("SELECT COUNT(*) FROM device")), (1, 2));
+}
+
+/// A receipt as somebody with the service's key writes it.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+struct Written(serde_json::Value);
+
+impl Message for Written {
+    const TYP: &'static str = "receipt+jws";
+    type Algorithm = Es256;
+}
+
+#[test]
+fn evidence_says_of_a_code_that_card_or_device_have_shown_it_and_nothing_else() {
+    let world = World::new();
+    let code = world.logged_in_with_device().show_code().unwrap();
+    let new = world.second_computer("laptop");
+    let device = new.register_from_screen(&code).unwrap();
+    let honest: Bundle = new.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
+    let own = new_key();
+    let mut all = Vec::new();
+    for (said, holds) in [("card", true), ("device", true), ("letter", false), ("", false)] {
+        let mut bundle = honest.clone();
+        let binding = &mut bundle.devices[0].binding;
+        let Written(mut receipt) = jws::verify(&binding.receipt, new.here.profile.service_key.verifying_key()).unwrap();
+        assert_eq!(receipt["code_shown_by"], "device");
+        receipt["code_shown_by"] = json!(said);
+        // Its audit is another one's, and may be missing.
+        (binding.receipt, binding.audit) = (sign(&Written(receipt), &own).unwrap(), None);
+        bundle.service.jwk = jwk(&own);
+        let found = bundle.verify(&anchors_of(&[]), Some(&jwk(&own))).findings;
+        assert_eq!(found.is_some(), holds, "{said}");
+        all.push((serde_json::to_vec(&bundle).unwrap(), holds));
+    }
+    let (bundles, expected): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    assert_eq!(verifier::second_verifier(&bundles, &[], Some(&jwk(&own))), expected);
 }
