@@ -132,6 +132,10 @@ bytes_type! {
     SessionId, 16
 }
 bytes_type! {
+    /// Names a code that is shown on a screen, in the audit.
+    CodeId, 16
+}
+bytes_type! {
     /// Names a notice.
     NoticeId, 16
 }

@@ -311,6 +311,7 @@ pub fn app(service: Arc<Service>) -> Router {
         .routes(routes!(session::logout))
         .routes(routes!(password::change::set))
         .routes(routes!(device_code::order))
+        .routes(routes!(device_code::show))
         .routes(routes!(session::refresh))
         .routes(routes!(session::list))
         .routes(routes!(session::end_one))

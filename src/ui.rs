@@ -6,6 +6,7 @@ pub mod failure;
 pub mod numbers;
 pub mod report;
 pub mod session;
+pub mod symbol;
 pub mod system;
 pub mod terminal;
 pub mod text;

@@ -29,9 +29,8 @@ def unb64(text, length=None):
     return need(b64(data) == text and length in (None, len(data)), "base64url") or data  # no padding, no loose bits
 def sha256(data): return hashlib.sha256(data.encode() if isinstance(data, str) else data).digest()
 def spki(key): return b64(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
-def jwk_key(jwk):
-    says(members(jwk, "kty crv x y"), kty="EC", crv="P-256")
-    return POINT(ec.SECP256R1(), b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32))
+def jwk_key(jwk): return says(members(jwk, "kty crv x y"), kty="EC", crv="P-256") or POINT(
+    ec.SECP256R1(), b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32))
 def dss(it): return need(len(it) == 64, "size") or utils.encode_dss_signature(*map(int.from_bytes, (it[:32], it[32:])))
 def algorithm(key):
     if not isinstance(key, rsa.RSAPublicKey): return {"secp256r1": "ES256", "brainpoolP256r1": "BP256R1"}[key.curve.name]
@@ -116,8 +115,8 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
     aud, jwk = parts_of(bundle["service"], "aud jwk")
     need(bundle["v"] in (2, 3, 4) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
     key = need(service_jwk in (None, jwk), "another service's key") or jwk_key(jwk)
-    def took(it): return says(it := jws(it, "receipt+jws", key, "v aud subject id sha256 at amr audit_head", MORE),
-                              v=1, aud=aud) or it
+    def took(it): return says(it := jws(it, "receipt+jws", key, "v aud subject id sha256 at amr audit_head",
+                                        f"{MORE} code_shown_by"), v=1, aud=aud) or it
     def decision_on(approval, jwk):
         members(approval, "approval_id challenge document decision receipt", "audit")
         about, data = approval["approval_id"], unb64(approval["document"])
@@ -130,7 +129,7 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
         says(said, v=1, aud=aud, **{name: approval[name] for name in ("approval_id", "document", "challenge")})
         yield need(said["iat"] - TOLERANCE <= decided["at"] <= said["exp"] + TOLERANCE and
                    1 <= said["exp"] - said["iat"] <= 300, "iat or exp") or f"decision of {about}"
-        says(decided, subject="decision", id=about, sha256=b64(sha256(approval["decision"])))
+        says(decided, subject="decision", id=about, sha256=b64(sha256(approval["decision"])), code_shown_by=None)
         return document, said, decided
     def statement(compact, typ, key, more="", optional="", **hint):
         said = jws(compact, typ, key, " ".join(same) + " iat " + more, optional, **hint)
@@ -151,8 +150,9 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
             says({"audit": None, **by, **said, **document}, audit=None, type="device.add", decision="approve")
             yield need(since + 14 * 86400 <= decided["at"] <= receipt["at"], "at") or f"device_addition of {of}"
         elif method == "qr":
-            parts = parts_of(binding["qr"], "qr_id qr_jws")
-            yield statement(parts[1], "qr+jws", jwk_key(binding["qr_jwk"])) and f"code_signature of {of}"
+            parts, by = parts_of(binding["qr"], "qr_id qr_jws"), receipt.pop("code_shown_by", None)
+            said = need(by in (None, "card", "device"), "code_shown_by") or by and f": code shown by {by}" or ""
+            yield statement(parts[1], "qr+jws", jwk_key(binding["qr_jwk"])) and f"code_signature of {of}{said}"
         elif method == "chip":
             parts = parts_of(binding["chip"], "chip authority signature")
             nonce = b"kartenbund/card-present/v1\0%s\0" % aud.encode() + unb64(same["challenge"], 32) + unb64(jkt)
@@ -176,7 +176,7 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
         says(said, method=method, evidence_sha256=b64(sha256("\n".join(parts))))
         need(jwk_key(said["transport_jwk"]) and said["transport_jwk"] != jwk == keys.setdefault(of, jwk), "transport_jwk")
         yield unb64(said.get("attestation_sha256", jkt), 32) and f"device_possession of {of}"
-        says(receipt, subject="binding", id=of, sha256=b64(sha256(binding["pop"])))
+        says(receipt, subject="binding", id=of, sha256=b64(sha256(binding["pop"])), code_shown_by=None)
         yield need(binding["binding_level"] == level, "binding_level") or f"binding_receipt of {of}"
         if method == "card": adders.setdefault(of, (jwk, receipt["at"]))
         what = {"event": "device.bound", "device_id": of, "object": binding["registration_id"]}

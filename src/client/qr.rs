@@ -1,4 +1,5 @@
-//! The code of a letter on this computer: read from a picture or typed, and what its key signs.
+//! Codes on this computer: read from a picture or typed, and what their key signs; and the code that this computer shows
+//! another one.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
@@ -9,10 +10,13 @@ use image::{DynamicImage, GrayImage, ImageDecoder as _, ImageReader, Limits, ima
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::login::LoggedIn;
+use super::service::ServiceError;
 use super::{AskError, Surroundings};
 use crate::client::home::Profile;
-use crate::jose::Thumbprint;
 use crate::jose::jws;
+use crate::jose::{P256Jwk, Thumbprint};
+use crate::protocol::api::{ScreenCodeAnswer, ScreenCodeRequest};
 use crate::protocol::qr::{CodeError, LetterCode, QrEvidence, QrStatement, TypedGroups};
 use crate::protocol::{Challenge, NumericDate, RegistrationId, VERSION};
 use crate::secret::SecretText;
@@ -200,6 +204,19 @@ pub fn typed(service: &str, around: &mut Surroundings<'_>) -> Result<LetterCode,
         wrong = groups.take(&typed).err();
     }
     Ok(groups.finish(service)?)
+}
+
+/// Draws a code with which another computer is registered for this account, and makes its public key known to the service.
+/// The secret goes nowhere: whoever shows the code shows it to people. Also until when it holds, by the service's clock.
+///
+/// # Errors
+/// [`ServiceError`]; the service refuses where neither card and card PIN nor a registered device have opened the session.
+pub fn draw(here: &LoggedIn, around: &mut Surroundings<'_>) -> Result<(LetterCode, NumericDate), ServiceError> {
+    let code = LetterCode::random(&here.profile.service, around.rng).ok_or(ServiceError::Malformed)?;
+    let jwk = P256Jwk::from(*code.key().ok_or(ServiceError::Malformed)?.verifying_key());
+    let request = ScreenCodeRequest { qr_id: code.id(), jwk };
+    let answer: ScreenCodeAnswer = here.service.call(reqwest::Method::POST, "/v1/device-codes", &request)?;
+    Ok((code, answer.expires_at))
 }
 
 /// Lets the key of the code sign this device key for this registration.

@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::application::ApplicationType;
 use super::approval::{FrozenDocument, MatchCode, Verdict};
+use super::qr::QrId;
 use super::registration::Method;
 use super::session::SessionMethod;
 use super::{
     ApplicationId, ApprovalId, BindingLevel, Challenge, DeviceId, LoginId, NumericDate, ResetId, SessionId, UnknownName,
 };
-use crate::jose::{Thumbprint, base64url};
+use crate::jose::{P256Jwk, Thumbprint, base64url};
 use crate::secret::{SecretText, masked};
 
 /// Path of the signed configuration.
@@ -82,6 +83,22 @@ bodies! {
     pub struct LetterOrdered {
         /// Whether it was ordered before and is not made yet.
         already: bool,
+    }
+
+    /// Makes a code known that the sender shows on its screen. Its secret stays there.
+    #[derive(Debug)]
+    pub struct ScreenCodeRequest {
+        /// Its name.
+        qr_id: QrId => String,
+        /// Its public key.
+        jwk: P256Jwk => Object,
+    }
+
+    /// The code may bind a device.
+    #[derive(Debug)]
+    pub struct ScreenCodeAnswer {
+        /// Until then, and no longer than the session lasts.
+        expires_at: NumericDate,
     }
 
     /// All devices of the account.

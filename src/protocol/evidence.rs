@@ -262,6 +262,8 @@ impl Walk<'_> {
             is(receipt.subject == ReceiptSubject::Binding && receipt.id == binding.device_id.to_string(), "id")?;
             is(receipt.sha256 == Sha256Hash::of(binding.pop.as_bytes()), "sha256")?;
             is(binding.binding_level == binding.grounds.level(), "binding_level")?;
+            let is_of_code = matches!(binding.grounds, Grounds::Qr(_));
+            is(is_of_code || receipt.code_shown_by.is_none(), "code_shown_by")?;
             date(receipt.at)
         });
         chain.audit(LinkName::BindingAudit, self, binding.audit.as_ref(), receipt.as_ref().ok(), |entry| {
@@ -285,7 +287,8 @@ impl Walk<'_> {
         let Bound { kvnr, device_id, device_key, at } = bound?;
         let decisions = decisions.into_iter().collect::<Option<_>>()?;
         let binding_level = binding.binding_level;
-        Some(DeviceFindings { device_id, kvnr, binding_level, bound_at: at, device_key, decisions })
+        let code_shown_by = receipt.ok().and_then(|receipt| receipt.code_shown_by);
+        Some(DeviceFindings { device_id, kvnr, binding_level, code_shown_by, bound_at: at, device_key, decisions })
     }
 
     fn decision(
@@ -319,6 +322,7 @@ impl Walk<'_> {
             let is_for = receipt.subject == ReceiptSubject::Decision;
             is(is_for && receipt.id == approval.approval_id.to_string(), "id")?;
             is(receipt.sha256 == decision.sha256(), "sha256")?;
+            is(receipt.code_shown_by.is_none(), "code_shown_by")?;
             let decided_at = date(receipt.at)?;
             is(decided_at >= bound()?.at, "at")?;
             Ok(decided_at)

@@ -1,5 +1,5 @@
-//! The code of a letter, with which a device is registered (`docs/protocol.md`, registration with a code), and what its
-//! key signs for that.
+//! The code of a letter or on a screen, with which a device is registered (`docs/protocol.md`, registration with a code),
+//! and what its key signs for that.
 
 mod code;
 /// What other codes in groups with check characters are made of.
@@ -42,7 +42,7 @@ impl Message for QrStatement {
     type Algorithm = Es256;
 }
 
-/// What the code of a letter gives.
+/// What a code gives.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -56,6 +56,27 @@ pub struct QrEvidence {
 
 masked!(QrEvidence);
 
+/// How the session was opened in which a code was shown on a screen. Nobody else shows one: to whoever knows the password
+/// it would prove the password twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShownBy {
+    /// With card and card PIN.
+    Card,
+    /// With a registered device and its PIN.
+    Device,
+}
+
+impl ShownBy {
+    /// The name in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Card => "card",
+            Self::Device => "device",
+        }
+    }
+}
+
 impl QrEvidence {
     /// SHA-256 over the two parts as they travel, with a line feed between them.
     pub fn sha256(&self) -> Sha256Hash {
@@ -63,7 +84,7 @@ impl QrEvidence {
     }
 }
 
-/// The code of a letter to this account was there, and its key signed this device key for this registration.
+/// A code of this account was there, and its key signed this device key for this registration.
 #[derive(Debug)]
 pub struct QrProof {
     kvnr: Kvnr,

@@ -144,6 +144,10 @@ pub struct Receipt {
     /// SHA-256 of the trust list that named the card's issuer; none where the issuer was pinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_list_sha256: Option<super::Sha256Hash>,
+    /// How the session was opened in which the code was shown that has bound the device; none of the code of a letter, and
+    /// where there was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_shown_by: Option<super::qr::ShownBy>,
     /// Number of the audit entry before; none in receipts of before they had it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit_seq: Option<i64>,

@@ -70,7 +70,7 @@ async fn check_somebody_may(tx: &mut Tx, account: &Account, now: NumericDate) ->
 }
 
 /// The device may add others from then on.
-fn check_age(from: NumericDate, now: NumericDate) -> Result<(), Refusal> {
+pub(super) fn check_age(from: NumericDate, now: NumericDate) -> Result<(), Refusal> {
     if from <= now { Ok(()) } else { Err(Refusal::new(Code::DeviceTooYoung).with_detail(from.to_string())) }
 }
 

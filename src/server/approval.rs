@@ -285,6 +285,7 @@ async fn take_decision(
         amr,
         ocsp_sha256: None,
         trust_list_sha256: None,
+        code_shown_by: None,
         audit_seq: Some(before.seq),
         audit_head: before.sha256,
     })?;

@@ -76,14 +76,14 @@ codes! {
     CardNumberUnknown = 403 "card_number_unknown", "The insurer's register knows no card number of this person, so the chip does not do.";
     DeviceTooYoung = 403 "device_too_young", "No device adds another in its first 14 days; the detail is when one may.";
     DeviceExpired = 403 "device_expired", "The device's time is over: the card binds it anew.";
-    StrongerLoginNeeded = 403 "stronger_login_needed", "It takes a session by card and card PIN, or by a device bound strongly enough; `remove` is the detail where one was to be removed.";
+    StrongerLoginNeeded = 403 "stronger_login_needed", "It takes a session by card and card PIN, or by a registered device that may; `remove` is the detail where one was to be removed.";
     DevicePinNotConfirmed = 403 "device_pin_not_confirmed", "The device PIN was not confirmed within the last minute.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
     AccountUnknown = 404 "account_unknown", "The person on the card, or whom an operator names, is not in the register.";
     NotFound = 404 "not_found", "There is no such thing in this account.";
     MethodNotAllowed = 405 "method_not_allowed", "The resource does not know this method.";
     RequestTimeout = 408 "request_timeout", "The body of the request did not come within 30 seconds.";
-    KeyInUse = 409 "key_in_use", "The device key or its identifier was used before.";
+    KeyInUse = 409 "key_in_use", "The key, or the identifier of a device key or code, was used before.";
     AlreadyDecided = 409 "already_decided", "The approval was decided before.";
     NonceGiven = 409 "nonce_given", "Another device has begun to add this one, or this one before it was broken off.";
     StringsNotCompared = 409 "strings_not_compared", "The other computer has not shown its nonce yet: no string can have been compared.";
@@ -101,7 +101,7 @@ codes! {
     ApprovalExpired = 410 "approval_expired", "The approval has expired.";
     WebLoginEnded = 410 "login_ended", "The login is unknown, used or expired.";
     ResetEnded = 410 "reset_ended", "The request for a new password is unknown, used or expired.";
-    QrCodeEnded = 410 "qr_code_ended", "The code of a letter binds no device of this account; the detail is why.";
+    QrCodeEnded = 410 "qr_code_ended", "The code binds no device of this account; the detail is why.";
     ShareErased = 410 "share_erased", "The service's share in this device PIN is erased: the device must be registered anew.";
     BodyTooLarge = 413 "body_too_large", "The body is longer than 128 KiB.";
     KvnrInvalid = 422 "kvnr_invalid", "The insurance number is not one capital letter and nine digits.";

@@ -60,6 +60,9 @@ kinds! {
     DeviceAdded = "device_added", Instead;
     /// A device was bound by weaker evidence (B1, B2).
     DeviceAddedWithoutPin = "device_added_without_pin", Always;
+    /// A device was bound by a code on the screen of whoever had logged in with card and card PIN, or with a device that they
+    /// have bound (B1); it does not wait.
+    DeviceAddedByScreen = "device_added_by_screen", Always;
     /// A device was locked.
     DeviceLocked = "device_locked", Never;
     /// A locked device was unlocked.

@@ -158,7 +158,7 @@ pub(super) async fn rebind(
     // A device that the card had bound is as old as it is; for another, its time as a device of the card begins now.
     let active_from = if device.level == level { device.active_from } else { now };
     let (device_id, certificate) = (device.device_id, Some(&certificate));
-    let sealed = Sealed { device_id, level, key_class: &key_class, certificate, ocsp_sha256 };
+    let sealed = Sealed { device_id, level, key_class: &key_class, certificate, ocsp_sha256, code_shown_by: None };
     let Room { .. } = device.room; // nothing leaves for a device that was there before
     let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     keep_before(tx, &device, now).await?;

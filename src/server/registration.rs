@@ -240,7 +240,7 @@ pub(super) async fn evidence(
     let checked = match take_challenge(&mut tx, &row, registration_id, now).await? {
         Some(challenge) => {
             let handed_in = (request, certificate, revocation);
-            check(&service, &mut tx, account, &row, challenge, handed_in, now).await
+            check(&service, &mut tx, &session, &row, challenge, handed_in, now).await
         }
         None => Err(Code::ChallengeEnded.into()),
     };
@@ -371,7 +371,7 @@ impl Proofs {
 async fn check(
     service: &Service,
     tx: &mut Tx,
-    account: &Account,
+    Session { account, id: session_id, .. }: &Session,
     row: &Row,
     challenge: FreshChallenge,
     (request, certificate, revocation): (EvidenceRequest, Option<Result<VerifiedCertificate, PkiError>>, Revocation),
@@ -413,7 +413,7 @@ async fn check(
             (Evidence::Card(certificate, membership, possession), grounds, None)
         }
         HandedIn::Qr(qr) => {
-            let code = device_code::find(tx, account, qr.qr_id, now).await?;
+            let code = device_code::find(service, tx, (account, *session_id), qr.qr_id, now).await?;
             let proof = match QrProof::check(&qr, &code.key, &expected, now) {
                 Ok(proof) => proof,
                 Err(error) => return Err(code.count_failure(service, tx, account, error, now).await?),

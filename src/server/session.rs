@@ -149,14 +149,43 @@ impl Session {
     /// # Errors
     /// As for a request whose session has ended.
     pub(super) async fn still_open(&self, service: &Service, connection: &mut Connection) -> Result<Account, Refusal> {
-        let found = WithAccount::find(connection, self.id).await?.ok_or(Code::TokenInvalid)?;
-        found.check_open()?;
-        if service.now_unix() >= found.row.ends_at(&service.settings.sessions) {
-            return Err(Code::TokenInvalid.into());
-        }
-        let account = found.account()?;
-        if account.state == AccountState::Closed { Err(Code::AccountClosed.into()) } else { Ok(account) }
+        Ok(find_open(service, connection, self.id).await?.account)
     }
+}
+
+/// A session that is open, and may change something, as it is now.
+pub(super) struct StillOpen {
+    pub(super) account: Account,
+    /// How it was opened.
+    pub(super) method: SessionMethod,
+    /// The device that has opened it, which is active.
+    pub(super) device: Option<String>,
+    /// Whether it is a person's own program that holds it, and no confidential client.
+    pub(super) is_own_program: bool,
+    /// When it was opened.
+    pub(super) created: NumericDate,
+}
+
+/// The session of this name, which may belong to somebody else than who sends the request.
+///
+/// # Errors
+/// As for a request whose session has ended.
+pub(super) async fn find_open(
+    service: &Service,
+    connection: &mut Connection,
+    id: SessionId,
+) -> Result<StillOpen, Refusal> {
+    let found = WithAccount::find(connection, id).await?.ok_or(Code::TokenInvalid)?;
+    found.check_open()?;
+    if service.now_unix() >= found.row.ends_at(&service.settings.sessions) {
+        return Err(Code::TokenInvalid.into());
+    }
+    let (account, method) = (found.account()?, found.row.method()?);
+    if account.state == AccountState::Closed {
+        return Err(Code::AccountClosed.into());
+    }
+    let Row { device_id, client_id, created, .. } = found.row;
+    Ok(StillOpen { account, method, device: device_id, is_own_program: client_id.is_none(), created })
 }
 
 /// A session with its account, and the device that has opened it.

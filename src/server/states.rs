@@ -179,6 +179,8 @@ names! {
         ApplicationExecuted = "application.executed",
         ApplicationFailed = "application.failed",
         DeviceCodeOrdered = "device_code.ordered",
+        DeviceCodeShown = "device_code.shown",
+        DeviceCodeSuperseded = "device_code.superseded",
         DeviceCodeFailed = "device_code.failed",
         DeviceCodeVoided = "device_code.voided",
         LetterCreated = "letter.created",
@@ -257,13 +259,15 @@ names! {
 }
 
 names! {
-    /// A code of a letter.
+    /// A code of a letter or on a screen.
     DeviceCodeState {
         Valid = "valid",
         /// It has bound a device.
         Used = "used",
         /// It was tried with a wrong secret too often.
         Void = "void",
+        /// Another one was shown on a screen after it.
+        Superseded = "superseded",
     }
 }
 
@@ -482,8 +486,9 @@ impl States for DeviceCodeState {
         row(Self::Valid, Event::DeviceBound, Self::Used),
         row(Self::Valid, Event::DeviceCodeFailed, Self::Valid),
         row(Self::Valid, Event::DeviceCodeVoided, Self::Void),
+        row(Self::Valid, Event::DeviceCodeSuperseded, Self::Superseded),
     ];
-    const UPDATE: &'static str = "UPDATE device_code SET state = $3 WHERE letter_id = $1 AND state = $2";
+    const UPDATE: &'static str = "UPDATE device_code SET state = $3 WHERE code_id = $1 AND state = $2";
 
     fn as_str(self) -> &'static str {
         self.name()

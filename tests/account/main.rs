@@ -11,6 +11,7 @@ mod first;
 mod killed;
 mod password;
 mod rebinding;
+mod screen_codes;
 mod sessions;
 mod several;
 mod terminal;

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Terminal {
     process: Child,
     keyboard: ChildStdin,
-    screen: Arc<Mutex<String>>,
+    screen: Arc<Mutex<Vec<u8>>>,
     reader: JoinHandle<()>,
 }
 
@@ -28,19 +28,20 @@ impl Terminal {
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let keyboard = process.stdin.take().unwrap();
         let mut output = process.stdout.take().unwrap();
-        let screen = Arc::new(Mutex::new(String::new()));
+        let screen = Arc::new(Mutex::new(Vec::new()));
         let shown = Arc::clone(&screen);
         let reader = thread::spawn(move || {
             let mut bytes = [0; 1024];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
-                shown.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..count]));
+                shown.lock().unwrap().extend(&bytes[..count]);
             }
         });
         Self { process, keyboard, screen, reader }
     }
 
     fn screen(&self) -> String {
-        self.screen.lock().unwrap().clone()
+        // All of it at once: what comes may end within a character.
+        String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned()
     }
 
     /// Waits until this is on the screen; all that is there then.
@@ -78,7 +79,7 @@ impl Terminal {
     pub(crate) fn end(mut self) -> (Option<i32>, String) {
         let status = self.process.wait().unwrap();
         self.reader.join().unwrap();
-        let screen = self.screen.lock().unwrap().clone();
+        let screen = String::from_utf8_lossy(&self.screen.lock().unwrap()).into_owned();
         (status.code(), screen)
     }
 }

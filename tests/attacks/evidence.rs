@@ -1,6 +1,7 @@
 //! Tampering with evidence.
 
 use kartenbund::protocol::evidence::{CardGrounds, Grounds};
+use kartenbund::protocol::qr::ShownBy;
 use rand_core::Rng as _;
 
 use super::*;
@@ -261,13 +262,14 @@ fn a_receipt_for_something_else_proves_nothing_here() {
     assert!(verify(&bundle).findings.is_some(), "as long as it does not lie");
     let mut all = vec![serde_json::to_vec(&bundle).unwrap()];
     type Lie = fn(&mut LyingService);
-    let lies: [(&str, Lie, LinkName); 28] = [
+    let lies: [(&str, Lie, LinkName); 30] = [
         // Nothing can be judged without the time of the binding.
         ("another version", |s| s.binding.v = 2, LinkName::Certificate),
         ("another service", |s| s.binding.aud = "https://stranger.example".to_owned(), LinkName::Certificate),
         ("a decision", |s| s.binding.subject = ReceiptSubject::Decision, LinkName::BindingReceipt),
         ("another device", |s| s.binding.id = s.decision.id.clone(), LinkName::BindingReceipt),
         ("another proof", |s| s.binding.sha256 = s.decision.sha256, LinkName::BindingReceipt),
+        ("a code, where a card was", |s| s.binding.code_shown_by = Some(ShownBy::Card), LinkName::BindingReceipt),
         ("an end", |s| s.binding_entry.event = "device.revoked".to_owned(), LinkName::BindingAudit),
         ("a binding of another device", |s| s.binding_entry.device_id = Some([7; 16].into()), LinkName::BindingAudit),
         ("a binding elsewhere", |s| s.binding_entry.object = s.binding.id.clone(), LinkName::BindingAudit),
@@ -276,6 +278,7 @@ fn a_receipt_for_something_else_proves_nothing_here() {
         ("a binding", |s| s.decision.subject = ReceiptSubject::Binding, LinkName::DecisionReceipt),
         ("another approval", |s| s.decision.id = s.binding.id.clone(), LinkName::DecisionReceipt),
         ("another decision", |s| s.decision.sha256 = s.binding.sha256, LinkName::DecisionReceipt),
+        ("a code for a decision", |s| s.decision.code_shown_by = Some(ShownBy::Device), LinkName::DecisionReceipt),
         ("a decision before the device was bound", |s| s.decision.at = s.binding.at - 1, LinkName::DecisionReceipt),
         ("another place", |s| s.decision.audit_head = s.binding.audit_head, LinkName::DecisionAudit),
         ("another number", |s| s.decision.audit_seq = Some(1), LinkName::DecisionAudit),

@@ -110,7 +110,7 @@ fn the_openapi_document_names_the_errors_of_each_operation() {
             }
         }
     }
-    assert_eq!(operations, 53);
+    assert_eq!(operations, 54);
 }
 
 /// Sends the head of a request, lets something happen once the service has read it, and then sends the body.

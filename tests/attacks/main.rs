@@ -37,6 +37,7 @@ mod registration;
 mod removals;
 mod reset;
 mod rsa;
+mod screen_codes;
 mod service;
 mod sessions;
 mod texts;

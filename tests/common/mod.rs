@@ -32,6 +32,8 @@ pub mod postgresql;
 pub mod provider;
 #[path = "removal.rs"]
 mod removal;
+#[path = "screen_code.rs"]
+pub mod screen_code;
 #[path = "thief.rs"]
 pub mod thief;
 #[path = "tpm.rs"]

@@ -221,6 +221,7 @@ fn the_openapi_document_names_every_endpoint() {
             "/v1/approvals/{id}/nonce",
             "/v1/audit",
             "/v1/audit/head",
+            "/v1/device-codes",
             "/v1/devices",
             "/v1/devices/lock-all",
             "/v1/devices/{id}",

@@ -1,5 +1,8 @@
 //! Databases of earlier versions with people in them, on both kinds.
 
+use kartenbund::jose::P256Jwk;
+use kartenbund::protocol::qr::LetterCode;
+
 use super::*;
 
 /// A data folder with the key file of the first version, and a database as it was after migration `last` with `rows`.
@@ -93,4 +96,29 @@ fn a_device_of_an_earlier_version_counts_as_one_with_a_key_in_software() {
     let folder = as_of(21, &database, rows);
     let world = goes_on(folder, database);
     assert_eq!(world.column("SELECT key_class FROM device"), ["swk"]);
+}
+
+/// From when letters alone had codes.
+#[test]
+fn a_code_of_a_letter_of_an_earlier_version_registers_a_computer() {
+    let database = TestDatabase::new();
+    let letters = LetterCode::random("https://konto.example", &mut rng()).unwrap();
+    let jwk = P256Jwk::from(*letters.key().unwrap().verifying_key());
+    let jwk = serde_json::to_string(&jwk).unwrap();
+    let (id, now) = (letters.id(), NOW.unix_timestamp());
+    let rows = format!(
+        "INSERT INTO account (account_id, kvnr, given_name, family_name, birth_date, address, membership_start, created, \
+         state) VALUES (1, 'A123456780', 'E', 'M', '1964-08-12', '{{}}', '2020-01-01', 1, 'active'); \
+         INSERT INTO letter (letter_id, account_id, kind, requested_by, state, created, done) \
+         VALUES ('l', 1, 'device_code', 'operator', 'created', {now}, {now}); \
+         INSERT INTO device_code VALUES ('l', 1, '{id}', '{jwk}', 'valid', 2, {now}, {now} + 7776000)"
+    );
+    let folder = as_of(27, &database, &rows);
+    let world = goes_on(folder, database);
+    assert_eq!(world.column("SELECT code_id FROM device_code WHERE letter_id = 'l' AND session_id IS NULL"), ["l"]);
+    assert_eq!(world.count("SELECT failures FROM device_code"), 2);
+    let computer = world.log_in_with_card("computer");
+    let device = computer.register_with(&letters).unwrap();
+    assert_eq!((device.binding_level, device.state.as_str()), (BindingLevel::B1, "pending_wait"));
+    assert_eq!(world.column("SELECT state FROM device_code"), ["used"]);
 }

@@ -46,6 +46,7 @@ mod reset;
 mod revocation;
 mod scenario_files;
 mod scenarios;
+mod screen_codes;
 mod sessions;
 mod timing;
 mod trust_lists;

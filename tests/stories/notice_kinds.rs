@@ -54,6 +54,7 @@ stories! {
         ["device_locked", "device_unlocked", "revocation_code_made", "revocation_code_used"];
     the_time_of_a_device_ends tells ["device_expires", "device_expired", "device_rebound"];
     a_card_is_lost tells ["cards_revoked"];
+    a_screen_binds_a_device tells ["device_added_by_screen"];
     a_letter_binds_a_device_and_another_is_guessed tells ["device_added_without_pin", "device_code_voided"];
 }
 
@@ -199,6 +200,12 @@ mod caused {
                 kartenbund::client::rebind::rebind(&computer.here, &mut card(ERIKA), ApduLength::Extended, around)
             })
             .unwrap();
+    }
+
+    pub(super) fn a_screen_binds_a_device(world: &World) {
+        reachable(world, EMAIL);
+        let code = world.log_in_with_card("with-reader").show_code().unwrap();
+        world.second_computer("laptop").register_from_screen(&code).unwrap();
     }
 
     pub(super) fn a_letter_binds_a_device_and_another_is_guessed(world: &World) {

@@ -46,6 +46,7 @@ use crate::args::{
 use crate::cards::{can, length, with_card};
 use crate::computer::Computer;
 use crate::output::{Output, file_failure, tell};
+use crate::screen_code;
 
 pub(crate) fn now() -> NumericDate {
     OffsetDateTime::now_utc().unix_timestamp()
@@ -178,6 +179,10 @@ pub(crate) fn emergency(
 }
 
 pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Output) -> Result<(), Failure> {
+    // It needs no session that is there, and no such session is enough.
+    if let Some(DevicesCommand::Code(args)) = &command {
+        return screen_code::show(home, args, output);
+    }
     let here = login::resume(home, clock())?;
     let device = match here.home.device() {
         Ok(device) => Some(device),
@@ -216,6 +221,7 @@ pub(crate) fn devices(home: Home, command: Option<DevicesCommand>, output: &Outp
             let done = if waits { "done-device-unlocked-waits" } else { "done-device-unlocked" };
             output.result(&json!({ "device_id": id, "waits": waits }), [output.texts.get(done)])
         }
+        DevicesCommand::Code(args) => screen_code::show(here.home, &args, output),
         DevicesCommand::RevocationCode { out } => revocation_code(&here, out.as_deref(), output),
         DevicesCommand::Rebind(args) => {
             let device = with_person(output, signing(&args)?, |around| match rebind::resume(&here, around)? {

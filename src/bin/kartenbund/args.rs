@@ -302,9 +302,21 @@ pub(crate) enum DevicesCommand {
         out: Option<PathBuf>,
     },
     Rebind(SigningCardArgs),
+    Code(ScreenCodeArgs),
     ChangePin(PinArgs),
     #[command(subcommand)]
     Fingerprint(FingerprintCommand),
+}
+
+/// How whoever shows a code logs in, and how it is shown.
+#[derive(Args)]
+pub(crate) struct ScreenCodeArgs {
+    #[arg(long)]
+    pub(crate) card: bool,
+    #[arg(long)]
+    pub(crate) no_picture: bool,
+    #[command(flatten)]
+    pub(crate) signing: SigningCardArgs,
 }
 
 #[derive(Subcommand)]

@@ -181,6 +181,7 @@ pub(crate) fn text_of(prefix: &str, value: &impl Serialize, output: &Output) -> 
 fn binding_value(device: &DeviceFindings) -> serde_json::Value {
     json!({
         "device_id": device.device_id, "kvnr": device.kvnr, "level": device.binding_level,
+        "code_shown_by": device.code_shown_by,
         "at": device.bound_at.unix_timestamp(),
     })
 }
@@ -203,6 +204,7 @@ fn finding_lines(findings: &Findings, report: &Report, output: &Output) -> Vec<S
         ];
         let said = if device.binding_level == BindingLevel::B3 { "evidence-person" } else { "evidence-person-by-word" };
         lines.push(texts.with(said, &values));
+        lines.extend(device.code_shown_by.map(|by| output.say("evidence-code-shown", "by", by.as_str())));
         for decision in &device.decisions {
             let id = match decision.verdict {
                 Verdict::Approve => "evidence-approved",

@@ -14,6 +14,7 @@ mod evidence;
 mod login;
 mod notices;
 mod output;
+mod screen_code;
 mod virtual_card;
 mod waiting;
 mod watch;

@@ -8,6 +8,7 @@ use kartenbund::client::home::Home;
 use kartenbund::client::rebind;
 use kartenbund::protocol::NumericDate;
 use kartenbund::ui::failure::{Failure, Kind, Value};
+use kartenbund::ui::symbol::TerminalSymbol;
 use kartenbund::ui::text::{Texts, shown};
 use serde::Serialize;
 use serde_json::json;
@@ -60,6 +61,11 @@ impl Output {
             let id = if now() < ends_at { "rebind-soon" } else { "rebind-late" };
             self.remark(id, &[("until", Value::Text(self.texts.moment(ends_at)))]);
         }
+    }
+
+    /// Prints a symbol for people. Its colours are ours, and nothing from outside is in it.
+    pub(crate) fn picture(&self, symbol: &TerminalSymbol) -> Result<(), Failure> {
+        symbol.lines().try_for_each(print)
     }
 
     /// Prints a remark beside the result, for people.

@@ -19,7 +19,7 @@ use crate::secret::masked;
 pub enum Grounds {
     /// Card and card PIN.
     Card(CardGrounds),
-    /// The code of a letter.
+    /// A code, of a letter or on a screen.
     Qr(QrGrounds),
     /// The approval of another device.
     Device(AdditionGrounds),
@@ -58,12 +58,12 @@ pub struct OcspEvidence {
     pub answer: Vec<u8>,
 }
 
-/// What stands behind the code of a letter.
+/// What stands behind a code, of a letter or on a screen: which of them the receipt says.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QrGrounds {
-    /// The public key of the code. That it is the code of a letter to this person is the word of the service.
+    /// The public key of the code. That it is this person's code is the word of the service.
     #[cfg_attr(feature = "server", schema(value_type = Object))]
     pub qr_jwk: P256Jwk,
     /// What its key signed.

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use crate::identity::kvnr::Kvnr;
 use crate::jose::P256Jwk;
 use crate::protocol::approval::{Document, Verdict};
+use crate::protocol::qr::ShownBy;
 use crate::protocol::{ApprovalId, BindingLevel, DeviceId};
 
 /// What a link of the chain rests on.
@@ -42,7 +43,7 @@ pub enum LinkName {
     Revocation,
     /// The card signed the device key.
     CardSignature,
-    /// The key of a letter's code signed the device key.
+    /// The key of a code, of a letter or on a screen, signed the device key.
     CodeSignature,
     /// Another device, which the card has bound, approved the device key.
     DeviceAddition,
@@ -109,6 +110,8 @@ pub struct DeviceFindings {
     pub kvnr: Kvnr,
     /// Level of the binding, derived from the evidence.
     pub binding_level: BindingLevel,
+    /// Where the code was shown that bound it, by the service's word; none of a letter's, and where there was none.
+    pub code_shown_by: Option<ShownBy>,
     /// When the device was bound, by the service's word.
     pub bound_at: OffsetDateTime,
     /// Its key.

@@ -91,7 +91,7 @@ impl fmt::Debug for QrId {
     }
 }
 
-/// The code of one letter.
+/// The code of one letter, or one that is shown on a screen.
 pub struct LetterCode {
     host: String,
     id: QrId,

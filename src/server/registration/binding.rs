@@ -6,12 +6,14 @@ use crate::protocol::api::{DeviceAnswer, RegistrationAnswer};
 use crate::protocol::attestation::AttestedKey;
 use crate::protocol::evidence::{BindingEvidence, Grounds};
 use crate::protocol::pairing::DeviceInformation;
+use crate::protocol::qr::ShownBy;
 use crate::protocol::registration::{Evidence, Expected, Membership};
 use crate::protocol::service::{AMR_SOFTWARE_KEY, Receipt, ReceiptSubject};
 use crate::protocol::{BindingLevel, DeviceId, KeyIdentifier, NumericDate, Sha256Hash, VERSION};
 use crate::server::account::Account;
 use crate::server::audit::{self, Entry};
 use crate::server::device::{Authority, OwnDevice, Room};
+use crate::server::device_code::Shown;
 use crate::server::http::{Code, Refusal};
 use crate::server::notice::{self, Kind};
 use crate::server::session::Session;
@@ -54,11 +56,19 @@ pub(super) async fn bind(
     let leaving = leaving(tx, account, row).await?;
     let room = Room::for_new(tx, account, leaving).await?;
     // Nothing refuses after it: a refusal is kept, and would keep that the code was used.
-    if let Some(code) = code {
-        code.use_up(tx).await?;
-    }
+    let shown = match code {
+        Some(code) => code.use_up(tx).await?,
+        None => None,
+    };
     let device_id = DeviceId::random(&mut random());
-    let sealed = Sealed { device_id, level, key_class, certificate: certificate.as_ref(), ocsp_sha256 };
+    let sealed = Sealed {
+        device_id,
+        level,
+        key_class,
+        certificate: certificate.as_ref(),
+        ocsp_sha256,
+        code_shown_by: shown.as_ref().map(Shown::by),
+    };
     let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     let information: DeviceInformation = from_json(&row.device_information)?;
     let insert = sqlx::query(
@@ -66,10 +76,14 @@ pub(super) async fn bind(
          key_identifier, active_from, evidence, expires_at, key_class, revocation_due) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
     );
-    // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice.
-    let (state, active_from) = match level {
-        BindingLevel::B3 => (DeviceState::Active, now),
-        BindingLevel::B1 | BindingLevel::B2 => (DeviceState::PendingWait, now.saturating_add(device::WAIT)),
+    // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice. A code on the
+    // screen of whoever was sure is as good as that for the wait, and for nothing else.
+    let (state, active_from, kind) = match (level, shown) {
+        (BindingLevel::B3, _) => (DeviceState::Active, now, Kind::DeviceAdded),
+        (_, Some(shown)) if !shown.waits() => (DeviceState::Active, now, Kind::DeviceAddedByScreen),
+        (BindingLevel::B1 | BindingLevel::B2, _) => {
+            (DeviceState::PendingWait, now.saturating_add(device::WAIT), Kind::DeviceAddedWithoutPin)
+        }
     };
     let insert = insert.bind(device_id.to_string()).bind(account.id).bind(state.as_str());
     let insert = insert.bind(&information.name).bind(method.as_str()).bind(level.to_string()).bind(&row.jkt);
@@ -80,7 +94,6 @@ pub(super) async fn bind(
 
     pin::share::hand_over(tx, &evidence.registration_id.to_string(), &device_id.to_string()).await?;
     room.make(service, tx, account, &authority).await?;
-    let kind = if level == BindingLevel::B3 { Kind::DeviceAdded } else { Kind::DeviceAddedWithoutPin };
     conclude(service, tx, account, &evidence, (Event::DeviceBound, kind), now).await?;
     let device = DeviceAnswer {
         device_id,
@@ -128,6 +141,8 @@ pub(in crate::server) struct Sealed<'a> {
     /// Of the card that binds, where one does.
     pub(in crate::server) certificate: Option<&'a VerifiedCertificate>,
     pub(in crate::server) ocsp_sha256: Option<Sha256Hash>,
+    /// Of the code on a screen that binds, where one does.
+    pub(in crate::server) code_shown_by: Option<ShownBy>,
 }
 
 impl Sealed<'_> {
@@ -153,6 +168,7 @@ impl Sealed<'_> {
             at: now,
             amr: vec![self.key_class.to_owned()],
             ocsp_sha256: self.ocsp_sha256,
+            code_shown_by: self.code_shown_by,
             trust_list_sha256: list.map(|list| Sha256Hash::from(list.sha256())),
             audit_seq: Some(before.seq),
             audit_head: before.sha256,

@@ -365,11 +365,11 @@ error-device-expired = Die Registrierung dieses Geräts ist abgelaufen.
     .remedy = Erneuern Sie die Registrierung an diesem Computer mit Gesundheitskarte und Geräte-PIN; Gerät und Geräte-PIN bleiben: „kartenbund devices rebind“. Geräte-PIN vergessen? „kartenbund register --replace“.
 error-stronger-login-needed = { $detail ->
         [remove] Diese Anmeldung darf das Gerät nicht entfernen: Mit dem Passwort allein, oder an einem Gerät, das mit weniger registriert wurde als das andere, entfernt niemand ein Gerät endgültig.
-       *[other] Dafür müssen Sie mit Gesundheitskarte und Karten-PIN angemeldet sein.
+       *[other] Das Passwort genügt dafür nicht: Sie müssen mit der Gesundheitskarte oder einem registrierten Gerät angemeldet sein.
     }
     .remedy = { $detail ->
         [remove] Sperren Sie es, das gilt sofort: „kartenbund devices lock NUMMER“. Zum Entfernen melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) oder an einem Computer, der mit ihr registriert wurde („kartenbund login --device“).
-       *[other] Melden Sie sich so an und versuchen Sie es noch einmal: „kartenbund login --card“.
+       *[other] Melden Sie sich mit Gesundheitskarte und Karten-PIN an („kartenbund login --card“) oder mit einem Gerät, das die Karte registriert hat („kartenbund login --device“), und versuchen Sie es noch einmal.
     }
 error-device-too-young = Ein Gerät fügt in seinen ersten 14 Tagen kein weiteres hinzu.
     .remedy = „kartenbund devices“ zeigt, seit wann Ihre Geräte registriert sind. Mit der Gesundheitskarte geht es sofort: „kartenbund register“.
@@ -421,14 +421,14 @@ error-letter-code-picture = { $why ->
         [picture] Das ist kein Bild, das dieses Programm liest, oder es ist beschädigt oder zu groß.
        *[no_symbol] In dem Bild ist kein QR-Code zu erkennen.
     }
-    .remedy = Gebraucht wird ein PNG oder JPEG, in dem der ganze Code mit weißem Rand scharf zu sehen ist. Oder tippen Sie die Gruppen aus dem Brief ab: „kartenbund register --method qr“.
+    .remedy = Gebraucht wird ein PNG oder JPEG, in dem der ganze Code mit weißem Rand scharf zu sehen ist. Oder tippen Sie die Gruppen ab, die darunter stehen: „kartenbund register --method qr“.
 error-letter-code-wrong = { $group ->
         [0] Das ist kein solcher Code Ihrer Krankenkasse.
        *[other] Gruppe { $group } stimmt nicht.
     }
-    .remedy = Vergleichen Sie mit dem Papier, auf dem er steht: Jede Gruppe hat fünf Zeichen. Buchstaben I, L, O und U kommen nicht vor.
+    .remedy = Vergleichen Sie mit dem Papier oder dem Bildschirm, auf dem er steht: Jede Gruppe hat fünf Zeichen. Buchstaben I, L, O und U kommen nicht vor.
 error-letter-code-of-other-service = { $host ->
-        [none] Der Code ist für einen anderen Dienst, oder Gruppen aus zwei Briefen sind vermischt.
+        [none] Der Code ist für einen anderen Dienst, oder Gruppen aus zwei Codes sind vermischt.
        *[host] Der Code ist für einen anderen Dienst: { $host }.
     }
     .remedy = Nehmen Sie den Brief der Krankenkasse, bei der Sie angemeldet sind. Haben Sie keinen solchen Brief, bestellen Sie einen: „kartenbund register --order-letter“.
@@ -436,9 +436,12 @@ error-letter-code-ended = { $detail ->
         [used] Mit diesem Code wurde schon ein Gerät registriert.
         [expired] Dieser Code ist abgelaufen.
         [void] Dieser Code gilt nicht mehr, weil er zu oft falsch eingegeben wurde.
+        [superseded] Dieser Code gilt nicht mehr, weil nach ihm ein neuer gezeigt wurde.
+        [same_session] Dieser Computer zeigt diesen Code selbst: Er ist für einen anderen.
+        [session_ended] Dieser Code gilt nicht mehr, weil der Computer, der ihn gezeigt hat, nicht mehr angemeldet ist.
        *[unknown] Dieser Code gehört nicht zu Ihrem Konto.
     }
-    .remedy = Bestellen Sie einen neuen Brief: „kartenbund register --order-letter“. Haben Sie den Code nicht selbst benutzt, sehen Sie mit „kartenbund devices“ nach und rufen Sie Ihre Krankenkasse an.
+    .remedy = Bestellen Sie einen neuen Brief („kartenbund register --order-letter“), oder zeigen Sie an einem registrierten Computer einen neuen Code: „kartenbund devices code“. Haben Sie den Code nicht selbst benutzt, sehen Sie mit „kartenbund devices“ nach und rufen Sie Ihre Krankenkasse an.
 error-already-registered = Dieser Computer ist schon registriert.
     .remedy = Möchten Sie ihn neu registrieren (zum Beispiel mit neuer Geräte-PIN), geben Sie --replace an.
 error-device-pin-wrong = { $tries ->
@@ -701,7 +704,7 @@ step-open-registration = Registrierung beim Dienst beginnen
 step-verify-pin = Karte prüft die PIN
 step-fetch-challenge = Aufgabe des Dienstes holen und prüfen
 step-card-signs = Karte unterschreibt
-step-code-signs = Schlüssel aus dem Brief unterschreibt
+step-code-signs = Schlüssel des Codes unterschreibt
 step-send-evidence = Nachweis senden
 step-fetch-approval = Antrag holen und prüfen
 step-open-device-key = Geräte-PIN prüfen
@@ -803,7 +806,7 @@ keypad-new-pin = Geben Sie am Kartenleser, nicht auf dieser Tastatur, die bisher
 keypad-puk = Geben Sie die PUK (8 Ziffern) jetzt am Kartenleser ein, nicht auf dieser Tastatur. Sie lässt sich höchstens zehnmal benutzen; jede Eingabe zählt, auch eine richtige. Abbrechen können Sie am Leser.
 ask-revocation-code-what = Der Sperrcode steht auf dem Ausdruck: vier Gruppen aus fünf Zeichen. Er sperrt alle Geräte und beendet alle Anmeldungen.
 ask-revocation-code = Sperrcode:
-ask-letter-code-what = Der Code steht im Brief Ihrer Krankenkasse unter dem QR-Code: neun Gruppen aus fünf Zeichen.
+ask-letter-code-what = Der Code steht unter dem QR-Code im Brief Ihrer Krankenkasse oder auf Ihrem anderen Computer: neun Gruppen aus fünf Zeichen.
     Groß oder klein ist gleich. Sie können eine Gruppe eingeben oder mehrere auf einmal.
 ask-letter-code = Ab Gruppe { $next } von { $of }:
 ask-can-where = Auf diesem Leser braucht die Karte ihre Zugangsnummer (CAN): sechs Ziffern vorn
@@ -1030,7 +1033,13 @@ done-register = Dieser Computer ist registriert: „{ $name }“, Stufe { $level
 done-rebind = Die Registrierung dieses Computers ist erneuert: „{ $name }“, Stufe { $level }, gültig bis { $until }.
 rebind-soon = Die Registrierung dieses Computers läuft am { $until } ab. Erneuern Sie sie vorher mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
 rebind-late = Die Registrierung dieses Computers ist seit { $until } abgelaufen. Erneuern Sie sie mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
-done-register-waits = Freigeben kann er frühestens ab { $at }, sobald außerdem der Brief gedruckt ist, der davon berichtet: So kann jemand, der Ihren Brief abgefangen hat, nichts tun, bevor Sie es merken.
+done-register-waits = Freigeben kann er frühestens ab { $at }, sobald außerdem der Brief gedruckt ist, der davon berichtet: So kann jemand, der Ihren Code abgefangen hat, nichts tun, bevor Sie es merken.
+screen-code-groups = Code: { $groups }
+screen-code-how = Er gilt einmal, bis { $until }, und nur solange dieser Computer angemeldet bleibt.
+    Am anderen Computer: „kartenbund login --service { $service }“, dann
+    „kartenbund register --method qr“ und die Gruppen abtippen, oder mit einem Foto des
+    Bildes: „kartenbund register --image DATEI“.
+screen-code-warning = Zeigen und sagen Sie den Code niemandem: Wer ihn und Ihr Passwort hat, registriert ein Gerät in Ihrem Konto. Ihre Krankenkasse fragt nie danach.
 done-letter-ordered = Der Brief mit dem Code ist bestellt. Er geht an die Anschrift, die Ihre Krankenkasse von Ihnen hat.
 done-letter-ordered-before = Der Brief mit dem Code war schon bestellt und wird mit den nächsten Briefen gedruckt.
 done-fingerprint-on = Die Freigaben werden auf diesem Computer erst nach einem Fingerabdruck gezeigt. Freigegeben wird weiter mit der Geräte-PIN.
@@ -1104,6 +1113,7 @@ notices-off = aus
 notices-kind = { $kind ->
         [device_added] Neues Gerät, mit Karten-PIN
         [device_added_without_pin] Neues Gerät, ohne Karten-PIN
+        [device_added_by_screen] Neues Gerät, mit einem Code vom Bildschirm
         [device_rebound] Registrierung eines Geräts erneuert
         [device_revoked] Gerät entfernt
         [pin_wrong] Geräte-PIN dreimal falsch
@@ -1195,7 +1205,7 @@ link-trust-list = Die ganze, unveränderte Vertrauensliste, die den Aussteller d
 link-certificate = Das Zertifikat der Karte ist von einer bekannten Stelle ausgestellt und galt
 link-revocation = Der Aussteller der Karte hat bestätigt, dass sie nicht gesperrt war, als sie das Gerät gebunden hat
 link-card-signature = Die Karte hat den Schlüssel des Geräts unterschrieben
-link-code-signature = Der Schlüssel eines Briefes hat den Schlüssel des Geräts unterschrieben
+link-code-signature = Der Schlüssel eines Codes hat den Schlüssel des Geräts unterschrieben
 link-chip-signature = Der Chip einer Gesundheitskarte hat den Schlüssel des Geräts unterschrieben
 link-device-addition = Ein Gerät, das die Karte gebunden hat, hat den Schlüssel des Geräts freigegeben
 link-device-possession = Das Gerät hat bewiesen, dass es den Schlüssel hat
@@ -1221,10 +1231,14 @@ evidence-of-device = Gerät { $id }:
 evidence-of-approval = Freigabe { $id }:
 evidence-person = Die Karte von { $kvnr } hat das Gerät am { $at } gebunden (Stufe { $level }).
 evidence-person-by-word = Das Gerät wurde am { $at } ohne die Karten-PIN an das Konto von { $kvnr } gebunden (Stufe { $level }).
+evidence-code-shown = { $by ->
+        [card] Der Code stand auf einem Bildschirm, wo jemand mit Gesundheitskarte und Karten-PIN angemeldet war; das sagt der Dienst.
+       *[device] Der Code stand auf einem Bildschirm, wo jemand mit einem registrierten Gerät angemeldet war; das sagt der Dienst.
+    }
 evidence-approved = Das Gerät hat am { $at } freigegeben:
 evidence-denied = Das Gerät hat am { $at } abgelehnt:
 evidence-stands = Bindung und Entscheidungen stehen auf den Unterschriften von Karte und Gerät; dem Dienst muss man sie nicht glauben.
-evidence-stands-on-word = Dass ein Gerät der Stufe B1 oder B2 dieser Person gehört, muss man dem Dienst glauben: Nur er wusste, wem er den Brief schickt. Die Entscheidungen selbst hat das Gerät unterschrieben.
+evidence-stands-on-word = Dass ein Gerät der Stufe B1 oder B2 dieser Person gehört, muss man dem Dienst glauben: Nur er wusste, wem er den Brief schickt oder wer angemeldet war, wo ein Code gezeigt wurde. Die Entscheidungen selbst hat das Gerät unterschrieben.
 evidence-not-me = Das Gerät hat am { $at } abgelehnt, weil der Antrag nicht von der Person sei:
 evidence-honest = Nicht geprüft: ob die Karte gesperrt war (Sperrliste), und ob der Schlüssel des Geräts in falsche Hände kam. Zeiten nennt der Dienst.
 evidence-honest-after-ocsp = Nicht geprüft: ob der Schlüssel des Geräts in falsche Hände kam, und ob die Karte später gesperrt wurde. Zeiten nennt der Dienst.
@@ -1283,8 +1297,10 @@ event-device-pin-share-made = Änderung einer Geräte-PIN begonnen
 event-device-pin-changed = Geräte-PIN geändert
 event-device-pin-used-up = Gerät entfernt, weil die Geräte-PIN zu oft falsch war
 event-device-code-ordered = Brief mit einem Code für ein Gerät bestellt
-event-device-code-failed = Falscher Code aus einem Brief
-event-device-code-voided = Code aus einem Brief ungültig: zu oft falsch
+event-device-code-shown = Code für ein Gerät auf einem Bildschirm gezeigt
+event-device-code-superseded = Code auf einem Bildschirm durch einen neuen ersetzt
+event-device-code-failed = Falscher Code für ein Gerät
+event-device-code-voided = Code für ein Gerät ungültig: zu oft falsch
 event-application-submitted = Antrag gestellt
 event-application-approved = Antrag freigegeben
 event-application-denied = Antrag abgelehnt
@@ -1383,6 +1399,7 @@ arg-card = Mit der Gesundheitskarte und ihrer PIN
 arg-letter = Einen Brief mit einem Initialpasswort bestellen
 arg-password-fd = Passwörter von diesem Dateideskriptor lesen, je Zeile eines in der Reihenfolge der Fragen
 arg-pin-fd = PINs von diesem Dateideskriptor lesen, je Zeile eine
+arg-no-picture = Nur die Gruppen zum Abtippen zeigen, kein Bild
 arg-no-keypad = PINs auf diesem Computer eingeben, auch wenn der Kartenleser eine Tastatur hat
 arg-method = Wie das Gerät gebunden wird
 arg-image = Code aus einem Bild lesen, PNG oder JPEG: Foto, Scan oder Bildschirmfoto
@@ -1456,6 +1473,7 @@ cmd-emergency = Alles sperren, mit dem Sperrcode und ohne Anmeldung
 cmd-devices-fingerprint = Die Freigaben erst nach einem Fingerabdruck zeigen
 cmd-devices-fingerprint-on = Einschalten
 cmd-devices-fingerprint-off = Ausschalten; braucht die Geräte-PIN
+cmd-devices-code = Einen Code zeigen, mit dem ein anderer Computer registriert wird; braucht die Geräte-PIN oder --card
 cmd-devices-rebind = Die Registrierung dieses Computers mit der Gesundheitskarte erneuern; Gerät und Geräte-PIN bleiben
 cmd-devices-change-pin = Die Geräte-PIN dieses Computers ändern
 cmd-apply = Einen geschützten Antrag stellen

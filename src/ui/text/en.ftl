@@ -365,11 +365,11 @@ error-device-expired = The registration of this device has expired.
     .remedy = Renew the registration on that computer with health card and device PIN; device and device PIN stay: "kartenbund devices rebind". Device PIN forgotten? "kartenbund register --replace".
 error-stronger-login-needed = { $detail ->
         [remove] This login may not remove that device: with the password alone, or at a device that was registered with less than the other one, nobody removes a device for good.
-       *[other] For this you must be logged in with health card and card PIN.
+       *[other] The password is not enough for this: you must be logged in with the health card or with a registered device.
     }
     .remedy = { $detail ->
         [remove] Lock it, which holds at once: "kartenbund devices lock NUMBER". To remove it, log in with the health card ("kartenbund login --card"), or at a computer that was registered with it ("kartenbund login --device").
-       *[other] Log in that way and try again: "kartenbund login --card".
+       *[other] Log in with health card and card PIN ("kartenbund login --card") or with a device that the card has registered ("kartenbund login --device"), and try again.
     }
 error-device-too-young = No device adds another one in its first 14 days.
     .remedy = "kartenbund devices" shows since when your devices are registered. With the health card it takes no time: "kartenbund register".
@@ -421,14 +421,14 @@ error-letter-code-picture = { $why ->
         [picture] This is no picture that this program reads, or it is damaged or too large.
        *[no_symbol] No QR code can be seen in the picture.
     }
-    .remedy = It takes a PNG or JPEG that shows the whole code, sharp, with the white around it. Or type the groups of the letter: "kartenbund register --method qr".
+    .remedy = It takes a PNG or JPEG that shows the whole code, sharp, with the white around it. Or type the groups that stand below it: "kartenbund register --method qr".
 error-letter-code-wrong = { $group ->
         [0] This is no such code of your insurer.
        *[other] Group { $group } is wrong.
     }
-    .remedy = Compare it with the paper it stands on: each group has five characters. The letters I, L, O and U do not occur.
+    .remedy = Compare it with the paper or the screen it stands on: each group has five characters. The letters I, L, O and U do not occur.
 error-letter-code-of-other-service = { $host ->
-        [none] The code is for another service, or groups of two letters are mixed.
+        [none] The code is for another service, or groups of two codes are mixed.
        *[host] The code is for another service: { $host }.
     }
     .remedy = Take the letter from the insurer you are logged in with. If you have no such letter, order one: "kartenbund register --order-letter".
@@ -436,9 +436,12 @@ error-letter-code-ended = { $detail ->
         [used] A device was registered with this code already.
         [expired] This code has expired.
         [void] This code does not hold any more, since it was entered wrongly too often.
+        [superseded] This code does not hold any more, since another one was shown after it.
+        [same_session] This computer shows this code itself: it is for another one.
+        [session_ended] This code does not hold any more, since the computer that has shown it is not logged in any more.
        *[unknown] This code is not of your account.
     }
-    .remedy = Order a new letter: "kartenbund register --order-letter". If it was not you who used the code, look at "kartenbund devices" and call your insurer.
+    .remedy = Order a new letter ("kartenbund register --order-letter"), or show a new code on a registered computer: "kartenbund devices code". If it was not you who used the code, look at "kartenbund devices" and call your insurer.
 error-already-registered = This computer is registered already.
     .remedy = If you want to register it anew (with a new device PIN, for example), add --replace.
 error-device-pin-wrong = { $tries ->
@@ -701,7 +704,7 @@ step-open-registration = Opening the registration at the service
 step-verify-pin = The card checks the PIN
 step-fetch-challenge = Fetching and checking the service's challenge
 step-card-signs = The card signs
-step-code-signs = The key of the letter signs
+step-code-signs = The key of the code signs
 step-send-evidence = Sending the evidence
 step-fetch-approval = Fetching and checking the application
 step-open-device-key = Checking the device PIN
@@ -803,7 +806,7 @@ keypad-new-pin = Please type on the card reader, not on this keyboard, the prese
 keypad-puk = Please type the PUK (8 digits) on the card reader now, not on this keyboard. It can be used ten times at most; every entry counts, also a right one. You can cancel on the reader.
 ask-revocation-code-what = The revocation code stands on the printout: four groups of five characters. It locks all devices and ends all sessions.
 ask-revocation-code = Revocation code:
-ask-letter-code-what = The code is in the letter from your insurer, below the QR code: nine groups of five characters.
+ask-letter-code-what = The code stands below the QR code, in the letter from your insurer or on your other computer: nine groups of five characters.
     Capital and small letters are the same. You can enter one group, or several at once.
 ask-letter-code = From group { $next } of { $of } on:
 ask-can-where = On this reader the card needs its card access number (CAN):
@@ -1030,7 +1033,13 @@ done-register = This computer is registered: "{ $name }", level { $level }.
 done-rebind = The registration of this computer is renewed: "{ $name }", level { $level }, valid until { $until }.
 rebind-soon = The registration of this computer ends on { $until }. Renew it before with health card and device PIN: "kartenbund devices rebind".
 rebind-late = The registration of this computer has expired on { $until }. Renew it with health card and device PIN: "kartenbund devices rebind".
-done-register-waits = It can approve from { $at } on at the earliest, as soon as the letter is printed, too, that tells of it: so whoever has caught your letter can do nothing before you notice.
+done-register-waits = It can approve from { $at } on at the earliest, as soon as the letter is printed, too, that tells of it: so whoever has caught your code can do nothing before you notice.
+screen-code-groups = Code: { $groups }
+screen-code-how = It holds once, until { $until }, and only as long as this computer stays logged in.
+    On the other computer: "kartenbund login --service { $service }", then
+    "kartenbund register --method qr" and type the groups, or with a photo of the
+    picture: "kartenbund register --image FILE".
+screen-code-warning = Show and tell the code to nobody: whoever has it and your password registers a device in your account. Your insurer never asks for it.
 done-letter-ordered = The letter with the code is ordered. It goes to the address your insurer has of you.
 done-letter-ordered-before = The letter with the code was ordered before, and is printed with the next letters.
 done-fingerprint-on = On this computer approvals are shown after a fingerprint only. Approving takes the device PIN as before.
@@ -1104,6 +1113,7 @@ notices-off = off
 notices-kind = { $kind ->
         [device_added] New device, with card PIN
         [device_added_without_pin] New device, without card PIN
+        [device_added_by_screen] New device, with a code from a screen
         [device_rebound] Registration of a device renewed
         [device_revoked] Device removed
         [pin_wrong] Device PIN wrong three times
@@ -1195,7 +1205,7 @@ link-trust-list = The whole, unchanged trust list that names the card's issuer
 link-certificate = The card's certificate is by a known issuer and was valid
 link-revocation = The issuer of the card has confirmed that it was not revoked when it bound the device
 link-card-signature = The card signed the key of the device
-link-code-signature = The key of a letter signed the key of the device
+link-code-signature = The key of a code signed the key of the device
 link-chip-signature = The chip of a health card signed the key of the device
 link-device-addition = A device that the card has bound approved the key of the device
 link-device-possession = The device proved that it has the key
@@ -1221,10 +1231,14 @@ evidence-of-device = Device { $id }:
 evidence-of-approval = Approval { $id }:
 evidence-person = The card of { $kvnr } bound the device on { $at } (level { $level }).
 evidence-person-by-word = The device was bound to the account of { $kvnr } on { $at }, without the card PIN (level { $level }).
+evidence-code-shown = { $by ->
+        [card] The code stood on a screen, where somebody had logged in with health card and card PIN; so says the service.
+       *[device] The code stood on a screen, where somebody had logged in with a registered device; so says the service.
+    }
 evidence-approved = The device approved on { $at }:
 evidence-denied = The device denied on { $at }:
 evidence-stands = Binding and decisions stand on the signatures of card and device; the service need not be believed for them.
-evidence-stands-on-word = That a device of level B1 or B2 is this person's is to be believed of the service: it alone knew whom it sent the letter to. The decisions themselves were signed by the device.
+evidence-stands-on-word = That a device of level B1 or B2 is this person's is to be believed of the service: it alone knew whom it sent the letter to, or who had logged in where a code was shown. The decisions themselves were signed by the device.
 evidence-not-me = The device denied on { $at }, because the application was not the person's:
 evidence-honest = Not checked: whether the card was revoked, and whether the device key fell into wrong hands. Times are the service's word.
 evidence-honest-after-ocsp = Not checked: whether the device key fell into wrong hands, and whether the card was revoked later. Times are the service's word.
@@ -1283,8 +1297,10 @@ event-device-pin-share-made = Change of a device PIN begun
 event-device-pin-changed = Device PIN changed
 event-device-pin-used-up = Device removed because the device PIN was wrong too often
 event-device-code-ordered = Letter with a code for a device ordered
-event-device-code-failed = Wrong code of a letter
-event-device-code-voided = Code of a letter void: wrong too often
+event-device-code-shown = Code for a device shown on a screen
+event-device-code-superseded = Code on a screen replaced by a newer one
+event-device-code-failed = Wrong code for a device
+event-device-code-voided = Code for a device void: wrong too often
 event-application-submitted = Application submitted
 event-application-approved = Application approved
 event-application-denied = Application denied
@@ -1383,6 +1399,7 @@ arg-card = With the health card and its PIN
 arg-letter = Order a letter with an initial password
 arg-password-fd = Read passwords from this file descriptor, one in each line, in the order they are asked for
 arg-pin-fd = Read PINs from this file descriptor, one in a line
+arg-no-picture = Show the groups to type only, and no picture
 arg-no-keypad = Type PINs on this computer although the card reader has a keypad
 arg-method = How the device is bound
 arg-image = Read the code from a picture, PNG or JPEG: a photo, a scan or a screenshot
@@ -1456,6 +1473,7 @@ cmd-emergency = Lock everything, with the revocation code and without login
 cmd-devices-fingerprint = Show approvals after a fingerprint only
 cmd-devices-fingerprint-on = Turn it on
 cmd-devices-fingerprint-off = Turn it off; takes the device PIN
+cmd-devices-code = Show a code with which another computer is registered; takes the device PIN or --card
 cmd-devices-rebind = Renew the registration of this computer with the health card; device and device PIN stay
 cmd-devices-change-pin = Change the device PIN of this computer
 cmd-apply = Submit a protected application
