@@ -19,10 +19,6 @@ use time::OffsetDateTime;
 
 use failure::Failure;
 
-/// What thousands of programs that wait hold is packed; glibc's leaves holes between it (`docs/performance.md`).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The account service: devices bound by the health card, and approvals they sign.
 #[derive(Parser)]
 #[command(name = "kartenbund-server", version)]
