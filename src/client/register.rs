@@ -536,7 +536,7 @@ fn activate(
     latest: NumericDate,
     around: &mut Surroundings<'_>,
 ) -> Result<Option<DeviceAnswer>, RegisterError> {
-    let LoggedIn { home, profile, service } = here;
+    let LoggedIn { home, service, .. } = here;
     let contradiction = ServiceError::Contradiction("device");
     let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction.into()) };
     let Binding::Pending { pop, sent_at, .. } = &file.binding else { return Err(contradiction.into()) };
@@ -549,7 +549,7 @@ fn activate(
         signed: pop,
         time: sent_at.saturating_sub(CLOCK_TOLERANCE)..=latest,
     };
-    check_receipt(&receipt, profile, &expected)?;
+    check_receipt(&receipt, here, &expected)?;
     if !THERE.contains(&device.state.as_str()) {
         return Ok(None);
     }

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::base64url;
+use super::json::{self, JsonError};
 
 /// A public key on P-256 that is known to be a point on the curve.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +77,27 @@ impl From<P256Jwk> for Members {
             bytes
         };
         Self { crv: "P-256".to_owned(), kty: "EC".to_owned(), x: coordinate(1), y: coordinate(33) }
+    }
+}
+
+/// Public keys as a JWK Set (RFC 7517, 5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwkSet {
+    /// The keys.
+    pub keys: Vec<P256Jwk>,
+}
+
+impl JwkSet {
+    /// Reads a JWK Set, or one JWK as a set of its own.
+    ///
+    /// # Errors
+    /// [`JsonError`]: it is neither.
+    pub fn read(bytes: &[u8]) -> Result<Self, JsonError> {
+        match json::read(bytes) {
+            Ok(key) => Ok(Self { keys: vec![key] }),
+            Err(_) => json::read(bytes),
+        }
     }
 }
 

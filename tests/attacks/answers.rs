@@ -250,7 +250,7 @@ fn who_the_service_is_must_be_said_by_itself_about_this_address() {
     assert!(matches!(too_old, Err(ServiceError::TooOld(wanted)) if wanted.to_string() == "99.0.0"));
     let deceptive = lies(Some(|c| c.hotline = "0800\u{202e}1".to_owned()), true);
     assert!(matches!(deceptive, Err(ServiceError::Malformed)));
-    let in_anothers_name = lies(Some(|c| c.jwk = jwk(&new_key())), true);
+    let in_anothers_name = lies(Some(|c| c.service_keys = jwk(&new_key()).into()), true);
     assert!(matches!(in_anothers_name, Err(ServiceError::Malformed)), "the key in it did not sign it");
 
     let between = Liar::before(&world, |_, truth| truth);

@@ -133,7 +133,7 @@ fn a_decision_may_say_why() {
     assert_eq!((&taken["verdict"], &taken["application"]["state"]), (&json!("deny"), &json!("denied")));
     let path = format!("/v1/evidence/{}", forgery.accepted.approval_id);
     let bundle: Bundle = forgery.computer.here.service.get(&path).unwrap();
-    let report = bundle.verify(&anchors_of(&[&ca()]), None);
+    let report = bundle.verify(&anchors_of(&[&ca()]), &[]);
     assert!(report.findings.is_some(), "{report:?}");
 }
 

@@ -20,8 +20,8 @@ fn offer(stranger: &Stranger) -> ChallengeAnswer {
 }
 
 fn challenge_of(world: &World, offer: &ChallengeAnswer) -> LoginChallenge<CardLoginStatement> {
-    let key = world.remote().configuration().unwrap().jwk;
-    jws::verify(&offer.challenge, key.verifying_key()).unwrap()
+    let key = world.remote().configuration().unwrap().service_keys;
+    jws::verify(&offer.challenge, key[0].verifying_key()).unwrap()
 }
 
 impl Login {

@@ -15,7 +15,7 @@ impl World {
     /// `audit verify` with what was handed out before.
     pub fn verify_audit(&self, handed_out: &[&str]) -> Result<AuditReport, AuditVerifyError> {
         let settings = self.own_settings();
-        let key = Service::public_key(&settings).unwrap();
+        let key = Service::public_keys(&settings).unwrap().all();
         let mut statements = Statements::default();
         for text in handed_out {
             statements.add(text, &key)?;
