@@ -6,7 +6,7 @@ use kartenbund::server::{AuditReport, AuditVerifyError, Statements};
 use super::*;
 
 impl World {
-    fn own_settings(&self) -> Settings {
+    pub fn own_settings(&self) -> Settings {
         let mut settings = Settings::new(self.folder.path().join("service"), self.address.as_str());
         settings.database = self.database.setting();
         settings

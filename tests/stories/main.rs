@@ -44,6 +44,7 @@ mod reset;
 mod revocation;
 mod scenario_files;
 mod scenarios;
+mod service_keys;
 mod sessions;
 mod timing;
 mod trust_lists;

@@ -164,7 +164,7 @@ fn evidence_of_a_service_that_asks_nobody_says_so() {
     let bytes = serde_json::to_vec(&bundle).unwrap();
     let before = Bundle::parse(&bytes).unwrap();
     assert!(before.verify(&anchors_of(&[&ca()]), key).findings.is_some());
-    bundle.v = 5;
+    bundle.v = 6;
     let later = serde_json::to_vec(&bundle).unwrap();
     assert!(Bundle::parse(&later).is_err());
     assert_eq!(verifier::second_verifier(&[bytes, later], &[&ca()], key), [true, false]);

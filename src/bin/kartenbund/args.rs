@@ -173,7 +173,7 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "N", conflicts_with = "card")]
     pub(crate) password_fd: Option<u32>,
     #[arg(long, value_name = "FINGERPRINT", value_parser = thumbprint)]
-    pub(crate) service_key: Option<Thumbprint>,
+    pub(crate) service_fingerprint: Option<Thumbprint>,
 }
 
 /// The fingerprint of the service's key, as the insurer publishes it.

@@ -41,7 +41,7 @@ impl Whose {
         computer: &Computer,
         service: Option<String>,
         kvnr: Option<String>,
-        service_key: Option<Thumbprint>,
+        expected_key: Option<Thumbprint>,
     ) -> Result<Self, Failure> {
         let home = computer.home_for_login()?;
         let before = match home.profile() {
@@ -50,7 +50,7 @@ impl Whose {
             Err(error) => return Err(error.into()),
         };
         let address = service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
-        let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?.expecting(service_key);
+        let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?.expecting(expected_key);
         let typed = kvnr.map(|typed| insurance_number(&SecretText::new(typed))).transpose()?;
         Ok(Self { home, service, kvnr: typed.or(before.map(|profile| profile.kvnr)) })
     }
@@ -78,7 +78,7 @@ impl Whose {
 }
 
 pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Result<(), Failure> {
-    let whose = Whose::of(computer, args.service, args.kvnr, args.service_key)?;
+    let whose = Whose::of(computer, args.service, args.kvnr, args.service_fingerprint)?;
     // Whoever names a card or its reader means to log in with it.
     let by_card = args.card || args.signing.card.reader.is_some() || args.signing.card.virtual_card.is_some();
     let (profile, placed, said) = if args.device {
