@@ -61,7 +61,13 @@ pub struct LiveChallenge<S> {
 impl<S: LoginStatement> LiveChallenge<S> {
     /// Checks the signature, which is by one of `service_keys`, and every claim. `None` when it is no challenge of this service for this
     /// statement and session key, or has run out.
-    pub fn check(compact: &str, service_keys: &[P256Jwk], aud: &str, jkt: Thumbprint, now: NumericDate) -> Option<Self> {
+    pub fn check(
+        compact: &str,
+        service_keys: &[P256Jwk],
+        aud: &str,
+        jkt: Thumbprint,
+        now: NumericDate,
+    ) -> Option<Self> {
         let (_, message) = jws::verify_by_any::<LoginChallenge<S>>(compact, service_keys).ok()?;
         let is_ours = message.v == VERSION && message.aud == aud && message.jkt == jkt && now < message.exp;
         is_ours.then_some(Self { challenge: message.challenge, jkt, statement: PhantomData })

@@ -53,7 +53,8 @@ pub(super) async fn login(
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
     let (aud, signing) = (&service.settings.issuer, service.keys.signing());
-    let challenge = LiveChallenge::check(&request.challenge, signing.listed(), aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
+    let challenge = LiveChallenge::check(&request.challenge, signing.listed(), aud, proof.jkt(), now)
+        .ok_or(Code::ChallengeEnded)?;
     let used = challenge.challenge();
     let client_name = session::client_name(request.client_name.clone())?;
     let checked = match check(&service, &request, challenge, now) {

@@ -57,7 +57,8 @@ pub(super) async fn login(
         return Err(Code::ClientMismatch.into());
     }
     let (aud, signing) = (&service.settings.issuer, service.keys.signing());
-    let challenge = LiveChallenge::check(&request.challenge, signing.listed(), aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
+    let challenge = LiveChallenge::check(&request.challenge, signing.listed(), aud, proof.jkt(), now)
+        .ok_or(Code::ChallengeEnded)?;
     let device_id = request.device_id;
     let client_name = session::client_name(request.client_name.clone())?;
 

@@ -37,6 +37,7 @@ mod registration;
 mod reset;
 mod rsa;
 mod service;
+mod service_keys;
 mod sessions;
 mod texts;
 mod trust_lists;

@@ -67,9 +67,13 @@ fn who_logged_in_before_goes_on_through_all_steps_without_noticing() {
         computer = device_login(&world, &computer);
         approve(&computer, &computer.apply(&new_address()));
         computer = world.log_in(ERIKA, &password);
-        let new_one = world.try_log_in(&world.folder.path().join(format!("laptop-{number}")), ERIKA, &password).unwrap();
+        let new_one =
+            world.try_log_in(&world.folder.path().join(format!("laptop-{number}")), ERIKA, &password).unwrap();
         new_one.register(&mut card(ERIKA)).unwrap();
-        let laptop = new_one.devices().into_iter().find(|it| Some(it.device_id) == new_one.here.home.device().unwrap().device_id());
+        let laptop = new_one
+            .devices()
+            .into_iter()
+            .find(|it| Some(it.device_id) == new_one.here.home.device().unwrap().device_id());
         new_one.here.service.command(Method::DELETE, &format!("/v1/devices/{}", laptop.unwrap().device_id)).unwrap();
         match step {
             Announce => {
@@ -105,7 +109,10 @@ fn a_program_that_knows_the_old_key_alone_reads_the_first_word_by_the_new_one() 
     let decision = approve(&computer, &computer.apply(&new_address()));
     assert_eq!(pinned(&computer).len(), 2);
     let new = pinned(&computer)[0].clone();
-    assert!(kartenbund::jose::jws::verify::<kartenbund::protocol::service::Receipt>(&decision.receipt, new.verifying_key()).is_ok());
+    assert!(
+        kartenbund::jose::jws::verify::<kartenbund::protocol::service::Receipt>(&decision.receipt, new.verifying_key())
+            .is_ok()
+    );
     // With the same session, the challenge of a registration.
     let wish = Wish { replace: true, ..wish() };
     computer.register_as(&mut card(ERIKA), &mut Script::default(), &wish).unwrap();
@@ -141,7 +148,8 @@ fn evidence_from_before_and_after_holds_by_the_keys_of_both_times() {
     }
     // A head by the new key stands behind the newest entry.
     let computer = {
-        let service = world.remote().expecting(Some(world.remote().configuration().unwrap().service_keys[0].thumbprint()));
+        let service =
+            world.remote().expecting(Some(world.remote().configuration().unwrap().service_keys[0].thumbprint()));
         let home = computer.here.home.clone();
         computer.with(&mut Script::default(), |around| login_with_device(&home, service, around)).unwrap();
         Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() }
@@ -255,7 +263,10 @@ fn a_step_out_of_order_is_refused_and_each_one_taken_stands_in_the_audit() {
                 let before = std::fs::read(key_file(&world)).unwrap();
                 let refused = world.roll(other).unwrap_err();
                 let as_told = KeysError::OutOfOrder { asked: other, expected: step };
-                assert!(matches!(refused, ServerError::Keys(why) if why == as_told), "{other} before {step}: {refused}");
+                assert!(
+                    matches!(refused, ServerError::Keys(why) if why == as_told),
+                    "{other} before {step}: {refused}"
+                );
                 assert_eq!(std::fs::read(key_file(&world)).unwrap(), before);
             }
             let key = world.roll(step).unwrap();
@@ -364,7 +375,10 @@ fn another_process_takes_the_step_up_and_believes_what_the_first_signs() {
         let key = world.roll(step).unwrap();
         let listed = || {
             let configuration: serde_json::Value =
-                reqwest::blocking::get(format!("{}/.well-known/kartenbund-configuration", other.address())).unwrap().json().unwrap();
+                reqwest::blocking::get(format!("{}/.well-known/kartenbund-configuration", other.address()))
+                    .unwrap()
+                    .json()
+                    .unwrap();
             let payload = configuration["configuration"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
             let said: serde_json::Value = serde_json::from_slice(&base64url::decode(&payload).unwrap()).unwrap();
             let listed: Vec<P256Jwk> = serde_json::from_value(said["service_keys"].clone()).unwrap();

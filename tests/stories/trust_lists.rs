@@ -34,8 +34,7 @@ fn a_card_whose_issuer_stands_in_the_list_binds_and_evidence_stands_on_the_list(
     assert_eq!(links(&none, &signers), (by_list.to_vec(), true));
     let by_pin = [(list, holds, RestsOn::Service), (certificate, holds, RestsOn::CardIssuer)];
     assert_eq!(links(&ours, &[]), (by_pin.to_vec(), true));
-    let by =
-        |cas: &[&TestCa], pems: &[Vec<u8>]| second_verifier_with(std::slice::from_ref(&bytes), cas, pems, key);
+    let by = |cas: &[&TestCa], pems: &[Vec<u8>]| second_verifier_with(std::slice::from_ref(&bytes), cas, pems, key);
     assert_eq!(by(&[], &[tsl_ca_pem()]), [true]);
     assert_eq!(by(&[&ca()], &[]), [true]);
     assert_eq!(by(&[], &[]), [false]);

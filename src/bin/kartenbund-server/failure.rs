@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use kartenbund::pki::AnchorError;
-use kartenbund::server::{AuditVerifyError, Code, ConfigError, ImportError, KeysError, LettersError, ServerError, Wrong};
+use kartenbund::server::{
+    AuditVerifyError, Code, ConfigError, ImportError, KeysError, LettersError, ServerError, Wrong,
+};
 use thiserror::Error;
 
 #[derive(Debug, Error)]

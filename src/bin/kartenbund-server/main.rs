@@ -15,7 +15,7 @@ use clap::{Parser, Subcommand};
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::jose::JwkSet;
 use kartenbund::protocol::api::NoticeLanguage;
-use kartenbund::server::{Config, ServerError, Service, Settings, RollStep, Texts, rotate_pepper, rotate_token_key};
+use kartenbund::server::{Config, RollStep, ServerError, Service, Settings, Texts, rotate_pepper, rotate_token_key};
 use time::OffsetDateTime;
 
 use failure::Failure;

@@ -90,8 +90,7 @@ fn verify(file: &Path, pinned: &PinnedArgs, output: &Output) -> Result<(), Failu
         });
         service_keys.extend(set.map_err(file_failure(path))?.keys);
     }
-    let pinned =
-        Pinned { anchors: &*anchors, list_signers: &list_signers, chip_roots, service_keys: &service_keys };
+    let pinned = Pinned { anchors: &*anchors, list_signers: &list_signers, chip_roots, service_keys: &service_keys };
     print_report(&bundle.verify_with(&pinned), output)
 }
 
