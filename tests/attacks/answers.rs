@@ -154,7 +154,8 @@ fn a_computer_does_not_take_itself_for_registered_on_a_receipt_for_something_els
         let receipt = answer.receipt.as_mut().unwrap();
         *receipt = flipped(receipt, 2);
     });
-    assert!(matches!(by_stranger, Err(ServiceError::Contradiction("receipt"))));
+    // Whose key it is by, the service of that name is asked: the liar has another address.
+    assert!(matches!(by_stranger, Err(ServiceError::Contradiction("aud"))), "{by_stranger:?}");
     let of_other_key =
         registers_with(&world, &computer, |answer| answer.device.as_mut().unwrap().jkt = jwk(&new_key()).thumbprint());
     assert!(matches!(of_other_key, Err(ServiceError::Contradiction("device"))));

@@ -249,7 +249,7 @@ fn a_code_does_not_sign_for_a_service_with_another_key() {
     let here = kartenbund::client::login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
     let deceived = Computer { here, clock: world.clock.clone() };
     let refused = deceived.register_with(&code);
-    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("challenge")))), "{refused:?}");
+    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::KeyChanged))), "{refused:?}");
     assert_eq!(world.column("SELECT state FROM device_code"), ["valid"]);
 }
 

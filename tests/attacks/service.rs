@@ -65,7 +65,7 @@ fn a_service_with_another_key_gets_neither_password_nor_signature() {
     let fresh = Computer { here, clock: second.clock.clone() };
     let mut card = card(ERIKA);
     let refused = fresh.register(&mut card);
-    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("challenge")))));
+    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::KeyChanged))));
     assert!(fresh.here.home.pending_device().unwrap().is_none());
 }
 

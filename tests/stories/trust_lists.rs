@@ -20,7 +20,7 @@ fn a_card_whose_issuer_stands_in_the_list_binds_and_evidence_stands_on_the_list(
     let bytes = computer.here.service.get::<serde_json::Value>(&format!("/v1/evidence/{device}")).unwrap();
     let bytes = serde_json::to_vec(&bytes).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
-    assert_eq!((bundle.v, bundle.trust_lists.len()), (4, 1));
+    assert_eq!((bundle.v, bundle.trust_lists.len()), (5, 1));
     assert_eq!(bundle.trust_lists[0].unpack().unwrap(), List::ours().xml().as_bytes(), "byte for byte");
     let key = &computer.here.profile.service_keys;
     let (none, ours, signers) = (TestAnchors::default(), anchors_of(&[&ca()]), tsl_ca());
