@@ -222,6 +222,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_service_has_one_key_or_two_different_ones() {
+        let [a, b, c] = [1, 2, 3].map(|byte| {
+            let key = p256::ecdsa::SigningKey::from_slice(&[byte; 32]).unwrap();
+            P256Jwk::from(*key.verifying_key())
+        });
+        for (keys, is_sound) in [
+            (vec![], false),
+            (vec![a.clone()], true),
+            (vec![a.clone(), b.clone()], true),
+            (vec![a.clone(), a.clone()], false),
+            (vec![a.clone(), b.clone(), c.clone()], false),
+            (vec![a.clone(), b.clone(), a.clone()], false),
+        ] {
+            let json = serde_json::to_string(&keys).unwrap();
+            let read = serde_json::from_str::<ServiceKeySet>(&json);
+            assert_eq!(read.is_ok(), is_sound, "{json}");
+            assert!(read.is_err() || *read.unwrap() == keys[..]);
+        }
+    }
+
+    #[test]
     fn versions_are_compared_by_number() {
         let version = |text: &str| text.parse::<ClientVersion>();
         let [old, newer, newest] = ["0.9.10", "0.10.9", "1.0.0"].map(|text| version(text).unwrap());

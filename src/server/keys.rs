@@ -372,6 +372,8 @@ mod tests {
         let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let short = serde_json::json!([{ "id": "x", "key": base64url::encode(&[7; 31]) }]);
         let twice = serde_json::json!([file["peppers"][0], file["peppers"][0]]);
+        let scalar = |byte: u8| serde_json::Value::from(base64url::encode(&[byte; 32]));
+        let public = serde_json::to_value(&made[0]).unwrap();
         for (member, value) in [
             ("v", 5.into()),
             ("v", 0.into()),
@@ -379,6 +381,13 @@ mod tests {
             ("peppers", serde_json::json!([])),
             ("peppers", short),
             ("peppers", twice),
+            ("signing", base64url::encode(&[0; 32]).into()),
+            ("signing", base64url::encode(&[7; 31]).into()),
+            ("next", file["signing"].clone()),
+            ("previous", file["signing"].clone()),
+            ("previous", base64url::encode(&[0; 32]).into()),
+            ("former", serde_json::json!([public])),
+            ("former", serde_json::json!([scalar(3)])),
             ("share_keys", serde_json::json!([])),
             ("share_keys", serde_json::json!([{ "id": "x", "key": base64url::encode(&[7; 31]) }])),
             ("token_keys", serde_json::json!([])),
@@ -388,6 +397,38 @@ mod tests {
             damaged[member] = value;
             std::fs::write(&path, damaged.to_string()).unwrap();
             assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))), "{member}");
+        }
+        // One step at a time.
+        let mut between = file;
+        between["next"] = scalar(3);
+        std::fs::write(&path, between.to_string()).unwrap();
+        assert_eq!(open().unwrap().signing().listed().len(), 2);
+        between["previous"] = scalar(4);
+        std::fs::write(&path, between.to_string()).unwrap();
+        assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))));
+    }
+
+    #[test]
+    fn a_key_file_of_version_3_is_that_of_a_service_that_never_had_another_signing_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || ServiceKeys::open(folder.path(), true, &mut random());
+        let made = ServiceKeys::open(folder.path(), false, &mut random()).unwrap();
+        let path = folder.path().join(FILE);
+        let now: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let mut file = now.clone();
+        file["v"] = 3.into();
+        std::fs::write(&path, file.to_string()).unwrap();
+        let opened = open().unwrap();
+        assert!(opened.signing().all() == made.signing().all() && opened.untold_step().is_none());
+        let after: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(after, now, "nothing else is new in it");
+        for (member, value) in
+            [("next", now["signing"].clone()), ("former", serde_json::json!([made.signing().all()[0]]))]
+        {
+            let mut damaged = file.clone();
+            damaged[member] = value;
+            std::fs::write(&path, damaged.to_string()).unwrap();
+            assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))), "{member} in version 3");
         }
     }
 

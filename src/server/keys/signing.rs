@@ -5,7 +5,7 @@ use p256::elliptic_curve::Generate as _;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{File, KeysError};
+use super::{File, KEY_LENGTH, KeysError};
 use crate::jose::{Es256, Message, P256Jwk, SigningKey, base64url, jws};
 use crate::protocol::service::ServiceKeySet;
 use crate::server::http::Refusal;
@@ -21,7 +21,9 @@ impl Scalar {
     }
 
     fn key(&self) -> Result<p256::ecdsa::SigningKey, KeysError> {
-        p256::ecdsa::SigningKey::from_slice(&self.0).map_err(|_| KeysError::Damaged)
+        // A shorter one would be taken and filled up with zeros.
+        let scalar = Some(self.0.as_slice()).filter(|scalar| scalar.len() == KEY_LENGTH).ok_or(KeysError::Damaged)?;
+        p256::ecdsa::SigningKey::from_slice(scalar).map_err(|_| KeysError::Damaged)
     }
 
     pub(super) fn public(&self) -> Result<P256Jwk, KeysError> {
