@@ -177,7 +177,7 @@ mod tests {
     fn a_set_of_keys_is_read_and_a_key_alone_as_one() {
         let key: P256Jwk = serde_json::from_str(KEY).unwrap();
         let set = |text: &str| JwkSet::read(text.as_bytes()).map(|set| set.keys);
-        assert_eq!(set(KEY).unwrap(), [key.clone()]);
+        assert_eq!(set(KEY).unwrap(), std::slice::from_ref(&key));
         assert_eq!(set(&format!(r#"{{"keys":[{KEY},{KEY}]}}"#)).unwrap(), [key.clone(), key]);
         let private = KEY.replace("5a0\"", "5a0\",\"d\":\"AA\"");
         for wrong in

@@ -141,7 +141,7 @@ fn receipt_by(key: &SigningKey, body: &[u8]) -> Vec<u8> {
 }
 
 /// The key that the file has as the one before.
-fn previous_key_of(world: &World) -> SigningKey {
+pub(crate) fn previous_key_of(world: &World) -> SigningKey {
     let file = std::fs::read(world.folder.path().join("service/service-keys.json")).unwrap();
     let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
     SigningKey::from_slice(&base64url::decode(file["previous"].as_str().unwrap()).unwrap()).unwrap()
