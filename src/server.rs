@@ -131,6 +131,14 @@ pub enum ServerError {
     /// The key file is damaged or lost.
     #[error("the service has no keys")]
     Keys(#[from] KeysError),
+    /// One signing key takes the place of another step by step.
+    #[error("the signing key cannot be rolled on by `{asked}` now; the step that comes next is `{expected}`")]
+    KeyStep {
+        /// The step that was asked for.
+        asked: RollStep,
+        /// The one that comes next.
+        expected: RollStep,
+    },
     /// The settings of the mail server.
     #[error("the mail server cannot be used as it is set")]
     Smtp(#[from] SmtpError),

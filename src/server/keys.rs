@@ -43,14 +43,6 @@ pub enum KeysError {
     /// The file cannot be read as what it is.
     #[error("service-keys.json is damaged; put it back from the backup")]
     Damaged,
-    /// One signing key takes the place of another step by step.
-    #[error("the signing key cannot be rolled on by `{asked}` now; the step that comes next is `{expected}`")]
-    OutOfOrder {
-        /// The step that was asked for.
-        asked: RollStep,
-        /// The one that comes next.
-        expected: RollStep,
-    },
 }
 
 /// ES256 keys of configuration, challenges and receipts, the key of the pseudonyms in the audit, the peppers of

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use kartenbund::client::device_login::login_with_device;
 use kartenbund::jose::{P256Jwk, Thumbprint, base64url};
 use kartenbund::protocol::audit::Entry;
-use kartenbund::server::{KeysError, RollStep, ServerError};
+use kartenbund::server::{RollStep, ServerError};
 
 use super::common::verifier::second_verifier;
 use super::*;
@@ -262,11 +262,9 @@ fn a_step_out_of_order_is_refused_and_each_one_taken_stands_in_the_audit() {
             for other in STEPS.into_iter().filter(|other| *other != step) {
                 let before = std::fs::read(key_file(&world)).unwrap();
                 let refused = world.roll(other).unwrap_err();
-                let as_told = KeysError::OutOfOrder { asked: other, expected: step };
-                assert!(
-                    matches!(refused, ServerError::Keys(why) if why == as_told),
-                    "{other} before {step}: {refused}"
-                );
+                let is_told =
+                    matches!(refused, ServerError::KeyStep { asked, expected } if (asked, expected) == (other, step));
+                assert!(is_told, "{other} before {step}: {refused}");
                 assert_eq!(std::fs::read(key_file(&world)).unwrap(), before);
             }
             let key = world.roll(step).unwrap();

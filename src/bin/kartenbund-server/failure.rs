@@ -4,9 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use kartenbund::pki::AnchorError;
-use kartenbund::server::{
-    AuditVerifyError, Code, ConfigError, ImportError, KeysError, LettersError, ServerError, Wrong,
-};
+use kartenbund::server::{AuditVerifyError, Code, ConfigError, ImportError, LettersError, ServerError, Wrong};
 use thiserror::Error;
 
 #[derive(Debug, Error)]
@@ -67,7 +65,7 @@ impl Failure {
             Self::Server(ServerError::Database(_) | ServerError::Migration(_)) => {
                 ("database", 11, "check the data folder or the server of the database, the rights and the free space")
             }
-            Self::Server(ServerError::Keys(KeysError::OutOfOrder { .. })) => (
+            Self::Server(ServerError::KeyStep { .. }) => (
                 "key_step",
                 34,
                 "take the steps in their order: announce, activate, retire; docs/operating.md says when",

@@ -48,14 +48,14 @@ impl RollStep {
 
 impl File {
     /// Takes a step.
-    fn roll(&mut self, step: RollStep, rng: &mut dyn rand_core::CryptoRng) -> Result<(), KeysError> {
+    fn roll(&mut self, step: RollStep, rng: &mut dyn rand_core::CryptoRng) -> Result<(), ServerError> {
         let expected = match (&self.next, &self.previous) {
             (None, None) => RollStep::Announce,
             (Some(_), _) => RollStep::Activate,
             (None, Some(_)) => RollStep::Retire,
         };
         if step != expected {
-            return Err(KeysError::OutOfOrder { asked: step, expected });
+            return Err(ServerError::KeyStep { asked: step, expected });
         }
         match step {
             RollStep::Announce => self.next = Some(Scalar::random(rng)),
@@ -88,7 +88,7 @@ impl Service {
     /// it up within a second.
     ///
     /// # Errors
-    /// [`KeysError::OutOfOrder`]; [`ServerError`]. Where the entry of the audit could not be written, it follows later.
+    /// [`ServerError::KeyStep`], and others. Where the entry of the audit could not be written, it follows later.
     pub async fn roll_signing_key(&self, step: RollStep) -> Result<Thumbprint, ServerError> {
         let path = self.keys.path();
         let _lock = disk::lock_folder(&self.settings.data)?;
