@@ -414,9 +414,10 @@ mod tests {
         assert!(opened.signing().all() == made.signing().all() && opened.untold_step().is_none());
         let after: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(after, now, "nothing else is new in it");
-        for (member, value) in
-            [("next", now["signing"].clone()), ("former", serde_json::json!([made.signing().all()[0]]))]
-        {
+        let other = p256::ecdsa::SigningKey::from_slice(&[3; 32]).unwrap();
+        let public = serde_json::json!([P256Jwk::from(*other.verifying_key())]);
+        let scalar = serde_json::Value::from(base64url::encode(&[3; 32]));
+        for (member, value) in [("next", scalar.clone()), ("previous", scalar), ("former", public)] {
             let mut damaged = file.clone();
             damaged[member] = value;
             std::fs::write(&path, damaged.to_string()).unwrap();
