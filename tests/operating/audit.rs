@@ -83,5 +83,7 @@ fn an_audit_is_verified_in_the_database_and_in_a_file() {
         let (code, told) = ended(&verify(folder.path(), &arguments));
         assert_eq!(code, Some(31), "{arguments:?}: {told}");
     }
+    let (_, told) = ended(&verify(folder.path(), &["--file", &at("audit.ndjson"), "--against", &at("heads.json")]));
+    assert!(told.contains("--against needs --service-key"), "{told}");
     assert_eq!(ended(&verify(folder.path(), &["--file", &at("missing")])).0, Some(14));
 }
