@@ -8,6 +8,7 @@ mod candidate;
 pub mod card_login;
 pub mod card_pin;
 mod card_signing;
+pub mod configuration;
 pub mod device_login;
 pub mod doctor;
 pub mod emergency;

@@ -14,5 +14,5 @@ pub mod jws;
 
 #[cfg(feature = "server")]
 pub use es256::SigningKey;
-pub use jwk::{P256Jwk, Thumbprint};
+pub use jwk::{JwkSet, P256Jwk, Thumbprint};
 pub use jws::{ByCard, Es256, JwsError, Message, Signer};

@@ -81,11 +81,11 @@ use watch::Watchers;
 pub use account::AccountPolicy;
 pub use admin::Operator;
 pub use audit::AuditError;
-pub use audit::verify::{AuditFault, AuditReport, AuditVerifyError, Statements, verify_audit_lines};
+pub use audit::verify::{AuditFault, AuditReport, AuditVerifyError, PublicKeys, Statements, verify_audit_lines};
 pub use config::{AdminConfig, Config, ConfigError, Fault, Wrong};
 pub use device::DevicePolicy;
 pub use http::Code;
-pub use keys::{KeysError, rotate_pepper, rotate_token_key};
+pub use keys::{KeysError, RollStep, rotate_pepper, rotate_token_key};
 pub use letter::{LetterEvent, LetterReport, LetterSettings, LettersError, Ordered};
 pub use limits::LoginLimits;
 pub use listen::{Listener, Listeners};
@@ -131,6 +131,14 @@ pub enum ServerError {
     /// The key file is damaged or lost.
     #[error("the service has no keys")]
     Keys(#[from] KeysError),
+    /// One signing key takes the place of another step by step.
+    #[error("the signing key cannot be rolled on by `{asked}` now; the step that comes next is `{expected}`")]
+    KeyStep {
+        /// The step that was asked for.
+        asked: RollStep,
+        /// The one that comes next.
+        expected: RollStep,
+    },
     /// The settings of the mail server.
     #[error("the mail server cannot be used as it is set")]
     Smtp(#[from] SmtpError),
@@ -189,7 +197,7 @@ impl Service {
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
         let (seen_proofs, watchers) = (SeenProofs::default(), Watchers::default());
         let current = RwLock::new(Arc::new(Current::out_of(&mut settings)));
-        Ok(Arc::new(Self {
+        let service = Arc::new(Self {
             store,
             keys,
             settings,
@@ -202,7 +210,9 @@ impl Service {
             seen_proofs,
             mailer,
             watchers,
-        }))
+        });
+        service.tell_of_rolling().await?;
+        Ok(service)
     }
 
     /// Takes up operators, identity providers, clients, limits of logins, and texts from settings that were read anew.
@@ -284,8 +294,13 @@ async fn sweep(service: Arc<Service>, mut stops: Receiver<bool>) {
                 tracing::error!(code = error.code.as_str(), "{what}");
             }
         }
-        if let Err(error) = service.keys.read_tokens_again() {
-            tracing::error!(%error, "the keys for tokens cannot be read again; those of before stay");
+        match service.keys.read_again() {
+            Ok(()) => {
+                if let Err(error) = service.tell_of_rolling().await {
+                    tracing::error!(%error, "the audit does not tell of the new signing key yet");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the keys cannot be read again; those of before stay"),
         }
         device::end_bindings(&service).await;
         memberships.do_what_is_due(&service).await;

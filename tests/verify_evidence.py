@@ -1,10 +1,9 @@
-"""Verifies evidence as docs/evidence.md has it, link by link: `verify_evidence.py ANCHOR.pem SERVICE-KEY.json|- FILE...`"""
+"""Verifies evidence as docs/evidence.md has it, link by link: `verify_evidence.py ANCHOR.pem SERVICE-KEYS.json|- FILE...`"""
 import base64, datetime, hashlib, json, re, sys, zlib
-from cryptography import x509
-from cryptography.x509 import ocsp
+from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
-from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID as Ext, NameOID, SignatureAlgorithmOID
+from cryptography.x509 import ExtendedKeyUsageOID, ExtensionOID as Ext, NameOID, SignatureAlgorithmOID, ocsp
 CH_AUT, ADMISSION, CERT_HASH = map(x509.ObjectIdentifier, ("1.2.276.0.76.4.70", "1.3.36.8.3.3", "1.3.36.8.3.13"))
 FIRST, LAST, POP = "not_valid_before", "not_valid_after", "method evidence_sha256 voprf_pk transport_jwk"
 INSURED, POINT = bytes.fromhex("06072a8214004c0431"), ec.EllipticCurvePublicKey.from_encoded_point  # 1.2.276.0.76.4.49
@@ -16,9 +15,8 @@ EVENTS, TOLERANCE, DATA = {"approve": "approved", "deny": "denied", "not_me": "n
 TYPES = "address.change bank.change contact.change password.reset web.login card.order device.add".split()
 def need(holds, what): return None if holds else {}[what]  # KeyError: it says what does not hold
 def says(value, **expected): return any(need(value.get(name) == right, name) for name, right in expected.items()) or None
-def members(value, required, optional=""):
-    names, more = set(required.split()), set(optional.split())
-    return need(names <= set(value) <= names | more and bool not in map(type, value.values()), "members") or value
+def members(value, required, optional=""): return need((names := set(required.split())) <= set(value) <= names | set(
+    optional.split()) and bool not in map(type, value.values()), "members") or value
 def parts_of(value, names): return [members(value, names)[name] for name in names.split()]
 def read(data):
     once = lambda pairs: need(len(dict(pairs)) == len(pairs), "a member stands twice") or dict(pairs)
@@ -29,12 +27,11 @@ def unb64(text, length=None):
     return need(b64(data) == text and length in (None, len(data)), "base64url") or data  # no padding, no loose bits
 def sha256(data): return hashlib.sha256(data.encode() if isinstance(data, str) else data).digest()
 def spki(key): return b64(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
-def jwk_key(jwk): return says(members(jwk, "kty crv x y"), kty="EC", crv="P-256") or POINT(
-    ec.SECP256R1(), b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32))
+def jwk_key(jwk): return says(members(jwk, "kty crv x y"), kty="EC", crv="P-256") or (
+    POINT(ec.SECP256R1(), b"\4" + unb64(jwk["x"], 32) + unb64(jwk["y"], 32)))
 def dss(it): return need(len(it) == 64, "size") or utils.encode_dss_signature(*map(int.from_bytes, (it[:32], it[32:])))
-def algorithm(key):
-    if not isinstance(key, rsa.RSAPublicKey): return {"secp256r1": "ES256", "brainpoolP256r1": "BP256R1"}[key.curve.name]
-    return need(2048 <= key.key_size <= 4096 and 65537 <= key.public_numbers().e < 2**32, "key") or "PS256"
+def algorithm(key): return ({"secp256r1": "ES256", "brainpoolP256r1": "BP256R1"}[key.curve.name] if hasattr(key, "curve")
+    else need(2048 <= key.key_size <= 4096 and 65537 <= key.public_numbers().e < 2**32, "key") or "PS256")
 def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` is what else the header carries
     header, payload, signature = compact.split(".")
     need(read(unb64(header)) == {"alg": algorithm(key), "typ": typ, **hint}, "header")
@@ -42,6 +39,9 @@ def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` i
     is_rsa, pss = isinstance(key, rsa.RSAPublicKey), padding.PSS(padding.MGF1(hashes.SHA256()), 32)
     key.verify(*(signature, data, pss, hashes.SHA256()) if is_rsa else (dss(signature), data, ec.ECDSA(hashes.SHA256())))
     return members(read(unb64(payload)), names, optional)
+def by_service(compact, typ, keys, *names):  # signed by one of the keys; where there is none (left), it does not hold
+    try: return jws(compact, typ, keys[0], *names)
+    except exceptions.InvalidSignature: return by_service(compact, typ, keys[1:], *names)
 def oids(data):  # the object identifiers (DER) that stand in sequences, and in nothing else
     if not data: return []
     count = data[1] & 0x7F if data[1] & 0x80 else 0
@@ -98,7 +98,7 @@ def certificate_of(whole, issuer_cert, anchors, at):
     need(iks[0] != "109500969" or re.search("TEST-ONLY|NOT-VALID", str([ca.subject for ca, *_ in anchors])), "test card")
     return key, kvnrs[0], {"serialnumber": str(it.serial_number), "issuer": b64(issuer), "not_after": int(moment(it, LAST)),
                            "auth_cert_subject_public_key_info": spki(key), "pairing_data_version": "1.0"}
-def audit(inclusion, receipt, key, **about):
+def audit(inclusion, receipt, service_keys, **about):
     if inclusion is None: return ": absent"
     raw, path = map(unb64, parts_of(inclusion, "entry path head")[:2])
     entry = members(read(raw), "v salt seq prev_sha256 ts actor device_id event object result detail")
@@ -107,16 +107,16 @@ def audit(inclusion, receipt, key, **about):
     need(unb64(entry["salt"], 16) and len(path) % 32 == 0, "salt or path")
     value = sha256(unb64(entry["prev_sha256"], 32) + sha256(raw))
     for start in range(0, len(path), 32): value = sha256(value + path[start:start + 32])
-    head = jws(inclusion["head"], "audit-head+jws", key, "v aud seq sha256 at")
+    head = by_service(inclusion["head"], "audit-head+jws", service_keys, "v aud seq sha256 at")
     says(head, v=1, aud=receipt["aud"], seq=entry["seq"] + len(path) // 32, sha256=b64(value))
     return need(head["at"] >= entry["ts"], "at") or ""
-def verify(data, anchors, signers, responders, service_jwk):  # gives each link that holds; fails at the first that does not
+def verify(data, anchors, signers, responders, pinned):  # gives each link that holds; fails at the first that does not
     bundle, person, adders, keys = members(read(data), "v service devices omitted", "trust_lists"), None, {}, {}
-    aud, jwk = parts_of(bundle["service"], "aud jwk")
-    need(bundle["v"] in (2, 3, 4) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
-    key = need(service_jwk in (None, jwk), "another service's key") or jwk_key(jwk)
-    def took(it): return says(it := jws(it, "receipt+jws", key, "v aud subject id sha256 at amr audit_head",
-                                        f"{MORE} code_shown_by"), v=1, aud=aud) or it
+    service, aud = members(bundle["service"], "aud jwk", "other_jwks"), bundle["service"]["aud"]
+    need(bundle["v"] in (2, 3, 4, 5) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
+    ours = [jwk_key(it) for it in [service["jwk"], *service.get("other_jwks", [])] if pinned is None or it in pinned]
+    def took(it): return says(it := by_service(it, "receipt+jws", ours, "v aud subject id sha256 at amr audit_head",
+                                               f"{MORE} code_shown_by"), v=1, aud=aud) or it
     def decision_on(approval, jwk):
         members(approval, "approval_id challenge document decision receipt", "audit")
         about, data = approval["approval_id"], unb64(approval["document"])
@@ -180,21 +180,21 @@ def verify(data, anchors, signers, responders, service_jwk):  # gives each link 
         yield need(binding["binding_level"] == level, "binding_level") or f"binding_receipt of {of}"
         if method == "card": adders.setdefault(of, (jwk, receipt["at"]))
         what = {"event": "device.bound", "device_id": of, "object": binding["registration_id"]}
-        yield f"binding_audit of {of}{audit(binding.get('audit'), receipt, key, **what)}"
+        yield f"binding_audit of {of}{audit(binding.get('audit'), receipt, ours, **what)}"
         for approval in approvals:
             document, said, decided = yield from decision_on(approval, jwk)
             yield need(decided["at"] >= receipt["at"], "at") or f"decision_receipt of {decided['id']}"
             it = {"event": "application." + EVENTS[said["decision"]], "device_id": of, "object": document["application_id"]}
-            yield f"decision_audit of {decided['id']}{audit(approval.get('audit'), decided, key, **it)}"
-cas, signers, responders, (anchor, service_key, *files) = [], [], [], sys.argv[1:]
+            yield f"decision_audit of {decided['id']}{audit(approval.get('audit'), decided, ours, **it)}"
+cas, signers, responders, (anchor, service_keys, *files) = [], [], [], sys.argv[1:]
 for block in re.findall(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", open(anchor, "rb").read(), re.DOTALL):
     it = x509.load_pem_x509_certificate(block)
     try: (signers if "TSL-CA" in str(it.subject) else cas).append(ca_of(it, {it.oid: it.value for it in it.extensions}))
     except Exception: responders.append(it.public_bytes(serialization.Encoding.DER))
-service_jwk, all_hold = None if service_key == "-" else read(open(service_key, "rb").read()), True
+pinned, all_hold = None if service_keys == "-" else (it := read(open(service_keys, "rb").read())).get("keys", [it]), True
 for path in files:
     try:
-        for link in verify(open(path, "rb").read(), cas, signers, responders, service_jwk): print(f"  holds: {link}")
+        for link in verify(open(path, "rb").read(), cas, signers, responders, pinned): print(f"  holds: {link}")
         print(f"HOLDS: {path}")
     except Exception as error: all_hold = print(f"DOES NOT HOLD: {path}: {error!r}")  # whatever the bytes lead to
 sys.exit(not all_hold)

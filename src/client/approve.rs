@@ -145,7 +145,7 @@ fn keep_receipt(
         signed: decision,
         time: time.start().saturating_sub(CLOCK_TOLERANCE)..=time.end().saturating_add(CLOCK_TOLERANCE),
     };
-    check_receipt(receipt, &here.profile, &expected)?;
+    check_receipt(receipt, here, &expected)?;
     Ok(here.home.keep_receipt(approval_id, receipt)?)
 }
 

@@ -6,7 +6,7 @@ use reqwest::Method;
 use super::home::Profile;
 use super::login::LoggedIn;
 use super::register::RegisterError;
-use super::service::{ServiceError, signed};
+use super::service::ServiceError;
 use super::{Step, Surroundings};
 use crate::device_key::OpenKey;
 use crate::egk::Egk;
@@ -44,12 +44,12 @@ pub(super) fn fetch_challenge(
     candidate: &Candidate<'_>,
     around: &mut Surroundings<'_>,
 ) -> Result<(Challenge, NumericDate), RegisterError> {
-    let LoggedIn { profile, service, .. } = here;
+    let service = &here.service;
     around.ui.step(Step::FetchChallenge);
     let path = format!("/v1/registrations/{}/challenge", candidate.registration_id);
     let answer: ChallengeAnswer = service.call(Method::POST, &path, &serde_json::json!({}))?;
     let now = (around.clock)().saturating_add(candidate.skew);
-    Ok((checked_challenge(&answer.challenge, candidate, profile, now)?, now))
+    Ok((checked_challenge(&answer.challenge, candidate, here, now)?, now))
 }
 
 /// Lets the card sign, once everything that is signed was checked.
@@ -87,10 +87,11 @@ pub(super) fn sign_evidence<C: CardChannel>(
 fn checked_challenge(
     compact: &str,
     candidate: &Candidate<'_>,
-    profile: &Profile,
+    here: &LoggedIn,
     now: NumericDate,
 ) -> Result<Challenge, ServiceError> {
-    let message: RegistrationChallenge = signed(compact, &profile.service_key, "challenge")?;
+    let LoggedIn { home, profile, service } = here;
+    let message: RegistrationChallenge = service.signed(compact, home, "challenge")?;
     let is_ours = message.v == VERSION
         && message.aud == profile.service
         && message.registration_id == candidate.registration_id

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::card_pin::{PinError, PinRefusal};
 use super::card_signing::{CardFlow, CardRefusal, Wanted, under_one_pin};
 use super::home::{Home, Profile};
-use super::login::{self, LoginError, Opened};
+use super::login::{self, LoginError, Met, Opened};
 use super::service::{Service, ServiceError};
 use super::session::SessionKey;
 use super::{FromCard, Step, Surroundings, skew};
@@ -17,7 +17,6 @@ use crate::jose::jws::{self, SignError};
 use crate::protocol::VERSION;
 use crate::protocol::api::{CardLoginRequest, ChallengeAnswer};
 use crate::protocol::card_login::CardLoginStatement;
-use crate::protocol::service::Configuration;
 use crate::reader::CardChannel;
 use crate::reader::pinpad::NoEntry;
 
@@ -85,12 +84,12 @@ pub fn login_with_card(
     around: &mut Surroundings<'_>,
 ) -> Result<(Profile, Opened), CardLoginError> {
     around.ui.step(Step::CheckService);
-    let configuration = service.configuration()?;
-    let skew = skew(configuration.iat, around);
+    let met = Met::ask(home, service)?;
+    let skew = skew(met.configuration.iat, around);
     let (key, placed) = login::session_key(home, around).map_err(LoginError::from)?;
-    let payer_iks = configuration.payer_iks.clone();
+    let payer_iks = met.configuration.payer_iks.clone();
     let wanted = Wanted { kvnr, payer_iks: &payer_iks };
-    let mut flow = Login { home, service, configuration, key, skew, profile: None };
+    let mut flow = Login { home, service, met, key, skew, profile: None };
     let request = under_one_pin(&mut flow, channel, length, wanted, around)?;
     let Login { key, profile, .. } = flow;
     let profile = profile.ok_or(CardLoginError::Message)?;
@@ -105,7 +104,7 @@ pub fn login_with_card(
 struct Login<'a> {
     home: &'a Home,
     service: &'a Service,
-    configuration: Configuration,
+    met: Met,
     key: SessionKey,
     /// How far the service's clock is ahead.
     skew: i64,
@@ -120,7 +119,7 @@ impl CardFlow for Login<'_> {
     /// This computer may log in to the account of this card.
     fn meet<C: CardChannel>(&mut self, _: &mut Egk<C>, certificate: &Certificate) -> Result<(), CardLoginError> {
         let holder = certificate.holder().map_err(CardRefusal::from)?;
-        self.profile = Some(login::profile(self.home, self.service, self.configuration.clone(), holder.kvnr)?);
+        self.profile = Some(self.met.profile(self.home, self.service, holder.kvnr)?);
         Ok(())
     }
 

@@ -57,11 +57,8 @@ pub fn login_with_device(
         return Err(DeviceLoginError::OtherService);
     }
     around.ui.step(Step::CheckService);
-    let configuration = service.configuration()?;
-    if configuration.jwk != profile.service_key {
-        return Err(ServiceError::KeyChanged.into());
-    }
-    let skew = skew(configuration.iat, around);
+    let (configuration, profile) = service.learn_keys(home)?;
+    let skew = skew(configuration.get().iat, around);
     let (key, placed) = login::session_key(home, around)?;
     let here = LoggedIn { home: home.clone(), profile, service: service.without_session() };
     let device_key = pin::unlock(&here, skew, around)?;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::configuration::PinnedConfiguration;
 use super::keyring::{self, KeyRingEntry, KeyRingError, NewEntry};
 use super::session::{Session, SessionKey};
 use crate::device_key::tpm::DEFAULT_TCTI;
@@ -19,6 +20,7 @@ use crate::disk;
 use crate::identity::kvnr::{Ik, Kvnr};
 use crate::jose::{P256Jwk, json};
 use crate::protocol::api::DeviceAnswer;
+use crate::protocol::service::{Configuration, ServiceKeySet};
 use crate::protocol::{ApprovalId, DeviceId, NumericDate, RegistrationId};
 use crate::secret::masked;
 
@@ -76,8 +78,15 @@ pub enum HomeError {
 pub struct Profile {
     /// The service's URL, and its name in all signed messages.
     pub service: String,
-    /// The service's key, pinned at the first login.
-    pub service_key: P256Jwk,
+    /// The service's keys, pinned at the first login, and replaced by those that a configuration by one of them lists.
+    #[serde(alias = "service_key", deserialize_with = "one_or_more")]
+    pub service_keys: ServiceKeySet,
+    /// Keys that the service has had before: for evidence, and for nothing that comes from it now.
+    #[serde(default)]
+    pub former_keys: Vec<P256Jwk>,
+    /// When the configuration was signed that lists these keys. An older one, said again by somebody, changes nothing.
+    #[serde(default)]
+    pub keys_from: NumericDate,
     /// The insurer's name.
     pub insurer: String,
     /// Its telephone number, as it was at the last login; empty where it has none.
@@ -87,6 +96,47 @@ pub struct Profile {
     pub payer_iks: Vec<Ik>,
     /// The account.
     pub kvnr: Kvnr,
+}
+
+impl Profile {
+    /// Takes over the keys of a configuration; whether that changed anything.
+    pub(super) fn take_up(&mut self, configuration: &PinnedConfiguration) -> bool {
+        let configuration = configuration.get();
+        let is_same = self.service_keys == configuration.service_keys && self.former_keys == configuration.former_keys;
+        if is_same || configuration.iat < self.keys_from {
+            return false;
+        }
+        self.pin(configuration);
+        true
+    }
+
+    /// Takes over the keys that are pinned in another profile of the same service.
+    pub(super) fn take_keys_of(&mut self, other: &Self) {
+        self.service_keys = other.service_keys.clone();
+        self.former_keys.clone_from(&other.former_keys);
+        self.keys_from = other.keys_from;
+    }
+
+    /// Pins the keys of a configuration.
+    pub(super) fn pin(&mut self, configuration: &Configuration) {
+        self.service_keys = configuration.service_keys.clone();
+        self.former_keys.clone_from(&configuration.former_keys);
+        self.keys_from = configuration.iat;
+    }
+}
+
+/// Programs before knew one key.
+fn one_or_more<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<ServiceKeySet, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        One(P256Jwk),
+        More(ServiceKeySet),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::One(key) => key.into(),
+        Written::More(keys) => keys,
+    })
 }
 
 /// The device file: the key of this computer, and how far its registration is.

@@ -45,8 +45,8 @@ pub struct LoggedIn {
     pub service: Service,
 }
 
-/// Opens a session and keeps it. At the first login the service's key is pinned; a changed key is an error from then
-/// on.
+/// Opens a session and keeps it. At the first login the service's keys are pinned; from then on keys that none of them
+/// vouches for are an error.
 ///
 /// # Errors
 /// [`LoginError`].
@@ -57,9 +57,9 @@ pub fn login(
     around: &mut Surroundings<'_>,
 ) -> Result<(Profile, Opened), LoginError> {
     around.ui.step(Step::CheckService);
-    let configuration = service.configuration()?;
-    let skew = skew(configuration.iat, around);
-    let profile = profile(home, service, configuration, kvnr)?;
+    let met = Met::ask(home, service)?;
+    let skew = skew(met.configuration.iat, around);
+    let profile = met.profile(home, service, kvnr)?;
     home.prepare_session(around.rng)?;
     let password = around.ui.password()?;
     around.ui.step(Step::LogIn);
@@ -69,61 +69,76 @@ pub fn login(
     Ok((profile, opened))
 }
 
-/// The profile of an account at a service that has just said who it is, where this computer may log in to it.
-///
-/// # Errors
-/// [`ServiceError::KeyChanged`], [`LoginError::OtherAccount`], or the files of this computer.
-pub(super) fn profile(
-    home: &Home,
-    service: &Service,
-    configuration: Configuration,
-    kvnr: Kvnr,
-) -> Result<Profile, LoginError> {
-    let profile = Profile {
-        service: service.address().to_owned(),
-        service_key: configuration.jwk,
-        insurer: configuration.insurer,
-        hotline: configuration.hotline,
-        payer_iks: configuration.payer_iks,
-        kvnr,
-    };
-    match home.profile() {
-        Err(HomeError::NoProfile) => {}
-        Err(error) => return Err(error.into()),
-        Ok(before) => {
-            if before.service == profile.service && before.service_key != profile.service_key {
-                return Err(ServiceError::KeyChanged.into());
-            }
-            let is_same = before.service == profile.service && before.kvnr == profile.kvnr;
-            // A damaged device file is one too.
-            let has_device = !matches!((home.device(), home.pending_device()), (Err(HomeError::NoDevice), Ok(None)));
-            if !is_same && has_device {
-                return Err(LoginError::OtherAccount);
-            }
-        }
-    }
-    Ok(profile)
+/// A service that has said who it is, before anything else is said to it.
+pub(super) struct Met {
+    pub(super) configuration: Configuration,
+    /// What this computer has of the login before, at this service or another.
+    before: Option<Profile>,
 }
 
-/// Opens a session of the account of `profile` with a password that was typed before.
+impl Met {
+    /// Asks the service who it is: by the keys that are pinned, where it is the one of the login before.
+    ///
+    /// # Errors
+    /// [`ServiceError::KeyChanged`], or the files of this computer.
+    pub(super) fn ask(home: &Home, service: &Service) -> Result<Self, LoginError> {
+        let before = match home.profile() {
+            Err(HomeError::NoProfile) => None,
+            before => Some(before?),
+        };
+        if before.as_ref().is_some_and(|before| before.service == service.address()) {
+            let (configuration, profile) = service.learn_keys(home)?;
+            return Ok(Self { configuration: configuration.get().clone(), before: Some(profile) });
+        }
+        Ok(Self { configuration: service.configuration()?, before })
+    }
+
+    /// The profile of an account there, where this computer may log in to it.
+    ///
+    /// # Errors
+    /// [`LoginError::OtherAccount`].
+    pub(super) fn profile(&self, home: &Home, service: &Service, kvnr: Kvnr) -> Result<Profile, LoginError> {
+        let said = self.configuration.clone();
+        let mut profile = Profile {
+            service: service.address().to_owned(),
+            service_keys: said.service_keys,
+            former_keys: said.former_keys,
+            keys_from: said.iat,
+            insurer: said.insurer,
+            hotline: said.hotline,
+            payer_iks: said.payer_iks,
+            kvnr,
+        };
+        let Some(before) = &self.before else { return Ok(profile) };
+        let is_same = before.service == profile.service && before.kvnr == profile.kvnr;
+        // A damaged device file is one too.
+        let has_device = !matches!((home.device(), home.pending_device()), (Err(HomeError::NoDevice), Ok(None)));
+        if !is_same && has_device {
+            return Err(LoginError::OtherAccount);
+        }
+        if before.service == profile.service {
+            // What is pinned is what was learnt, which an old configuration does not change.
+            profile.take_keys_of(before);
+        }
+        Ok(profile)
+    }
+}
+
+/// Opens a session of the account of this computer with a password that was typed before.
 ///
 /// # Errors
 /// [`LoginError`].
 pub(super) fn with_password(
     home: &Home,
     service: &Service,
-    profile: &Profile,
     password: SecretText,
     around: &mut Surroundings<'_>,
 ) -> Result<Opened, LoginError> {
-    let configuration = service.configuration()?;
-    if configuration.jwk != profile.service_key {
-        return Err(ServiceError::KeyChanged.into());
-    }
-    let skew = skew(configuration.iat, around);
+    let (configuration, profile) = service.learn_keys(home)?;
+    let skew = skew(configuration.get().iat, around);
     around.ui.step(Step::LogIn);
     let request = LoginRequest { kvnr: profile.kvnr.as_str().to_owned(), password, client_name: Some(client_name()) };
-    open_session(home, service, profile, "/v1/login", &request, skew, around)
+    open_session(home, service, &profile, "/v1/login", &request, skew, around)
 }
 
 /// What this program calls itself in the list of sessions.
@@ -173,7 +188,7 @@ pub(super) fn checked_challenge<S: LoginStatement>(
     jkt: Thumbprint,
     now: NumericDate,
 ) -> Result<Challenge, ServiceError> {
-    LiveChallenge::<S>::check(compact, &profile.service_key, &profile.service, jkt, now)
+    LiveChallenge::<S>::check(compact, &profile.service_keys, &profile.service, jkt, now)
         .map(|live| live.challenge())
         .ok_or(ServiceError::Contradiction("challenge"))
 }
@@ -189,7 +204,15 @@ pub(super) fn keep(
     around: &mut Surroundings<'_>,
 ) -> Result<Opened, LoginError> {
     let must_change_password = answer.must_change_password;
-    home.keep_profile(profile)?;
+    let mut profile = profile.clone();
+    if let Ok(kept) = home.profile()
+        && kept.service == profile.service
+        && kept.keys_from > profile.keys_from
+    {
+        // Another command has learnt keys meanwhile.
+        profile.take_keys_of(&kept);
+    }
+    home.keep_profile(&profile)?;
     let tokens = Some(Tokens::new(answer, (around.clock)(), skew));
     home.keep_session(&Session { key, tokens })?;
     Ok(Opened { placed, must_change_password })

@@ -48,11 +48,10 @@ pub fn choose_first(
     let here = login::resume(home.clone(), clock)?;
     around.ui.notice(Notice::PasswordFirst { of_letter });
     let password = set(&here, None, around)?;
-    let LoggedIn { profile, service, .. } = here;
+    let service = here.service;
     // It has done what it was for. Where this gets lost, it ends by itself.
     let _ = service.command(Method::POST, "/v1/logout");
-    login::with_password(home, &service.without_session(), &profile, password, around)
-        .map_err(PasswordError::NotLoggedIn)
+    login::with_password(home, &service.without_session(), password, around).map_err(PasswordError::NotLoggedIn)
 }
 
 /// Changes the password. Whoever logged in with it is asked for it first. All other sessions end.

@@ -233,7 +233,7 @@ fn keep(
     answer: RegistrationAnswer,
     latest: NumericDate,
 ) -> Result<DeviceAnswer, RegisterError> {
-    let LoggedIn { home, profile, .. } = here;
+    let home = &here.home;
     let contradiction = || ServiceError::Contradiction("device");
     let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction().into()) };
     let Binding::Pending { pop, sent_at, .. } = pending else { return Err(contradiction().into()) };
@@ -247,7 +247,7 @@ fn keep(
         signed: pop,
         time: sent_at.saturating_sub(CLOCK_TOLERANCE)..=latest,
     };
-    check_receipt(&receipt, profile, &expected)?;
+    check_receipt(&receipt, here, &expected)?;
     home.change_device(device.device_id, |own| {
         own.binding = Binding::Active { device_id: device.device_id, receipt };
         own.set_time(&device);

@@ -545,7 +545,7 @@ fn activate(
     latest: NumericDate,
     around: &mut Surroundings<'_>,
 ) -> Result<Option<DeviceAnswer>, RegisterError> {
-    let LoggedIn { home, profile, .. } = here;
+    let LoggedIn { home, .. } = here;
     let contradiction = ServiceError::Contradiction("device");
     let (Some(device), Some(receipt)) = (answer.device, answer.receipt) else { return Err(contradiction.into()) };
     let Binding::Pending { pop, sent_at, .. } = &file.binding else { return Err(contradiction.into()) };
@@ -558,7 +558,7 @@ fn activate(
         signed: pop,
         time: sent_at.saturating_sub(CLOCK_TOLERANCE)..=latest,
     };
-    check_receipt(&receipt, profile, &expected)?;
+    check_receipt(&receipt, here, &expected)?;
     if !THERE.contains(&device.state.as_str()) {
         return Ok(None);
     }

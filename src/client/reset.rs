@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::home::{Home, Placed, Profile};
-use super::login::{self, LoginError, Opened};
+use super::login::{self, LoginError, Met, Opened};
 use super::service::{Service, ServiceError};
 use super::session::SessionKey;
 use super::{Step, Surroundings, skew};
@@ -81,9 +81,9 @@ fn ask(
     around: &mut Surroundings<'_>,
 ) -> Result<(Questioner, ResetAnswer), LoginError> {
     around.ui.step(Step::CheckService);
-    let configuration = service.configuration()?;
-    let skew = skew(configuration.iat, around);
-    let profile = login::profile(home, service, configuration, kvnr)?;
+    let met = Met::ask(home, service)?;
+    let skew = skew(met.configuration.iat, around);
+    let profile = met.profile(home, service, kvnr)?;
     let (key, placed) = login::session_key(home, around)?;
     around.ui.step(Step::AskForReset);
     let request = ResetRequest { kvnr: profile.kvnr.as_str().to_owned(), way };

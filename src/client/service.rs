@@ -1,4 +1,4 @@
-//! The service at the far end of HTTP. What it signs is checked against its pinned key before anyone relies on it.
+//! The service at the far end of HTTP. What it signs is checked against its pinned keys before anyone relies on it.
 
 use std::io::Read as _;
 use std::mem::take;
@@ -14,14 +14,14 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::home::{HomeError, Profile};
+use super::home::{Home, HomeError};
+use super::login::LoggedIn;
 use super::session::{Clock, DPOP, OpenSession, SessionKey};
 use super::watch::WatchingDevice;
-use crate::jose::{Es256, Message, P256Jwk, json, jws};
+use crate::jose::{Thumbprint, json};
 use crate::protocol::api::{CONFIGURATION, ConfigurationAnswer, Problem, TokenAnswer};
-use crate::protocol::application::is_plain_text;
 use crate::protocol::dpop::{ProvenRequest, SCHEME};
-use crate::protocol::service::{ClientVersion, Configuration, Receipt, ReceiptSubject};
+use crate::protocol::service::{ClientVersion, Receipt, ReceiptSubject};
 use crate::protocol::{NumericDate, Sha256Hash, VERSION};
 
 /// Longest answer read: the evidence of a whole account.
@@ -54,7 +54,7 @@ pub enum ServiceError {
     /// The answer is not what the protocol says.
     #[error("the service's answer is not understood")]
     Malformed,
-    /// The service has another key than the one that was pinned.
+    /// The service has other keys than those that were pinned.
     #[error("the service's key has changed")]
     KeyChanged,
     /// The service wants at least this version of the program.
@@ -91,6 +91,7 @@ impl ServiceError {
 pub struct Service {
     http: Client,
     base: String,
+    expected_key: Option<Thumbprint>,
     session: Option<OpenSession>,
     /// Comes before the session, where approvals are listed and watched.
     device: Option<WatchingDevice>,
@@ -117,7 +118,15 @@ impl Service {
             .user_agent(concat!("kartenbund/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(ServiceError::Unreachable)?;
-        Ok(Self { http, base: url.as_str().trim_end_matches('/').to_owned(), session: None, device: None })
+        let base = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { http, base, expected_key: None, session: None, device: None })
+    }
+
+    /// The same, where the person has been told the thumbprint of the key that the service signs with: that one it must be,
+    /// whichever was pinned before.
+    #[must_use]
+    pub fn expecting(self, key: Option<Thumbprint>) -> Self {
+        Self { expected_key: key, ..self }
     }
 
     /// Sends the session along from now on.
@@ -148,36 +157,19 @@ impl Service {
         self.session.as_ref().map_or(0, OpenSession::skew)
     }
 
-    /// Asks who the service is. The answer is signed by the key in it, and names this address.
-    ///
-    /// # Errors
-    /// [`ServiceError`].
-    pub fn configuration(&self) -> Result<Configuration, ServiceError> {
-        let answer: ConfigurationAnswer = read(answer(self.request(&Method::GET, CONFIGURATION))?)?;
-        // The key is in the message: read it, then verify the message with it.
-        let key = jws_key(&answer.configuration).ok_or(ServiceError::Malformed)?;
-        let configuration: Configuration =
-            jws::verify(&answer.configuration, key.verifying_key()).map_err(|_| ServiceError::Malformed)?;
-        let hotline = &configuration.hotline;
-        if !is_plain_text(&configuration.insurer) || !(hotline.is_empty() || is_plain_text(hotline)) {
-            return Err(ServiceError::Malformed);
-        }
-        if configuration.v != VERSION || configuration.aud != self.base {
-            return Err(ServiceError::Contradiction("aud"));
-        }
-        if ClientVersion::own().is_none_or(|own| own < configuration.min_client) {
-            return Err(ServiceError::TooOld(configuration.min_client));
-        }
-        Ok(configuration)
+    pub(super) fn ask_configuration(&self) -> Result<ConfigurationAnswer, ServiceError> {
+        read(answer(self.request(&Method::GET, CONFIGURATION))?)
     }
 
-    /// How far the clock of the service of this profile is ahead of `clock`, in seconds.
-    pub(super) fn skew_of(&self, profile: &Profile, clock: &Clock) -> Result<i64, ServiceError> {
-        let configuration = self.configuration()?;
-        if configuration.jwk != profile.service_key {
-            return Err(ServiceError::KeyChanged);
-        }
-        Ok(configuration.iat.saturating_sub(clock()))
+    /// The key that the person has named.
+    pub(super) fn expected_key(&self) -> Option<Thumbprint> {
+        self.expected_key
+    }
+
+    /// How far the clock of the service of `home` is ahead of `clock`, in seconds.
+    pub(super) fn skew_of(&self, home: &Home, clock: &Clock) -> Result<i64, ServiceError> {
+        let (configuration, _) = self.learn_keys(home)?;
+        Ok(configuration.get().iat.saturating_sub(clock()))
     }
 
     /// GET.
@@ -328,18 +320,6 @@ fn answer(request: RequestBuilder) -> Result<Response, ServiceError> {
     Err(ServiceError::Refused { code, detail, retry_after, trace_id })
 }
 
-/// Reads a message the service signed with its pinned key.
-///
-/// # Errors
-/// [`ServiceError::Contradiction`].
-pub fn signed<M: Message<Algorithm = Es256>>(
-    compact: &str,
-    key: &P256Jwk,
-    what: &'static str,
-) -> Result<M, ServiceError> {
-    jws::verify(compact, key.verifying_key()).map_err(|_| ServiceError::Contradiction(what))
-}
-
 /// What a receipt must be for.
 #[derive(Debug)]
 pub struct ExpectedReceipt<'a> {
@@ -353,14 +333,14 @@ pub struct ExpectedReceipt<'a> {
     pub time: RangeInclusive<NumericDate>,
 }
 
-/// Checks that a receipt is by the service of this profile and for just this.
+/// Checks that a receipt is by the service of this computer and for just this.
 ///
 /// # Errors
-/// [`ServiceError::Contradiction`].
-pub fn check_receipt(compact: &str, profile: &Profile, expected: &ExpectedReceipt<'_>) -> Result<(), ServiceError> {
-    let receipt: Receipt = signed(compact, &profile.service_key, "receipt")?;
+/// [`ServiceError::Contradiction`], [`ServiceError::KeyChanged`].
+pub fn check_receipt(compact: &str, here: &LoggedIn, expected: &ExpectedReceipt<'_>) -> Result<(), ServiceError> {
+    let receipt: Receipt = here.service.signed(compact, &here.home, "receipt")?;
     let is_for_this = receipt.v == VERSION
-        && receipt.aud == profile.service
+        && receipt.aud == here.profile.service
         && receipt.subject == expected.subject
         && receipt.id == expected.id
         && receipt.sha256 == Sha256Hash::of(expected.signed.as_bytes())
@@ -375,13 +355,6 @@ fn read<T: DeserializeOwned>(response: Response) -> Result<T, ServiceError> {
         return Err(ServiceError::Malformed);
     }
     json::read(&bytes).map_err(|_| ServiceError::Malformed)
-}
-
-/// The key that a configuration names, not verified yet.
-fn jws_key(compact: &str) -> Option<P256Jwk> {
-    let payload = compact.split('.').nth(1)?;
-    let payload = crate::jose::base64url::decode(payload)?;
-    json::read::<Configuration>(&payload).ok().map(|configuration| configuration.jwk)
 }
 
 fn is_loopback(url: &Url) -> bool {

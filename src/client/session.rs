@@ -192,7 +192,7 @@ impl OpenSession {
     }
 
     fn skew_of(&self, service: &Service) -> Result<i64, ServiceError> {
-        service.skew_of(&self.profile, &self.clock)
+        service.skew_of(&self.home, &self.clock)
     }
 
     fn renew(&self, service: &Service, session: &mut Session) -> Result<(), ServiceError> {

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::base64url;
+use super::json::{self, JsonError};
 
 /// A public key on P-256 that is known to be a point on the curve.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +80,34 @@ impl From<P256Jwk> for Members {
     }
 }
 
+/// Public keys as a JWK Set (RFC 7517, 5), at least one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JwkSet {
+    /// The keys.
+    #[serde(deserialize_with = "at_least_one")]
+    pub keys: Vec<P256Jwk>,
+}
+
+/// A set of none could be taken for no set.
+fn at_least_one<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<P256Jwk>, D::Error> {
+    let keys = Vec::deserialize(deserializer)?;
+    if keys.is_empty() { Err(serde::de::Error::invalid_length(0, &"a key")) } else { Ok(keys) }
+}
+
+impl JwkSet {
+    /// Reads a JWK Set, or one JWK as a set of its own.
+    ///
+    /// # Errors
+    /// [`JsonError`]: it is neither.
+    pub fn read(bytes: &[u8]) -> Result<Self, JsonError> {
+        match json::read(bytes) {
+            Ok(key) => Ok(Self { keys: vec![key] }),
+            Err(_) => json::read(bytes),
+        }
+    }
+}
+
 impl fmt::Debug for P256Jwk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "P256Jwk({})", self.thumbprint())
@@ -142,6 +171,20 @@ mod tests {
         assert_eq!(key.thumbprint().to_string(), "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U");
         let again: P256Jwk = serde_json::from_str(&serde_json::to_string(&key).unwrap()).unwrap();
         assert_eq!(again, key);
+    }
+
+    #[test]
+    fn a_set_of_keys_is_read_and_a_key_alone_as_one() {
+        let key: P256Jwk = serde_json::from_str(KEY).unwrap();
+        let set = |text: &str| JwkSet::read(text.as_bytes()).map(|set| set.keys);
+        assert_eq!(set(KEY).unwrap(), std::slice::from_ref(&key));
+        assert_eq!(set(&format!(r#"{{"keys":[{KEY},{KEY}]}}"#)).unwrap(), [key.clone(), key]);
+        let private = KEY.replace("5a0\"", "5a0\",\"d\":\"AA\"");
+        for wrong in
+            [r#"{"keys":[]}"#, "[]", "{}", "", r#"{"keys":{}}"#, &format!(r#"{{"keys":[{private}]}}"#), &private]
+        {
+            assert!(set(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -220,6 +220,18 @@ pub fn verify_by_one_of<'a, M: Message<Algorithm = Es256>, S>(
     Err(refusal)
 }
 
+/// Reads a JWS whose header carries no key hint, signed by one of `keys`, and says by which. They are tried one after the
+/// other: nothing in the message chooses among them.
+///
+/// # Errors
+/// [`JwsError`].
+pub fn verify_by_any<'a, M: Message<Algorithm = Es256>>(
+    jws: &str,
+    keys: &'a [P256Jwk],
+) -> Result<(&'a P256Jwk, M), JwsError> {
+    verify_by_one_of(jws, keys, std::slice::from_ref)
+}
+
 /// Reads a JWS signed by `key`, whose `x5c` must be exactly `certificate` (DER).
 ///
 /// # Errors

@@ -43,6 +43,9 @@ bodies! {
     pub struct ConfigurationAnswer {
         /// [`super::service::Configuration`] as a compact JWS.
         configuration: String,
+        /// The same by the key before, while that one is listed: for programs that have not seen the new one yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by_previous_key: Option<String>,
     }
 
     /// A device of the account.

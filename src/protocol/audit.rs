@@ -148,7 +148,7 @@ pub struct Inclusion {
 pub struct InclusionError(pub &'static str);
 
 impl Inclusion {
-    /// Walks from the chain's value before the entry to the head, which `service_key` must have signed for `aud`.
+    /// Walks from the chain's value before the entry to the head, which one of `service_keys` must have signed for `aud`.
     ///
     /// # Errors
     /// [`InclusionError`] names what does not fit.
@@ -156,7 +156,7 @@ impl Inclusion {
         &self,
         before: Sha256Hash,
         aud: &str,
-        service_key: &P256Jwk,
+        service_keys: &[P256Jwk],
     ) -> Result<(Entry, AuditHead), InclusionError> {
         let entry: Entry = json::read(&self.entry).map_err(|_| InclusionError("entry"))?;
         if entry.v != Some(ENTRY_VERSION) {
@@ -173,8 +173,8 @@ impl Inclusion {
             let hash: [u8; HASH] = hash.try_into().map_err(|_| InclusionError("path"))?;
             place = place.after(hash.into());
         }
-        let head: AuditHead =
-            jws::verify(&self.head, service_key.verifying_key()).map_err(|_| InclusionError("head"))?;
+        let head = jws::verify_by_any::<AuditHead>(&self.head, service_keys);
+        let (_, head) = head.map_err(|_| InclusionError("head"))?;
         let claims = [
             ("v", head.v == VERSION),
             ("aud", head.aud == aud),

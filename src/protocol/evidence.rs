@@ -30,9 +30,10 @@ pub use lists::TrustListEvidence;
 pub use report::{DecisionFindings, DeviceFindings, Findings, Link, LinkName, LinkResult, Report, RestsOn};
 
 /// Version of the format.
-pub const FORMAT: u32 = 4;
-/// The versions before, which are verified as well: no trust lists were in them, and in the first no answers of OCSP.
-const FORMATS_BEFORE: [u32; 2] = [2, 3];
+pub const FORMAT: u32 = 5;
+/// The versions before, which are verified as well: version 4 had one key of the service, the others no trust lists, and
+/// version 2 no answers of OCSP.
+const FORMATS_BEFORE: [u32; 3] = [2, 3, 4];
 /// Longest bundle read: that of a whole account.
 pub const MAX_BUNDLE: usize = 16 * 1024 * 1024;
 
@@ -65,7 +66,7 @@ pub struct DeviceEvidence {
     pub approvals: Vec<ApprovalEvidence>,
 }
 
-/// The service's name and key.
+/// The service's name and keys.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -75,6 +76,10 @@ pub struct ServiceIdentity {
     /// The key that signs receipts.
     #[cfg_attr(feature = "server", schema(value_type = Object))]
     pub jwk: P256Jwk,
+    /// Other keys that may have signed receipts and heads in here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "server", schema(value_type = Vec<Object>))]
+    pub other_jwks: Vec<P256Jwk>,
 }
 
 /// Everything a binding rests on.
@@ -146,17 +151,20 @@ impl Bundle {
         json::read::<Self>(bytes).ok().filter(|it| it.v == FORMAT || FORMATS_BEFORE.contains(&it.v)).ok_or(NotABundle)
     }
 
-    /// As [`Bundle::verify_with`], with nothing pinned but CAs of cards, OCSP responders, and the service's key.
-    pub fn verify(&self, anchors: &dyn Anchors, service_key: Option<&P256Jwk>) -> Report {
-        self.verify_with(&Pinned { anchors, list_signers: &[], chip_roots: None, service_key })
+    /// As [`Bundle::verify_with`], with nothing pinned but CAs of cards, OCSP responders, and keys of the service.
+    pub fn verify(&self, anchors: &dyn Anchors, service_keys: &[P256Jwk]) -> Report {
+        self.verify_with(&Pinned { anchors, list_signers: &[], chip_roots: None, service_keys })
     }
 
     /// Walks the chain with what the verifier has pinned. Needs neither network nor clock: each signature is judged at the time
     /// of its receipt.
     pub fn verify_with(&self, pinned: &Pinned<'_>) -> Report {
-        let rests_on = if pinned.service_key.is_some() { RestsOn::Service } else { RestsOn::ServiceUnpinned };
-        let key = pinned.service_key.unwrap_or(&self.service.jwk);
-        let walk = Walk { service: &self.service, key, rests_on, pinned, lists: Lists::of(&self.trust_lists) };
+        let is_unpinned = pinned.service_keys.is_empty();
+        let rests_on = if is_unpinned { RestsOn::ServiceUnpinned } else { RestsOn::Service };
+        // The bundle says whose word it holds, and the verifier which of those keys are believed.
+        let named = [&self.service.jwk].into_iter().chain(&self.service.other_jwks);
+        let keys = named.filter(|key| is_unpinned || pinned.service_keys.contains(key)).cloned().collect();
+        let walk = Walk { service: &self.service, keys, rests_on, pinned, lists: Lists::of(&self.trust_lists) };
         let mut report = Report { links: Vec::new(), findings: None };
         let mut devices: Vec<DeviceFindings> = Vec::new();
         for device in &self.devices {
@@ -180,14 +188,15 @@ pub struct Pinned<'a> {
     pub list_signers: &'a [Issuer],
     /// Roots of chips; without any, that a chip is genuine is the service's word.
     pub chip_roots: Option<&'a dyn CvcRoots>,
-    /// The service's key; without it the one in the bundle is taken, and it says who it is itself.
-    pub service_key: Option<&'a P256Jwk>,
+    /// Keys of the service; without any those in the bundle are taken, and it says who it is itself.
+    pub service_keys: &'a [P256Jwk],
 }
 
 /// What everything in a bundle is verified with.
 struct Walk<'a> {
     service: &'a ServiceIdentity,
-    key: &'a P256Jwk,
+    /// By one of these each word of the service is.
+    keys: Vec<P256Jwk>,
     rests_on: RestsOn,
     pinned: &'a Pinned<'a>,
     lists: Lists,
@@ -393,10 +402,10 @@ impl Walk<'_> {
         })
     }
 
-    /// Reads a receipt signed by the service: by the verifier's key where there is one, else by the bundle's.
+    /// Reads a receipt signed by the service: by a key of the verifier's where there is one, else of the bundle's.
     fn receipt(&self, compact: &str) -> Result<Receipt, String> {
-        is(self.key == &self.service.jwk, "jwk")?;
-        let receipt: Receipt = jws::verify(compact, self.key.verifying_key()).map_err(text)?;
+        is(!self.keys.is_empty(), "jwk")?;
+        let (_, receipt) = jws::verify_by_any::<Receipt>(compact, &self.keys).map_err(text)?;
         is(receipt.v == VERSION, "v")?;
         is(receipt.aud == self.service.aud, "aud")?;
         Ok(receipt)
@@ -448,7 +457,7 @@ impl Chain<'_> {
         let Some(inclusion) = inclusion else { return self.absent(name, walk.rests_on) };
         self.link(name, walk.rests_on, || {
             let receipt = receipt.ok_or("receipt")?;
-            let (entry, _) = inclusion.check(receipt.audit_head, &walk.service.aud, walk.key).map_err(text)?;
+            let (entry, _) = inclusion.check(receipt.audit_head, &walk.service.aud, &walk.keys).map_err(text)?;
             is(receipt.audit_seq.and_then(|before| before.checked_add(1)) == Some(entry.seq), "seq")?;
             is(entry.detail == Some(receipt.sha256.to_string()), "detail")?;
             is(entry.ts == receipt.at, "ts")?;

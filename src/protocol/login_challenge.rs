@@ -59,10 +59,16 @@ pub struct LiveChallenge<S> {
 }
 
 impl<S: LoginStatement> LiveChallenge<S> {
-    /// Checks the signature of `service_key` and every claim. `None` when it is no challenge of this service for this
+    /// Checks the signature, which is by one of `service_keys`, and every claim. `None` when it is no challenge of this service for this
     /// statement and session key, or has run out.
-    pub fn check(compact: &str, service_key: &P256Jwk, aud: &str, jkt: Thumbprint, now: NumericDate) -> Option<Self> {
-        let message: LoginChallenge<S> = jws::verify(compact, service_key.verifying_key()).ok()?;
+    pub fn check(
+        compact: &str,
+        service_keys: &[P256Jwk],
+        aud: &str,
+        jkt: Thumbprint,
+        now: NumericDate,
+    ) -> Option<Self> {
+        let (_, message) = jws::verify_by_any::<LoginChallenge<S>>(compact, service_keys).ok()?;
         let is_ours = message.v == VERSION && message.aud == aud && message.jkt == jkt && now < message.exp;
         is_ours.then_some(Self { challenge: message.challenge, jkt, statement: PhantomData })
     }
@@ -98,7 +104,7 @@ mod tests {
 
     fn nothing_is_signed_for_something_else<S: LoginStatement + Clone, Other: LoginStatement>() {
         let (service, jkt) = (key(), P256Jwk::from(*key().verifying_key()).thumbprint());
-        let service_key = P256Jwk::from(*service.verifying_key());
+        let service_key = [P256Jwk::from(*service.verifying_key())];
         let check = |compact: &str, now| {
             LiveChallenge::<S>::check(compact, &service_key, AUD, jkt, now).map(|live| live.challenge())
         };

@@ -1,6 +1,7 @@
 //! What the service signs about itself: its configuration, and the challenge before a card signs.
 
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -9,8 +10,8 @@ use super::{Challenge, NumericDate, RegistrationId, UnknownName};
 use crate::identity::kvnr::Kvnr;
 use crate::jose::{Es256, Message, P256Jwk, Thumbprint};
 
-/// Who the service is: a JWS at `/.well-known/kartenbund-configuration`, signed by the key in it. The client pins the
-/// key's thumbprint at the first login.
+/// Who the service is: a JWS at `/.well-known/kartenbund-configuration`, signed by a key that it lists. The client pins
+/// the keys at the first login; from then on a configuration by a pinned key says which keys are pinned.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Configuration {
@@ -18,8 +19,11 @@ pub struct Configuration {
     pub v: u32,
     /// The service's name in all signed messages: its URL.
     pub aud: String,
-    /// The key that signs configuration, challenges and receipts.
-    pub jwk: P256Jwk,
+    /// The key that signs configuration, challenges, receipts and heads of the audit; and, while keys overlap, the one that
+    /// will, or has until now.
+    pub service_keys: ServiceKeySet,
+    /// Keys that have signed receipts and heads of the audit and sign no more, oldest first: for evidence alone.
+    pub former_keys: Vec<P256Jwk>,
     /// Insurers whose cards are accepted.
     pub payer_iks: Vec<crate::identity::kvnr::Ik>,
     /// The insurer's name, for people.
@@ -35,6 +39,53 @@ pub struct Configuration {
 impl Message for Configuration {
     const TYP: &'static str = "configuration+jws";
     type Algorithm = Es256;
+}
+
+/// Most keys that a service has at a time: two, while one takes the place of the other.
+const MAX_KEYS: usize = 2;
+
+/// The keys by which the words of a service are known: one, or two while they overlap. The first is the one that signs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<P256Jwk>", into = "Vec<P256Jwk>")]
+pub struct ServiceKeySet(Vec<P256Jwk>);
+
+impl ServiceKeySet {
+    /// `None` unless there are one or two, and two are different.
+    pub fn new(keys: Vec<P256Jwk>) -> Option<Self> {
+        let is_sound = match keys.as_slice() {
+            [] => false,
+            [first, others @ ..] => others.len() < MAX_KEYS && !others.contains(first),
+        };
+        is_sound.then_some(Self(keys))
+    }
+}
+
+impl Deref for ServiceKeySet {
+    type Target = [P256Jwk];
+
+    fn deref(&self) -> &[P256Jwk] {
+        &self.0
+    }
+}
+
+impl From<P256Jwk> for ServiceKeySet {
+    fn from(key: P256Jwk) -> Self {
+        Self(vec![key])
+    }
+}
+
+impl TryFrom<Vec<P256Jwk>> for ServiceKeySet {
+    type Error = &'static str;
+
+    fn try_from(keys: Vec<P256Jwk>) -> Result<Self, Self::Error> {
+        Self::new(keys).ok_or("not one key, nor two different ones")
+    }
+}
+
+impl From<ServiceKeySet> for Vec<P256Jwk> {
+    fn from(keys: ServiceKeySet) -> Self {
+        keys.0
+    }
 }
 
 /// A version of the program on people's computers: `MAJOR.MINOR.PATCH` (Semantic Versioning 2.0.0, 2).
@@ -173,6 +224,27 @@ pub enum ReceiptSubject {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_has_one_key_or_two_different_ones() {
+        let [a, b, c] = [1, 2, 3].map(|byte| {
+            let key = p256::ecdsa::SigningKey::from_slice(&[byte; 32]).unwrap();
+            P256Jwk::from(*key.verifying_key())
+        });
+        for (keys, is_sound) in [
+            (vec![], false),
+            (vec![a.clone()], true),
+            (vec![a.clone(), b.clone()], true),
+            (vec![a.clone(), a.clone()], false),
+            (vec![a.clone(), b.clone(), c.clone()], false),
+            (vec![a.clone(), b.clone(), a.clone()], false),
+        ] {
+            let json = serde_json::to_string(&keys).unwrap();
+            let read = serde_json::from_str::<ServiceKeySet>(&json);
+            assert_eq!(read.is_ok(), is_sound, "{json}");
+            assert!(read.is_err() || *read.unwrap() == keys[..]);
+        }
+    }
 
     #[test]
     fn versions_are_compared_by_number() {

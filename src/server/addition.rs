@@ -16,7 +16,6 @@ use super::session::{Presented, Session};
 use super::states::{ApplicationState, DeviceState, Event, RegistrationState, States as _, transition};
 use super::store::{Connection, Tx, from_json};
 use super::{Service, device, random};
-use crate::jose::jws;
 use crate::protocol::addition::{ApprovalProof, Approver};
 use crate::protocol::api::{AdditionAnswer, AdditionOffer, NonceAnswer, NonceGiven, NonceShown, Origin, Problem};
 use crate::protocol::application::{ApplicationType, Change, NewDevice};
@@ -237,8 +236,7 @@ pub(super) async fn proof(
         state => device::check_usable(state)?,
     }
     let approval: ApprovalEvidence = from_json(&evidence)?;
-    let receipt: Receipt =
-        jws::verify(&approval.receipt, service.keys.public().verifying_key()).map_err(|_| Refusal::internal())?;
+    let receipt: Receipt = service.keys.read_signed(&approval.receipt)?;
     let decided = ExpectedDecision {
         aud: &service.settings.issuer,
         approval_id,

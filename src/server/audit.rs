@@ -46,6 +46,15 @@ pub enum AuditError {
     Damaged,
 }
 
+impl From<AuditError> for sqlx::Error {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::Database(error) => error,
+            error @ AuditError::Damaged => Self::Decode(Box::new(error)),
+        }
+    }
+}
+
 impl From<AuditError> for Refusal {
     fn from(error: AuditError) -> Self {
         match error {

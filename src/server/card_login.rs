@@ -52,8 +52,9 @@ pub(super) async fn login(
     Asked { request, client, source }: Asked<CardLoginRequest>,
 ) -> Result<Json<TokenAnswer>, Refusal> {
     let now = service.now_unix();
-    let (aud, key) = (&service.settings.issuer, service.keys.public());
-    let challenge = LiveChallenge::check(&request.challenge, key, aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
+    let (aud, signing) = (&service.settings.issuer, service.keys.signing());
+    let challenge = LiveChallenge::check(&request.challenge, signing.listed(), aud, proof.jkt(), now)
+        .ok_or(Code::ChallengeEnded)?;
     let used = challenge.challenge();
     let client_name = session::client_name(request.client_name.clone())?;
     let checked = match check(&service, &request, challenge, now) {

@@ -56,8 +56,9 @@ pub(super) async fn login(
     if client.is_some() {
         return Err(Code::ClientMismatch.into());
     }
-    let (aud, key) = (&service.settings.issuer, service.keys.public());
-    let challenge = LiveChallenge::check(&request.challenge, key, aud, proof.jkt(), now).ok_or(Code::ChallengeEnded)?;
+    let (aud, signing) = (&service.settings.issuer, service.keys.signing());
+    let challenge = LiveChallenge::check(&request.challenge, signing.listed(), aud, proof.jkt(), now)
+        .ok_or(Code::ChallengeEnded)?;
     let device_id = request.device_id;
     let client_name = session::client_name(request.client_name.clone())?;
 

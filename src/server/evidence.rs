@@ -12,7 +12,6 @@ use super::http::{Code, Path, Refusal};
 use super::session::Session;
 use super::store::from_json;
 use super::trust_list;
-use crate::jose::jws;
 use crate::protocol::NumericDate;
 use crate::protocol::api::Problem;
 use crate::protocol::evidence::{
@@ -104,8 +103,7 @@ async fn bindings(service: &Service, account: i64) -> Result<Vec<Binding>, Refus
 
 /// When the service took what it has given this receipt for.
 fn taken_at(service: &Service, receipt: &str) -> Result<NumericDate, Refusal> {
-    let receipt = jws::verify::<Receipt>(receipt, service.keys.public().verifying_key());
-    Ok(receipt.map_err(|_| Refusal::internal())?.at)
+    Ok(service.keys.read_signed::<Receipt>(receipt)?.at)
 }
 
 /// The bundle for the whole account: every binding that a device ever had, and the newest 500 decisions.
@@ -151,13 +149,15 @@ async fn approval(service: &Service, evidence: &str) -> Result<ApprovalEvidence,
 async fn whole(service: &Service, devices: Vec<DeviceEvidence>, omitted: i64) -> Result<Bundle, Refusal> {
     let mut named = BTreeSet::new();
     for device in &devices {
-        let receipt = jws::verify::<Receipt>(&device.binding.receipt, service.keys.public().verifying_key());
-        named.extend(receipt.map_err(|_| Refusal::internal())?.trust_list_sha256.map(|hash| hash.to_string()));
+        let receipt: Receipt = service.keys.read_signed(&device.binding.receipt)?;
+        named.extend(receipt.trust_list_sha256.map(|hash| hash.to_string()));
     }
     let mut trust_lists = Vec::new();
     for sha256 in named {
         trust_lists.push(trust_list::evidence(service, &sha256).await?);
     }
-    let service = ServiceIdentity { aud: service.settings.issuer.clone(), jwk: service.keys.public().clone() };
+    let (aud, signing) = (service.settings.issuer.clone(), service.keys.signing());
+    let (jwk, others) = signing.all().split_first().ok_or_else(Refusal::internal)?;
+    let service = ServiceIdentity { aud, jwk: jwk.clone(), other_jwks: others.to_vec() };
     Ok(Bundle { v: FORMAT, service, trust_lists, devices, omitted: u32::try_from(omitted).unwrap_or(0) })
 }

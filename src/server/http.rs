@@ -327,20 +327,23 @@ pub(super) async fn readyz(State(service): State<Arc<Service>>) -> Result<&'stat
     Ok("ready")
 }
 
-/// Who the service is, signed with its key.
+/// Who the service is, signed with its key; while keys overlap with the one before as well.
 #[utoipa::path(get, path = "/.well-known/kartenbund-configuration", responses((status = 200, body = ConfigurationAnswer)), security(()))]
 pub(super) async fn configuration(State(service): State<Arc<Service>>) -> Result<Json<ConfigurationAnswer>, Refusal> {
-    let configuration = service.keys.sign(&Configuration {
+    let signing = service.keys.signing();
+    let configuration = Configuration {
         v: VERSION,
         aud: service.settings.issuer.clone(),
-        jwk: service.keys.public().clone(),
+        service_keys: signing.listed().clone(),
+        former_keys: signing.former().to_vec(),
         payer_iks: service.settings.payer_iks.clone(),
         insurer: service.settings.insurer.name.clone(),
         hotline: service.settings.insurer.hotline.clone(),
         min_client: service.settings.min_client,
         iat: service.now_unix(),
-    })?;
-    Ok(Json(ConfigurationAnswer { configuration }))
+    };
+    let (configuration, by_previous_key) = (signing.sign(&configuration)?, signing.sign_with_previous(&configuration)?);
+    Ok(Json(ConfigurationAnswer { configuration, by_previous_key }))
 }
 
 /// Adds what every endpoint has: the OpenAPI document, size limit, errors as problem+json, logs, metrics.

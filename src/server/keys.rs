@@ -1,13 +1,15 @@
 //! The service's own keys, made at the first start and kept in one file that only its user can read. They are made
 //! before the database is: where there is a database, keys that are missing were lost, and new ones would be strangers.
 
+mod roll;
+mod signing;
+
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use aes_gcm::aead::{Aead as _, Payload};
 use aes_gcm::{Aes256Gcm, KeyInit as _, Nonce};
 use hmac::{Hmac, Mac as _};
-use p256::elliptic_curve::Generate as _;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use thiserror::Error;
@@ -18,14 +20,16 @@ use super::token::TokenKeys;
 use super::{ServerError, random};
 use crate::disk;
 use crate::identity::kvnr::Kvnr;
-use crate::jose::{Es256, Message, P256Jwk, SigningKey, base64url, json, jws};
+use crate::jose::{Es256, Message, P256Jwk, Thumbprint, base64url, json, jws};
 use crate::protocol::NumericDate;
+pub use roll::RollStep;
+use signing::{Scalar, Signing};
 
 const FILE: &str = "service-keys.json";
 const MAX_FILE: usize = 64 * 1024;
 const KEY_LENGTH: usize = 32;
-/// Version 1 had neither peppers nor keys for tokens, version 2 no keys for shares in device PINs.
-const VERSION: u32 = 3;
+/// Version 1 had neither peppers nor keys for tokens, version 2 no keys for shares in device PINs, version 3 one signing key.
+const VERSION: u32 = 4;
 /// Length of the nonce before what is sealed (AES-GCM).
 const NONCE_LENGTH: usize = 12;
 
@@ -41,24 +45,47 @@ pub enum KeysError {
     Damaged,
 }
 
-/// ES256 key of configuration, challenges and receipts, the key of the pseudonyms in the audit, the peppers of
+/// ES256 keys of configuration, challenges and receipts, the key of the pseudonyms in the audit, the peppers of
 /// passwords, the keys that shares in device PINs are wrapped under, and the keys of tokens.
 pub(super) struct ServiceKeys {
     path: PathBuf,
-    signing: SigningKey,
-    public: P256Jwk,
+    rolling: RwLock<Rolling>,
+    /// The step to the signing keys of now that the audit is known to tell of.
+    told: Mutex<Option<(RollStep, Thumbprint)>>,
     pseudonym: Zeroizing<Vec<u8>>,
     pub(super) peppers: RotatingKeys,
     pub(super) share_keys: RotatingKeys,
-    tokens: RwLock<Arc<TokenKeys>>,
+}
+
+/// The keys that may change while the service runs.
+struct Rolling {
+    signing: Arc<Signing>,
+    tokens: Arc<TokenKeys>,
+    /// The step to these signing keys, and the key it was about.
+    last_step: Option<(RollStep, Thumbprint)>,
+}
+
+impl Rolling {
+    fn of(file: &mut File) -> Result<Self, KeysError> {
+        let (signing, last_step) = (Arc::new(Signing::of(file)?), file.last_step()?);
+        Ok(Self { signing, tokens: Arc::new(sound(std::mem::take(&mut file.token_keys))?), last_step })
+    }
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     v: u32,
-    #[serde(with = "base64url")]
-    signing: Zeroizing<Vec<u8>>,
+    signing: Scalar,
+    /// The signing key that was announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next: Option<Scalar>,
+    /// The one before, until it is retired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    previous: Option<Scalar>,
+    /// Public keys of those that were retired, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<P256Jwk>,
     #[serde(with = "base64url")]
     pseudonym: Zeroizing<Vec<u8>>,
     /// Newest last.
@@ -175,40 +202,61 @@ impl ServiceKeys {
                 file = Some(made);
             }
         }
-        let file = file.ok_or(KeysError::Missing)?;
-        let signing = p256::ecdsa::SigningKey::from_slice(&file.signing).map_err(|_| KeysError::Damaged)?;
+        let mut file = file.ok_or(KeysError::Missing)?;
         if file.v != VERSION || file.pseudonym.len() != KEY_LENGTH {
             return Err(KeysError::Damaged.into());
         }
-        let public = P256Jwk::from(*signing.verifying_key());
+        let rolling = RwLock::new(Rolling::of(&mut file)?);
         let peppers = RotatingKeys::new(file.peppers).ok_or(KeysError::Damaged)?;
         let share_keys = RotatingKeys::new(file.share_keys).ok_or(KeysError::Damaged)?;
-        let tokens = RwLock::new(Arc::new(sound(file.token_keys)?));
-        let signing = SigningKey::new(&signing).ok_or(KeysError::Damaged)?;
-        Ok(Self { path, signing, public, pseudonym: file.pseudonym, peppers, share_keys, tokens })
+        let (pseudonym, told) = (file.pseudonym, Mutex::new(None));
+        Ok(Self { path, rolling, told, pseudonym, peppers, share_keys })
     }
 
     /// The keys of access and refresh tokens.
     pub(super) fn tokens(&self) -> Arc<TokenKeys> {
-        Arc::clone(&self.tokens.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.rolling().tokens)
     }
 
-    /// Takes up the keys for tokens that were added to the file or retired since.
-    pub(super) fn read_tokens_again(&self) -> Result<(), ServerError> {
-        let file = read(&self.path)?.ok_or(KeysError::Missing)?;
-        let tokens = Arc::new(sound(file.token_keys)?);
-        *self.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
+    /// The keys that sign. Whoever needs two things of them that belong together asks once.
+    pub(super) fn signing(&self) -> Arc<Signing> {
+        Arc::clone(&self.rolling().signing)
+    }
+
+    fn rolling(&self) -> RwLockReadGuard<'_, Rolling> {
+        self.rolling.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes up the keys for tokens, and those that sign, as they are in the file by now.
+    pub(super) fn read_again(&self) -> Result<(), ServerError> {
+        let rolling = Rolling::of(&mut read_sound(&self.path)?)?;
+        *self.rolling.write().unwrap_or_else(PoisonError::into_inner) = rolling;
         Ok(())
     }
 
-    /// The public key that receipts are verified with.
-    pub(super) fn public(&self) -> &P256Jwk {
-        &self.public
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The step to the signing keys of now, unless the audit is known to tell of it.
+    fn untold_step(&self) -> Option<(RollStep, Thumbprint)> {
+        let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rolling().last_step.filter(|step| told != Some(*step))
+    }
+
+    fn set_told(&self, step: (RollStep, Thumbprint)) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
     }
 
     /// Signs one of the service's own messages.
     pub(super) fn sign<M: Message<Algorithm = Es256>>(&self, message: &M) -> Result<String, Refusal> {
-        jws::sign(message, &self.signing).map_err(|_| Refusal::internal())
+        self.signing().sign(message)
+    }
+
+    /// Reads what the service has signed and kept, whichever of its keys signed it.
+    pub(super) fn read_signed<M: Message<Algorithm = Es256>>(&self, compact: &str) -> Result<M, Refusal> {
+        let signing = self.signing();
+        jws::verify_by_any(compact, signing.all()).map(|(_, message)| message).map_err(|_| Refusal::internal())
     }
 
     /// How the audit names a person: HMAC-SHA-256 of the insurance number, base64url.
@@ -262,6 +310,12 @@ fn read(path: &Path) -> Result<Option<File>, ServerError> {
     Ok(bytes.map(|bytes| json::read::<File>(&bytes)).transpose().map_err(|_| KeysError::Damaged)?)
 }
 
+/// The file of a service that runs, or has run.
+fn read_sound(path: &Path) -> Result<File, ServerError> {
+    let file = read(path)?.ok_or(KeysError::Missing)?;
+    if file.v == VERSION { Ok(file) } else { Err(KeysError::Damaged.into()) }
+}
+
 fn write(path: &Path, file: &File) -> Result<(), ServerError> {
     let bytes = serde_json::to_vec(file).map(Zeroizing::new).map_err(|_| KeysError::Damaged)?;
     Ok(disk::write(path, &bytes)?)
@@ -272,21 +326,25 @@ fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<F
     let mut file = file.unwrap_or_else(|| {
         let mut pseudonym = Zeroizing::new(vec![0; KEY_LENGTH]);
         rng.fill_bytes(&mut pseudonym);
-        let signing = Zeroizing::new(p256::SecretKey::generate_from_rng(rng).to_bytes().to_vec());
+        let (next, previous, former) = Default::default();
         let (peppers, token_keys, share_keys) = Default::default();
-        File { v: 1, signing, pseudonym, peppers, token_keys, share_keys }
+        File { v: 1, signing: Scalar::random(rng), next, previous, former, pseudonym, peppers, token_keys, share_keys }
     });
     let is_sound = match file.v {
         1 => file.peppers.is_empty() && file.token_keys.are_none() && file.share_keys.is_empty(),
         2 => file.share_keys.is_empty(),
+        3 => true,
         _ => false,
     };
+    let is_sound = is_sound && file.next.is_none() && file.previous.is_none() && file.former.is_empty();
     is_sound.then_some(()).ok_or(KeysError::Damaged)?;
     if file.v == 1 {
         file.peppers = vec![RotatingKey::random(rng)];
         file.token_keys = TokenKeys::first(rng);
     }
-    file.share_keys = vec![RotatingKey::random(rng)];
+    if file.v < 3 {
+        file.share_keys = vec![RotatingKey::random(rng)];
+    }
     file.v = VERSION;
     Ok(file)
 }
@@ -300,19 +358,28 @@ mod tests {
     fn a_key_file_of_another_version_or_with_a_shorter_key_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let open = || ServiceKeys::open(folder.path(), false, &mut random());
-        let made = open().unwrap().public().clone();
-        assert!(open().unwrap().public() == &made, "made once");
+        let made = open().unwrap().signing().all().to_vec();
+        assert!(open().unwrap().signing().all() == made, "made once");
         let path = folder.path().join(FILE);
         let file: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         let short = serde_json::json!([{ "id": "x", "key": base64url::encode(&[7; 31]) }]);
         let twice = serde_json::json!([file["peppers"][0], file["peppers"][0]]);
+        let scalar = |byte: u8| serde_json::Value::from(base64url::encode(&[byte; 32]));
+        let public = serde_json::to_value(&made[0]).unwrap();
         for (member, value) in [
-            ("v", 4.into()),
+            ("v", 5.into()),
             ("v", 0.into()),
             ("pseudonym", base64url::encode(&[7; 31]).into()),
             ("peppers", serde_json::json!([])),
             ("peppers", short),
             ("peppers", twice),
+            ("signing", base64url::encode(&[0; 32]).into()),
+            ("signing", base64url::encode(&[7; 31]).into()),
+            ("next", file["signing"].clone()),
+            ("previous", file["signing"].clone()),
+            ("previous", base64url::encode(&[0; 32]).into()),
+            ("former", serde_json::json!([public])),
+            ("former", serde_json::json!([scalar(3)])),
             ("share_keys", serde_json::json!([])),
             ("share_keys", serde_json::json!([{ "id": "x", "key": base64url::encode(&[7; 31]) }])),
             ("token_keys", serde_json::json!([])),
@@ -322,6 +389,39 @@ mod tests {
             damaged[member] = value;
             std::fs::write(&path, damaged.to_string()).unwrap();
             assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))), "{member}");
+        }
+        // One step at a time.
+        let mut between = file;
+        between["next"] = scalar(3);
+        std::fs::write(&path, between.to_string()).unwrap();
+        assert_eq!(open().unwrap().signing().listed().len(), 2);
+        between["previous"] = scalar(4);
+        std::fs::write(&path, between.to_string()).unwrap();
+        assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))));
+    }
+
+    #[test]
+    fn a_key_file_of_version_3_is_that_of_a_service_that_never_had_another_signing_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || ServiceKeys::open(folder.path(), true, &mut random());
+        let made = ServiceKeys::open(folder.path(), false, &mut random()).unwrap();
+        let path = folder.path().join(FILE);
+        let now: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let mut file = now.clone();
+        file["v"] = 3.into();
+        std::fs::write(&path, file.to_string()).unwrap();
+        let opened = open().unwrap();
+        assert!(opened.signing().all() == made.signing().all() && opened.untold_step().is_none());
+        let after: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(after, now, "nothing else is new in it");
+        let other = p256::ecdsa::SigningKey::from_slice(&[3; 32]).unwrap();
+        let public = serde_json::json!([P256Jwk::from(*other.verifying_key())]);
+        let scalar = serde_json::Value::from(base64url::encode(&[3; 32]));
+        for (member, value) in [("next", scalar.clone()), ("previous", scalar), ("former", public)] {
+            let mut damaged = file.clone();
+            damaged[member] = value;
+            std::fs::write(&path, damaged.to_string()).unwrap();
+            assert!(matches!(open(), Err(ServerError::Keys(KeysError::Damaged))), "{member} in version 3");
         }
     }
 
@@ -338,7 +438,7 @@ mod tests {
         file["v"] = 1.into();
         std::fs::write(&path, file.to_string()).unwrap();
         let opened = open().unwrap();
-        assert!(opened.public() == made.public());
+        assert!(opened.signing().all() == made.signing().all());
         let kvnr = "A123456780".parse().unwrap();
         assert_eq!(opened.pseudonym(&kvnr), made.pseudonym(&kvnr));
         assert_ne!(opened.peppers.newest().id(), made.peppers.newest().id());
@@ -391,10 +491,10 @@ mod tests {
         let token = AccessToken { session: [7; 16].into(), expires_at: 9999 };
         let sealed = other.tokens().seal_access(&token, 2000).unwrap();
         assert_eq!(keys.tokens().open_access(&sealed, 2000), None);
-        keys.read_tokens_again().unwrap();
+        keys.read_again().unwrap();
         assert_eq!(keys.tokens().open_access(&sealed, 2000).as_ref(), Some(&token));
         std::fs::write(folder.path().join(FILE), "{").unwrap();
-        assert!(keys.read_tokens_again().is_err());
+        assert!(keys.read_again().is_err());
         assert!(keys.tokens().seal_access(&token, 0).is_some(), "and goes on with those it has");
     }
 

@@ -9,7 +9,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 use tokio::sync::watch::Receiver;
 
-use super::audit::{self, AuditError};
+use super::audit;
 use super::http::Refusal;
 use super::states::Event;
 use super::store::{Store, Tx};
@@ -178,10 +178,7 @@ async fn keep(store: &Store, list: &TrustList, now: NumericDate) -> Result<(), S
             result: "ok",
             detail: Some(Sha256Hash::from(list.received().sha256()).to_string()),
         };
-        audit::append(&mut tx, entry, now).await.map_err(|error| match error {
-            AuditError::Database(error) => error,
-            error @ AuditError::Damaged => sqlx::Error::Decode(Box::new(error)),
-        })?;
+        audit::append(&mut tx, entry, now).await.map_err(sqlx::Error::from)?;
     }
     Ok(tx.commit().await?)
 }

@@ -154,7 +154,8 @@ fn a_computer_does_not_take_itself_for_registered_on_a_receipt_for_something_els
         let receipt = answer.receipt.as_mut().unwrap();
         *receipt = flipped(receipt, 2);
     });
-    assert!(matches!(by_stranger, Err(ServiceError::Contradiction("receipt"))));
+    // Whose key it is by, the service of that name is asked: the liar has another address.
+    assert!(matches!(by_stranger, Err(ServiceError::Contradiction("aud"))), "{by_stranger:?}");
     let of_other_key =
         registers_with(&world, &computer, |answer| answer.device.as_mut().unwrap().jkt = jwk(&new_key()).thumbprint());
     assert!(matches!(of_other_key, Err(ServiceError::Contradiction("device"))));
@@ -250,7 +251,7 @@ fn who_the_service_is_must_be_said_by_itself_about_this_address() {
     assert!(matches!(too_old, Err(ServiceError::TooOld(wanted)) if wanted.to_string() == "99.0.0"));
     let deceptive = lies(Some(|c| c.hotline = "0800\u{202e}1".to_owned()), true);
     assert!(matches!(deceptive, Err(ServiceError::Malformed)));
-    let in_anothers_name = lies(Some(|c| c.jwk = jwk(&new_key())), true);
+    let in_anothers_name = lies(Some(|c| c.service_keys = jwk(&new_key()).into()), true);
     assert!(matches!(in_anothers_name, Err(ServiceError::Malformed)), "the key in it did not sign it");
 
     let between = Liar::before(&world, |_, truth| truth);

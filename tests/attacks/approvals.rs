@@ -80,7 +80,7 @@ fn a_receipt_does_not_say_of_a_key_that_was_kept_open_that_the_pin_was_confirmed
         world.clock.advance(seconds);
         forgery.decision = honest_decision(&forgery.computer, &forgery.accepted);
         let answer = forgery.send(forgery.signed()).unwrap();
-        let key = forgery.computer.here.profile.service_key.verifying_key();
+        let key = forgery.computer.here.profile.service_keys[0].verifying_key();
         let receipt: Receipt = jws::verify(answer["receipt"].as_str().unwrap(), key).unwrap();
         assert_eq!(receipt.amr, amr);
         forgery.accepted = forgery.computer.apply(&new_address());
@@ -90,7 +90,7 @@ fn a_receipt_does_not_say_of_a_key_that_was_kept_open_that_the_pin_was_confirmed
     forgery.key = open_key(&forgery.computer);
     forgery.decision = honest_decision(&forgery.computer, &forgery.accepted);
     let answer = forgery.send(forgery.signed()).unwrap();
-    let key = forgery.computer.here.profile.service_key.verifying_key();
+    let key = forgery.computer.here.profile.service_keys[0].verifying_key();
     let receipt: Receipt = jws::verify(answer["receipt"].as_str().unwrap(), key).unwrap();
     assert_eq!(receipt.amr, ["swk", "pin"]);
 }
@@ -158,7 +158,7 @@ fn a_decision_may_say_why() {
     assert_eq!((&taken["verdict"], &taken["application"]["state"]), (&json!("deny"), &json!("denied")));
     let path = format!("/v1/evidence/{}", forgery.accepted.approval_id);
     let bundle: Bundle = forgery.computer.here.service.get(&path).unwrap();
-    let report = bundle.verify(&anchors_of(&[&ca()]), None);
+    let report = bundle.verify(&anchors_of(&[&ca()]), &[]);
     assert!(report.findings.is_some(), "{report:?}");
 }
 

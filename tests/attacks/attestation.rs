@@ -83,14 +83,14 @@ fn a_key_that_a_tpm_has_shown_is_one_in_hardware_and_holds_as_long_as_the_card()
         assert_eq!(device.key_class, "hwk");
         assert_eq!(device.expires_at, attested.attempt.certificate.not_after.unix_timestamp());
         assert!(device.expires_at - attested.world.clock.now() > 365 * 24 * 60 * 60);
-        let service_key = &attested.attempt.computer.here.profile.service_key;
-        let receipt: Receipt = jws::verify(&answer.receipt.unwrap(), service_key.verifying_key()).unwrap();
+        let service_key = &attested.attempt.computer.here.profile.service_keys;
+        let receipt: Receipt = jws::verify(&answer.receipt.unwrap(), service_key[0].verifying_key()).unwrap();
         assert_eq!(receipt.amr, ["hwk"]);
         assert_eq!(attested.attempt.computer.devices()[0].key_class, "hwk");
         let bundle: Bundle = attested.attempt.computer.here.service.get("/v1/evidence").unwrap();
-        assert!(bundle.verify(&anchors_of(&[&ca()]), Some(service_key)).findings.is_some());
+        assert!(bundle.verify(&anchors_of(&[&ca()]), service_key).findings.is_some());
         let file = serde_json::to_vec(&bundle).unwrap();
-        assert_eq!(second_verifier(&[file], &[&ca()], Some(service_key)), [true]);
+        assert_eq!(second_verifier(&[file], &[&ca()], service_key), [true]);
         let kept = attested.world.column("SELECT attestation FROM registration").remove(0);
         assert!(!kept.contains("certificate"), "what tells this computer from all others is not kept: {kept}");
     }

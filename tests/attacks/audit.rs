@@ -188,16 +188,16 @@ fn words_that_the_service_has_not_signed_say_nothing_about_its_audit() {
     let world = World::new();
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
     let head = world.audit_head(&computer);
-    let mut forged: AuditHead = jws::verify(&head, computer.here.profile.service_key.verifying_key()).unwrap();
+    let mut forged: AuditHead = jws::verify(&head, computer.here.profile.service_keys[0].verifying_key()).unwrap();
     forged.seq = 1;
     let forged = sign(&forged, &new_key()).unwrap();
-    assert_eq!(world.audit_fault(&[&forged]), "a head is not signed by the service's key");
+    assert_eq!(world.audit_fault(&[&forged]), "a head is not signed by a key of the service");
     for nothing in ["", "{}", "a.b.c", &head[1..]] {
         assert!(matches!(world.verify_audit(&[nothing]), Err(AuditVerifyError::NoStatements)), "{nothing}");
     }
     world.drop_audit_triggers();
     world.sql(format!("UPDATE audit_head SET head = '{forged}'")).unwrap();
-    assert_eq!(world.audit_fault(&[]), "a kept head is not signed by the service's key");
+    assert_eq!(world.audit_fault(&[]), "a kept head is not signed by a key of the service");
 }
 
 /// The owner's events are hers alone, whoever else there is.

@@ -3,7 +3,9 @@
 use kartenbund::protocol::api::{CardLoginRequest, TokenAnswer};
 use kartenbund::protocol::card_login::CardLoginStatement;
 use kartenbund::protocol::login_challenge::LoginChallenge;
+use kartenbund::server::RollStep;
 
+use super::service_keys::previous_key_of;
 use super::*;
 
 /// A login on its way: the statement can be changed before the card signs it, and every part after.
@@ -20,8 +22,8 @@ fn offer(stranger: &Stranger) -> ChallengeAnswer {
 }
 
 fn challenge_of(world: &World, offer: &ChallengeAnswer) -> LoginChallenge<CardLoginStatement> {
-    let key = world.remote().configuration().unwrap().jwk;
-    jws::verify(&offer.challenge, key.verifying_key()).unwrap()
+    let key = world.remote().configuration().unwrap().service_keys;
+    jws::verify(&offer.challenge, key[0].verifying_key()).unwrap()
 }
 
 impl Login {
@@ -113,6 +115,23 @@ fn a_challenge_is_for_one_session_key_once_and_for_three_minutes() {
     let request = late.signed();
     world.clock.advance(180);
     assert_eq!(refusal(late.submit(&request)), code("challenge_ended"), "too late");
+}
+
+#[test]
+fn a_challenge_by_a_key_that_was_retired_since_is_none() {
+    let world = World::new();
+    let mut login = Login::honest(&world);
+    let request = login.signed();
+    world.roll(RollStep::Announce).unwrap();
+    world.roll(RollStep::Activate).unwrap();
+    let mut other = Login::with(&world, card(ERIKA));
+    let by_previous = {
+        let challenge = challenge_of(&world, &other.offer);
+        CardLoginRequest { challenge: sign(&challenge, &previous_key_of(&world)).unwrap(), ..other.signed() }
+    };
+    other.submit(&by_previous).unwrap();
+    world.roll(RollStep::Retire).unwrap();
+    assert_eq!(refusal(login.submit(&request)), code("challenge_ended"));
 }
 
 #[test]

@@ -200,9 +200,9 @@ fn a_bundle_of_a_chip_that_was_tampered_with_fails_and_never_says_more_than_b2()
     let mut card = card(ERIKA);
     let attempt = Attempted::begin(in_session(&world, &mut card));
     attempt.hand_in(shown(&mut card, &attempt.occasion())).unwrap();
-    let key = attempt.computer.here.profile.service_key.clone();
+    let key = attempt.computer.here.profile.service_keys.clone();
     let honest: Bundle = attempt.computer.here.service.get("/v1/evidence").unwrap();
-    assert!(honest.verify(&anchors_of(&[]), Some(&key)).findings.is_some());
+    assert!(honest.verify(&anchors_of(&[]), &key).findings.is_some());
     fn chip(bundle: &mut Bundle) -> &mut ChipEvidence {
         match &mut bundle.devices[0].binding.grounds {
             kartenbund::protocol::evidence::Grounds::Chip(grounds) => &mut grounds.chip,
@@ -222,11 +222,11 @@ fn a_bundle_of_a_chip_that_was_tampered_with_fails_and_never_says_more_than_b2()
     for (what, forge, link) in forgeries {
         let mut forged = honest.clone();
         forge(&mut forged);
-        let report = forged.verify(&anchors_of(&[]), Some(&key));
+        let report = forged.verify(&anchors_of(&[]), &key);
         assert!(report.findings.is_none(), "{what}");
         let at = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!(at.name, link, "{what}");
         all.push(serde_json::to_vec(&forged).unwrap());
     }
-    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(&key)), vec![false; all.len()]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], &key), vec![false; all.len()]);
 }

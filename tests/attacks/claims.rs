@@ -193,7 +193,8 @@ fn configuration(key: &SigningKey, insurer: String) -> Configuration {
     Configuration {
         v: VERSION,
         aud: String::new(),
-        jwk: jwk(key),
+        service_keys: jwk(key).into(),
+        former_keys: Vec::new(),
         payer_iks: vec![],
         insurer,
         hotline,

@@ -250,8 +250,8 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
     let other: Bundle = old.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
     let other = &other.devices[0].approvals[0];
     let honest: Bundle = new.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
-    let key = &new.here.profile.service_key;
-    assert!(honest.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_some());
+    let key = &new.here.profile.service_keys;
+    assert!(honest.verify(&anchors_of(&[&ca()]), key).findings.is_some());
     fn grounds(bundle: &mut Bundle) -> &mut kartenbund::protocol::evidence::AdditionGrounds {
         match &mut bundle.devices[1].binding.grounds {
             Grounds::Device(grounds) => grounds,
@@ -291,7 +291,7 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
     for (what, forge, link) in forgeries {
         let mut forged = honest.clone();
         forge(&mut forged, other);
-        let report = forged.verify(&anchors_of(&[&ca()]), Some(key));
+        let report = forged.verify(&anchors_of(&[&ca()]), key);
         assert!(report.findings.is_none(), "{what}");
         let at = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!(at.name, link, "{what}");
@@ -308,10 +308,10 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
     for (detail, forge) in of_service {
         let mut forged = honest.clone();
         answers::resigned(&answers::key_of(&world), &mut grounds(&mut forged).approval.receipt, forge);
-        let report = forged.verify(&anchors_of(&[&ca()]), Some(key));
+        let report = forged.verify(&anchors_of(&[&ca()]), key);
         let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::DeviceAddition, Some(detail)));
         all.push(serde_json::to_vec(&forged).unwrap());
     }
-    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), vec![false; all.len()]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], key), vec![false; all.len()]);
 }

@@ -245,12 +245,12 @@ fn a_code_does_not_sign_for_a_service_with_another_key() {
     let computer = world.log_in(ERIKA, &world.member(ERIKA));
     let code = computer.typed_code(&groups_in(&world.letter_with_code(ERIKA)).unwrap());
     let mut profile = computer.here.home.profile().unwrap();
-    profile.service_key = jwk(&new_key());
+    profile.service_keys = jwk(&new_key()).into();
     computer.here.home.keep_profile(&profile).unwrap();
     let here = kartenbund::client::login::resume(computer.here.home.clone(), world.clock.of_client()).unwrap();
     let deceived = Computer { here, clock: world.clock.clone() };
     let refused = deceived.register_with(&code);
-    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("challenge")))), "{refused:?}");
+    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::KeyChanged))), "{refused:?}");
     assert_eq!(world.column("SELECT state FROM device_code"), ["valid"]);
 }
 
@@ -374,8 +374,8 @@ fn a_bundle_of_a_code_that_was_tampered_with_fails_and_never_says_more_than_b1()
     let request = attempt.signed();
     let device = attempt.submit(&request).unwrap().device.unwrap();
     let honest: Bundle = attempt.computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
-    let key = &attempt.computer.here.profile.service_key;
-    let verify = |bundle: &Bundle| bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let key = &attempt.computer.here.profile.service_keys;
+    let verify = |bundle: &Bundle| bundle.verify(&anchors_of(&[&ca()]), key);
     assert_eq!(verify(&honest).findings.unwrap().devices[0].binding_level, BindingLevel::B1);
     type Forge = fn(&mut Bundle);
     let forgeries: [(&str, Forge, LinkName); 4] = [
@@ -424,5 +424,5 @@ fn a_bundle_of_a_code_that_was_tampered_with_fails_and_never_says_more_than_b1()
     text["devices"][0]["binding"]["more"] = json!(1);
     assert!(Bundle::parse(text.to_string().as_bytes()).is_err(), "members that nobody knows are refused");
     all.extend([serde_json::to_vec(&mixed).unwrap(), text.to_string().into_bytes()]);
-    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), vec![false; all.len()]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], key), vec![false; all.len()]);
 }

@@ -25,7 +25,7 @@ fn offer(stranger: &Stranger) -> ChallengeAnswer {
 }
 
 fn challenge_of(world: &World, offer: &ChallengeAnswer) -> LoginChallenge<DeviceLoginStatement> {
-    jws::verify(&offer.challenge, world.remote().configuration().unwrap().jwk.verifying_key()).unwrap()
+    jws::verify(&offer.challenge, world.remote().configuration().unwrap().service_keys[0].verifying_key()).unwrap()
 }
 
 fn open_key(computer: &Computer) -> OpenKey {

@@ -38,7 +38,7 @@ fn audit(bundle: &mut Bundle) -> &mut Inclusion {
 fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
     let world = World::new();
     let (computer, honest) = bundle(&world);
-    let key = &computer.here.profile.service_key;
+    let key = &computer.here.profile.service_keys;
     let anchors = anchors_of(&[&ca()]);
     type Forge = fn(&mut Bundle);
     let forgeries: [(&str, Forge, LinkName); 24] = [
@@ -102,13 +102,13 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         ("key of the service", |b| b.service.jwk = jwk(&new_key()), LinkName::Certificate),
         ("service", |b| b.service.aud = "https://stranger.example".to_owned(), LinkName::Certificate),
     ];
-    assert!(honest.verify(&anchors, Some(key)).findings.is_some());
+    assert!(honest.verify(&anchors, key).findings.is_some());
     let mut all = vec![serde_json::to_vec(&honest).unwrap()];
     for (what, forge, link) in forgeries {
         let mut forged = honest.clone();
         forge(&mut forged);
         all.push(serde_json::to_vec(&forged).unwrap());
-        let report = forged.verify(&anchors, Some(key));
+        let report = forged.verify(&anchors, key);
         assert!(report.findings.is_none(), "{what}");
         assert_eq!(report.links.len(), 11, "{what}: every link is named");
         let at = report.links.iter().position(|link| link.result == LinkResult::Fails).unwrap();
@@ -116,7 +116,7 @@ fn evidence_that_was_tampered_with_fails_at_the_link_that_was_touched() {
         let after = report.links[at + 1..].iter().all(|link| link.result == LinkResult::NotChecked);
         assert!(after, "{what}: what hangs on a broken link is not looked at");
     }
-    let holds = verifier::second_verifier(&all, &[&ca()], Some(key));
+    let holds = verifier::second_verifier(&all, &[&ca()], key);
     let wrong: Vec<_> = holds[1..].iter().zip(forgeries).filter(|(holds, _)| **holds).map(|(_, it)| it.0).collect();
     assert!(holds[0] && wrong.is_empty(), "the second verifier takes {wrong:?}");
 }
@@ -126,15 +126,15 @@ fn evidence_is_not_believed_with_other_anchors_or_another_service_key() {
     let world = World::new();
     let (_, honest) = bundle(&world);
     let other_ca = TestCa::generate(&mut rng(), "OTHER", NOW).unwrap();
-    let report = honest.verify(&anchors_of(&[&other_ca]), None);
+    let report = honest.verify(&anchors_of(&[&other_ca]), &[]);
     assert_eq!(report.links[1].name, LinkName::Certificate);
     assert_eq!(report.links[1].result, LinkResult::Fails);
     let other_key = jwk(&new_key());
-    assert!(honest.verify(&anchors_of(&[&ca()]), Some(&other_key)).findings.is_none());
+    assert!(honest.verify(&anchors_of(&[&ca()]), std::slice::from_ref(&other_key)).findings.is_none());
     let bytes = [serde_json::to_vec(&honest).unwrap()];
-    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], None), [true]);
-    assert_eq!(verifier::second_verifier(&bytes, &[&other_ca], None), [false]);
-    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], Some(&other_key)), [false]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], &[]), [true]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&other_ca], &[]), [false]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], std::slice::from_ref(&other_key)), [false]);
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn evidence_of_one_device_does_not_carry_the_decision_of_another() {
     let second: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
     let mut mixed = first;
     mixed.devices[0].binding = second.devices[0].binding.clone();
-    let report = mixed.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
+    let report = mixed.verify(&anchors_of(&[&ca()]), &computer.here.profile.service_keys);
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!(broken.name, LinkName::Decision);
     let bytes = [serde_json::to_vec(&mixed).unwrap()];
-    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], None), [false]);
+    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], &[]), [false]);
 }
 
 /// Whatever is done to the text of a bundle, it is refused, fails, or says what it said.
@@ -159,11 +159,11 @@ fn evidence_of_one_device_does_not_carry_the_decision_of_another() {
 fn a_bundle_with_changed_bytes_never_says_something_else() {
     let world = World::new();
     let (computer, honest) = bundle(&world);
-    let key = &computer.here.profile.service_key;
+    let key = &computer.here.profile.service_keys;
     let anchors = anchors_of(&[&ca()]);
     let text = serde_json::to_vec(&honest).unwrap();
     let says = |bundle: &Bundle| {
-        let findings = bundle.verify(&anchors, Some(key)).findings?;
+        let findings = bundle.verify(&anchors, key).findings?;
         let it = findings.devices.into_iter().next().unwrap();
         let decisions = it.decisions.iter();
         let decisions = decisions.map(|it| (it.verdict, it.document.freeze().unwrap().sha256(), it.decided_at));
@@ -188,7 +188,7 @@ fn a_bundle_with_changed_bytes_never_says_something_else() {
         holds.push(says.is_some());
         all.push(changed);
     }
-    let second = verifier::second_verifier(&all, &[&ca()], Some(key));
+    let second = verifier::second_verifier(&all, &[&ca()], key);
     let differs: Vec<_> =
         (0..all.len()).filter(|n| second[*n] != holds[*n]).map(|n| String::from_utf8_lossy(&all[n])).collect();
     assert!(differs.is_empty(), "the two verifiers do not agree: {differs:?}");
@@ -257,7 +257,7 @@ fn a_receipt_for_something_else_proves_nothing_here() {
     let world = World::new();
     let (_, honest) = bundle(&world);
     let own = new_key();
-    let verify = |bundle: &Bundle| bundle.verify(&anchors_of(&[&ca()]), Some(&jwk(&own)));
+    let verify = |bundle: &Bundle| bundle.verify(&anchors_of(&[&ca()]), &[jwk(&own)]);
     let bundle = LyingService::with(&honest, &own).bundle();
     assert!(verify(&bundle).findings.is_some(), "as long as it does not lie");
     let mut all = vec![serde_json::to_vec(&bundle).unwrap()];
@@ -309,7 +309,7 @@ fn a_receipt_for_something_else_proves_nothing_here() {
         let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
         assert_eq!(broken.name, link, "{what}: {:?}", broken.detail);
     }
-    let holds = verifier::second_verifier(&all, &[&ca()], Some(&jwk(&own)));
+    let holds = verifier::second_verifier(&all, &[&ca()], &[jwk(&own)]);
     let wrong: Vec<_> = holds[1..].iter().zip(lies).filter(|(holds, _)| **holds).map(|(_, it)| it.0).collect();
     assert!(holds[0] && wrong.is_empty(), "the second verifier takes {wrong:?}");
 }
@@ -320,11 +320,11 @@ fn a_bundle_of_another_version_or_blown_up_is_not_read() {
     let (_, honest) = bundle(&world);
     let bytes = serde_json::to_vec(&honest).unwrap();
     assert!(Bundle::parse(&bytes).is_ok());
-    let others = [1, 5].map(|v| serde_json::to_vec(&Bundle { v, ..honest.clone() }).unwrap());
+    let others = [1, 6].map(|v| serde_json::to_vec(&Bundle { v, ..honest.clone() }).unwrap());
     let blown_up = [bytes, vec![b' '; 16 * 1024 * 1024]].concat(); // blanks behind it are JSON, and too many
     let all: Vec<_> = others.into_iter().chain([blown_up]).collect();
     assert!(all.iter().all(|bytes| Bundle::parse(bytes).is_err()));
-    assert_eq!(verifier::second_verifier(&all, &[&ca()], None), [false; 3]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], &[]), [false; 3]);
 }
 
 #[test]
@@ -333,18 +333,18 @@ fn evidence_of_two_persons_is_not_one_account() {
     let (computer, mut first) = bundle(&world);
     let other = world.registered(MAX);
     let second: Bundle = other.here.service.get("/v1/evidence").unwrap();
-    let key = &computer.here.profile.service_key;
-    assert!(second.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_some(), "alone it stands");
+    let key = &computer.here.profile.service_keys;
+    assert!(second.verify(&anchors_of(&[&ca()]), key).findings.is_some(), "alone it stands");
     first.devices.extend(second.devices);
-    let report = first.verify(&anchors_of(&[&ca()]), Some(key));
+    let report = first.verify(&anchors_of(&[&ca()]), key);
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!((broken.name, broken.detail.as_deref()), (LinkName::Certificate, Some("kvnr")));
     assert!(report.findings.is_none(), "a device that holds says nothing beside one that does not");
     let of_two = serde_json::to_vec(&first).unwrap();
     first.devices.clear();
-    assert!(first.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_none(), "nothing proves nothing");
+    assert!(first.verify(&anchors_of(&[&ca()]), key).findings.is_none(), "nothing proves nothing");
     let all = [of_two, serde_json::to_vec(&first).unwrap()];
-    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), [false, false]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], key), [false, false]);
 }
 
 /// What is shown of other people's entries are hashes, which nobody can try out.

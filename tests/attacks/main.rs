@@ -39,6 +39,7 @@ mod reset;
 mod rsa;
 mod screen_codes;
 mod service;
+mod service_keys;
 mod sessions;
 mod texts;
 mod trust_lists;
@@ -217,7 +218,7 @@ pub(crate) fn by_card(request: &mut EvidenceRequest) -> &mut CardEvidence {
 pub(crate) fn challenge(computer: &Computer, registration_id: &str) -> RegistrationChallenge {
     let path = format!("/v1/registrations/{registration_id}/challenge");
     let answer: ChallengeAnswer = computer.here.service.call(Method::POST, &path, &json!({})).unwrap();
-    jws::verify(&answer.challenge, computer.here.profile.service_key.verifying_key()).unwrap()
+    jws::verify(&answer.challenge, computer.here.profile.service_keys[0].verifying_key()).unwrap()
 }
 
 pub(crate) fn unlocked(card: &mut VirtualCard) -> Egk<&mut VirtualCard> {

@@ -287,15 +287,15 @@ fn evidence_about_revocation_that_was_tampered_with_is_not_believed() {
     registering(&computer, &mut card).unwrap();
     let device = computer.devices().remove(0).device_id;
     let honest: Bundle = computer.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
-    let own = computer.here.profile.service_key.clone();
+    let own = computer.here.profile.service_keys[0].clone();
     let verify = |bundle: &Bundle, key: &P256Jwk, pinned: Option<&TestResponder>| {
         let mut anchors = anchors_of(&[&ca()]);
         anchors.add_responders(pinned.map(|it| it.key.pinned()).into_iter().collect());
-        let report = bundle.verify(&anchors, Some(key));
+        let report = bundle.verify(&anchors, std::slice::from_ref(key));
         let ours = report.findings.is_some();
         let bytes = [serde_json::to_vec(bundle).unwrap()];
         let responders: Vec<_> = pinned.iter().map(|it| it.key.pem()).collect();
-        assert_eq!(verifier::second_verifier_with(&bytes, &[&ca()], &responders, Some(key)), [ours]);
+        assert_eq!(verifier::second_verifier_with(&bytes, &[&ca()], &responders, std::slice::from_ref(key)), [ours]);
         let failed = report.links.into_iter().find(|link| link.result == LinkResult::Fails);
         failed.map(|link| (link.name, link.detail.unwrap_or_default()))
     };

@@ -234,11 +234,11 @@ fn evidence_does_not_give_a_device_another_key() {
     let binding = &mut bundle.devices[1].binding;
     (binding.device_id, binding.audit) = (device_id, None);
     resigned(&key_of(&world), &mut binding.receipt, |receipt: &mut Receipt| receipt.id = device_id.to_string());
-    let key = &computer.here.profile.service_key;
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let key = &computer.here.profile.service_keys;
+    let report = bundle.verify(&anchors_of(&[&ca()]), key);
     let failed: Vec<_> = report.links.iter().filter(|link| link.result == LinkResult::Fails).collect();
     assert_eq!((failed.len(), failed[0].name, failed[0].detail.as_deref()), (1, Name::DevicePossession, Some("jwk")));
-    assert_eq!(second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], Some(key)), [false]);
+    assert_eq!(second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], key), [false]);
 }
 
 #[test]

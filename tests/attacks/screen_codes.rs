@@ -273,16 +273,17 @@ fn evidence_says_of_a_code_that_card_or_device_have_shown_it_and_nothing_else() 
     for (said, holds) in [("card", true), ("device", true), ("letter", false), ("", false)] {
         let mut bundle = honest.clone();
         let binding = &mut bundle.devices[0].binding;
-        let Written(mut receipt) = jws::verify(&binding.receipt, new.here.profile.service_key.verifying_key()).unwrap();
+        let Written(mut receipt) =
+            jws::verify(&binding.receipt, new.here.profile.service_keys[0].verifying_key()).unwrap();
         assert_eq!(receipt["code_shown_by"], "device");
         receipt["code_shown_by"] = json!(said);
         // Its audit is another one's, and may be missing.
         (binding.receipt, binding.audit) = (sign(&Written(receipt), &own).unwrap(), None);
         bundle.service.jwk = jwk(&own);
-        let found = bundle.verify(&anchors_of(&[]), Some(&jwk(&own))).findings;
+        let found = bundle.verify(&anchors_of(&[]), &[jwk(&own)]).findings;
         assert_eq!(found.is_some(), holds, "{said}");
         all.push((serde_json::to_vec(&bundle).unwrap(), holds));
     }
     let (bundles, expected): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-    assert_eq!(verifier::second_verifier(&bundles, &[], Some(&jwk(&own))), expected);
+    assert_eq!(verifier::second_verifier(&bundles, &[], &[jwk(&own)]), expected);
 }

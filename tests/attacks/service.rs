@@ -59,13 +59,13 @@ fn a_service_with_another_key_gets_neither_password_nor_signature() {
     // Even with a session, the card does not sign a challenge of that service.
     let fresh = second.try_log_in(&second.folder.path().join("fresh"), ERIKA, &second_password).unwrap();
     let mut forged = fresh.here.home.profile().unwrap();
-    forged.service_key = profile.service_key;
+    forged.service_keys = profile.service_keys;
     fresh.here.home.keep_profile(&forged).unwrap();
     let here = kartenbund::client::login::resume(fresh.here.home.clone(), second.clock.of_client()).unwrap();
     let fresh = Computer { here, clock: second.clock.clone() };
     let mut card = card(ERIKA);
     let refused = fresh.register(&mut card);
-    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::Contradiction("challenge")))));
+    assert!(matches!(refused, Err(RegisterError::Service(ServiceError::KeyChanged))));
     assert!(fresh.here.home.pending_device().unwrap().is_none());
 }
 

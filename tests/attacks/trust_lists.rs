@@ -213,9 +213,9 @@ fn evidence_with_another_list_or_a_forged_one_fails_at_the_list() {
     let computer = world.registered(ERIKA);
     let device = computer.devices().remove(0).device_id;
     let honest: Bundle = computer.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
-    let key = &computer.here.profile.service_key;
+    let key = &computer.here.profile.service_keys;
     let (none, signers) = (TestAnchors::default(), tsl_ca());
-    let pinned = |list_signers| Pinned { anchors: &none, list_signers, chip_roots: None, service_key: Some(key) };
+    let pinned = |list_signers| Pinned { anchors: &none, list_signers, chip_roots: None, service_keys: key };
     let report = honest.verify_with(&pinned(&signers));
     assert!(report.findings.is_some(), "{:?}", report.links);
     assert_eq!(report.links[0].rests_on, RestsOn::TrustListSigner);
@@ -245,7 +245,7 @@ fn evidence_with_another_list_or_a_forged_one_fails_at_the_list() {
         assert_eq!(failed.name, LinkName::TrustList, "{what}: {:?}", failed.detail);
         assert!(report.findings.is_none());
     }
-    let holds = second_verifier_with(&all, &[], &[tsl_ca_pem()], Some(key));
+    let holds = second_verifier_with(&all, &[], &[tsl_ca_pem()], key);
     assert_eq!(holds, [true, false, false, false, false, false, false, false]);
     // Whoever trusts no signer of lists trusts nobody in them.
     let report = honest.verify_with(&pinned(&[]));
@@ -258,10 +258,10 @@ fn evidence_with_another_list_or_a_forged_one_fails_at_the_list() {
     // Nor does a list stand for what came after its time.
     let own = new_key();
     let mut late = honest.clone();
-    let receipt: Receipt = jws::verify(&late.devices[0].binding.receipt, key.verifying_key()).unwrap();
+    let receipt: Receipt = jws::verify(&late.devices[0].binding.receipt, key[0].verifying_key()).unwrap();
     late.service.jwk = jwk(&own);
     late.devices[0].binding.receipt = sign(&Receipt { at: List::ours().next_update + 1, ..receipt }, &own).unwrap();
-    let report = late.verify_with(&Pinned { service_key: None, ..pinned(&signers) });
+    let report = late.verify_with(&Pinned { service_keys: &[], ..pinned(&signers) });
     let failed = report.links.iter().find(|link| link.result == LinkResult::Fails).unwrap();
     assert_eq!((failed.name, failed.detail.as_deref()), (LinkName::TrustList, Some("next_update")));
     // A list without a receipt that names it says nothing.
@@ -270,7 +270,7 @@ fn evidence_with_another_list_or_a_forged_one_fails_at_the_list() {
     let device = other.devices().remove(0).device_id;
     let mut bundle: Bundle = other.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
     bundle.trust_lists = honest.trust_lists.clone();
-    let report = bundle.verify_with(&Pinned { service_key: None, ..pinned(&signers) });
+    let report = bundle.verify_with(&Pinned { service_keys: &[], ..pinned(&signers) });
     assert_eq!(report.links[0].result, LinkResult::Absent);
     assert_eq!(
         report.links[1].result,

@@ -60,6 +60,27 @@ fn the_demonstration_runs_in_every_language_and_as_json() {
     assert_eq!(failing.len(), 1);
     assert_eq!(failing[0]["name"], "decision");
 
+    // The key in a set, beside another one, and a set without it.
+    let own = std::fs::read_to_string(&key).unwrap();
+    let other = OTHER_KEY;
+    let with = |keys: &[&str]| {
+        let mut command = vec!["--json".to_owned(), "evidence".to_owned(), "verify".to_owned(), path("evidence.json")];
+        command.extend(["--anchor".to_owned(), anchor.clone()]);
+        for (number, text) in keys.iter().enumerate() {
+            let file = path(&format!("keys-{number}.json"));
+            std::fs::write(&file, text).unwrap();
+            command.extend(["--service-key".to_owned(), file]);
+        }
+        run(&command.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    assert!(with(&[&format!(r#"{{"keys":[{other},{own}]}}"#)]).status.success());
+    assert!(with(&[other, &own]).status.success(), "one by one");
+    assert_eq!(error_code(&with(&[other])), ("evidence_invalid".to_owned(), 70));
+    assert_eq!(error_code(&with(&[&format!(r#"{{"keys":[{other}]}}"#)])), ("evidence_invalid".to_owned(), 70));
+    for wrong in [r#"{"keys":[]}"#, "[]", r#"{"keys":[{}]}"#] {
+        assert_eq!(error_code(&with(&[wrong])).0, "file", "{wrong}: nobody's key is not anybody's");
+    }
+
     // Whoever names a wrong file is told which option it was, and what belongs there.
     let evidence = path("evidence.json");
     let anchored = ["evidence", "verify", &evidence, "--anchor", &anchor];
@@ -81,6 +102,8 @@ fn the_demonstration_runs_in_every_language_and_as_json() {
     assert!(!absent.is_empty() && absent.iter().all(|line| !line.contains("rests on")), "{said}");
 }
 
+/// RFC 7517, A.1.
+const OTHER_KEY: &str = r#"{"kty":"EC","crv":"P-256","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}"#;
 const TEST_CA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/pki/test-egk-ca.pem");
 
 /// Writes the configuration of a service whose data are in `folder`, and gives its path.
@@ -172,6 +195,31 @@ fn the_whole_story_with_both_programs() {
     assert!(login.status.success(), "{login:?}");
     let key = folder.path().join("key.json");
     std::fs::write(&key, json_of(&login)["service_key"].to_string()).unwrap();
+
+    // The key rolls while the service runs; she notices nothing, and has all keys that evidence is verified with.
+    let login = with(&["login"], "--password-fd", &format!("{password}\n"));
+    let before = json_of(&login);
+    assert_eq!(before["service_keys"]["keys"], json!([before["service_key"]]));
+    for step in ["announce", "activate", "retire"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kartenbund-server"));
+        let config = service_config(&data, "127.0.0.1:0", "test_anchors", TEST_CA);
+        let rolled = command.args(["--config", &config, "keys", "roll", step]).output().unwrap();
+        assert!(rolled.status.success(), "{}", text(&rolled.stderr));
+        std::thread::sleep(std::time::Duration::from_millis(1500)); // the service looks once a second
+        assert!(with(&["login"], "--password-fd", &format!("{password}\n")).status.success(), "{step}");
+    }
+    // A fingerprint that is not its key's is somebody else's.
+    let wrong = ["login", "--service-fingerprint", before["service_key_thumbprint"].as_str().unwrap()];
+    let wrong = with(&wrong, "--password-fd", &format!("{password}\n"));
+    assert_eq!(error_code(&wrong), ("service_key_changed".to_owned(), 53), "the old one is retired");
+    let none = with(&["login", "--service-fingerprint", "abc"], "--password-fd", "x\n");
+    assert_eq!(error_code(&none), ("usage".to_owned(), 2));
+    let login = json_of(&with(&["login"], "--password-fd", &format!("{password}\n")));
+    let right = ["login", "--service-fingerprint", login["service_key_thumbprint"].as_str().unwrap()];
+    assert!(with(&right, "--password-fd", &format!("{password}\n")).status.success());
+    assert_eq!(login["service_keys"]["keys"], json!([login["service_key"], before["service_key"]]));
+    std::fs::write(&key, login["service_keys"].to_string()).unwrap();
+    let login_keys = login["service_keys"]["keys"].clone();
 
     // At the password prompt, Ctrl+C: nothing is done, and the terminal shows again what is typed.
     let login = format!(
@@ -290,6 +338,7 @@ fn the_whole_story_with_both_programs() {
     let whole = whole.to_str().unwrap();
     let exported = json_of(&plain(&["evidence", "export", "--whole-account", "--out", whole]));
     assert_eq!((&exported["devices"], &exported["omitted"]), (&json!(1), &json!(0)));
+    assert_eq!(exported["service_keys"]["keys"], login_keys, "what it is verified with");
 
     let events = json_of(&plain(&["events", "--limit", "1000"]));
     let events = events["events"].as_array().unwrap();

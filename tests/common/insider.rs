@@ -6,7 +6,7 @@ use kartenbund::server::{AuditReport, AuditVerifyError, Statements};
 use super::*;
 
 impl World {
-    fn own_settings(&self) -> Settings {
+    pub fn own_settings(&self) -> Settings {
         let mut settings = Settings::new(self.folder.path().join("service"), self.address.as_str());
         settings.database = self.database.setting();
         settings
@@ -15,7 +15,7 @@ impl World {
     /// `audit verify` with what was handed out before.
     pub fn verify_audit(&self, handed_out: &[&str]) -> Result<AuditReport, AuditVerifyError> {
         let settings = self.own_settings();
-        let key = Service::public_key(&settings).unwrap();
+        let key = Service::public_keys(&settings).unwrap().all();
         let mut statements = Statements::default();
         for text in handed_out {
             statements.add(text, &key)?;

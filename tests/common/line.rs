@@ -67,9 +67,23 @@ impl Liar {
         reaches: impl Fn(&str) -> bool + Send + 'static,
         answers: impl Fn(&str) -> bool + Send + 'static,
     ) -> (Self, World) {
+        Self::lying_in_front_of(
+            world,
+            reaches,
+            move |path, truth| {
+                if answers(path) { truth } else { (NOTHING, Vec::new()) }
+            },
+        )
+    }
+
+    /// The same, where answers are other ones.
+    pub fn lying_in_front_of(
+        world: impl FnOnce(&str) -> World,
+        reaches: impl Fn(&str) -> bool + Send + 'static,
+        lie: impl Fn(&str, Answer) -> Answer + Send + 'static,
+    ) -> (Self, World) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let world = world(&format!("http://{}", listener.local_addr().unwrap()));
-        let lie = move |path: &str, truth| if answers(path) { truth } else { (NOTHING, Vec::new()) };
         (Self::on(listener, &world.address, reaches, lie), world)
     }
 

@@ -64,6 +64,7 @@ use kartenbund::client::{AskError, KeypadEntry, Notice, Step, Surroundings, Ui};
 use kartenbund::egk::ApduLength;
 use kartenbund::identity::kvnr::Kvnr;
 use kartenbund::identity::vsd::Address;
+use kartenbund::jose::Thumbprint;
 use kartenbund::pki::{Anchors, Issuer, TestAnchors};
 use kartenbund::protocol::NumericDate;
 use kartenbund::protocol::api::{ApplicationAccepted, DeviceAnswer, DevicesAnswer, LoginRequest, TokenAnswer};
@@ -73,8 +74,8 @@ use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::reader::CardChannel;
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
 use kartenbund::server::{
-    Code, Database, ImportError, ImportEvent, ImportReport, LetterEvent, LetterReport, Ordered, Rejected, Service,
-    Settings,
+    Code, Database, ImportError, ImportEvent, ImportReport, LetterEvent, LetterReport, Ordered, Rejected, RollStep,
+    Service, Settings,
 };
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
@@ -269,6 +270,11 @@ impl World {
         Self::listening(address, folder, database, self.clock.clone(), configure)
     }
 
+    /// An operator takes a step from one signing key of the service to the next.
+    pub fn roll(&self, step: RollStep) -> Result<Thumbprint, kartenbund::server::ServerError> {
+        self.runtime.block_on(self.service.roll_signing_key(step))
+    }
+
     /// How many connections wait for approvals.
     pub fn watching(&self) -> usize {
         self.service.watching()
@@ -336,10 +342,11 @@ impl World {
             Ok::<_, kartenbund::server::ServerError>((Service::open(settings, Arc::new(now)).await?, listener))
         })?;
         let (stop, stopped) = tokio::sync::oneshot::channel();
+        let address = listener.local_addr().unwrap();
         self.runtime.spawn(service.serve(listener, async {
             let _ = stopped.await;
         }));
-        Ok(Beside(Some(stop)))
+        Ok(Beside(Some(stop), address))
     }
 
     /// Imports members who have a password already; gives it for each.
@@ -443,7 +450,14 @@ impl Drop for World {
 }
 
 /// A second process; it ends with this value.
-pub struct Beside(Option<tokio::sync::oneshot::Sender<()>>);
+pub struct Beside(Option<tokio::sync::oneshot::Sender<()>>, SocketAddr);
+
+impl Beside {
+    /// Where this process listens.
+    pub fn address(&self) -> String {
+        format!("http://{}", self.1)
+    }
+}
 
 impl Drop for Beside {
     fn drop(&mut self) {

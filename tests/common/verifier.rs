@@ -3,12 +3,12 @@
 
 use std::process::Command;
 
-use kartenbund::jose::P256Jwk;
+use kartenbund::jose::{JwkSet, P256Jwk};
 use kartenbund::virtual_card::personalise::TestCa;
 
 /// Whether each of these files holds.
-pub fn second_verifier(bundles: &[Vec<u8>], cas: &[&TestCa], service_key: Option<&P256Jwk>) -> Vec<bool> {
-    second_verifier_with(bundles, cas, &[], service_key)
+pub fn second_verifier(bundles: &[Vec<u8>], cas: &[&TestCa], service_keys: &[P256Jwk]) -> Vec<bool> {
+    second_verifier_with(bundles, cas, &[], service_keys)
 }
 
 /// The same with OCSP responders (PEM) that are trusted.
@@ -16,7 +16,7 @@ pub fn second_verifier_with(
     bundles: &[Vec<u8>],
     cas: &[&TestCa],
     responders: &[Vec<u8>],
-    service_key: Option<&P256Jwk>,
+    service_keys: &[P256Jwk],
 ) -> Vec<bool> {
     let folder = tempfile::tempdir().unwrap();
     let anchors = folder.path().join("anchors.pem");
@@ -25,13 +25,13 @@ pub fn second_verifier_with(
     // Debian's Python has Debian's python3-cryptography (`tools/setup.sh`).
     let mut python = Command::new("/usr/bin/python3");
     python.args(["-B", "tests/verify_evidence.py"]).arg(&anchors);
-    match service_key {
-        Some(key) => {
-            let path = folder.path().join("service-key.json");
-            std::fs::write(&path, serde_json::to_vec(key).unwrap()).unwrap();
+    match service_keys {
+        [] => drop(python.arg("-")),
+        keys => {
+            let path = folder.path().join("service-keys.json");
+            std::fs::write(&path, serde_json::to_vec(&JwkSet { keys: keys.to_vec() }).unwrap()).unwrap();
             python.arg(path);
         }
-        None => drop(python.arg("-")),
     }
     for (number, bundle) in bundles.iter().enumerate() {
         let path = folder.path().join(format!("{number}.json"));

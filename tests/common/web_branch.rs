@@ -121,7 +121,9 @@ impl Stranger {
         let home = Home::at(world.folder.path().join(format!("holding-{}", self.key.thumbprint())));
         home.keep_profile(&Profile {
             service: world.address.clone(),
-            service_key: configuration.jwk,
+            service_keys: configuration.service_keys,
+            former_keys: configuration.former_keys,
+            keys_from: configuration.iat,
             insurer: configuration.insurer,
             hotline: configuration.hotline,
             payer_iks: configuration.payer_iks,

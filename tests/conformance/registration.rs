@@ -46,7 +46,7 @@ fn every_card_also_one_with_rsa_keys_only_registers_and_its_evidence_verifies() 
             .with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around))
             .unwrap();
         let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
-        let report = bundle.verify(&anchors(&CAS), Some(&computer.here.profile.service_key));
+        let report = bundle.verify(&anchors(&CAS), &computer.here.profile.service_keys);
         assert_eq!(report.findings.unwrap().devices[0].kvnr.as_str(), person, "{name}");
         registered += 1;
     }

@@ -49,7 +49,7 @@ fn an_audit_is_verified_in_the_database_and_in_a_file() {
     let configuration: Value = configuration.json().unwrap();
     let payload = configuration["configuration"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
     let payload: Value = serde_json::from_slice(&kartenbund::jose::base64url::decode(&payload).unwrap()).unwrap();
-    write("key.json", &payload["jwk"].to_string());
+    write("key.json", &payload["service_keys"][0].to_string());
 
     assert_eq!(ended(&verify(folder.path(), &["--against", &at("heads.json")])).0, Some(0));
     let from_file = ["--file", &at("audit.ndjson"), "--service-key", &at("key.json"), "--against", &at("heads.json")];
@@ -83,5 +83,7 @@ fn an_audit_is_verified_in_the_database_and_in_a_file() {
         let (code, told) = ended(&verify(folder.path(), &arguments));
         assert_eq!(code, Some(31), "{arguments:?}: {told}");
     }
+    let (_, told) = ended(&verify(folder.path(), &["--file", &at("audit.ndjson"), "--against", &at("heads.json")]));
+    assert!(told.contains("--against needs --service-key"), "{told}");
     assert_eq!(ended(&verify(folder.path(), &["--file", &at("missing")])).0, Some(14));
 }

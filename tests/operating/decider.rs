@@ -292,7 +292,7 @@ impl Decider {
     fn fetch_challenge(&mut self) -> Result<(), ServiceError> {
         let path = format!("/v1/registrations/{}/challenge", self.registering.as_ref().unwrap().id);
         let answer: ChallengeAnswer = self.service().call(Method::POST, &path, &json!({}))?;
-        let key = &self.here.as_ref().unwrap().profile.service_key;
+        let key = &self.here.as_ref().unwrap().profile.service_keys[0];
         let said: RegistrationChallenge = jws::verify(&answer.challenge, key.verifying_key()).unwrap();
         self.registering.as_mut().unwrap().challenge = Some(said.challenge);
         Ok(())

@@ -15,6 +15,7 @@ mod decider;
 mod decisions;
 mod descriptors;
 mod hotline;
+mod keys;
 mod letters;
 mod manual;
 mod newcomer;

@@ -218,10 +218,14 @@ fn the_account_service_is_asked_who_it_is() {
     let path = computer.path("kartenbund/profile.json");
     let profile = fs::read(&path).unwrap();
     let mut other: Value = serde_json::from_slice(&profile).unwrap();
-    other["service_key"]["x"] = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4".into();
-    other["service_key"]["y"] = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM".into();
+    other["service_keys"][0]["x"] = "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4".into();
+    other["service_keys"][0]["y"] = "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM".into();
     fs::write(&path, serde_json::to_vec(&other).unwrap()).unwrap();
-    told(computer.run(&["doctor"]), 53, &["Network: ok.", "Account service: failed. The service shows another key"]);
+    told(
+        computer.run(&["doctor"]),
+        53,
+        &["Network: ok.", "Account service: failed. The service shows a key that this computer does not know."],
+    );
     fs::write(&path, profile).unwrap();
     insurer.stop();
     told(computer.run(&["doctor"]), 50, &["Network: failed. Nobody answers", "Account service: not checked."]);

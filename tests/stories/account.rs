@@ -94,7 +94,7 @@ fn a_restart_forgets_nothing() {
     let profile = Profile { service: again.address.clone(), ..computer.here.profile.clone() };
     let session = OpenSession::resume(computer.here.home.clone(), profile, world.clock.of_client()).unwrap();
     let remote = again.remote().with_session(session);
-    assert_eq!(remote.configuration().unwrap().jwk, computer.here.profile.service_key, "the key stays");
+    assert_eq!(remote.configuration().unwrap().service_keys, computer.here.profile.service_keys, "the key stays");
     let path = format!("/v1/approvals/{}", accepted.approval_id);
     assert_eq!(remote.get::<ApprovalAnswer>(&path).unwrap().approval.state, "pending");
 }

@@ -11,7 +11,7 @@ fn evidence_of_an_approval_is_verified_without_the_service() {
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
     world.stop();
     let bytes = serde_json::to_vec(&bundle).unwrap();
-    let report = Bundle::parse(&bytes).unwrap().verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
+    let report = Bundle::parse(&bytes).unwrap().verify(&anchors_of(&[&ca()]), &computer.here.profile.service_keys);
     assert!(
         report.links.iter().all(|it| {
             it.result == LinkResult::Holds || [LinkName::TrustList, LinkName::Revocation].contains(&it.name)
@@ -31,7 +31,7 @@ fn evidence_of_an_approval_is_verified_without_the_service() {
     assert_eq!(decision.verdict, Verdict::Approve);
     assert_eq!(decision.document.change.rows()[0].new, Some("DE89370400440532013000"));
 
-    let report = bundle.verify(&anchors_of(&[&ca()]), None);
+    let report = bundle.verify(&anchors_of(&[&ca()]), &[]);
     assert!(report.links.iter().any(|link| link.rests_on == RestsOn::ServiceUnpinned), "and it says so");
 }
 
@@ -41,7 +41,7 @@ fn the_binding_of_a_device_has_evidence_of_its_own() {
     let computer = world.registered(ERIKA);
     let device = computer.devices().remove(0);
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
+    let report = bundle.verify(&anchors_of(&[&ca()]), &computer.here.profile.service_keys);
     assert_eq!(report.links.len(), 7);
     assert!(report.findings.unwrap().devices[0].decisions.is_empty());
 }

@@ -12,8 +12,8 @@ use super::*;
 
 fn heads(world: &World) -> Vec<AuditHead> {
     let answer: AuditHeadsAnswer = world.remote().get("/.well-known/kartenbund-audit").unwrap();
-    let key = world.remote().configuration().unwrap().jwk;
-    answer.heads.iter().map(|head| jws::verify(head, key.verifying_key()).unwrap()).collect()
+    let key = world.remote().configuration().unwrap().service_keys;
+    answer.heads.iter().map(|head| jws::verify(head, key[0].verifying_key()).unwrap()).collect()
 }
 
 fn events(computer: &Computer) -> Vec<AuditEvent> {
@@ -61,8 +61,8 @@ fn a_head_is_signed_when_much_has_happened() {
 fn a_head_on_demand_covers_everything_there_is() {
     let world = World::new();
     let computer = world.registered(ERIKA);
-    let key = &computer.here.profile.service_key;
-    let read = |head: &str| jws::verify::<AuditHead>(head, key.verifying_key()).unwrap();
+    let key = &computer.here.profile.service_keys;
+    let read = |head: &str| jws::verify::<AuditHead>(head, key[0].verifying_key()).unwrap();
     let first = world.audit_head(&computer);
     assert_eq!(usize::try_from(read(&first).seq).unwrap(), world.audit_entries().len());
     assert_eq!((read(&first).aud, read(&first).at), (world.address.clone(), world.clock.now()));
@@ -165,10 +165,10 @@ fn the_evidence_of_a_whole_account_has_every_device_and_every_decision() {
     let computer = last.unwrap();
     computer.by_card().remove(ids[0].0).unwrap();
     computer.apply(&new_address()); // nobody has decided it
-    let key = &computer.here.profile.service_key;
+    let key = &computer.here.profile.service_keys;
 
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let report = bundle.verify(&anchors_of(&[&ca()]), key);
     assert!(
         report.links.iter().all(|it| {
             it.result == LinkResult::Holds || [LinkName::TrustList, LinkName::Revocation].contains(&it.name)
@@ -194,7 +194,7 @@ fn the_evidence_of_a_whole_account_has_every_device_and_every_decision() {
             all.push(serde_json::to_vec(&bundle).unwrap());
         }
     }
-    assert_eq!(verifier::second_verifier(&all, &[&ca()], Some(key)), vec![true; all.len()]);
+    assert_eq!(verifier::second_verifier(&all, &[&ca()], key), vec![true; all.len()]);
     let handed_out: Vec<_> = all.iter().map(|bytes| std::str::from_utf8(bytes).unwrap()).collect();
     assert!(world.verify_audit(&handed_out).is_ok());
 }
@@ -207,11 +207,11 @@ fn whoever_says_that_it_was_not_she_has_evidence_of_it() {
     let mut script = Script::with_code(&accepted.match_code);
     computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::NotMe, around)).unwrap();
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
-    let key = &computer.here.profile.service_key;
-    let findings = bundle.verify(&anchors_of(&[&ca()]), Some(key)).findings.unwrap();
+    let key = &computer.here.profile.service_keys;
+    let findings = bundle.verify(&anchors_of(&[&ca()]), key).findings.unwrap();
     assert_eq!(findings.devices[0].decisions[0].verdict, Verdict::NotMe);
     let bytes = serde_json::to_vec(&bundle).unwrap();
-    assert_eq!(verifier::second_verifier(&[bytes], &[&ca()], Some(key)), [true]);
+    assert_eq!(verifier::second_verifier(&[bytes], &[&ca()], key), [true]);
     assert_eq!(world.verify_audit(&[]).unwrap().receipts, 2);
 }
 
@@ -227,7 +227,7 @@ fn an_account_without_a_device_has_no_evidence() {
 fn evidence_from_before_stands_without_the_audit() {
     let world = World::new();
     let computer = world.registered(ERIKA);
-    let key = &computer.here.profile.service_key;
+    let key = &computer.here.profile.service_keys;
     world.drop_audit_triggers();
     world.rewrite_audit(|mut entry| {
         let members = entry.as_object_mut().unwrap();
@@ -237,11 +237,11 @@ fn evidence_from_before_stands_without_the_audit() {
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let report = bundle.verify(&anchors_of(&[&ca()]), key);
     let results: Vec<_> = report.links.iter().map(|link| link.result).collect();
     assert_eq!((results[6], results[10]), (LinkResult::Absent, LinkResult::Holds), "the decision came after");
     assert!(report.findings.is_some());
-    assert_eq!(verifier::second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], Some(key)), [true]);
+    assert_eq!(verifier::second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], key), [true]);
 }
 
 /// A chain that begins as it was made before, and goes on as it is made now.

@@ -221,7 +221,7 @@ fn a_service_with_another_key_gets_no_signature() {
     world.import_report(&register_of(&[ERIKA]));
     let computer = log_in(&world, &mut card(ERIKA), &mut Script::default()).unwrap();
     let mut profile = computer.here.home.profile().unwrap();
-    profile.service_key = World::new().remote().configuration().unwrap().jwk;
+    profile.service_keys = World::new().remote().configuration().unwrap().service_keys;
     computer.here.home.keep_profile(&profile).unwrap();
     let mut card = card(ERIKA);
     let mut watched = Watched::new(&mut card);

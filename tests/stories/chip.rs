@@ -50,22 +50,22 @@ fn the_chip_of_the_card_registers_a_computer_that_approves_an_address_a_day_late
     assert!(matches!(&bank, Err(ApproveError::Service(error)) if error.is_refused_with("level_too_low")), "{bank:?}");
 
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    let key = &computer.here.profile.service_key;
-    let report = bundle.verify(&anchors_of(&[]), Some(key));
+    let key = &computer.here.profile.service_keys;
+    let report = bundle.verify(&anchors_of(&[]), key);
     let links: Vec<_> = report.links.iter().map(|link| (link.name, link.rests_on)).collect();
     assert_eq!(links[0], (LinkName::ChipSignature, RestsOn::Service), "whose card it was is the word of the service");
     assert_eq!(report.findings.unwrap().devices[0].binding_level, BindingLevel::B2);
     // Whoever knows the root above the chip need not believe the service that it is genuine.
     let (none, roots, strange) = (anchors_of(&[]), chip_roots(), TestCvcRoots::default());
     let chip = |roots: &dyn CvcRoots| {
-        let pinned = Pinned { anchors: &none, list_signers: &[], chip_roots: Some(roots), service_key: Some(key) };
+        let pinned = Pinned { anchors: &none, list_signers: &[], chip_roots: Some(roots), service_keys: key };
         let report = bundle.verify_with(&pinned);
         (report.links[0].result, report.links[0].rests_on, report.findings.is_some())
     };
     assert_eq!(chip(&roots), (LinkResult::Holds, RestsOn::ChipRoot, true));
     assert_eq!(chip(&strange), (LinkResult::Fails, RestsOn::ChipRoot, false));
     let bytes = serde_json::to_vec(&bundle).unwrap();
-    assert_eq!(verifier::second_verifier(&[bytes], &[&ca()], Some(key)), [true]);
+    assert_eq!(verifier::second_verifier(&[bytes], &[&ca()], key), [true]);
 }
 
 #[test]

@@ -54,9 +54,9 @@ fn the_evidence_leads_from_the_new_device_to_the_card_that_has_bound_the_old_one
     world.create_letters();
     let new = relog(&world, &new, DAY);
     approve(&new, &new.apply(&new_address()));
-    let key = &new.here.profile.service_key;
+    let key = &new.here.profile.service_keys;
     let of_device: Bundle = new.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
-    let report = of_device.verify(&anchors_of(&[&ca()]), Some(key));
+    let report = of_device.verify(&anchors_of(&[&ca()]), key);
     let links: Vec<_> = report.links.iter().map(|link| (link.name, link.rests_on)).collect();
     assert_eq!(
         links[7..],
@@ -71,12 +71,12 @@ fn the_evidence_leads_from_the_new_device_to_the_card_that_has_bound_the_old_one
     assert_eq!(levels, [BindingLevel::B3, BindingLevel::B1]);
 
     let of_account: Bundle = new.here.service.get("/v1/evidence").unwrap();
-    let report = of_account.verify(&anchors_of(&[&ca()]), Some(key));
+    let report = of_account.verify(&anchors_of(&[&ca()]), key);
     let decisions: Vec<_> = report.findings.unwrap().devices.iter().map(|device| device.decisions.len()).collect();
     assert_eq!(decisions, [1, 1]);
     let bytes = [of_device, of_account].map(|bundle| serde_json::to_vec(&bundle).unwrap());
-    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], Some(key)), [true, true]);
-    assert_eq!(verifier::second_verifier(&bytes, &[], Some(key)), [false, false], "it rests on the card");
+    assert_eq!(verifier::second_verifier(&bytes, &[&ca()], key), [true, true]);
+    assert_eq!(verifier::second_verifier(&bytes, &[], key), [false, false], "it rests on the card");
 }
 
 #[test]

@@ -339,7 +339,7 @@ fn the_evidence_of_such_a_device_says_that_its_binding_rests_on_the_word_of_the_
     let accepted = computer.apply(&new_address());
     approve(&computer, &accepted);
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", accepted.approval_id)).unwrap();
-    let report = bundle.verify(&anchors_of(&[]), Some(&computer.here.profile.service_key));
+    let report = bundle.verify(&anchors_of(&[]), &computer.here.profile.service_keys);
     let links: Vec<_> = report.links.iter().map(|link| (link.name, link.rests_on)).collect();
     assert_eq!(
         links,
@@ -357,7 +357,7 @@ fn the_evidence_of_such_a_device_says_that_its_binding_rests_on_the_word_of_the_
     let device = report.findings.unwrap().devices.remove(0);
     assert_eq!((device.binding_level, device.kvnr), (BindingLevel::B1, kvnr(ERIKA)));
     let bytes = [serde_json::to_vec(&bundle).unwrap()];
-    assert_eq!(verifier::second_verifier(&bytes, &[], Some(&computer.here.profile.service_key)), [true]);
+    assert_eq!(verifier::second_verifier(&bytes, &[], &computer.here.profile.service_keys), [true]);
 }
 
 #[test]

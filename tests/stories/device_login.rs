@@ -162,7 +162,7 @@ fn a_service_with_another_key_gets_neither_pin_nor_signature() {
     let world = World::new();
     let computer = world.registered(ERIKA);
     let mut profile = computer.here.home.profile().unwrap();
-    profile.service_key = World::new().remote().configuration().unwrap().jwk;
+    profile.service_keys = World::new().remote().configuration().unwrap().service_keys;
     computer.here.home.keep_profile(&profile).unwrap();
     let mut script = Script::default();
     let answer = log_in_with(&world, &computer, &mut script);

@@ -318,7 +318,7 @@ fn a_receipt_says_that_the_pin_was_confirmed_just_before() {
     let computer = world.registered(ERIKA);
     let accepted = computer.apply(&new_address());
     let receipt = approve(&computer, &accepted).receipt;
-    let key = computer.here.profile.service_key.verifying_key();
+    let key = computer.here.profile.service_keys[0].verifying_key();
     let receipt: Receipt = kartenbund::jose::jws::verify(&receipt, key).unwrap();
     assert_eq!(receipt.amr, ["swk", "pin"]);
 

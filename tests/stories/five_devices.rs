@@ -140,9 +140,12 @@ fn the_card_registers_a_computer_in_the_place_of_one_of_five() {
     assert_eq!(world.column(format!("SELECT state FROM device WHERE device_id = '{evicted}'")), ["revoked"]);
     assert_eq!(world.count("SELECT COUNT(*) FROM pin_share"), 5, "its share is erased");
     let audit = world.audit_entries();
-    let [.., revoked, bound] = audit.as_slice() else { panic!("{audit:?}") };
+    let [.., bound, revoked] = audit.as_slice() else { panic!("{audit:?}") };
     assert!(revoked.contains("device.revoked") && bound.contains("device.bound"), "{revoked} {bound}");
     approve(&sixth, &sixth.apply(&new_address()));
+    let bundle: Bundle = sixth.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
+    let report = bundle.verify(&anchors_of(&[&ca()]), &sixth.here.profile.service_keys);
+    assert!(report.findings.is_some(), "the entry after the receipt is that of the binding: {report:?}");
 }
 
 #[test]
@@ -186,7 +189,7 @@ fn with_a_letter_the_one_whose_place_is_taken_is_locked_and_the_person_told() {
     assert_eq!(world.column(format!("SELECT state FROM device WHERE device_id = '{left}'")), ["locked"]);
     assert_eq!((counted(&world), world.audited("device.revoked")), (5, 0));
     let audit = world.audit_entries();
-    let [.., locked, bound] = audit.as_slice() else { panic!("{audit:?}") };
+    let [.., bound, locked] = audit.as_slice() else { panic!("{audit:?}") };
     assert!(locked.contains("device.locked") && bound.contains("device.bound"), "{locked} {bound}");
 }
 

@@ -395,7 +395,9 @@ fn a_first_login_whose_answer_is_lost_uses_no_letter_up() {
     });
     let profile = Profile {
         service: world.address.clone(),
-        service_key: world.remote().configuration().unwrap().jwk,
+        former_keys: Vec::new(),
+        keys_from: 0,
+        service_keys: world.remote().configuration().unwrap().service_keys,
         insurer: "Musterkasse".to_owned(),
         hotline: String::new(),
         payer_iks: Vec::new(),

@@ -47,6 +47,7 @@ mod revocation;
 mod scenario_files;
 mod scenarios;
 mod screen_codes;
+mod service_keys;
 mod sessions;
 mod timing;
 mod trust_lists;

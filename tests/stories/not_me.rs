@@ -40,7 +40,7 @@ fn that_was_not_me_throws_out_whoever_asked_and_keeps_the_device() {
 
     // It is as well signed as any other decision.
     let bundle: Bundle = owner.here.service.get(&format!("/v1/evidence/{}", asked.approval_id)).unwrap();
-    let findings = bundle.verify(&anchors_of(&[&ca()]), Some(&owner.here.profile.service_key)).findings.unwrap();
+    let findings = bundle.verify(&anchors_of(&[&ca()]), &owner.here.profile.service_keys).findings.unwrap();
     assert_eq!(findings.devices[0].decisions[0].verdict, Verdict::NotMe);
     // The way back is open: card, letter, or the device.
     let card = card_login::log_in_as(&world, "card", None, &mut card(ERIKA), &mut Script::default()).unwrap();

@@ -83,11 +83,11 @@ fn a_person_with_an_old_card_registers_approves_and_the_evidence_verifies() {
             assert_eq!(header_of(jws)["alg"], "PS256", "{member}");
             assert!(openssl_takes(certificate.der(), jws), "{member}");
         }
-        let report = bundle.verify(&anchors_of(&[&rsa_ca()]), Some(&computer.here.profile.service_key));
+        let report = bundle.verify(&anchors_of(&[&rsa_ca()]), &computer.here.profile.service_keys);
         assert_eq!(report.findings.unwrap().devices[0].kvnr.as_str(), OTTO);
-        let report = bundle.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
+        let report = bundle.verify(&anchors_of(&[&ca()]), &computer.here.profile.service_keys);
         assert!(report.findings.is_none(), "the other CA vouches for no old card");
-        let (bytes, key) = ([serde_json::to_vec(&bundle).unwrap()], Some(&computer.here.profile.service_key));
+        let (bytes, key) = ([serde_json::to_vec(&bundle).unwrap()], &computer.here.profile.service_keys);
         assert_eq!(verifier::second_verifier(&bytes, &[&rsa_ca()], key), [true]);
         assert_eq!(verifier::second_verifier(&bytes, &[&ca()], key), [false]);
         assert_eq!(verifier::second_verifier(&bytes, &[&ca(), &rsa_ca()], key), [true]);

@@ -30,10 +30,10 @@ fn half_a_year_later(world: &World, computer: &Computer) -> Computer {
 fn holds(computer: &Computer, id: Option<String>) -> Bundle {
     let path = id.map_or_else(|| "/v1/evidence".to_owned(), |id| format!("/v1/evidence/{id}"));
     let bundle: Bundle = computer.here.service.get(&path).unwrap();
-    let key = &computer.here.profile.service_key;
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let key = &computer.here.profile.service_keys;
+    let report = bundle.verify(&anchors_of(&[&ca()]), key);
     assert!(report.findings.is_some(), "{:?}", report.links);
-    assert_eq!(second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], Some(key)), [true]);
+    assert_eq!(second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[&ca()], key), [true]);
     bundle
 }
 

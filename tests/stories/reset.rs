@@ -6,6 +6,7 @@ use kartenbund::client::Surroundings;
 use kartenbund::client::reset::{self, Asked};
 use kartenbund::protocol::application::{Change, PasswordReset};
 use kartenbund::protocol::approval::MatchCode;
+use kartenbund::server::RollStep;
 use kartenbund::ui::document;
 use kartenbund::ui::text::{Language, Texts};
 
@@ -71,6 +72,29 @@ fn decide_with(device: &Computer, code: &MatchCode, verdict: Verdict) -> Script 
     let approval = waiting(device)[0];
     device.with(&mut script, |around| decide(&device.here, approval, verdict, around)).unwrap();
     script
+}
+
+/// She waits for minutes, and meanwhile another command of hers has learnt that the service has a second key.
+#[test]
+fn keys_that_were_learnt_while_she_waits_are_not_forgotten() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let device = world.log_in(ERIKA, &password);
+    device.register(&mut card(ERIKA)).unwrap();
+    let forgetful = Forgetful::at(&world, "laptop");
+    world.try_log_in(forgetful.home.folder(), ERIKA, &password).unwrap();
+    world.clock.advance(1);
+    let asked = forgetful.ask(ERIKA);
+    let code = asked.match_code.clone();
+    let pinned = || forgetful.home.profile().unwrap().service_keys.len();
+    let meanwhile = || {
+        world.roll(RollStep::Announce).unwrap();
+        world.remote().learn_keys(&forgetful.home).unwrap();
+        assert_eq!(pinned(), 2);
+        decide_with(&device, &code, Verdict::Approve);
+    };
+    forgetful.wait(asked, meanwhile).unwrap();
+    assert_eq!(pinned(), 2);
 }
 
 #[test]

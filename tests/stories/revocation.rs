@@ -134,9 +134,9 @@ fn evidence_shows_what_the_responder_said_and_on_whom_that_rests() {
     let bytes = computer.here.service.get::<serde_json::Value>(&format!("/v1/evidence/{}", device.device_id)).unwrap();
     let bytes = serde_json::to_vec(&bytes).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
-    let key = &computer.here.profile.service_key;
+    let key = &computer.here.profile.service_keys;
     let link = |anchors| {
-        let report = bundle.verify(&anchors, Some(key));
+        let report = bundle.verify(&anchors, key);
         assert!(report.findings.is_some());
         let link = report.links.into_iter().find(|link| link.name == LinkName::Revocation).unwrap();
         (link.result, link.rests_on)
@@ -146,7 +146,7 @@ fn evidence_shows_what_the_responder_said_and_on_whom_that_rests() {
     anchors.add_responders(vec![responder.key.pinned()]);
     assert_eq!(link(anchors), (LinkResult::Holds, RestsOn::OcspResponder));
     let pem = [responder.key.pem()];
-    assert_eq!(verifier::second_verifier_with(&[bytes], &[&ca()], &pem, Some(key)), [true]);
+    assert_eq!(verifier::second_verifier_with(&[bytes], &[&ca()], &pem, key), [true]);
 }
 
 #[test]
@@ -155,17 +155,17 @@ fn evidence_of_a_service_that_asks_nobody_says_so() {
     let computer = world.registered(ERIKA);
     let device = computer.devices().remove(0).device_id;
     let mut bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{device}")).unwrap();
-    let key = &computer.here.profile.service_key;
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let key = &computer.here.profile.service_keys;
+    let report = bundle.verify(&anchors_of(&[&ca()]), key);
     let link = report.links.iter().find(|link| link.name == LinkName::Revocation).unwrap();
     assert_eq!(link.result, LinkResult::Absent);
     // The version before this one had no such answers, and is verified as it was.
     bundle.v = 2;
     let bytes = serde_json::to_vec(&bundle).unwrap();
     let before = Bundle::parse(&bytes).unwrap();
-    assert!(before.verify(&anchors_of(&[&ca()]), Some(key)).findings.is_some());
-    bundle.v = 5;
+    assert!(before.verify(&anchors_of(&[&ca()]), key).findings.is_some());
+    bundle.v = 6;
     let later = serde_json::to_vec(&bundle).unwrap();
     assert!(Bundle::parse(&later).is_err());
-    assert_eq!(verifier::second_verifier(&[bytes, later], &[&ca()], Some(key)), [true, false]);
+    assert_eq!(verifier::second_verifier(&[bytes, later], &[&ca()], key), [true, false]);
 }

@@ -25,13 +25,13 @@ fn approves_an_address_and_no_bank_account(computer: &Computer) {
 /// Bytes of the evidence for this device, which holds, and where it says that the code was shown.
 fn shown_by(computer: &Computer, device: &DeviceAnswer) -> Option<ShownBy> {
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
-    let key = &computer.here.profile.service_key;
-    let report = bundle.verify(&anchors_of(&[]), Some(key));
+    let keys = &computer.here.profile.service_keys;
+    let report = bundle.verify(&anchors_of(&[]), keys);
     let first = &report.links[0];
     assert_eq!((first.name, first.rests_on), (LinkName::CodeSignature, RestsOn::Service));
     let device = report.findings.unwrap().devices.remove(0);
     assert_eq!(device.binding_level, BindingLevel::B1);
-    assert_eq!(verifier::second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[], Some(key)), [true]);
+    assert_eq!(verifier::second_verifier(&[serde_json::to_vec(&bundle).unwrap()], &[], keys), [true]);
     device.code_shown_by
 }
 

@@ -20,12 +20,12 @@ fn a_card_whose_issuer_stands_in_the_list_binds_and_evidence_stands_on_the_list(
     let bytes = computer.here.service.get::<serde_json::Value>(&format!("/v1/evidence/{device}")).unwrap();
     let bytes = serde_json::to_vec(&bytes).unwrap();
     let bundle = Bundle::parse(&bytes).unwrap();
-    assert_eq!((bundle.v, bundle.trust_lists.len()), (4, 1));
+    assert_eq!((bundle.v, bundle.trust_lists.len()), (5, 1));
     assert_eq!(bundle.trust_lists[0].unpack().unwrap(), List::ours().xml().as_bytes(), "byte for byte");
-    let key = &computer.here.profile.service_key;
+    let key = &computer.here.profile.service_keys;
     let (none, ours, signers) = (TestAnchors::default(), anchors_of(&[&ca()]), tsl_ca());
     let links = |anchors, list_signers| {
-        let report = bundle.verify_with(&Pinned { anchors, list_signers, chip_roots: None, service_key: Some(key) });
+        let report = bundle.verify_with(&Pinned { anchors, list_signers, chip_roots: None, service_keys: key });
         let links: Vec<_> = report.links.iter().take(2).map(|it| (it.name, it.result, it.rests_on)).collect();
         (links, report.findings.is_some())
     };
@@ -34,8 +34,7 @@ fn a_card_whose_issuer_stands_in_the_list_binds_and_evidence_stands_on_the_list(
     assert_eq!(links(&none, &signers), (by_list.to_vec(), true));
     let by_pin = [(list, holds, RestsOn::Service), (certificate, holds, RestsOn::CardIssuer)];
     assert_eq!(links(&ours, &[]), (by_pin.to_vec(), true));
-    let by =
-        |cas: &[&TestCa], pems: &[Vec<u8>]| second_verifier_with(std::slice::from_ref(&bytes), cas, pems, Some(key));
+    let by = |cas: &[&TestCa], pems: &[Vec<u8>]| second_verifier_with(std::slice::from_ref(&bytes), cas, pems, key);
     assert_eq!(by(&[], &[tsl_ca_pem()]), [true]);
     assert_eq!(by(&[&ca()], &[]), [true]);
     assert_eq!(by(&[], &[]), [false]);
@@ -59,10 +58,10 @@ fn a_responder_of_the_list_is_asked_where_the_list_says_and_is_believed() {
     let device = computer.register(&mut card).unwrap();
     assert_eq!(responder.asked(), 1);
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
-    let key = Some(&computer.here.profile.service_key);
+    let key = &computer.here.profile.service_keys;
     let none = TestAnchors::default();
     let signers = tsl_ca();
-    let pinned = Pinned { anchors: &none, list_signers: &signers, chip_roots: None, service_key: key };
+    let pinned = Pinned { anchors: &none, list_signers: &signers, chip_roots: None, service_keys: key };
     let report = bundle.verify_with(&pinned);
     let link = report.links.iter().find(|link| link.name == LinkName::Revocation).unwrap();
     assert_eq!((link.result, link.rests_on), (LinkResult::Holds, RestsOn::TrustListSigner));
@@ -87,7 +86,7 @@ fn a_new_list_is_taken_while_the_service_runs_and_evidence_keeps_the_one_that_wa
     world.wait_until("the newest list is taken", || world.column(kept) == ["43 1", "44 0"]);
     let bundle: Bundle = computer.here.service.get(&format!("/v1/evidence/{}", device.device_id)).unwrap();
     let (none, signers) = (TestAnchors::default(), tsl_ca());
-    let pinned = Pinned { anchors: &none, list_signers: &signers, chip_roots: None, service_key: None };
+    let pinned = Pinned { anchors: &none, list_signers: &signers, chip_roots: None, service_keys: &[] };
     assert!(bundle.verify_with(&pinned).findings.is_some());
 }
 
@@ -126,9 +125,9 @@ fn a_device_that_is_bound_anew_rests_on_the_list_of_that_time() {
     computer.with(&mut script, |around| rebind(&computer.here, card(ERIKA), ApduLength::Extended, around)).unwrap();
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
     assert_eq!((bundle.devices.len(), bundle.trust_lists.len()), (2, 2), "each binding has its own");
-    let key = Some(&computer.here.profile.service_key);
+    let key = &computer.here.profile.service_keys;
     let (none, signers) = (TestAnchors::default(), tsl_ca());
-    let pinned = Pinned { anchors: &none, list_signers: &signers, chip_roots: None, service_key: key };
+    let pinned = Pinned { anchors: &none, list_signers: &signers, chip_roots: None, service_keys: key };
     assert!(bundle.verify_with(&pinned).findings.is_some());
     let bytes = serde_json::to_vec(&bundle).unwrap();
     assert_eq!(second_verifier_with(&[bytes], &[], &[tsl_ca_pem()], key), [true]);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use kartenbund::client::watch::{Told, watch};
 use kartenbund::protocol::ApprovalId;
+use kartenbund::server::RollStep;
 
 use super::common::line::Liar;
 use super::common::thief::Thief;
@@ -118,6 +119,22 @@ impl Watching {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn who_watches_and_decides_notices_nothing_of_a_key_of_the_service_that_is_replaced() {
+    let world = World::new();
+    let computer = world.registered(ERIKA);
+    let (by_device, by_session) = (Watching::by_device(&world, &computer), Watching::at(&world, &computer));
+    for step in [RollStep::Announce, RollStep::Activate, RollStep::Retire] {
+        world.roll(step).unwrap();
+        let accepted = computer.apply(&new_address());
+        by_device.tells_of(accepted.approval_id, SECOND * 2);
+        by_session.tells_of(accepted.approval_id, SECOND * 2);
+        approve(&computer, &accepted);
+    }
+    by_device.end().unwrap();
+    by_session.end().unwrap();
+}
 
 /// How many connections wait at the service.
 fn waiting(world: &World) -> usize {

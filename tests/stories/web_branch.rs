@@ -121,8 +121,8 @@ fn a_forgotten_password_is_counted_where_the_browser_is() {
 fn log_in_with_card(browser: &Browser<'_>) -> TokenAnswer {
     use kartenbund::jose::jws;
     let offer: ChallengeAnswer = browser.person.ask("/v1/login/card/challenge", &json!({})).unwrap();
-    let key = browser.person.remote.configuration().unwrap().jwk;
-    let challenge: LoginChallenge<CardLoginStatement> = jws::verify(&offer.challenge, key.verifying_key()).unwrap();
+    let key = browser.person.remote.configuration().unwrap().service_keys;
+    let challenge: LoginChallenge<CardLoginStatement> = jws::verify(&offer.challenge, key[0].verifying_key()).unwrap();
     let statement = CardLoginStatement {
         v: challenge.v,
         aud: challenge.aud,

@@ -60,11 +60,11 @@ fn a_computer_whose_tpm_is_of_a_known_maker_is_registered_with_a_key_in_hardware
     let mut script = Script::with_code(&accepted.match_code);
     let decided =
         computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
-    let key = computer.here.profile.service_key.clone();
+    let key = computer.here.profile.service_keys.clone();
     let receipt: Receipt = kartenbund::jose::jws::verify(&decided.unwrap().receipt, key.verifying_key()).unwrap();
     assert_eq!(receipt.amr, ["hwk", "pin"]);
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(&key));
+    let report = bundle.verify(&anchors_of(&[&ca()]), &key);
     assert!(report.findings.is_some(), "{:?}", report.links);
 }
 
@@ -98,8 +98,8 @@ fn a_tpm_shows_itself_when_the_device_is_bound_anew_too() {
     assert_eq!((device.device_id, device.key_class.as_str()), (before.device_id, "hwk"));
     assert!(device.expires_at > before.expires_at, "as long as the card");
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    let key = &computer.here.profile.service_key;
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(key));
+    let key = &computer.here.profile.service_keys;
+    let report = bundle.verify(&anchors_of(&[&ca()]), key);
     assert!(report.findings.is_some(), "{:?}", report.links);
     let binding = &bundle.devices.last().unwrap().binding;
     let receipt: Receipt = kartenbund::jose::jws::verify(&binding.receipt, key.verifying_key()).unwrap();

@@ -61,7 +61,7 @@ fn a_key_in_the_tpm_registers_decides_and_logs_in_and_its_evidence_holds() {
         .with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around))
         .unwrap();
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
-    let report = bundle.verify(&anchors_of(&[&ca()]), Some(&computer.here.profile.service_key));
+    let report = bundle.verify(&anchors_of(&[&ca()]), &computer.here.profile.service_keys);
     assert!(report.findings.is_some(), "{:?}", report.links);
     let home = computer.here.home.clone();
     computer.with(&mut Script::default(), |around| login_with_device(&home, world.remote(), around)).unwrap();

@@ -5,19 +5,19 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use kartenbund::disk;
-use kartenbund::jose::{P256Jwk, json};
+use kartenbund::jose::{JwkSet, P256Jwk};
 use kartenbund::server::{AuditReport, AuditVerifyError, Service, Settings, Statements, verify_audit_lines};
 
 use crate::failure::Failure;
 
 /// Longest file with heads or receipts.
 const MAX_AGAINST: usize = 64 * 1024 * 1024;
-const MAX_JWK: usize = 4096;
+const MAX_JWK: usize = 64 * 1024;
 
-/// Verifies the audit in the database, with the key of the service.
+/// Verifies the audit in the database, with the keys of the service.
 pub(crate) async fn verify_database(settings: &Settings, against: &[PathBuf]) -> Result<(), Failure> {
-    let key = Service::public_key(settings)?;
-    let report = Service::verify_audit(settings, statements(against, &key)?).await;
+    let keys = Service::public_keys(settings)?.all();
+    let report = Service::verify_audit(settings, statements(against, &keys)?).await;
     print(&report.map_err(|error| match error {
         AuditVerifyError::Server(error) => error.into(),
         error => Failure::Audit(error),
@@ -26,12 +26,12 @@ pub(crate) async fn verify_database(settings: &Settings, against: &[PathBuf]) ->
 }
 
 /// Verifies lines of the audit in a file.
-pub(crate) fn verify_file(path: &Path, against: &[PathBuf], key: Option<&Path>) -> Result<(), Failure> {
-    let statements = match key {
-        Some(path) => statements(against, &read_key(path)?)?,
-        None if against.is_empty() => Statements::default(),
-        None => return Err(Failure::NoServiceKey),
-    };
+pub(crate) fn verify_file(path: &Path, against: &[PathBuf], keys: &[PathBuf]) -> Result<(), Failure> {
+    if keys.is_empty() && !against.is_empty() {
+        return Err(Failure::NoServiceKey);
+    }
+    let keys = keys.iter().map(|path| read_keys(path)).collect::<Result<Vec<_>, _>>()?.concat();
+    let statements = statements(against, &keys)?;
     let file = File::open(path).map_err(|error| Failure::File(path.to_owned(), error))?;
     let report = verify_audit_lines(BufReader::new(file), statements).map_err(|error| match error {
         AuditVerifyError::File(error) => Failure::File(path.to_owned(), error),
@@ -41,18 +41,18 @@ pub(crate) fn verify_file(path: &Path, against: &[PathBuf], key: Option<&Path>) 
     Ok(())
 }
 
-fn statements(files: &[PathBuf], key: &P256Jwk) -> Result<Statements, Failure> {
+fn statements(files: &[PathBuf], keys: &[P256Jwk]) -> Result<Statements, Failure> {
     let mut statements = Statements::default();
     for path in files {
         let text = String::from_utf8_lossy(&read(path, MAX_AGAINST)?).into_owned();
         // What another service signed says nothing about this audit.
-        statements.add(&text, key).map_err(|error| Failure::AuditFile(path.clone(), error))?;
+        statements.add(&text, keys).map_err(|error| Failure::AuditFile(path.clone(), error))?;
     }
     Ok(statements)
 }
 
-fn read_key(path: &Path) -> Result<P256Jwk, Failure> {
-    json::read(&read(path, MAX_JWK)?).map_err(|error| {
+fn read_keys(path: &Path) -> Result<Vec<P256Jwk>, Failure> {
+    JwkSet::read(&read(path, MAX_JWK)?).map(|set| set.keys).map_err(|error| {
         Failure::AuditFile(path.to_owned(), std::io::Error::new(std::io::ErrorKind::InvalidData, error).into())
     })
 }

@@ -65,6 +65,11 @@ impl Failure {
             Self::Server(ServerError::Database(_) | ServerError::Migration(_)) => {
                 ("database", 11, "check the data folder or the server of the database, the rights and the free space")
             }
+            Self::Server(ServerError::KeyStep { .. }) => (
+                "key_step",
+                34,
+                "take the steps in their order: announce, activate, retire; docs/operating.md says when",
+            ),
             Self::Server(ServerError::File(_) | ServerError::Keys(_)) => (
                 "keys",
                 12,

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kartenbund::identity::kvnr::Kvnr;
-use kartenbund::server::{Code, Config, ImportEvent, LetterEvent, Ordered, Progress, ServerError, Service};
+use kartenbund::server::{Code, Config, ImportEvent, LetterEvent, Ordered, Progress, RollStep, ServerError, Service};
 use time::OffsetDateTime;
 
 use crate::failure::Failure;
@@ -65,6 +65,20 @@ pub(crate) async fn create_letters(config: Config) -> Result<(), Failure> {
     progress.pause();
     println!("invited: {}\ncreated: {}\ncancelled: {}", report.invited, report.created, report.cancelled);
     if report.failed == 0 { Ok(()) } else { Err(Failure::NotPrinted(report.failed)) }
+}
+
+pub(crate) async fn roll(config: Config, step: RollStep) -> Result<(), Failure> {
+    let service = open(config).await?;
+    let rolled = service.roll_signing_key(step).await;
+    service.close().await;
+    let key = rolled?;
+    let done = match step {
+        RollStep::Announce => "announced",
+        RollStep::Activate => "in use",
+        RollStep::Retire => "retired",
+    };
+    println!("{key} is {done}\nservice-keys.json has changed: back it up");
+    Ok(())
 }
 
 pub(crate) async fn order_letter(config: Config, kvnr: &Kvnr, device_code: bool) -> Result<(), Failure> {

@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use kartenbund::identity::kvnr::Kvnr;
+use kartenbund::jose::JwkSet;
 use kartenbund::protocol::api::NoticeLanguage;
-use kartenbund::server::{Config, ServerError, Service, Settings, Texts, rotate_pepper, rotate_token_key};
+use kartenbund::server::{Config, RollStep, ServerError, Service, Settings, Texts, rotate_pepper, rotate_token_key};
 use time::OffsetDateTime;
 
 use failure::Failure;
@@ -85,6 +86,32 @@ enum KeysCommand {
         /// token: while the service runs, nobody is logged out; pepper (of passwords): while no process runs
         kind: KeyKind,
     },
+    /// Takes a step from the key that signs configuration, challenges, receipts and the audit to the next one. The service may
+    /// run. Clients learn the new key while both are listed: let months pass before the last step
+    Roll {
+        /// announce: makes the new key; activate: it signs from now on; retire: the old one is erased
+        step: Step,
+    },
+    /// Prints the public keys that verify what the service has signed, as a JWK Set: the one that signs first. Their thumbprints
+    /// are told on standard error
+    Show,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Step {
+    Announce,
+    Activate,
+    Retire,
+}
+
+impl From<Step> for RollStep {
+    fn from(step: Step) -> Self {
+        match step {
+            Step::Announce => Self::Announce,
+            Step::Activate => Self::Activate,
+            Step::Retire => Self::Retire,
+        }
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -133,9 +160,10 @@ struct VerifyArgs {
     /// Lines of the operators' endpoint for the audit, in place of the database
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// The service's public key (JWK), which what stands in --against is to be signed with; needed with --file
+    /// Public keys of the service (JWK or JWK Set; may be repeated), one of which has signed what stands in --against; needed
+    /// with --file
     #[arg(long, value_name = "JWK", requires = "file")]
-    service_key: Option<PathBuf>,
+    service_key: Vec<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -176,9 +204,11 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
             })
         }
         Command::Keys(KeysCommand::Rotate { kind }) => rotate(&config()?.settings, kind),
+        Command::Keys(KeysCommand::Roll { step }) => runtime.block_on(jobs::roll(config()?, step.into())),
+        Command::Keys(KeysCommand::Show) => show_keys(&config()?.settings),
         Command::Register(RegisterCommand::Import { file }) => runtime.block_on(jobs::import(config()?, &file)),
         Command::Audit(AuditCommand::Verify(VerifyArgs { against, file: Some(file), service_key })) => {
-            audit::verify_file(&file, &against, service_key.as_deref())
+            audit::verify_file(&file, &against, &service_key)
         }
         Command::Audit(AuditCommand::Verify(VerifyArgs { against, file: None, .. })) => {
             runtime.block_on(audit::verify_database(&config()?.settings, &against))
@@ -197,6 +227,18 @@ fn variable(name: &str) -> Option<String> {
 async fn migrate(config: Config) -> Result<(), Failure> {
     Service::open(config.settings, Arc::new(OffsetDateTime::now_utc)).await?.close().await;
     println!("the database is up to date");
+    Ok(())
+}
+
+/// What goes to standard output can be handed out as it is.
+fn show_keys(settings: &Settings) -> Result<(), Failure> {
+    let keys = Service::public_keys(settings)?;
+    let listed = keys.listed.iter().zip(["signs", "listed"]);
+    for (key, what) in listed.chain(keys.former.iter().map(|key| (key, "former"))) {
+        eprintln!("{}  {what}", key.thumbprint());
+    }
+    let set = serde_json::to_string(&JwkSet { keys: keys.all() }).map_err(std::io::Error::from)?;
+    println!("{set}");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::builder::FalseyValueParser;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use kartenbund::client::doctor::computer::os_release;
+use kartenbund::jose::Thumbprint;
 use kartenbund::ui::failure::Kind;
 use kartenbund::ui::system::System;
 use kartenbund::ui::text::{Language, Texts};
@@ -171,6 +172,13 @@ pub(crate) struct LoginArgs {
     pub(crate) signing: SigningCardArgs,
     #[arg(long, value_name = "N", conflicts_with = "card")]
     pub(crate) password_fd: Option<u32>,
+    #[arg(long, value_name = "FINGERPRINT", value_parser = thumbprint)]
+    pub(crate) service_fingerprint: Option<Thumbprint>,
+}
+
+/// The fingerprint of the service's key, as the insurer publishes it.
+fn thumbprint(text: &str) -> Result<Thumbprint, &'static str> {
+    Thumbprint::parse(text.trim()).ok_or("not 43 characters of base64url")
 }
 
 /// Which card signs, and how its PIN is entered.
@@ -447,7 +455,7 @@ pub(crate) struct PinnedArgs {
     #[arg(long, value_name = "PEM")]
     pub(crate) tsl_anchor: Vec<PathBuf>,
     #[arg(long, value_name = "JWK")]
-    pub(crate) service_key: Option<PathBuf>,
+    pub(crate) service_key: Vec<PathBuf>,
     #[arg(long, value_name = "PEM")]
     pub(crate) ocsp_responder: Vec<PathBuf>,
     #[arg(long, value_name = "CVC")]

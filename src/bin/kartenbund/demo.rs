@@ -119,7 +119,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     say("demo-evidence", &[]);
     let anchors = anchors_of(&folder)?;
     let bundle = Bundle::parse(&evidence)?;
-    let report = bundle.verify(&anchors, Some(&here.profile.service_key));
+    let report = bundle.verify(&anchors, &here.profile.service_keys);
     if output.json {
         expect(report.findings.is_some(), "the evidence does not verify")?;
     } else {
@@ -130,7 +130,7 @@ pub(crate) fn run(args: &DemoArgs, output: &Output) -> Result<(), Failure> {
     let path = folder.join("forged.json");
     let bytes = serde_json::to_vec_pretty(&forged).map_err(|error| Kind::Internal.failure().because(&error))?;
     disk::write(&path, &bytes).map_err(file_failure(&path))?;
-    let report = forged.verify(&anchors, Some(&here.profile.service_key));
+    let report = forged.verify(&anchors, &here.profile.service_keys);
     let broken = report.links.iter().find(|link| link.result == LinkResult::Fails);
     let broken = broken.filter(|_| report.findings.is_none());
     let broken = broken.ok_or_else(|| failed("the forged evidence was accepted"))?;
@@ -217,7 +217,7 @@ fn new_address() -> Application {
 fn evidence(here: &LoggedIn, folder: &Path, accepted: &ApplicationAccepted) -> Result<Vec<u8>, Failure> {
     let bundle: Bundle = here.service.get(&format!("/v1/evidence/{}", accepted.approval_id))?;
     let bundle = serde_json::to_vec_pretty(&bundle);
-    let key = serde_json::to_vec_pretty(&here.profile.service_key);
+    let key = serde_json::to_vec_pretty(&here.profile.service_keys.first());
     let files = [("evidence.json", bundle), ("service-key.json", key)];
     let mut written = Vec::new();
     for (name, content) in files {

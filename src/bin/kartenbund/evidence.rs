@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use kartenbund::client::home::{Home, HomeError};
 use kartenbund::client::login;
 use kartenbund::disk;
-use kartenbund::jose::{P256Jwk, json as strict_json};
+use kartenbund::jose::JwkSet;
 use kartenbund::pki::cvc::CvcRoots;
 use kartenbund::pki::ocsp::Responder;
 use kartenbund::pki::{AnchorError, Anchors, Issuer, ProductionAnchors, TestAnchors};
@@ -23,10 +23,11 @@ use serde_json::json;
 use crate::account::{clock, may_show};
 use crate::args::{EvidenceCommand, PinnedArgs};
 use crate::card_genuine::read_roots;
+use crate::login::service_keys;
 use crate::output::{Output, file_failure, read_file};
 
 const MAX_PEM: usize = 1024 * 1024;
-const MAX_JWK: usize = 4096;
+const MAX_JWK: usize = 64 * 1024;
 
 pub(crate) fn run(
     home: impl FnOnce() -> Result<Home, Failure>,
@@ -50,6 +51,8 @@ fn export(home: Home, id: Option<String>, whole_account: bool, out: &Path, outpu
         None => format!("/v1/evidence/{}", here.home.device()?.device_id().ok_or(HomeError::NoDevice)?),
     };
     let bundle: Bundle = here.service.get(&path)?;
+    // Whoever keeps the evidence keeps the keys with it that it is verified with, as the pinned ones vouch for them.
+    let (_, profile) = here.service.learn_keys(&here.home)?;
     let bytes = serde_json::to_vec_pretty(&bundle).map_err(|error| Kind::Internal.failure().because(&error))?;
     disk::write(out, &bytes).map_err(file_failure(out))?;
     let path = out.display().to_string();
@@ -59,7 +62,8 @@ fn export(home: Home, id: Option<String>, whole_account: bool, out: &Path, outpu
         lines.push(output.texts.with("evidence-omitted", &[("count", Value::Number(bundle.omitted.into()))]));
     }
     let (devices, omitted) = (bundle.devices.len(), bundle.omitted);
-    let value = json!({ "path": path, "devices": devices, "decisions": decisions, "omitted": omitted });
+    let value = json!({ "path": path, "devices": devices, "decisions": decisions, "omitted": omitted,
+        "service_keys": service_keys(&profile) });
     output.result(&value, lines)
 }
 
@@ -75,15 +79,14 @@ fn verify(file: &Path, pinned: &PinnedArgs, output: &Output) -> Result<(), Failu
     let anchors = read_anchors(&pinned.anchor, &pinned.ocsp_responder, has_test)?;
     let chip_roots = read_roots(&pinned.chip_root)?;
     let chip_roots = (!pinned.chip_root.is_empty()).then_some(&chip_roots as &dyn CvcRoots);
-    let service_key: Option<P256Jwk> = match &pinned.service_key {
-        Some(path) => {
-            let key = strict_json::read(&read_file(path, MAX_JWK)?);
-            Some(key.map_err(|error| file_failure(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?)
-        }
-        None => None,
-    };
-    let pinned =
-        Pinned { anchors: &*anchors, list_signers: &list_signers, chip_roots, service_key: service_key.as_ref() };
+    let mut service_keys = Vec::new();
+    for path in &pinned.service_key {
+        let set = JwkSet::read(&read_file(path, MAX_JWK)?);
+        let set =
+            set.map_err(|error| file_failure(path)(std::io::Error::new(std::io::ErrorKind::InvalidData, error)))?;
+        service_keys.extend(set.keys);
+    }
+    let pinned = Pinned { anchors: &*anchors, list_signers: &list_signers, chip_roots, service_keys: &service_keys };
     print_report(&bundle.verify_with(&pinned), output)
 }
 

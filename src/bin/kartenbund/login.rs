@@ -10,6 +10,7 @@ use kartenbund::client::rebind;
 use kartenbund::client::reset;
 use kartenbund::client::service::Service;
 use kartenbund::identity::kvnr::Kvnr;
+use kartenbund::jose::{JwkSet, Thumbprint};
 use kartenbund::protocol::SessionId;
 use kartenbund::protocol::api::{SessionAnswer, SessionsAnswer};
 use kartenbund::reader::pcsc::Sharing;
@@ -36,7 +37,12 @@ struct Whose {
 }
 
 impl Whose {
-    fn of(computer: &Computer, service: Option<String>, kvnr: Option<String>) -> Result<Self, Failure> {
+    fn of(
+        computer: &Computer,
+        service: Option<String>,
+        kvnr: Option<String>,
+        expected_key: Option<Thumbprint>,
+    ) -> Result<Self, Failure> {
         let home = computer.home_for_login()?;
         let before = match home.profile() {
             Ok(profile) => Some(profile),
@@ -44,7 +50,7 @@ impl Whose {
             Err(error) => return Err(error.into()),
         };
         let address = service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
-        let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?;
+        let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?.expecting(expected_key);
         let typed = kvnr.map(|typed| insurance_number(&SecretText::new(typed))).transpose()?;
         Ok(Self { home, service, kvnr: typed.or(before.map(|profile| profile.kvnr)) })
     }
@@ -72,7 +78,7 @@ impl Whose {
 }
 
 pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Result<(), Failure> {
-    let whose = Whose::of(computer, args.service, args.kvnr)?;
+    let whose = Whose::of(computer, args.service, args.kvnr, args.service_fingerprint)?;
     // Whoever names a card or its reader means to log in with it.
     let by_card = args.card || args.signing.card.reader.is_some() || args.signing.card.virtual_card.is_some();
     let (profile, placed, said) = if args.device {
@@ -102,18 +108,24 @@ pub(crate) fn login(computer: &Computer, args: LoginArgs, output: &Output) -> Re
     let _ = login::resume(whose.home.clone(), clock()).map(|here| rebind::learn_expiry(&here));
     output.remind_of(&whose.home);
     let is_chosen = said == Some("done-password-first");
-    let thumbprint = profile.service_key.thumbprint().to_string();
     let done = output.say("done-login", "insurer", profile.insurer.clone());
     let hotline = hotline_line(&profile, output);
     let value = json!({
         "service": profile.service, "insurer": profile.insurer, "hotline": profile.hotline,
-        "service_key": profile.service_key,
-        "service_key_thumbprint": thumbprint, "session_place": placed.place.name(), "password_chosen": is_chosen,
+        "service_key": profile.service_keys.first(),
+        "service_key_thumbprint": profile.service_keys.first().map(|key| key.thumbprint().to_string()),
+        "service_keys": service_keys(&profile),
+        "session_place": placed.place.name(), "password_chosen": is_chosen,
     });
     let said = said.map(|id| output.texts.get(id));
     let (before, after) = if is_chosen { (said, None) } else { (None, said) };
     output
         .result(&value, before.into_iter().chain([done]).chain(hotline).chain(place_lines(placed, output)).chain(after))
+}
+
+/// All keys that evidence of this service can be verified with.
+pub(crate) fn service_keys(profile: &Profile) -> JwkSet {
+    JwkSet { keys: [&profile.service_keys, profile.former_keys.as_slice()].concat() }
 }
 
 /// Whom to call; `None` where the insurer names no number.
@@ -171,7 +183,7 @@ fn changed(opened: Option<Opened>, output: &Output) -> Result<(), Failure> {
 /// A forgotten password: the person shows with card and card PIN, or on a registered device, who she is, and chooses another
 /// one; or a letter comes.
 fn reset(computer: &Computer, args: ResetArgs, output: &Output) -> Result<(), Failure> {
-    let whose = Whose::of(computer, args.service, args.kvnr)?;
+    let whose = Whose::of(computer, args.service, args.kvnr, None)?;
     let answers = Answers { password: lines(args.password.password_fd)?, ..signing(&args.signing)? };
     if args.way.letter {
         let kvnr = whose.kvnr(output)?;

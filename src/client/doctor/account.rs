@@ -34,7 +34,7 @@ pub enum Account {
     },
 }
 
-/// A signed configuration whose key is the pinned one.
+/// A configuration that is signed by a pinned key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// How far the service's clock is ahead, in seconds.
@@ -107,11 +107,8 @@ impl Account {
 }
 
 fn ask(profile: &Profile, home: &Home, now: NumericDate) -> Result<Answer, ServiceError> {
-    let configuration = Service::at(&profile.service)?.configuration()?;
-    if configuration.jwk != profile.service_key {
-        return Err(ServiceError::KeyChanged);
-    }
-    Ok(Answer { skew: configuration.iat.saturating_sub(now), has_session: home.has_session(now) })
+    let configuration = Service::at(&profile.service)?.configuration_of(profile)?;
+    Ok(Answer { skew: configuration.get().iat.saturating_sub(now), has_session: home.has_session(now) })
 }
 
 impl KeyStore {

@@ -17,6 +17,7 @@ use crate::protocol::watch::{SCHEME, WatchStatement};
 pub struct WatchingDevice {
     device_id: DeviceId,
     transport_key: SigningKey,
+    home: Home,
     profile: Profile,
     clock: Clock,
     /// How far the service's clock is ahead, in seconds.
@@ -38,7 +39,7 @@ impl WatchingDevice {
         let device = home.device()?;
         let device_id = device.device_id().ok_or(HomeError::NoDevice)?;
         let transport_key = device.key.transport_key().map_err(|_| HomeError::NoDevice)?;
-        Ok(Self { device_id, transport_key, profile, clock, skew: AtomicI64::new(0) })
+        Ok(Self { device_id, transport_key, home: home.clone(), profile, clock, skew: AtomicI64::new(0) })
     }
 
     /// What is sent along with one request. It names the service of the profile, whoever answers at its address.
@@ -55,7 +56,7 @@ impl WatchingDevice {
 
     /// Finds out how far the service's clock is ahead: it took a message for too old, or not made yet.
     pub(in crate::client) fn set_clock(&self, service: &Service) -> Result<(), ServiceError> {
-        let skew = service.skew_of(&self.profile, &self.clock)?;
+        let skew = service.skew_of(&self.home, &self.clock)?;
         self.skew.store(skew, Ordering::Relaxed);
         Ok(())
     }

@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 
-use crate::jose::jws;
 use crate::protocol::api::Problem;
 use crate::protocol::audit::{AuditHead, AuditHeadAnswer, AuditHeadsAnswer, ENTRY_VERSION, Entry, Inclusion};
 use crate::protocol::service::Receipt;
@@ -81,8 +80,7 @@ async fn current(service: &Service) -> Result<String, Refusal> {
 /// Shows that the entry about what `receipt` was given for stands in the chain. `None` for what was taken before entries
 /// could be shown.
 pub(in crate::server) async fn inclusion(service: &Service, receipt: &str) -> Result<Option<Inclusion>, Refusal> {
-    let receipt = jws::verify::<Receipt>(receipt, service.keys.public().verifying_key());
-    let receipt = receipt.map_err(|_| Refusal::internal())?;
+    let receipt: Receipt = service.keys.read_signed(receipt)?;
     let Some(seq) = receipt.audit_seq.and_then(|before| before.checked_add(1)) else { return Ok(None) };
     let head = "SELECT seq, head FROM audit_head WHERE seq >= $1 ORDER BY seq, at LIMIT 1";
     let head = sqlx::query_as::<_, (i64, String)>(head).bind(seq).fetch_optional(service.store.pool()).await?;
@@ -90,8 +88,7 @@ pub(in crate::server) async fn inclusion(service: &Service, receipt: &str) -> Re
         Some(head) => head,
         None => {
             let head = current(service).await?;
-            let read = jws::verify::<AuditHead>(&head, service.keys.public().verifying_key());
-            (read.map_err(|_| Refusal::internal())?.seq, head)
+            (service.keys.read_signed::<AuditHead>(&head)?.seq, head)
         }
     };
     if end.saturating_sub(seq) > MAX_PATH {

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::jose::{Es256, JwsError, Message, P256Jwk, json, jws};
 use crate::protocol::audit::{AuditHead, Entry, EntryError, Position};
-use crate::protocol::service::Receipt;
+use crate::protocol::service::{Receipt, ServiceKeySet};
 use crate::server::keys::ServiceKeys;
 use crate::server::states::Event;
 use crate::server::store::{Connection, Store, places};
@@ -41,8 +41,8 @@ pub enum AuditFault {
     /// The database keeps another value of the chain beside the entry.
     #[error("entry {0}: the hash beside it is not its own")]
     Hash(i64),
-    /// Something the service signed is not by its key, or no word of this service.
-    #[error("{0} is not signed by the service's key")]
+    /// Something the service signed is by none of its keys, or no word of this service.
+    #[error("{0} is not signed by a key of the service")]
     Unsigned(String),
     /// A head was signed over another chain.
     #[error("the head of {at} was signed over other entries than 1 to {seq}")]
@@ -111,14 +111,14 @@ impl Statements {
     /// Adds every head and every receipt that stands in `text`: evidence, the published list, or one word a line.
     ///
     /// # Errors
-    /// [`AuditVerifyError::NoStatements`], and [`AuditFault::Unsigned`] for one that `key` has not signed.
-    pub fn add(&mut self, text: &str, key: &P256Jwk) -> Result<(), AuditVerifyError> {
+    /// [`AuditVerifyError::NoStatements`], and [`AuditFault::Unsigned`] for one that none of `keys` has signed.
+    pub fn add(&mut self, text: &str, keys: &[P256Jwk]) -> Result<(), AuditVerifyError> {
         let before = self.heads.len() + self.receipts.len();
         let is_of_jws = |c: char| c.is_ascii_alphanumeric() || ['-', '_', '.'].contains(&c);
         for word in text.split(|c| !is_of_jws(c)) {
-            if let Some(head) = word_of(word, key, "a head")? {
+            if let Some(head) = word_of(word, keys, "a head")? {
                 self.heads.push(head);
-            } else if let Some(receipt) = word_of(word, key, "a receipt")? {
+            } else if let Some(receipt) = word_of(word, keys, "a receipt")? {
                 self.receipts.push(receipt);
             }
         }
@@ -126,18 +126,35 @@ impl Statements {
     }
 }
 
+/// Public keys of a service.
+#[derive(Clone, Debug)]
+pub struct PublicKeys {
+    /// Those in use; the first one signs.
+    pub listed: ServiceKeySet,
+    /// Those that were retired, oldest first.
+    pub former: Vec<P256Jwk>,
+}
+
+impl PublicKeys {
+    /// All of them.
+    pub fn all(&self) -> Vec<P256Jwk> {
+        [&self.listed, self.former.as_slice()].concat()
+    }
+}
+
 /// A word of the service; `None` where it is something else.
-fn word_of<M: Message<Algorithm = Es256>>(word: &str, key: &P256Jwk, what: &str) -> Result<Option<M>, AuditFault> {
-    match jws::verify(word, key.verifying_key()) {
-        Ok(message) => Ok(Some(message)),
+fn word_of<M: Message<Algorithm = Es256>>(word: &str, keys: &[P256Jwk], what: &str) -> Result<Option<M>, AuditFault> {
+    match jws::verify_by_any(word, keys) {
+        Ok((_, message)) => Ok(Some(message)),
         Err(JwsError::Signature) => Err(AuditFault::Unsigned(what.to_owned())),
         Err(JwsError::Header | JwsError::Malformed) => Ok(None),
     }
 }
 
 /// A word of the service that is kept.
-fn kept<M: Message<Algorithm = Es256>>(compact: &str, key: &P256Jwk, what: &str) -> Result<M, AuditFault> {
-    jws::verify(compact, key.verifying_key()).map_err(|_| AuditFault::Unsigned(what.to_owned()))
+fn kept<M: Message<Algorithm = Es256>>(compact: &str, keys: &[P256Jwk], what: &str) -> Result<M, AuditFault> {
+    let read = jws::verify_by_any(compact, keys).map(|(_, message)| message);
+    read.map_err(|_| AuditFault::Unsigned(what.to_owned()))
 }
 
 /// Walks along the chain, and meets what was signed about it.
@@ -253,15 +270,16 @@ pub fn verify_audit_lines(mut file: impl BufRead, statements: Statements) -> Res
 }
 
 impl Service {
-    /// The key that the heads and receipts of a service are verified with.
+    /// The keys that heads and receipts of a service are verified with.
     ///
     /// # Errors
     /// [`ServerError`].
-    pub fn public_key(settings: &Settings) -> Result<P256Jwk, ServerError> {
+    pub fn public_keys(settings: &Settings) -> Result<PublicKeys, ServerError> {
         if !settings.data.exists() {
             return Err(ServerError::Unused);
         }
-        Ok(ServiceKeys::open(&settings.data, true, &mut random())?.public().clone())
+        let signing = ServiceKeys::open(&settings.data, true, &mut random())?.signing();
+        Ok(PublicKeys { listed: signing.listed().clone(), former: signing.former().to_vec() })
     }
 
     /// Verifies the audit in the database of a service, which may run meanwhile, with the heads and receipts that are
@@ -270,15 +288,15 @@ impl Service {
     /// # Errors
     /// [`AuditVerifyError`].
     pub async fn verify_audit(settings: &Settings, statements: Statements) -> Result<AuditReport, AuditVerifyError> {
-        let key = Self::public_key(settings)?;
+        let keys = Self::public_keys(settings)?.all();
         let store = Store::connect(&settings.database, &settings.data).await?;
-        let done = verify(&store, &key, statements).await;
+        let done = verify(&store, &keys, statements).await;
         store.close().await;
         done
     }
 }
 
-async fn verify(store: &Store, key: &P256Jwk, statements: Statements) -> Result<AuditReport, AuditVerifyError> {
+async fn verify(store: &Store, keys: &[P256Jwk], statements: Statements) -> Result<AuditReport, AuditVerifyError> {
     if !store.is_used().await? {
         return Err(ServerError::Unused.into());
     }
@@ -296,7 +314,7 @@ async fn verify(store: &Store, key: &P256Jwk, statements: Statements) -> Result<
         let from_first = if from == 0 { 0 } else { from.saturating_add(1) };
         let heads = sqlx::query_scalar::<_, String>(heads).bind(from_first).bind(to).fetch_all(&mut *tx).await?;
         for head in heads {
-            let head: AuditHead = kept(&head, key, "a kept head")?;
+            let head: AuditHead = kept(&head, keys, "a kept head")?;
             walk.heads.entry(head.seq).or_default().push(head);
         }
         walk.meet_heads()?;
@@ -307,7 +325,7 @@ async fn verify(store: &Store, key: &P256Jwk, statements: Statements) -> Result<
         for (_, bytes, sha256) in &batch {
             entries.push(walk.step(bytes, Some(sha256))?);
         }
-        kept_receipts += meet_kept(&mut tx, &mut walk, &entries, key).await?;
+        kept_receipts += meet_kept(&mut tx, &mut walk, &entries, keys).await?;
     }
     let receipts = "SELECT (SELECT COUNT(*) FROM device) + (SELECT COUNT(*) FROM device_binding) \
          + (SELECT COUNT(*) FROM application WHERE evidence IS NOT NULL)";
@@ -324,7 +342,7 @@ async fn meet_kept(
     connection: &mut Connection,
     walk: &mut Walk,
     entries: &[Entry],
-    key: &P256Jwk,
+    keys: &[P256Jwk],
 ) -> Result<i64, AuditVerifyError> {
     let about = |events: &[Event]| {
         let is_one = |entry: &&Entry| entry.detail.is_some() && events.iter().any(|it| it.as_str() == entry.event);
@@ -332,12 +350,12 @@ async fn meet_kept(
     };
     let bound = about(&[Event::DeviceBound, Event::DeviceRebound]);
     // A device keeps the receipt of its newest binding; those before are kept where they were replaced.
-    let replaced = meet(connection, walk, ("device_binding", "registration_id"), by_object(&bound), key).await?;
+    let replaced = meet(connection, walk, ("device_binding", "registration_id"), by_object(&bound), keys).await?;
     let newest = bound.into_iter().filter(|entry| !replaced.contains(&entry.object));
     let newest = newest.filter_map(|entry| Some((entry.device_id?.to_string(), entry))).collect();
-    let devices = meet(connection, walk, ("device", "device_id"), newest, key).await?;
+    let devices = meet(connection, walk, ("device", "device_id"), newest, keys).await?;
     let decided = about(&[Event::ApplicationApproved, Event::ApplicationDenied, Event::ApplicationNotMe]);
-    let decided = meet(connection, walk, ("application", "application_id"), by_object(&decided), key).await?;
+    let decided = meet(connection, walk, ("application", "application_id"), by_object(&decided), keys).await?;
     let met = replaced.len() + devices.len() + decided.len();
     Ok(i64::try_from(met).unwrap_or(i64::MAX))
 }
@@ -352,7 +370,7 @@ async fn meet(
     walk: &mut Walk,
     (table, column): (&str, &str),
     wanted: HashMap<String, &Entry>,
-    key: &P256Jwk,
+    keys: &[P256Jwk],
 ) -> Result<HashSet<String>, AuditVerifyError> {
     let mut met = HashSet::new();
     if wanted.is_empty() {
@@ -369,7 +387,7 @@ async fn meet(
     for (id, evidence) in query.fetch_all(connection).await? {
         let Some(entry) = wanted.get(&id) else { continue };
         let receipt = receipt_of(&evidence).ok_or(AuditFault::Receipt(entry.seq))?;
-        let receipt = kept(&receipt, key, "a kept receipt")?;
+        let receipt = kept(&receipt, keys, "a kept receipt")?;
         walk.meet(&receipt, entry)?;
         met.insert(id);
     }

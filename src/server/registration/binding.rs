@@ -93,8 +93,9 @@ pub(super) async fn bind(
     insert.execute(&mut **tx).await?;
 
     pin::share::hand_over(tx, &evidence.registration_id.to_string(), &device_id.to_string()).await?;
-    room.make(service, tx, account, &authority).await?;
     conclude(service, tx, account, &evidence, (Event::DeviceBound, kind), now).await?;
+    // Behind the entry of the binding, which the receipt says is the next one.
+    room.make(service, tx, account, &authority).await?;
     let device = DeviceAnswer {
         device_id,
         name: information.name,
