@@ -61,7 +61,7 @@ fn a_computer_whose_tpm_is_of_a_known_maker_is_registered_with_a_key_in_hardware
     let decided =
         computer.with(&mut script, |around| decide(&computer.here, accepted.approval_id, Verdict::Approve, around));
     let key = computer.here.profile.service_keys.clone();
-    let receipt: Receipt = kartenbund::jose::jws::verify(&decided.unwrap().receipt, key.verifying_key()).unwrap();
+    let receipt: Receipt = kartenbund::jose::jws::verify(&decided.unwrap().receipt, key[0].verifying_key()).unwrap();
     assert_eq!(receipt.amr, ["hwk", "pin"]);
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
     let report = bundle.verify(&anchors_of(&[&ca()]), &key);
@@ -102,7 +102,7 @@ fn a_tpm_shows_itself_when_the_device_is_bound_anew_too() {
     let report = bundle.verify(&anchors_of(&[&ca()]), key);
     assert!(report.findings.is_some(), "{:?}", report.links);
     let binding = &bundle.devices.last().unwrap().binding;
-    let receipt: Receipt = kartenbund::jose::jws::verify(&binding.receipt, key.verifying_key()).unwrap();
+    let receipt: Receipt = kartenbund::jose::jws::verify(&binding.receipt, key[0].verifying_key()).unwrap();
     assert_eq!(receipt.amr, ["hwk"]);
 
     let _world = trusting_now(world, &Maker::new());
