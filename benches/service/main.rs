@@ -413,10 +413,10 @@ fn keep_codes(database: &TestDatabase, folder: &Path, members: &Members) {
     database.sql(folder, String::leak(letters));
     let row = |(kvnr, qr_id, jwk): (&str, String, P256Jwk)| {
         let (jwk, account) = (serde_json::to_string(&jwk).unwrap(), "(SELECT account_id FROM account WHERE kvnr =");
-        format!("('{kvnr}', {account} '{kvnr}'), '{qr_id}', '{jwk}', 'valid', 0, 0, 10000000000)")
+        format!("('{kvnr}', '{kvnr}', {account} '{kvnr}'), '{qr_id}', '{jwk}', 'valid', 0, 0, 10000000000)")
     };
     let rows = members.codes().map(row).collect::<Vec<_>>().join(", ");
-    let columns = "letter_id, account_id, qr_id, jwk, state, failures, created, expires_at";
+    let columns = "code_id, letter_id, account_id, qr_id, jwk, state, failures, created, expires_at";
     database.sql(folder, String::leak(format!("INSERT INTO device_code ({columns}) VALUES {rows}")));
 }
 

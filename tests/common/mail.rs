@@ -52,9 +52,7 @@ impl MailServer {
 
     fn start(is_strict: bool) -> Self {
         let folder = tempfile::Builder::new().prefix("kartenbund-mail-").tempdir().unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = super::free_port();
         if is_strict {
             make_certificates(folder.path());
         }

@@ -104,6 +104,13 @@ pub fn rng() -> UnwrapErr<getrandom::SysRng> {
     UnwrapErr(getrandom::SysRng)
 }
 
+/// A port for whoever opens it later: below those that Linux gives to connections, so that none of them takes it meanwhile.
+pub fn free_port() -> u16 {
+    use rand_core::Rng as _;
+    let mut ports = std::iter::repeat_with(|| 20_000 + u16::try_from(rng().next_u32() % 12_000).unwrap());
+    ports.find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok()).unwrap()
+}
+
 pub fn kvnr(text: &str) -> Kvnr {
     Kvnr::typed(text).unwrap()
 }

@@ -2,7 +2,6 @@
 //! no device is half bound, and the audit is whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +11,7 @@ use std::time::Instant;
 use kartenbund::protocol::{ApplicationId, ApprovalId, AttemptId, DeviceId, Sha256Hash};
 use serde_json::Value;
 
-use crate::common::{HEADER, PASSWORD_HASH, TestDatabase, number};
+use crate::common::{HEADER, PASSWORD_HASH, TestDatabase, free_port, number};
 use crate::crash::{LIMITS, load};
 use crate::decider::Decider;
 use crate::newcomer::Newcomer;
@@ -97,7 +96,7 @@ fn kill_and_start_again(times: usize) {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     // Devices know the service by its name: it comes back under the same.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let more = format!("listen = \"127.0.0.1:{port}\"\n{CARDS}{}{LIMITS}", on(&database, folder));
     import(folder, &more, times);
     let mut process = Process::start_at("trace", folder, &more);

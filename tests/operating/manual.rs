@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::common::free_port;
 use crate::common::postgresql::cluster;
 use crate::common::trust_list::{List, ListFolder, tsl_ca_pem};
 use crate::process::{Process, TOKEN, log_in_in_vain};
@@ -69,8 +70,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let free = || std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let machine = Self { folder, public: free(), admin: free() };
+        let machine = Self { folder, public: free_port(), admin: free_port() };
         for place in ["bin", "etc/systemd/system", "var/lib", "var/backups"] {
             std::fs::create_dir_all(machine.at(place)).unwrap();
         }
