@@ -70,11 +70,7 @@ fn who_logged_in_before_goes_on_through_all_steps_without_noticing() {
         let new_one =
             world.try_log_in(&world.folder.path().join(format!("laptop-{number}")), ERIKA, &password).unwrap();
         new_one.register(&mut card(ERIKA)).unwrap();
-        let laptop = new_one
-            .devices()
-            .into_iter()
-            .find(|it| Some(it.device_id) == new_one.here.home.device().unwrap().device_id());
-        new_one.here.service.command(Method::DELETE, &format!("/v1/devices/{}", laptop.unwrap().device_id)).unwrap();
+        new_one.by_card().remove(new_one.own()).unwrap();
         match step {
             Announce => {
                 assert_eq!(pinned(&computer)[..1], old);
