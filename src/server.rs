@@ -94,7 +94,9 @@ pub use ocsp::OcspSettings;
 pub use password::PasswordRules;
 pub use progress::Progress;
 pub use register::{ImportError, ImportEvent, ImportReport, Rejected};
-pub use settings::{ApprovalPolicy, Database, Encryption, Insurer, Proxy, SessionPolicy, Settings, Smtp, SmtpLogin};
+pub use settings::{
+    ApprovalPolicy, Database, Encryption, Insurer, PasswordCost, Proxy, SessionPolicy, Settings, Smtp, SmtpLogin,
+};
 pub use source::Network;
 pub use states::transitions;
 pub use texts::{TextError, TextFault, Texts};
@@ -193,7 +195,7 @@ impl Service {
         let keys = ServiceKeys::open(&settings.data, store.is_used().await?, &mut random())?;
         store.migrate().await?;
         let accepted = Accepted::open(&mut settings, &store, clock()).await?;
-        let hashing = Hashing::new(settings.parallel_hashes);
+        let hashing = Hashing::new(settings.parallel_hashes, settings.password_cost);
         let (metrics, stopping) = (Metrics::new(), AtomicBool::new(false));
         let (seen_proofs, watchers) = (SeenProofs::default(), Watchers::default());
         let current = RwLock::new(Arc::new(Current::out_of(&mut settings)));

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use super::account::Account;
 use super::http::Refusal;
 use super::keys::{RotatingKey, RotatingKeys};
+use super::settings::PasswordCost;
 use super::store::{Connection, Tx};
 use super::{Service, random};
 use crate::jose::base64url;
@@ -32,9 +33,8 @@ pub(super) use rules::{MAX_BYTES, Person};
 /// A text in NFC has at most so many times the bytes (Unicode Standard Annex 15, 12.1).
 const MAX_GROWTH: usize = 3;
 const DOMAIN: &[u8] = b"kartenbund/password/v1";
-/// What is compared when there is no chosen password, so that the answer takes the same time: Argon2id with the
-/// parameters of [`argon2id`] over a password nobody knows.
-const NOBODYS: &str = "$argon2id$v=19$m=65536,t=3,p=1$a2FydGVuYnVuZC1ub25l$xK8L0h6oZ7S0xX2Y2m4tZbJ8g6T8k3y7oQm5n1v9w0s";
+/// Salt and hash of a password nobody knows.
+const NOBODYS: &str = "a2FydGVuYnVuZC1ub25l$xK8L0h6oZ7S0xX2Y2m4tZbJ8g6T8k3y7oQm5n1v9w0s";
 
 /// A password as the database keeps it.
 #[derive(Clone, sqlx::FromRow)]
@@ -47,16 +47,19 @@ pub(super) struct Kept {
 }
 
 /// Makes and compares hashes, a few at a time: each needs 64 MiB and a core.
-pub(super) struct Hashing(Arc<Semaphore>);
+pub(super) struct Hashing {
+    permits: Arc<Semaphore>,
+    cost: PasswordCost,
+}
 
 impl Hashing {
-    pub(super) fn new(parallel: usize) -> Self {
-        Self(Arc::new(Semaphore::new(parallel.max(1))))
+    pub(super) fn new(parallel: usize, cost: PasswordCost) -> Self {
+        Self { permits: Arc::new(Semaphore::new(parallel.max(1))), cost }
     }
 
     /// Runs `work` when its turn comes. Whoever asked may have gone by then: the place is taken until `work` is done.
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
-        let permit = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Refusal::internal())?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| Refusal::internal())?;
         let done = tokio::task::spawn_blocking(move || {
             let done = work();
             drop(permit);
@@ -89,7 +92,8 @@ impl Kept {
         let pepper = service.keys.peppers.newest();
         let (id, peppered) = (pepper.id().to_owned(), peppered(pepper, password));
         let _queued = service.metrics.hashing();
-        let phc = service.hashing.run(move || hash(&peppered)).await?.ok_or_else(Refusal::internal)?;
+        let cost = service.hashing.cost;
+        let phc = service.hashing.run(move || hash(&peppered, cost)).await?.ok_or_else(Refusal::internal)?;
         Ok(Self { password_id: new_id(), phc, pepper: Some(id) })
     }
 
@@ -117,7 +121,8 @@ impl Kept {
         };
         let peppered = peppered(pepper, &password);
         let _queued = service.metrics.hashing();
-        service.hashing.run(move || compare(kept.as_ref(), &password, &peppered, &schemes)).await
+        let nobodys = nobodys_chosen(service.hashing.cost);
+        service.hashing.run(move || compare(kept.as_ref(), &nobodys, &password, &peppered, &schemes)).await
     }
 
     /// Keeps it as the password of an account, in place of the one before.
@@ -164,11 +169,22 @@ fn new_id() -> String {
     base64url::encode(&id)
 }
 
-fn compare(kept: Option<&Kept>, password: &SecretText, peppered: &[u8; 32], schemes: &[(String, String)]) -> bool {
+/// What is compared when there is no chosen password, so that the answer takes the same time: what [`hash`] makes.
+fn nobodys_chosen(PasswordCost { memory, passes }: PasswordCost) -> String {
+    format!("$argon2id$v=19$m={memory},t={passes},p=1${NOBODYS}")
+}
+
+fn compare(
+    kept: Option<&Kept>,
+    nobodys_chosen: &str,
+    password: &SecretText,
+    peppered: &[u8; 32],
+    schemes: &[(String, String)],
+) -> bool {
     let chosen = kept.filter(|kept| kept.pepper.is_some());
     let brought = kept.filter(|kept| kept.pepper.is_none());
     let own_scheme = brought.and_then(|kept| Scheme::of(&kept.phc)).map(|scheme| scheme.name());
-    let mut is_right = verify(peppered, chosen.map_or(NOBODYS, |kept| &kept.phc)) && chosen.is_some();
+    let mut is_right = verify(peppered, chosen.map_or(nobodys_chosen, |kept| &kept.phc)) && chosen.is_some();
     for (scheme, nobodys) in schemes {
         let own = brought.filter(|_| own_scheme.as_ref() == Some(scheme));
         is_right |= brought::verify(password, own.map_or(nobodys, |kept| &kept.phc)) && own.is_some();
@@ -196,16 +212,12 @@ fn verify(peppered: &[u8; 32], phc: &str) -> bool {
     PasswordHash::new(phc).is_ok_and(|hash| Argon2::default().verify_password(peppered, &hash).is_ok())
 }
 
-fn argon2id() -> Option<Argon2<'static>> {
-    let params = Params::new(64 * 1024, 3, 1, None).ok()?;
-    Some(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
 /// The hash as a PHC string; `None` when memory is short.
-fn hash(peppered: &[u8; 32]) -> Option<String> {
+fn hash(peppered: &[u8; 32], PasswordCost { memory, passes }: PasswordCost) -> Option<String> {
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(memory, passes, 1, None).ok()?);
     let mut salt = [0; 16];
     rand_core::Rng::fill_bytes(&mut random(), &mut salt);
-    Some(argon2id()?.hash_password_with_salt(peppered, &salt).ok()?.to_string())
+    Some(argon2.hash_password_with_salt(peppered, &salt).ok()?.to_string())
 }
 
 /// Nothing that was ever a password of this account is one any more.
@@ -282,8 +294,9 @@ mod tests {
     #[test]
     fn a_password_nobody_has_costs_as_much_as_one_that_is_kept() {
         let pepper = RotatingKey::random(&mut random());
-        let kept = hash(&peppered(&pepper, &text("x"))).unwrap();
-        let (kept, nobodys) = (PasswordHash::new(&kept).unwrap(), PasswordHash::new(NOBODYS).unwrap());
+        let cost = PasswordCost::default();
+        let (kept, nobodys) = (hash(&peppered(&pepper, &text("x")), cost).unwrap(), nobodys_chosen(cost));
+        let (kept, nobodys) = (PasswordHash::new(&kept).unwrap(), PasswordHash::new(&nobodys).unwrap());
         assert_eq!((kept.algorithm, kept.version), (nobodys.algorithm, nobodys.version));
         assert_eq!(kept.params.to_string(), nobodys.params.to_string());
         assert_eq!(kept.hash.unwrap().len(), nobodys.hash.unwrap().len());
@@ -314,7 +327,7 @@ mod tests {
     #[test]
     fn a_password_opens_its_own_hash_under_its_own_pepper_only() {
         let (pepper, other) = (RotatingKey::random(&mut random()), RotatingKey::random(&mut random()));
-        let kept = hash(&peppered(&pepper, &text("tulpe-karton"))).unwrap();
+        let kept = hash(&peppered(&pepper, &text("tulpe-karton")), PasswordCost::default()).unwrap();
         assert!(verify(&peppered(&pepper, &text("tulpe-karton")), &kept));
         assert!(!verify(&peppered(&other, &text("tulpe-karton")), &kept));
         assert!(!verify(&peppered(&pepper, &text("Tulpe-karton")), &kept));

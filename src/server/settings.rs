@@ -46,6 +46,8 @@ pub struct Settings {
     pub login_limits: LoginLimits,
     /// How many password hashes are made at the same time: each needs 64 MiB and a core.
     pub parallel_hashes: usize,
+    /// What one of them costs. The program's is the default, whatever its configuration says.
+    pub password_cost: PasswordCost,
     /// Letters, and where the print service takes them from.
     pub letters: LetterSettings,
     /// What letters and notices say.
@@ -93,6 +95,7 @@ impl Settings {
             passwords: PasswordRules::default(),
             login_limits: LoginLimits::default(),
             parallel_hashes: 2,
+            password_cost: PasswordCost::default(),
             letters: LetterSettings::default(),
             texts: Texts::default(),
             payer_iks: Vec::new(),
@@ -165,6 +168,21 @@ pub struct Insurer {
 impl Default for Insurer {
     fn default() -> Self {
         Self { name: "Kartenbund".to_owned(), hotline: String::new() }
+    }
+}
+
+/// What a guess of a chosen password costs: parameters of Argon2id (RFC 9106, 3.1) for one lane.
+#[derive(Clone, Copy, Debug)]
+pub struct PasswordCost {
+    /// Memory in KiB, at least 8.
+    pub memory: u32,
+    /// Passes over it, at least one.
+    pub passes: u32,
+}
+
+impl Default for PasswordCost {
+    fn default() -> Self {
+        Self { memory: 64 * 1024, passes: 3 }
     }
 }
 

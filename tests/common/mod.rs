@@ -74,8 +74,8 @@ use kartenbund::protocol::dpop::ProvenRequest;
 use kartenbund::reader::CardChannel;
 use kartenbund::secret::{Can, DevicePin, Pin, Puk, SecretText, TransportPin};
 use kartenbund::server::{
-    Code, Database, ImportError, ImportEvent, ImportReport, LetterEvent, LetterReport, Ordered, Rejected, RollStep,
-    Service, Settings,
+    Code, Database, ImportError, ImportEvent, ImportReport, LetterEvent, LetterReport, Ordered, PasswordCost, Rejected,
+    RollStep, Service, Settings,
 };
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::{Blueprint, MUSTERKASSE_IK, TestCa, personalise};
@@ -96,6 +96,8 @@ pub const PASSWORD: &str = "tulpe-karton-87";
 /// `echo -n tulpe-karton-87 | argon2 somesalt1234 -id -t 2 -k 8192 -p 1 -e`
 pub const PASSWORD_HASH: &str =
     "$argon2id$v=19$m=8192,t=2,p=1$c29tZXNhbHQxMjM0$855rEs6WtRq8CS9n/WrVmDyOJCefAZVS7NB51sZrZ/g";
+/// What a hash of a chosen password costs where no story is about that: a hundredth of what it costs the program.
+pub const LIGHT: PasswordCost = PasswordCost { memory: 2048, passes: 1 };
 pub const CARD_PIN: &str = "123456";
 pub const WRONG_PIN: &str = "654321";
 pub const DEVICE_PIN: &str = "270618";
@@ -234,6 +236,7 @@ impl World {
             let mut settings = Settings::new(folder.path().join("service"), address.as_str());
             settings.database = database.setting();
             settings.insurer.name = "Musterkasse".to_owned();
+            settings.password_cost = LIGHT;
             configure(&mut settings);
             let clock = clock.clone();
             let now = move || OffsetDateTime::from_unix_timestamp(clock.now()).unwrap();

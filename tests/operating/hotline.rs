@@ -122,6 +122,14 @@ fn own_id(home: &Home) -> String {
 }
 
 #[test]
+fn the_program_keeps_a_password_as_argon2id_with_64_mib_and_three_passes() {
+    let hotline = Hotline::new();
+    hotline.computer("erikas computer");
+    let kept = "SELECT phc FROM password WHERE pepper IS NOT NULL AND phc LIKE '$argon2id$v=19$m=65536,t=3,p=1$%'";
+    assert_eq!(hotline.database.column(hotline.folder.path(), kept).len(), 1);
+}
+
+#[test]
 fn whoever_has_lost_a_computer_and_calls_has_all_devices_locked_until_card_and_pin_unlock_them() {
     let hotline = Hotline::new();
     let (lost, other) = (hotline.registered("laptop"), hotline.registered("desktop"));

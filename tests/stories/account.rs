@@ -311,7 +311,7 @@ fn every_error_is_problem_json_with_a_stable_code_and_a_trace_id() {
 
 #[test]
 fn tokens_are_kept_nowhere_and_passwords_as_their_hash() {
-    let world = World::new();
+    let world = World::new().restarted(|settings| settings.password_cost = PasswordCost::default());
     let password = world.member(ERIKA);
     let request = LoginRequest { kvnr: ERIKA.to_owned(), password: typed(&password), client_name: None };
     let answer = world.ask_to_log_in(&request).unwrap();

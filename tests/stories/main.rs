@@ -75,7 +75,7 @@ use kartenbund::protocol::approval::Verdict;
 use kartenbund::protocol::evidence::{Bundle, LinkName, LinkResult, RestsOn};
 use kartenbund::reader::{CardChannel, ChannelError};
 use kartenbund::secret::Can;
-use kartenbund::server::ImportError;
+use kartenbund::server::{ImportError, PasswordCost};
 use kartenbund::virtual_card::VirtualCard;
 use kartenbund::virtual_card::personalise::Blueprint;
 use reqwest::Method;

@@ -82,7 +82,7 @@ fn a_password_that_breaks_a_rule_is_refused_with_the_rule() {
 
 #[test]
 fn hashes_of_a_register_let_people_in_and_are_made_anew() {
-    let world = World::new();
+    let world = World::new().restarted(|settings| settings.password_cost = PasswordCost::default());
     member_with(&world, ERIKA, ARGON2ID);
     member_with(&world, MAX, BCRYPT);
     assert_eq!(world.count("SELECT COUNT(*) FROM password WHERE pepper IS NULL"), 2);

@@ -16,6 +16,7 @@ const KINDS: [(&str, &str); 4] =
 /// Times of refused logins, for each kind; they take turns, so that what else the computer does meets all of them.
 fn refusals(tries: usize) -> [Vec<Duration>; 4] {
     let world = World::new().restarted(|settings| {
+        settings.password_cost = PasswordCost::default();
         settings.login_limits.tries_in_an_hour = 1_000_000;
         settings.login_limits.tries_in_a_day = 1_000_000;
     });
