@@ -60,9 +60,7 @@ impl Authority {
     /// to wait first, and removes nothing before.
     pub(in crate::server) fn with(self, evidence: &Evidence) -> Self {
         match evidence {
-            Evidence::Card(..) => {
-                Self { level: Some(BindingLevel::B3), own: None, present: Some(Present::CardSigned) }
-            }
+            Evidence::Card(..) => Self { level: Some(BindingLevel::B3), own: None, present: Some(Present::CardSigned) },
             Evidence::Qr(_) | Evidence::Device(_) | Evidence::Chip(..) => self,
         }
     }
