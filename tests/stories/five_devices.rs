@@ -133,6 +133,8 @@ fn the_card_registers_a_computer_in_the_place_of_one_of_five() {
     let (world, computers) = with_devices(5);
     let (sixth, evicted) = (another(&world, "sixth"), computers[2].own());
     let mut script = Script::default();
+    // The card is there now, however long ago she has logged in.
+    world.clock.advance(300);
     let device = sixth.register_as(&mut card(ERIKA), &mut script, &in_place_of(evicted)).unwrap();
     assert_eq!((device.state.as_str(), device.binding_level), ("active", BindingLevel::B3));
     assert_eq!(script.notices, [], "it is gone, and there is nothing to be told");
