@@ -139,6 +139,10 @@ pub enum Notice {
     DecisionHadArrived,
     /// A device this one takes the place of is locked, and could not be removed: it takes card and card PIN, or a device.
     OldDeviceLocked,
+    /// A device this one takes the place of could not be removed, and its time is over.
+    OldDeviceNotInUse,
+    /// A device this one takes the place of may still be in use: the service did not say that it is locked.
+    OldDeviceUncertain,
     /// A key ring is wanted and there is none: the device file is protected by PIN and service alone.
     NoDeviceSecret,
     /// The device key was made in the TPM of this computer.

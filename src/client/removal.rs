@@ -1,6 +1,7 @@
 //! Devices that are to be used no more (`docs/protocol.md`, devices).
 
 use reqwest::Method;
+use serde::de::IgnoredAny;
 
 use super::home::HomeError;
 use super::login::LoggedIn;
@@ -15,23 +16,36 @@ use crate::protocol::api::DevicesAnswer;
 pub enum Left {
     /// It is removed for good.
     Removed,
-    /// The session may not remove it: it is locked, or was not in use.
+    /// The session may not remove it: it is locked.
     Locked,
+    /// The session may not remove it, and it is not in use: its time is over.
+    NotInUse,
+    /// It had been removed before.
+    Gone,
 }
 
 /// Removes a device where the session may, and locks it otherwise, which any session may: whoever has found it or stolen it
-/// uses it no more from this moment.
+/// uses it no more from this moment. It may be asked for again, whatever became of the answer.
 ///
 /// # Errors
-/// [`ServiceError`]; `not_found` where the account has no such device.
+/// [`ServiceError`]; `not_found` where the account never had such a device.
 pub fn remove_or_lock(service: &Service, id: DeviceId) -> Result<Left, ServiceError> {
     match service.command(Method::DELETE, &format!("/v1/devices/{id}")) {
         Ok(()) => Ok(Left::Removed),
         Err(error) if error.is_refused_with("stronger_login_needed") => {
             match service.command(Method::POST, &format!("/v1/devices/{id}/lock")) {
-                // It is there, and neither active nor waiting.
-                Err(error) if !error.is_refused_with("not_found") => Err(error),
-                _ => Ok(Left::Locked),
+                Ok(()) => Ok(Left::Locked),
+                // It is there, and neither active nor waiting nor locked.
+                Err(error) if error.is_refused_with("not_found") => Ok(Left::NotInUse),
+                Err(error) => Err(error),
+            }
+        }
+        Err(error) if error.is_refused_with("not_found") => {
+            // Evidence is kept of every device that the account ever had; a typing error has none.
+            match service.get::<IgnoredAny>(&format!("/v1/evidence/{id}")) {
+                Ok(IgnoredAny) => Ok(Left::Gone),
+                Err(other) if !other.is_refused_with("not_found") => Err(other),
+                Err(_) => Err(error),
             }
         }
         Err(error) => Err(error),
@@ -54,19 +68,27 @@ pub(super) fn replaced(here: &LoggedIn, wish: &Wish) -> Result<Vec<DeviceId>, Re
     Ok(replaced)
 }
 
-/// Tells whether one of those is left whose place the new device took: card and card PIN have removed it, anything weaker
-/// has locked it. One that an earlier registration has not named is dealt with now. Nobody is kept from a new device by a
-/// line that is gone.
+/// Tells what is left of those whose place the new device took: card and card PIN have removed it, anything weaker has locked
+/// it. One that an earlier registration has not named is dealt with now. Nobody is kept from a new device by a line that is
+/// gone, and nobody told of a lock that the service has not confirmed.
 pub(super) fn tell_what_is_left(here: &LoggedIn, left: &[DeviceId], around: &mut Surroundings<'_>) {
     if left.is_empty() {
         return;
     }
-    let Ok(DevicesAnswer { devices }) = here.service.get("/v1/devices") else { return };
-    let mut is_there = false;
+    let Ok(DevicesAnswer { devices }) = here.service.get("/v1/devices") else {
+        return around.ui.notice(Notice::OldDeviceUncertain);
+    };
+    let mut notices = Vec::new();
     for id in devices.iter().map(|device| device.device_id).filter(|id| left.contains(id)) {
-        is_there |= !matches!(remove_or_lock(&here.service, id), Ok(Left::Removed));
+        let notice = match remove_or_lock(&here.service, id) {
+            Ok(Left::Removed | Left::Gone) => continue,
+            Ok(Left::Locked) => Notice::OldDeviceLocked,
+            Ok(Left::NotInUse) => Notice::OldDeviceNotInUse,
+            Err(_) => Notice::OldDeviceUncertain,
+        };
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
     }
-    if is_there {
-        around.ui.notice(Notice::OldDeviceLocked);
-    }
+    notices.into_iter().for_each(|notice| around.ui.notice(notice));
 }

@@ -117,7 +117,8 @@ pub(super) async fn list(
 }
 
 /// Revokes a device for good. Its key is never taken again. Card and card PIN remove any device, and a device itself and
-/// those that no better evidence has bound: whoever has the password alone can lock, which is undone.
+/// those that no better evidence has bound; another one than itself as long as the login is a few minutes old. Whoever has
+/// the password alone can lock, which is undone.
 #[utoipa::path(delete, path = "/v1/devices/{id}", params(("id" = String, Path)), responses(
     (status = 204), (status = 403, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn revoke(
@@ -128,7 +129,7 @@ pub(super) async fn revoke(
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
     let device = OwnDevice::find(&mut tx, &account, &id).await?;
-    let authority = Authority::of(&mut tx, &session).await?;
+    let authority = Authority::of(&mut tx, &session, service.now_unix()).await?;
     let removal = authority.may_remove(device).map_err(|(_, refusal)| refusal)?;
     acts(&service, &mut tx, &account, Act::Remove(removal)).await?;
     tx.commit().await?;
@@ -157,8 +158,8 @@ pub(super) async fn rename(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Locks a device: it decides nothing and its PIN is not evaluated, until it is unlocked. Any session may do that; one
-/// that is locked already stays so.
+/// Locks a device: it decides nothing and its PIN is not evaluated, until it is unlocked. Any session may do that. One that
+/// is locked already stays so, and nobody is told again.
 #[utoipa::path(post, path = "/v1/devices/{id}/lock", params(("id" = String, Path)), responses(
     (status = 204), (status = 404, body = Problem)))]
 pub(super) async fn lock(
@@ -169,7 +170,9 @@ pub(super) async fn lock(
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
     let device = OwnDevice::find(&mut tx, &account, &id).await?;
-    acts(&service, &mut tx, &account, Act::Lock(device)).await?;
+    if device.state != DeviceState::Locked {
+        acts(&service, &mut tx, &account, Act::Lock(device)).await?;
+    }
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -185,8 +188,9 @@ pub(super) async fn lock_all(State(service): State<Arc<Service>>, session: Sessi
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Unlocks a device. That takes card and card PIN, or another device that they have bound: whoever has the password alone
-/// must not undo what its owner did. One that has not waited long enough goes on waiting.
+/// Unlocks a device. That takes card and card PIN, or another device that they have bound, and a login a few minutes old at
+/// most: whoever has the password alone, or a computer that was left logged in, must not undo what its owner did. One that
+/// has not waited long enough goes on waiting.
 #[utoipa::path(post, path = "/v1/devices/{id}/unlock", params(("id" = String, Path)), responses(
     (status = 204), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn unlock(
@@ -196,7 +200,7 @@ pub(super) async fn unlock(
 ) -> Result<StatusCode, Refusal> {
     let mut tx = service.store.begin().await?;
     let account = session.still_open(&service, &mut tx).await?;
-    let unlocking = Authority::of(&mut tx, &session).await?.may_unlock()?;
+    let unlocking = Authority::of(&mut tx, &session, service.now_unix()).await?.may_unlock()?;
     let device = OwnDevice::find(&mut tx, &account, &id).await?;
     let ready = concat!(
         "SELECT COUNT(*) FROM device d WHERE d.device_id = $6 AND (d.binding_level = $7 OR (",

@@ -14,7 +14,7 @@ use super::audit::{self, Entry};
 use super::http::{Code, Refusal, Unread};
 use super::letter::{self, Ordered, Requester};
 use super::notice::{self, Kind};
-use super::session::{self, Presented, Session, StillOpen};
+use super::session::{self, OpenedLately, Presented, Session, StillOpen};
 use super::states::{DeviceCodeState, DeviceState, Event, States as _, transition};
 use super::store::{Connection, Tx, from_json, to_json};
 use super::{addition, device, random};
@@ -31,9 +31,6 @@ const MAX_FAILURES: i64 = 5;
 const DAY: i64 = 24 * 60 * 60;
 /// How long a code on a screen holds, in seconds.
 const LIFE_ON_SCREEN: i64 = 10 * 60;
-/// How long ago the session was opened at most in which one is shown: whoever has come by an open session has neither card
-/// nor PIN.
-const LOGGED_IN_LATELY: i64 = 5 * 60;
 
 /// Orders a letter with a code for this account.
 #[utoipa::path(post, path = "/v1/letters/device-code", responses((status = 202, body = LetterOrdered),
@@ -70,9 +67,7 @@ pub(super) async fn show(
     let request = body.read()?;
     let open = session::find_open(&service, &mut tx, session_id).await?;
     let shown = Shown::check(&mut tx, &open, now).await?;
-    if now >= open.created.saturating_add(LOGGED_IN_LATELY) {
-        return Err(Refusal::new(Code::StrongerLoginNeeded).with_detail("not_lately"));
-    }
+    let OpenedLately { .. } = OpenedLately::check(open.created, now)?;
     let StillOpen { account, device, .. } = open;
     let actor = service.keys.pseudonym(&account.kvnr);
     let device = device.map(|id| id.parse()).transpose().map_err(|_| Refusal::internal())?;

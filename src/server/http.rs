@@ -76,7 +76,7 @@ codes! {
     CardNumberUnknown = 403 "card_number_unknown", "The insurer's register knows no card number of this person, so the chip does not do.";
     DeviceTooYoung = 403 "device_too_young", "No device adds another in its first 14 days; the detail is when one may.";
     DeviceExpired = 403 "device_expired", "The device's time is over: the card binds it anew.";
-    StrongerLoginNeeded = 403 "stronger_login_needed", "It takes a session by card and card PIN, or by a registered device that may; `remove` is the detail where one was to be removed.";
+    StrongerLoginNeeded = 403 "stronger_login_needed", "It takes a session by card and card PIN, or by a registered device that may; the detail is `remove` where one was to be removed, `not_lately` where the login is older than five minutes.";
     DevicePinNotConfirmed = 403 "device_pin_not_confirmed", "The device PIN was not confirmed within the last minute.";
     LevelTooLow = 403 "level_too_low", "The device's binding level is too low for this application.";
     AccountUnknown = 404 "account_unknown", "The person on the card, or whom an operator names, is not in the register.";

@@ -4,6 +4,7 @@
 //! is open. [`Session`] demands an ordinary session; what a setup session may do, too, takes [`SetupSession`].
 
 mod known;
+mod lately;
 mod refresh;
 mod request;
 
@@ -15,6 +16,7 @@ use axum::http::StatusCode;
 
 use known::is_news;
 pub(super) use known::{forget_clients, is_known_client, know_client};
+pub(super) use lately::{OpenedLately, not_lately};
 pub(super) use refresh::{__path_refresh, refresh};
 pub(super) use request::{Presented, SetupSession};
 
@@ -115,6 +117,10 @@ pub(super) struct Session {
     pub(super) client: Thumbprint,
     /// Whose client that is, as its owner is told.
     pub(super) origin: Origin,
+    /// Whether it is a person's own program that holds it, and no confidential client.
+    pub(super) is_own_program: bool,
+    /// When it was opened.
+    pub(super) created: NumericDate,
     /// When the access token of this request ends.
     pub(super) token_ends_at: NumericDate,
 }

@@ -227,6 +227,8 @@ impl Ui for Terminal<'_> {
             Notice::Resumed => ("notice-resumed", Vec::new()),
             Notice::DecisionHadArrived => ("notice-decision-had-arrived", Vec::new()),
             Notice::OldDeviceLocked => ("notice-old-device-locked", Vec::new()),
+            Notice::OldDeviceNotInUse => ("notice-old-device-not-in-use", Vec::new()),
+            Notice::OldDeviceUncertain => ("notice-old-device-uncertain", Vec::new()),
             Notice::NoDeviceSecret => ("notice-no-device-secret", Vec::new()),
             Notice::KeyInTpm => ("notice-key-in-tpm", Vec::new()),
             Notice::TpmUnused { is_allowed: true } => ("notice-tpm-broken", Vec::new()),

@@ -9,6 +9,7 @@ mod common;
 mod device_codes;
 mod first;
 mod killed;
+mod lost;
 mod password;
 mod rebinding;
 mod screen_codes;

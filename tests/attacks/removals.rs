@@ -2,7 +2,13 @@
 
 use std::sync::Barrier;
 
+use kartenbund::client::register::{Wish, register_with_chip, register_with_code};
+
+use super::additions::Added;
+use super::common::chip::number_of;
 use super::common::letter_code::groups_in;
+use super::common::web_branch::{WEBSITE, WebBranch};
+use super::common::web_login;
 use super::*;
 
 /// Another computer of hers.
@@ -99,15 +105,110 @@ fn a_code_of_a_letter_does_not_remove_a_device_of_the_card_whose_place_it_is_to_
     let thief = another(&world, "thief");
     let letter = world.letter_with_code(ERIKA);
     let code = thief.typed_code(&groups_in(&letter).unwrap());
-    let wish = kartenbund::client::register::Wish { in_place_of: vec![owner.own()], ..wish() };
-    let register = |around: &mut kartenbund::client::Surroundings<'_>| {
-        kartenbund::client::register::register_with_code(&thief.here, &code, &wish, around)
-    };
-    thief.with(&mut Script::default(), register).unwrap();
+    let wish = Wish { in_place_of: vec![owner.own()], ..wish() };
+    thief.with(&mut Script::default(), |around| register_with_code(&thief.here, &code, &wish, around)).unwrap();
     assert_eq!(state_of(&world, owner.own()), "locked", "as any session may");
     let unlock = format!("/v1/devices/{}/unlock", owner.own());
     owner.by_card().here.service.command(Method::POST, &unlock).unwrap();
     assert_eq!(state_of(&world, owner.own()), "active");
+}
+
+#[test]
+fn neither_the_chip_nor_another_device_removes_one_of_the_card_whose_place_is_taken() {
+    let world = World::with_chips();
+    let mut card = card(ERIKA);
+    world.give_card(ERIKA, &number_of(&mut card));
+    let old = world.log_in(ERIKA, PASSWORD);
+    old.register(&mut card).unwrap();
+    let hers = another(&world, "hers");
+    hers.register(&mut card).unwrap();
+    let (thief, wish) = (another(&world, "with chip"), Wish { in_place_of: vec![hers.own()], ..wish() });
+    let mut script = Script::typing(&[]);
+    thief.with(&mut script, |around| register_with_chip(&thief.here, &mut card, &wish, around)).unwrap();
+    assert_eq!(state_of(&world, hers.own()), "locked", "the chip alone");
+    hers.by_card().remove(hers.own()).unwrap();
+
+    let hers = another(&world, "hers again");
+    hers.register(&mut card).unwrap();
+    let old = world.a_fortnight_later(&old);
+    let (new, strings) = (another(&world, "added"), Strings::default());
+    let names = format!(r#"UPDATE registration SET replaces = '["{}"]' WHERE method = 'device'"#, hers.own());
+    let named = || assert_eq!(world.sql(&names).unwrap(), 1);
+    let Added { new, .. } = world.add_meanwhile((&old, &new), Verdict::Approve, &strings, named, || {});
+    new.unwrap();
+    assert_eq!(state_of(&world, hers.own()), "locked", "a device that another one has added");
+}
+
+/// Somebody takes a laptop away on which its owner has logged in, and knows neither PIN nor password.
+#[test]
+fn a_stolen_computer_that_is_logged_in_removes_and_unlocks_no_other_device() {
+    let world = World::new();
+    let (laptop, desktop) = (world.registered(ERIKA), another(&world, "desktop"));
+    desktop.register(&mut card(ERIKA)).unwrap();
+    let unlock = |computer: &Computer| {
+        let path = format!("/v1/devices/{}/unlock", desktop.own());
+        computer.here.service.command(Method::POST, &path)
+    };
+    let lock = format!("/v1/devices/{}/lock", desktop.own());
+    let not_lately = || part("stronger_login_needed", "not_lately");
+    for by_card in [false, true] {
+        let stolen = if by_card { another(&world, "with card").by_card() } else { laptop.by_device().unwrap() };
+        stolen.here.service.command(Method::POST, &lock).unwrap();
+        world.clock.advance(299);
+        unlock(&stolen).unwrap();
+        stolen.here.service.command(Method::POST, &lock).unwrap();
+        world.clock.advance(1);
+        assert_eq!(refusal(unlock(&stolen)), not_lately());
+        assert_eq!(refusal(stolen.remove(desktop.own())), not_lately());
+        assert_eq!(state_of(&world, desktop.own()), "locked", "that is what any session may do");
+        unlock(&laptop.by_device().unwrap()).unwrap();
+    }
+    // Its own device goes, which helps whoever has lost it.
+    let stolen = laptop.by_device().unwrap();
+    world.clock.advance(300);
+    assert_eq!(refusal(stolen.remove(desktop.own())), not_lately());
+    stolen.remove(laptop.own()).unwrap();
+    assert_eq!(state_of(&world, laptop.own()), "revoked");
+    assert_eq!((world.audited("device.revoked"), world.audited("device.unlocked")), (1, 4));
+}
+
+#[test]
+fn a_letter_used_on_a_stolen_computer_removes_no_device_whose_place_it_takes() {
+    for (seconds, expected) in [(0, "revoked"), (300, "locked")] {
+        for by_card in [true, false] {
+            let world = World::new();
+            let (laptop, desktop) = (world.registered(ERIKA), another(&world, "desktop"));
+            desktop.register(&mut card(ERIKA)).unwrap();
+            let code = laptop.typed_code(&groups_in(&world.letter_with_code(ERIKA)).unwrap());
+            let session = if by_card { another(&world, "with card").by_card() } else { laptop.by_device().unwrap() };
+            world.clock.advance(seconds);
+            let wish = Wish { replace: true, in_place_of: vec![desktop.own()], ..wish() };
+            let register =
+                session.with(&mut Script::default(), |around| register_with_code(&session.here, &code, &wish, around));
+            assert_eq!(register.unwrap().binding_level, BindingLevel::B1);
+            assert_eq!(state_of(&world, desktop.own()), expected, "{seconds} s after the login, by card: {by_card}");
+        }
+    }
+}
+
+#[test]
+fn a_website_that_was_broken_into_removes_and_unlocks_no_device_whatever_has_let_somebody_in() {
+    let website = WebBranch::new(WEBSITE);
+    let (world, laptop) = web_login::world(&website);
+    let desktop = another(&world, "desktop");
+    desktop.register(&mut card(ERIKA)).unwrap();
+    let path = |what: &str| format!("/v1/devices/{}/{what}", desktop.own());
+    for session in [laptop.by_device().unwrap(), another(&world, "with card").by_card()] {
+        session.here.service.command(Method::POST, &path("lock")).unwrap();
+        world.sql(format!("UPDATE session SET client_id = '{WEBSITE}'")).unwrap();
+        assert_eq!(refusal(session.remove(desktop.own())), may_not());
+        assert_eq!(refusal(session.here.service.command(Method::POST, &path("unlock"))), code("stronger_login_needed"));
+        assert_eq!(refusal(session.remove(laptop.own())), may_not(), "nor the one that has let her in");
+        // The same in her own program.
+        world.sql("UPDATE session SET client_id = NULL").unwrap();
+        session.here.service.command(Method::POST, &path("unlock")).unwrap();
+    }
+    assert_eq!(world.audited("device.revoked"), 0);
 }
 
 #[test]

@@ -133,6 +133,8 @@ fn the_card_registers_a_computer_in_the_place_of_one_of_five() {
     let (world, computers) = with_devices(5);
     let (sixth, evicted) = (another(&world, "sixth"), computers[2].own());
     let mut script = Script::default();
+    // The card is there now, however long ago she has logged in.
+    world.clock.advance(300);
     let device = sixth.register_as(&mut card(ERIKA), &mut script, &in_place_of(evicted)).unwrap();
     assert_eq!((device.state.as_str(), device.binding_level), ("active", BindingLevel::B3));
     assert_eq!(script.notices, [], "it is gone, and there is nothing to be told");
@@ -218,6 +220,47 @@ fn a_computer_that_is_registered_anew_with_a_letter_locks_what_it_was_before() {
     assert_eq!(script.notices, [Notice::OldDeviceLocked]);
     assert_eq!(world.column(format!("SELECT state FROM device WHERE device_id = '{before}'")), ["locked"]);
     computer.by_card().remove(before).unwrap();
+}
+
+/// Locked by herself, or because its PIN was wrong too often; or its time is over.
+#[test]
+fn a_letter_takes_the_place_of_a_device_that_is_not_in_use() {
+    let not_in_use = [("locked", Notice::OldDeviceLocked), ("expired", Notice::OldDeviceNotInUse)];
+    for (state, notice) in not_in_use {
+        for own in [true, false] {
+            let world = World::new();
+            let before = world.registered(ERIKA);
+            let left = before.own();
+            let computer = if own { before } else { another(&world, "another") };
+            let code = computer.typed_code(&groups_in(&world.letter_with_code(ERIKA)).unwrap());
+            world.sql(format!("UPDATE device SET state = '{state}'")).unwrap();
+            let wish = if own { Wish { replace: true, ..wish() } } else { in_place_of(left) };
+            let mut script = Script::default();
+            let device = computer.with(&mut script, |around| register_with_code(&computer.here, &code, &wish, around));
+            assert_eq!(device.unwrap().state, "pending_wait");
+            assert_eq!(script.notices, [notice]);
+            assert_eq!(world.column(format!("SELECT state FROM device WHERE device_id = '{left}'")), [state]);
+        }
+    }
+}
+
+/// The service goes away when the new device is bound, or refuses.
+#[test]
+fn a_lock_that_nobody_has_confirmed_is_not_told_as_one() {
+    for answer in [Cut::Request, Cut::Answer] {
+        for path in ["/v1/devices", "/lock"] {
+            let (world, computers) = with_devices(1);
+            let (sixth, left) = (another(&world, "sixth"), computers[0].own());
+            // The place is asked for when the registration is completed, and not before.
+            let line = Liar::cutting(&world, Cut::Answer, |path| path.ends_with("/evidence"));
+            line.deceives(&sixth).register(&mut card(ERIKA)).unwrap_err();
+            let line = Liar::cutting(&world, answer, move |asked| asked.ends_with(path));
+            let mut script = Script::default();
+            let device = line.deceives(&sixth).register_as(NoCard, &mut script, &in_place_of(left)).unwrap();
+            assert_eq!(script.notices, [Notice::OldDeviceUncertain, Notice::Resumed], "{answer:?} {path}");
+            assert_eq!(sixth.own(), device.device_id, "nobody is kept from a new device");
+        }
+    }
 }
 
 #[test]

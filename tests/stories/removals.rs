@@ -50,7 +50,37 @@ fn with_the_password_alone_a_device_is_locked_and_not_removed() {
     assert_eq!(remove_or_lock(&owner.here.service, id).unwrap(), Left::Removed);
     assert_eq!(refused(owner.remove(id)).0, "not_found");
     assert_eq!(refused(elsewhere.remove(id)).0, "not_found", "what is gone is gone for everybody");
-    assert!(remove_or_lock(&elsewhere.here.service, id).is_err_and(|error| error.is_refused_with("not_found")));
+    assert_eq!(remove_or_lock(&elsewhere.here.service, id).unwrap(), Left::Gone);
+    // A typing error is none that is gone, nor is a device of somebody else.
+    for id in [[7; 16].into(), world.registered(MAX).own()] {
+        assert!(remove_or_lock(&elsewhere.here.service, id).is_err_and(|error| error.is_refused_with("not_found")));
+    }
+}
+
+#[test]
+fn whoever_is_in_a_hurry_locks_twice() {
+    let world = World::new();
+    let (computer, elsewhere) = (world.registered(ERIKA), another(&world, "elsewhere"));
+    let lock = || elsewhere.here.service.command(Method::POST, &format!("/v1/devices/{}/lock", computer.own()));
+    lock().unwrap();
+    let told = world.count("SELECT COUNT(*) FROM notice");
+    lock().unwrap();
+    assert_eq!(state_of(&world, computer.own()), "locked");
+    assert_eq!((world.audited("device.locked"), world.count("SELECT COUNT(*) FROM notice")), (1, told), "told once");
+    for state in ["expired", "revoked"] {
+        world.sql(format!("UPDATE device SET state = '{state}'")).unwrap();
+        assert_eq!(refusal(lock()), "not_found", "{state}");
+        assert_eq!(state_of(&world, computer.own()), state);
+    }
+}
+
+#[test]
+fn an_expired_device_is_not_told_as_locked() {
+    let world = World::new();
+    let (computer, elsewhere) = (world.registered(ERIKA), another(&world, "elsewhere"));
+    world.sql("UPDATE device SET state = 'expired'").unwrap();
+    assert_eq!(remove_or_lock(&elsewhere.here.service, computer.own()).unwrap(), Left::NotInUse);
+    assert_eq!(state_of(&world, computer.own()), "expired");
 }
 
 #[test]

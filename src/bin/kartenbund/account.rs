@@ -12,7 +12,7 @@ use kartenbund::client::login::{self, LoggedIn};
 use kartenbund::client::pin;
 use kartenbund::client::qr;
 use kartenbund::client::rebind;
-use kartenbund::client::register::{self, Wish};
+use kartenbund::client::register::{self, RegisterError, Wish};
 use kartenbund::client::removal::{Left, remove_or_lock};
 use kartenbund::client::service::Service;
 use kartenbund::client::session::Clock;
@@ -104,25 +104,13 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
     let lost: Option<DeviceId> = args.lost.as_deref().map(id).transpose()?;
     let named = args.replace.iter().filter(|text| !text.is_empty());
     let mut in_place_of = named.map(|text| id(text)).collect::<Result<Vec<DeviceId>, _>>()?;
+    in_place_of.extend(lost);
     let here = login::resume(home, clock())?;
     let own = here.home.device().ok().and_then(|device| device.device_id());
     let replace = args.replace.iter().any(String::is_empty) || own.is_some_and(|own| in_place_of.contains(&own));
-    if let Some(lost) = lost {
-        // At once, before anybody looks for the card.
-        let said = match remove_or_lock(&here.service, lost)? {
-            Left::Removed => "done-device-removed",
-            Left::Locked => {
-                in_place_of.push(lost);
-                "done-device-locked-first"
-            }
-        };
-        if !output.json {
-            tell(&output.texts.get(said));
-        }
-    }
-    let wish = Wish { name, replace, in_place_of, length: length(&args.signing.card) };
+    let mut wish = Wish { name, replace, in_place_of, length: length(&args.signing.card) };
     let answers = Answers { letter_code: lines(*code_fd)?, ..signing(&args.signing)? };
-    let device = with_person(output, answers, |around| match register::resume(&here, &wish, around)? {
+    let device = with_person(output, answers, |around| match resume(&here, &mut wish, lost, around, output)? {
         Some(device) => Ok(device),
         None if with_code => {
             let service = &here.profile.service;
@@ -151,6 +139,43 @@ pub(crate) fn register(home: Home, args: &RegisterArgs, output: &Output) -> Resu
         lines.push(output.say("done-register-waits", "at", output.texts.moment(device.active_from)));
     }
     output.result(&device, lines)
+}
+
+/// What needs neither card nor code: completes what was begun before, and removes or locks the device that was lost, before
+/// anybody looks for the card. It may be asked for again after whatever has broken off.
+fn resume(
+    here: &LoggedIn,
+    wish: &mut Wish,
+    lost: Option<DeviceId>,
+    around: &mut Surroundings<'_>,
+    output: &Output,
+) -> Result<Option<DeviceAnswer>, Failure> {
+    let resumed = match register::resume(here, wish, around) {
+        // What is bound now has dealt with the lost one as well.
+        Ok(Some(device)) => return Ok(Some(device)),
+        // Nothing takes its place, and it would be left locked for good.
+        Err(error @ RegisterError::AlreadyRegistered) if !wish.in_place_of.is_empty() => {
+            return Err(Failure::from(error).text("why", "another"));
+        }
+        resumed => resumed,
+    };
+    // Also for a person who is kept from registering.
+    if let Some(lost) = lost {
+        let left = remove_or_lock(&here.service, lost)?;
+        let said = match left {
+            Left::Removed => "done-device-removed",
+            Left::Gone => "done-device-gone",
+            Left::Locked => "done-device-locked-first",
+            Left::NotInUse => "done-device-not-in-use",
+        };
+        if matches!(left, Left::Removed | Left::Gone) {
+            wish.in_place_of.retain(|id| *id != lost);
+        }
+        if !output.json {
+            tell(&output.texts.get(said));
+        }
+    }
+    Ok(resumed?)
 }
 
 /// State of a device that may approve later.

@@ -37,7 +37,7 @@ pub(super) async fn bind(
     }
     let Proofs { evidence, device, attested, expected, code, grounds, ocsp_sha256, pop, .. } = proofs;
     let (level, method) = (evidence.level(), evidence.method());
-    let authority = Authority::of(tx, session).await?.with(&evidence);
+    let authority = Authority::of(tx, session, now).await?.with(&evidence);
     let key_class = attested.as_ref().map_or(AMR_SOFTWARE_KEY, AttestedKey::amr);
     let (key_identifier, certificate) = match evidence {
         Evidence::Card(certificate, Membership { .. }, card) => (card.key_identifier(), Some(certificate)),

@@ -112,8 +112,9 @@ async fn session_of(
         return Err(Code::ClientMismatch.into());
     }
     let account = found.account()?;
-    let origin = row.origin(service);
-    Ok(Session { account, id, method: row.method()?, client: proof.jkt(), origin, token_ends_at })
+    let (origin, is_own_program, created) = (row.origin(service), row.client_id.is_none(), row.created);
+    let (method, client) = (row.method()?, proof.jkt());
+    Ok(Session { account, id, method, client, origin, is_own_program, created, token_ends_at })
 }
 
 /// The token after `DPoP`; the name of a scheme is written in large or small letters (RFC 9110, 11.1).

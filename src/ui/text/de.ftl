@@ -360,15 +360,17 @@ error-not-found = Das gibt es in diesem Konto nicht.
 error-no-device = Es ist kein Gerät registriert, das freigeben kann.
     .remedy = Registrieren Sie diesen Computer mit der Gesundheitskarte: „kartenbund register“. Ohne Karte geht es mit dem Code aus einem Brief: „kartenbund register --order-letter“.
 error-device-locked-by-owner = Dieses Gerät ist gesperrt.
-    .remedy = Melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) und entsperren Sie es: „kartenbund devices unlock“.
+    .remedy = Melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“), oder an einem anderen Computer, den sie registriert hat („kartenbund login --device“), und entsperren Sie es: „kartenbund devices unlock ID“.
 error-device-expired = Die Registrierung dieses Geräts ist abgelaufen.
     .remedy = Erneuern Sie die Registrierung an diesem Computer mit Gesundheitskarte und Geräte-PIN; Gerät und Geräte-PIN bleiben: „kartenbund devices rebind“. Geräte-PIN vergessen? „kartenbund register --replace“.
 error-stronger-login-needed = { $detail ->
         [remove] Diese Anmeldung darf das Gerät nicht entfernen: Mit dem Passwort allein, oder an einem Gerät, das mit weniger registriert wurde als das andere, entfernt niemand ein Gerät endgültig.
+        [not_lately] Diese Anmeldung ist älter als fünf Minuten. Dafür müssen Sie sich gerade eben mit der Gesundheitskarte oder an einem registrierten Gerät angemeldet haben: So genügt niemandem ein Computer, an dem Sie noch angemeldet sind.
        *[other] Das Passwort genügt dafür nicht: Sie müssen mit der Gesundheitskarte oder einem registrierten Gerät angemeldet sein.
     }
     .remedy = { $detail ->
-        [remove] Sperren Sie es, das gilt sofort: „kartenbund devices lock NUMMER“. Zum Entfernen melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) oder an einem Computer, der mit ihr registriert wurde („kartenbund login --device“).
+        [remove] Sperren Sie es, das gilt sofort: „kartenbund devices lock ID“. Zum Entfernen melden Sie sich mit der Gesundheitskarte an („kartenbund login --card“) oder an einem Computer, der ebenso registriert wurde wie jenes Gerät oder mit der Karte („kartenbund login --device“).
+        [not_lately] Melden Sie sich neu an, hier mit der Geräte-PIN („kartenbund login --device“) oder mit Gesundheitskarte und Karten-PIN („kartenbund login --card“), und versuchen Sie es gleich noch einmal. Sperren geht mit jeder Anmeldung sofort: „kartenbund devices lock ID“.
        *[other] Melden Sie sich mit Gesundheitskarte und Karten-PIN an („kartenbund login --card“) oder mit einem Gerät, das die Karte registriert hat („kartenbund login --device“), und versuchen Sie es noch einmal.
     }
 error-device-too-young = Ein Gerät fügt in seinen ersten 14 Tagen kein weiteres hinzu.
@@ -443,7 +445,10 @@ error-letter-code-ended = { $detail ->
     }
     .remedy = Bestellen Sie einen neuen Brief („kartenbund register --order-letter“), oder zeigen Sie an einem registrierten Computer einen neuen Code: „kartenbund devices code“. Haben Sie den Code nicht selbst benutzt, sehen Sie mit „kartenbund devices“ nach und rufen Sie Ihre Krankenkasse an.
 error-already-registered = Dieser Computer ist schon registriert.
-    .remedy = Möchten Sie ihn neu registrieren (zum Beispiel mit neuer Geräte-PIN), geben Sie --replace an.
+    .remedy = { $why ->
+        [another] Das andere Gerät ist so, wie es war. Sperren Sie es, das gilt sofort: „kartenbund devices lock ID“. Zum Entfernen melden Sie sich mit der Gesundheitskarte an, dafür muss dieser Computer nicht neu registriert werden: „kartenbund login --card“, dann „kartenbund devices remove ID“.
+       *[other] Möchten Sie ihn neu registrieren (zum Beispiel mit neuer Geräte-PIN), geben Sie --replace an.
+    }
 error-device-pin-wrong = { $tries ->
         [-1] Die Geräte-PIN ist falsch.
         [one] Die Geräte-PIN ist falsch. Ein Versuch ist noch übrig.
@@ -511,12 +516,12 @@ error-match-code-wrong = { $detail ->
         [2] Der Vergleichscode ist falsch; es sind noch 2 Versuche übrig.
        *[other] Der Vergleichscode ist falsch.
     }
-    .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt: „kartenbund approvals not-me NUMMER“.
+    .remedy = Er steht dort, wo der Antrag gestellt wurde. Haben Sie keinen gestellt: „kartenbund approvals not-me ID“.
 error-match-code-denied = Der Vergleichscode war dreimal falsch; der Antrag ist abgelehnt.
     .remedy = Haben Sie ihn selbst gestellt, stellen Sie ihn noch einmal. Wenn nicht, ändern Sie Ihr Passwort und rufen Sie Ihre Krankenkasse an.
 error-too-many = Es sind schon so viele, wie erlaubt sind ({ $code }).
     .remedy = { $code ->
-        [too_many_devices] Fünf Geräte dürfen aktiv sein. Sperren Sie eines, das Sie gerade nicht benutzen: „kartenbund devices lock NUMMER“. Endgültig geht es mit der Gesundheitskarte: „kartenbund register --replace=NUMMER“ registriert diesen Computer an seiner Stelle; oder Sie melden sich mit der Karte oder an einem damit registrierten Gerät an und entfernen es: „kartenbund devices remove NUMMER“.
+        [too_many_devices] Fünf Geräte dürfen aktiv sein; die noch warten, zählen mit. Sperren Sie eines, das Sie gerade nicht benutzen: „kartenbund devices lock ID“. Endgültig geht es mit der Gesundheitskarte: „kartenbund register --replace=ID“ registriert diesen Computer an seiner Stelle; oder Sie melden sich mit der Karte oder an einem damit registrierten Gerät an und entfernen es: „kartenbund devices remove ID“.
         [too_many_letters] Warten Sie auf den Brief, den Sie bestellt haben; 30 Tage nach einer Bestellung geht die nächste. Mit der Gesundheitskarte brauchen Sie keinen.
         [too_many_pending] Entscheiden Sie zuerst über die offenen Anträge: „kartenbund approvals“.
        *[other] Versuchen Sie es morgen noch einmal.
@@ -778,7 +783,9 @@ notice-type-elsewhere = Tippen Sie auf dem registrierten Gerät diese Ziffern ei
     Sagen Sie sie niemandem, auch nicht am Telefon.
 notice-resumed = Die letzte Registrierung war schon angekommen und wurde abgeschlossen; die Karte wird nicht gebraucht.
 notice-decision-had-arrived = Die Entscheidung war schon angekommen; ihre Quittung ist geprüft.
-notice-old-device-locked = Ein Gerät, dessen Platz dieses hier einnimmt, ist gesperrt („kartenbund devices“ zeigt es) und nicht entfernt: Das geht mit der Gesundheitskarte oder an einem Gerät, das mit ihr registriert wurde. „kartenbund login --card“, dann „kartenbund devices remove NUMMER“.
+notice-old-device-locked = Ein Gerät, dessen Platz dieses hier einnimmt, ist gesperrt („kartenbund devices“ zeigt es) und nicht entfernt: Das geht mit der Gesundheitskarte oder an einem Gerät, das ebenso registriert wurde wie jenes oder mit der Karte. „kartenbund login --card“, dann „kartenbund devices remove ID“.
+notice-old-device-not-in-use = Ein Gerät, dessen Platz dieses hier einnimmt, ist nicht entfernt. Es gibt nichts mehr frei, weil seine Registrierung abgelaufen ist („kartenbund devices“ zeigt es). Entfernen: „kartenbund login --card“, dann „kartenbund devices remove ID“.
+notice-old-device-uncertain = Ob das Gerät, dessen Platz dieses hier einnimmt, gesperrt oder entfernt ist, hat der Dienst nicht bestätigt: Vielleicht gibt es noch frei. Sehen Sie nach („kartenbund devices“), und sperren Sie es, wenn es noch aktiv ist: „kartenbund devices lock ID“.
 notice-no-device-secret = Hier gibt es keinen Schlüsselbund: Die Gerätedatei ist durch Geräte-PIN und Dienst geschützt, nicht auch noch durch den Schlüsselbund.
 notice-key-in-tpm = Der Geräteschlüssel liegt im TPM dieses Computers und verlässt ihn nicht.
 notice-tpm-not-allowed = Dieser Computer hat ein TPM, das Sie nicht benutzen dürfen: Der Geräteschlüssel liegt in einer Datei. Wer das TPM benutzen darf, ist in der Gruppe „tss“: „sudo usermod -aG tss $USER“, neu anmelden, dann „kartenbund register --replace“.
@@ -1064,7 +1071,7 @@ card-genuine = { $kind ->
     Kartennummer { $iccsn }, CA { $authority }.
 card-genuine-honest = Das zeigt nicht, wessen Karte es ist, wer sie in der Hand hat oder ob sie gesperrt wurde. Mit einer echten Karte noch nicht bestätigt.
 done-device-renamed = Das Gerät hat einen neuen Namen.
-done-device-locked = Das Gerät ist gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte.
+done-device-locked = Das Gerät ist gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte oder an einem anderen Gerät, das mit ihr registriert wurde.
 done-devices-locked = Alle Geräte sind gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte.
 done-device-unlocked = Das Gerät ist entsperrt.
 done-device-unlocked-waits = Das Gerät ist entsperrt. Freigeben kann es noch nicht: Seine Wartezeit läuft weiter.
@@ -1097,6 +1104,8 @@ revocation-page = SPERRCODE FÜR IHR KONTO
 done-emergency = Der Sperrcode ist abgeschickt. Wenn es Ihrer ist, sind jetzt alle Geräte gesperrt und alle Anmeldungen beendet; der Code ist verbraucht.
 done-device-removed = Das Gerät ist entfernt.
 done-device-locked-first = Das Gerät ist ab jetzt gesperrt. Sobald die Gesundheitskarte diesen Computer registriert hat, ist es entfernt.
+done-device-not-in-use = Das Gerät gibt nichts mehr frei: Seine Registrierung ist abgelaufen. Sobald die Gesundheitskarte diesen Computer registriert hat, ist es entfernt.
+done-device-gone = Das Gerät wurde schon vorher entfernt.
 devices-none = Es ist kein Gerät registriert.
 this-computer = dieser Computer
 approvals-none = Es gibt keine Anträge.
@@ -1471,7 +1480,7 @@ cmd-devices-remove = Ein Gerät für immer entfernen
 cmd-devices-rename = Einem Gerät einen anderen Namen geben
 cmd-devices-lock = Ein Gerät sperren
 cmd-devices-lock-all = Alle Geräte sperren
-cmd-devices-unlock = Ein Gerät entsperren (nach „kartenbund login --card“)
+cmd-devices-unlock = Ein Gerät entsperren (gleich nach „kartenbund login --card“)
 cmd-devices-revocation-code = Einen neuen Sperrcode erstellen und zeigen
 cmd-emergency = Alles sperren, mit dem Sperrcode und ohne Anmeldung
 cmd-devices-fingerprint = Die Freigaben erst nach einem Fingerabdruck zeigen

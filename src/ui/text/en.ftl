@@ -360,15 +360,17 @@ error-not-found = There is no such thing in this account.
 error-no-device = No device is registered that can approve.
     .remedy = Register this computer with the health card: "kartenbund register". Without a card, take the code of a letter: "kartenbund register --order-letter".
 error-device-locked-by-owner = This device is locked.
-    .remedy = Log in with the health card ("kartenbund login --card") and unlock it: "kartenbund devices unlock".
+    .remedy = Log in with the health card ("kartenbund login --card"), or at another computer that it has registered ("kartenbund login --device"), and unlock it: "kartenbund devices unlock ID".
 error-device-expired = The registration of this device has expired.
     .remedy = Renew the registration on that computer with health card and device PIN; device and device PIN stay: "kartenbund devices rebind". Device PIN forgotten? "kartenbund register --replace".
 error-stronger-login-needed = { $detail ->
         [remove] This login may not remove that device: with the password alone, or at a device that was registered with less than the other one, nobody removes a device for good.
+        [not_lately] This login is older than five minutes. For this you must have logged in just now, with the health card or at a registered device: so a computer where you are still logged in is enough for nobody.
        *[other] The password is not enough for this: you must be logged in with the health card or with a registered device.
     }
     .remedy = { $detail ->
-        [remove] Lock it, which holds at once: "kartenbund devices lock NUMBER". To remove it, log in with the health card ("kartenbund login --card"), or at a computer that was registered with it ("kartenbund login --device").
+        [remove] Lock it, which holds at once: "kartenbund devices lock ID". To remove it, log in with the health card ("kartenbund login --card"), or at a computer that was registered as that device was, or with the card ("kartenbund login --device").
+        [not_lately] Log in again, here with the device PIN ("kartenbund login --device") or with health card and card PIN ("kartenbund login --card"), and try at once once more. Any login locks: "kartenbund devices lock ID".
        *[other] Log in with health card and card PIN ("kartenbund login --card") or with a device that the card has registered ("kartenbund login --device"), and try again.
     }
 error-device-too-young = No device adds another one in its first 14 days.
@@ -443,7 +445,10 @@ error-letter-code-ended = { $detail ->
     }
     .remedy = Order a new letter ("kartenbund register --order-letter"), or show a new code on a registered computer: "kartenbund devices code". If it was not you who used the code, look at "kartenbund devices" and call your insurer.
 error-already-registered = This computer is registered already.
-    .remedy = If you want to register it anew (with a new device PIN, for example), add --replace.
+    .remedy = { $why ->
+        [another] The other device is as it was. Lock it, which holds at once: "kartenbund devices lock ID". To remove it, log in with the health card, for which this computer need not be registered anew: "kartenbund login --card", then "kartenbund devices remove ID".
+       *[other] If you want to register it anew (with a new device PIN, for example), add --replace.
+    }
 error-device-pin-wrong = { $tries ->
         [-1] The device PIN is wrong.
         [one] The device PIN is wrong. One try is left.
@@ -511,12 +516,12 @@ error-match-code-wrong = { $detail ->
         [2] The match code is wrong; 2 tries are left.
        *[other] The match code is wrong.
     }
-    .remedy = It is shown where the application was submitted. If you did not submit one: "kartenbund approvals not-me NUMBER".
+    .remedy = It is shown where the application was submitted. If you did not submit one: "kartenbund approvals not-me ID".
 error-match-code-denied = The match code was wrong three times; the application is denied.
     .remedy = If it is yours, submit it again. If not, change your password and call your insurer.
 error-too-many = There are as many already as are allowed ({ $code }).
     .remedy = { $code ->
-        [too_many_devices] Five devices may be active. Lock one you do not use now: "kartenbund devices lock NUMBER". For good, with the health card: "kartenbund register --replace=NUMBER" registers this computer in its place; or, logged in with the card or such a device, "kartenbund devices remove NUMBER".
+        [too_many_devices] Five devices may be active; those that wait count, too. Lock one you do not use now: "kartenbund devices lock ID". For good, with the health card: "kartenbund register --replace=ID" registers this computer in its place; or, logged in with the card or such a device, "kartenbund devices remove ID".
         [too_many_letters] Wait for the letter you have ordered; 30 days after an order there can be another one. With the health card you need none.
         [too_many_pending] Decide on the open applications first: "kartenbund approvals".
        *[other] Try again tomorrow.
@@ -778,7 +783,9 @@ notice-type-elsewhere = Type these digits on the registered device: { $string }
     Tell them to nobody, not on the telephone either.
 notice-resumed = The last registration had arrived and was completed; the card is not needed.
 notice-decision-had-arrived = The decision had arrived; its receipt is checked.
-notice-old-device-locked = A device whose place this one takes is locked ("kartenbund devices" shows it), and not removed: that takes the health card, or a device that was registered with it. "kartenbund login --card", then "kartenbund devices remove NUMBER".
+notice-old-device-locked = A device whose place this one takes is locked ("kartenbund devices" shows it), and not removed: that takes the health card, or a device that was registered as that one was, or with the card. "kartenbund login --card", then "kartenbund devices remove ID".
+notice-old-device-not-in-use = A device whose place this one takes is not removed. It approves nothing any more, for its registration has expired ("kartenbund devices" shows it). To remove it: "kartenbund login --card", then "kartenbund devices remove ID".
+notice-old-device-uncertain = The service has not confirmed that the device whose place this one takes is locked or removed: it may still approve. Look ("kartenbund devices"), and lock it if it is still active: "kartenbund devices lock ID".
 notice-no-device-secret = There is no key ring here: the device file is protected by device PIN and service, and not by the key ring as well.
 notice-key-in-tpm = The device key is in the TPM of this computer and does not leave it.
 notice-tpm-not-allowed = This computer has a TPM that you may not use: the device key is in a file. Whoever may use the TPM is in the group "tss": "sudo usermod -aG tss $USER", log in anew, then "kartenbund register --replace".
@@ -1064,7 +1071,7 @@ card-genuine = { $kind ->
     Card number { $iccsn }, CA { $authority }.
 card-genuine-honest = That does not show whose card it is, nor who holds it, nor that it was not blocked. Not yet confirmed with a real card.
 done-device-renamed = The device has a new name.
-done-device-locked = The device is locked. It can be unlocked after a login with the health card.
+done-device-locked = The device is locked. It can be unlocked after a login with the health card, or at another device that was registered with it.
 done-devices-locked = All devices are locked. They can be unlocked after a login with the health card.
 done-device-unlocked = The device is unlocked.
 done-device-unlocked-waits = The device is unlocked. It cannot approve yet: its waiting time goes on.
@@ -1097,6 +1104,8 @@ revocation-page = REVOCATION CODE OF YOUR ACCOUNT
 done-emergency = The revocation code is sent. If it is yours, all devices are locked now and all sessions have ended; the code is used up.
 done-device-removed = The device is removed.
 done-device-locked-first = The device is locked from now on. As soon as the health card has registered this computer, it is removed.
+done-device-not-in-use = The device approves nothing any more: its registration has expired. As soon as the health card has registered this computer, it is removed.
+done-device-gone = The device had been removed before.
 devices-none = No device is registered.
 this-computer = this computer
 approvals-none = There are no applications.
@@ -1471,7 +1480,7 @@ cmd-devices-remove = Remove a device for good
 cmd-devices-rename = Give a device another name
 cmd-devices-lock = Lock a device
 cmd-devices-lock-all = Lock all devices
-cmd-devices-unlock = Unlock a device (after "kartenbund login --card")
+cmd-devices-unlock = Unlock a device (right after "kartenbund login --card")
 cmd-devices-revocation-code = Make and show a new revocation code
 cmd-emergency = Lock everything, with the revocation code and without login
 cmd-devices-fingerprint = Show approvals after a fingerprint only
