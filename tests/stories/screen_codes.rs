@@ -67,6 +67,53 @@ fn who_logs_in_with_the_card_shows_a_code_to_a_computer_without_reader() {
 }
 
 #[test]
+fn a_computer_that_did_not_wait_does_not_wait_when_it_is_unlocked() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    let with_card = world.log_in_with_card("with-card");
+    let new = world.log_in(ERIKA, &password);
+    let device = new.register_from_screen(&with_card.show_code().unwrap()).unwrap();
+    let letters = "SELECT COUNT(*) FROM letter WHERE kind = 'notice' AND state = 'ordered'";
+    assert!(world.count(letters) > 0, "one of those that hold up a device which waits");
+    let lock_and_unlock = || {
+        for deed in ["lock", "unlock"] {
+            let path = format!("/v1/devices/{}/{deed}", device.device_id);
+            with_card.here.service.command(Method::POST, &path).unwrap();
+        }
+        with_card.devices().remove(0).state
+    };
+    assert_eq!(lock_and_unlock(), "active");
+
+    // The card binds it itself: it has waited for nothing, either, and rests on no code any more.
+    let rebound = |around: &mut kartenbund::client::Surroundings<'_>| {
+        kartenbund::client::rebind::rebind(&new.here, &mut card(ERIKA), ApduLength::Extended, around)
+    };
+    assert_eq!(new.with(&mut Script::default(), rebound).unwrap().binding_level, BindingLevel::B3);
+    assert_eq!(lock_and_unlock(), "active");
+    assert_eq!(world.count("SELECT COUNT(*) FROM device WHERE code_shown_by IS NULL AND waits = 0"), 1);
+}
+
+#[test]
+fn a_device_of_a_code_that_waited_is_the_cards_once_the_card_has_bound_it() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    let device = computer.register_by_letter(&world.letter_with_code(ERIKA)).unwrap();
+    world.create_letters();
+    let computer = relog(&world, &computer, DAY);
+    assert_eq!(computer.devices()[0].state, "active");
+    let rebound = |around: &mut kartenbund::client::Surroundings<'_>| {
+        kartenbund::client::rebind::rebind(&computer.here, &mut card(ERIKA), ApduLength::Extended, around)
+    };
+    computer.with(&mut Script::default(), rebound).unwrap();
+    let with_card = world.log_in_with_card("with-card");
+    assert!(world.count("SELECT COUNT(*) FROM letter WHERE kind = 'notice' AND state = 'ordered'") > 0);
+    for deed in ["lock", "unlock"] {
+        with_card.here.service.command(Method::POST, &format!("/v1/devices/{}/{deed}", device.device_id)).unwrap();
+    }
+    assert_eq!(with_card.devices()[0].state, "active");
+}
+
+#[test]
 fn the_owner_is_told_by_email_and_by_letter_of_a_device_that_does_not_wait() {
     let world = World::new();
     reachable(&world, EMAIL);
