@@ -381,6 +381,7 @@ impl Walk<'_> {
         let is_for = receipt.subject == ReceiptSubject::Decision && receipt.id == approval.approval_id.to_string();
         is(is_for, "id")?;
         is(receipt.sha256 == decision.sha256(), "sha256")?;
+        is(receipt.code_shown_by.is_none(), "code_shown_by")?;
         is(receipt.at <= bound_at.clone()?, "at")?;
         let expected = self.expected(binding, Some(&by.kvnr))?;
         let approver = Approver { level: by.binding_level, bound_at: by.bound_at.unix_timestamp() };

@@ -25,6 +25,7 @@ use super::{Service, pin};
 use crate::protocol::api::{DeviceAnswer, DeviceChange, DevicesAnswer, Problem};
 use crate::protocol::application::is_plain_text;
 use crate::protocol::evidence::BindingEvidence;
+use crate::protocol::qr::ShownBy;
 use crate::protocol::registration::Method;
 use crate::protocol::{BindingLevel, DeviceId, NumericDate};
 
@@ -44,12 +45,13 @@ macro_rules! select {
     };
 }
 
-/// Whether a device `d` has waited long enough: its day is over, and the notice by post was made that was ordered when the
-/// device was bound or before. One that could not be made tells nobody anything. The values are those of [`waited`].
+/// Whether a device `d` had not to wait, or has waited long enough: its day is over, and the notice by post was made that was
+/// ordered when the device was bound or before. One that could not be made tells nobody anything. The values are those of [`waited`].
 macro_rules! has_waited {
     () => {
-        "d.active_from <= $1 AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = d.account_id AND l.kind = $2 AND \
-         ((l.state = $3 AND l.created <= d.active_from - $4) OR (l.state = $5 AND l.created = d.active_from - $4)))"
+        "(d.waits = 0 OR (d.active_from <= $1 AND NOT EXISTS (SELECT 1 FROM letter l WHERE l.account_id = d.account_id AND \
+         l.kind = $2 AND ((l.state = $3 AND l.created <= d.active_from - $4) OR \
+         (l.state = $5 AND l.created = d.active_from - $4)))))"
     };
 }
 
@@ -202,13 +204,8 @@ pub(super) async fn unlock(
     let account = session.still_open(&service, &mut tx).await?;
     let unlocking = Authority::of(&mut tx, &session, service.now_unix()).await?.may_unlock()?;
     let device = OwnDevice::find(&mut tx, &account, &id).await?;
-    let ready = concat!(
-        "SELECT COUNT(*) FROM device d WHERE d.device_id = $6 AND (d.binding_level = $7 OR (",
-        has_waited!(),
-        "))"
-    );
-    let ready =
-        waited!(sqlx::query_scalar::<_, i64>(ready), service.now_unix()).bind(&id).bind(BindingLevel::B3.to_string());
+    let ready = concat!("SELECT COUNT(*) FROM device d WHERE d.device_id = $6 AND ", has_waited!());
+    let ready = waited!(sqlx::query_scalar::<_, i64>(ready), service.now_unix()).bind(&id);
     let has_waited = ready.fetch_one(&mut *tx).await? > 0;
     // While it was locked, another one may have come in its place.
     let room = Room::for_known(&mut tx, &account, device.id).await?;
@@ -334,7 +331,8 @@ pub(super) async fn lock_each(
     Ok(())
 }
 
-/// Ends the time of the devices that a card has bound, which was reported lost; one that waits does not come to it.
+/// Ends the time of the devices that rest on a card, which was reported lost: it or its chip has bound them, or has shown the
+/// code that did.
 pub(super) async fn expire_bound_by_card(
     service: &Service,
     tx: &mut Tx,
@@ -344,7 +342,33 @@ pub(super) async fn expire_bound_by_card(
     let query = "SELECT device_id, state FROM device WHERE account_id = $1 AND method IN ($2, $3)";
     let query = sqlx::query_as::<_, (String, String)>(query).bind(account.id);
     let query = query.bind(Method::Card.as_str()).bind(Method::Chip.as_str());
-    for (id, state) in query.fetch_all(&mut **tx).await? {
+    let bound = query.fetch_all(&mut **tx).await?;
+    expire_each(service, tx, account, bound, actor).await?;
+    expire_bound_by_codes_of_card(service, tx, account, actor).await
+}
+
+/// Ends the time of the devices with whose codes somebody had logged in with a card, which was lost or revoked.
+pub(super) async fn expire_bound_by_codes_of_card(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    actor: &str,
+) -> Result<(), Refusal> {
+    let query = "SELECT device_id, state FROM device WHERE account_id = $1 AND code_shown_by = $2";
+    let query = sqlx::query_as::<_, (String, String)>(query).bind(account.id).bind(ShownBy::Card.as_str());
+    let bound = query.fetch_all(&mut **tx).await?;
+    expire_each(service, tx, account, bound, actor).await
+}
+
+/// Ends their time; one that waits does not come to it.
+async fn expire_each(
+    service: &Service,
+    tx: &mut Tx,
+    account: &Account,
+    devices: Vec<(String, String)>,
+    actor: &str,
+) -> Result<(), Refusal> {
+    for (id, state) in devices {
         let state = DeviceState::parse(&state)?;
         let event = if state == DeviceState::PendingWait { Event::DeviceRevoked } else { Event::DeviceExpired };
         moves(service, tx, account, &id, state, event, actor).await?;

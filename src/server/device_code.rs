@@ -193,8 +193,29 @@ impl Public {
 pub(super) struct ValidCode {
     code_id: String,
     pub(super) key: P256Jwk,
-    /// Where it is shown on a screen; none of a letter.
-    shown: Option<Shown>,
+    /// Where it is shown on a screen, and what comes to that; none of a letter.
+    on_screen: Option<(Shown, ByPassword)>,
+}
+
+/// The session in which a code from a screen is used is one of the password. Only [`ByPassword::check`] makes one.
+struct ByPassword(());
+
+impl ByPassword {
+    /// The new computer shows a proof of its own: whoever has the registered device and its PIN, or card and card PIN, has
+    /// opened the session in which the code is shown, and could open this one with the same. A website has none, either:
+    /// others may stand between it and the service.
+    fn check(open: &StillOpen) -> Result<Self, Refusal> {
+        match open.method {
+            SessionMethod::Password if open.is_own_program => Ok(Self(())),
+            SessionMethod::Password
+            | SessionMethod::Card
+            | SessionMethod::Device
+            | SessionMethod::DeviceApproval
+            | SessionMethod::InitialPassword
+            | SessionMethod::IdentityProvider
+            | SessionMethod::Reset => Err(Refusal::new(Code::QrCodeEnded).with_detail("no_password")),
+        }
+    }
 }
 
 /// The code of this account with this name, for a registration in this session.
@@ -220,17 +241,18 @@ pub(super) async fn find(
         DeviceCodeState::Valid => return Err(ended("expired")),
         over => return Err(ended(over.as_str())),
     }
-    let shown = match session_id {
+    let on_screen = match session_id {
         None => None,
-        // The new computer shows something of its own, the password: whoever has come by one session has not two.
-        Some(session) if session == registers.to_string() => return Err(ended("same_session")),
-        Some(session) => match Shown::still(service, connection, &session, now).await {
-            Ok(shown) => Some(shown),
-            Err(refusal) if [Code::Internal, Code::NotReady].contains(&refusal.code) => return Err(refusal),
-            Err(_) => return Err(ended("session_ended")),
-        },
+        Some(session) => {
+            let password = ByPassword::check(&session::find_open(service, connection, registers).await?)?;
+            match Shown::still(service, connection, &session, now).await {
+                Ok(shown) => Some((shown, password)),
+                Err(refusal) if [Code::Internal, Code::NotReady].contains(&refusal.code) => return Err(refusal),
+                Err(_) => return Err(ended("session_ended")),
+            }
+        }
     };
-    Ok(ValidCode { code_id, key: from_json(&jwk)?, shown })
+    Ok(ValidCode { code_id, key: from_json(&jwk)?, on_screen })
 }
 
 impl ValidCode {
@@ -266,7 +288,7 @@ impl ValidCode {
     /// The code has bound a device, and does so never again. Gives where it was shown on a screen, if it was.
     pub(super) async fn use_up(self, tx: &mut Tx) -> Result<Option<Shown>, Refusal> {
         self.end(tx, Event::DeviceBound).await?;
-        Ok(self.shown)
+        Ok(self.on_screen.map(|(shown, ByPassword(()))| shown))
     }
 
     async fn end(&self, tx: &mut Tx, event: Event) -> Result<(), Refusal> {

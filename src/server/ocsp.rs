@@ -248,7 +248,8 @@ async fn claim(service: &Service, id: &str, now: NumericDate) -> Result<bool, Re
     Ok(claim.rows_affected() == 1)
 }
 
-/// The card of this device was revoked: its time ends, as when an operator says so. The person's next card is not touched.
+/// The card of this device was revoked: its time ends, as when an operator says so, and so does that of devices with codes
+/// which a card has shown. Nobody knows which one it was; what the person's next card has bound itself is not touched.
 async fn expire(
     service: &Service,
     tx: &mut super::store::Tx,
@@ -260,6 +261,7 @@ async fn expire(
     let state = sqlx::query_scalar::<_, String>("SELECT state FROM device WHERE device_id = $1").bind(id);
     let state = DeviceState::parse(&state.fetch_one(&mut **tx).await?)?;
     if device::moves(service, tx, &account, id, state, Event::DeviceExpired, "service").await? {
+        device::expire_bound_by_codes_of_card(service, tx, &account, "service").await?;
         session::end_all(service, tx, &account, "service", now).await?;
         strangers::void(service, tx, &account).await?;
         notice::queue(service, tx, account.id, Kind::CardsRevoked, now).await?;

@@ -163,7 +163,8 @@ pub(super) async fn rebind(
     let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     keep_before(tx, &device, now).await?;
     let update = "UPDATE device SET state = $3, method = $4, binding_level = $5, key_identifier = $6, active_from = $7, \
-                  expires_at = $8, expiry_told = 0, key_class = $9, revocation_due = $10, evidence = $11 \
+                  expires_at = $8, expiry_told = 0, key_class = $9, revocation_due = $10, evidence = $11, \
+                  code_shown_by = NULL, waits = 0 \
                   WHERE device_id = $1 AND state = $2";
     let kept = to_json(&evidence)?;
     let moved = transition_with(tx, &id, device.state, Event::DeviceRebound, update, |update| {

@@ -12,7 +12,8 @@ const QUIET_ZONE: i32 = 4;
 const DARK_ON_LIGHT: &str = "\u{1b}[38;5;16;48;5;231m";
 const AS_BEFORE: &str = "\u{1b}[0m";
 
-/// A symbol in lines of a terminal. It says what its text says and is as secret.
+/// A symbol in lines of a terminal. It says what its text says and is as secret: the lines are wiped. The modules from which
+/// they are drawn are freed as they are, as `qrcodegen` gives nobody its memory to wipe.
 pub struct TerminalSymbol(Vec<Zeroizing<String>>);
 
 crate::secret::masked!(TerminalSymbol);

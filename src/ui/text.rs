@@ -151,7 +151,10 @@ fn id(kind: Kind) -> String {
 /// A text from outside as it may be shown: what is not seen, turns the direction of writing, or would be a command to the
 /// terminal is replaced by `�`.
 pub fn shown(text: &str) -> String {
-    text.chars().map(|c| if is_deceptive(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    // Room from the beginning: no half of a secret is left where it grew out of.
+    let mut shown = String::with_capacity(text.len());
+    shown.extend(text.chars().map(|c| if is_deceptive(c) { char::REPLACEMENT_CHARACTER } else { c }));
+    shown
 }
 
 #[cfg(test)]

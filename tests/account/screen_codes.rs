@@ -66,6 +66,7 @@ fn what_a_terminal_shows_is_photographed_and_registers_another_computer_at_once(
     let said = screen.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("Show and tell the code to nobody") && said.contains("register --method qr"), "{said}");
     assert!(said.contains(&format!("login --service {}", world.address)), "{said}");
+    assert!(said.contains("with a photo of the picture") && !said.contains("too narrow"), "{said}");
     let photo = laptop.0.path().join("photo.png");
     let (columns, rows) = photographed(&screen, &photo);
     assert!(columns <= 80 && rows <= 24, "{columns} by {rows} characters: it fits on any terminal");
@@ -97,6 +98,7 @@ fn who_sees_no_picture_gets_the_groups_and_a_script_both() {
     assert_eq!(status, Some(0), "{screen}");
     assert!(screen.contains("Code: ") && screen.contains("niemandem"), "{screen}");
     assert!(!screen.contains('█') && !screen.contains(DARK_ON_LIGHT), "a screen reader reads no blocks: {screen}");
+    assert!(!screen.contains("Bild") && !screen.contains("--image"), "there is none: {screen}");
 
     let shown = run(&desktop, &["devices", "code", "--pin-fd", "3"], &[DEVICE_PIN], &[]);
     let groups = shown["groups"].as_str().unwrap();
@@ -107,6 +109,50 @@ fn who_sees_no_picture_gets_the_groups_and_a_script_both() {
     let typed = ["register", "--method", "qr", "--code-fd", "4", "--pin-fd", "3"];
     let device = run(&laptop, &typed, &[OTHER_PIN], &[groups]);
     assert_eq!((&device["binding_level"], &device["state"]), (&"B1".into(), &"active".into()), "{device}");
+}
+
+#[test]
+fn a_terminal_that_is_too_narrow_for_the_picture_says_so_and_shows_the_groups() {
+    let world = world();
+    world.member(ERIKA);
+    let desktop = registered(&world);
+    let on = |columns: u16, words: &str| {
+        let mut shows = Terminal::of_width(columns, &desktop, "en", words);
+        shows.answer("Device PIN (6 digits)", 1, DEVICE_PIN);
+        let (status, screen) = shows.end();
+        assert_eq!(status, Some(0), "{screen}");
+        let said = screen.split_whitespace().collect::<Vec<_>>().join(" ");
+        (screen.contains(DARK_ON_LIGHT), said)
+    };
+    let (is_there, said) = on(30, "devices code");
+    assert!(!is_there && said.contains("Code: ") && said.contains("too narrow"), "{said}");
+    assert!(said.contains("Make it wider") && !said.contains("--image"), "{said}");
+    let (is_there, said) = on(60, "devices code");
+    assert!(is_there && said.contains("--image") && !said.contains("too narrow"), "{said}");
+    let (is_there, said) = on(30, "devices code --no-picture");
+    assert!(!is_there && !said.contains("too narrow"), "nobody wants one: {said}");
+}
+
+#[test]
+fn neither_json_nor_what_is_no_terminal_has_a_picture() {
+    let world = world();
+    world.member(ERIKA);
+    let desktop = registered(&world);
+    let mut shows = Terminal::start(&desktop, "en", "--json devices code");
+    shows.answer("Device PIN (6 digits)", 1, DEVICE_PIN);
+    let (status, screen) = shows.end();
+    assert!(status == Some(0) && screen.contains("\"groups\":"), "{screen}");
+    assert!(!screen.contains(DARK_ON_LIGHT) && !screen.contains("Code: "), "JSON and nothing else: {screen}");
+
+    let lines = desktop.0.path().join("pin");
+    std::fs::write(&lines, format!("{DEVICE_PIN}\n")).unwrap();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "exec \"$1\" --lang en devices code --pin-fd 3 3<\"$0\""]).arg(&lines);
+    shell.arg(env!("CARGO_BIN_EXE_kartenbund")).stdin(Stdio::null());
+    let shown = shell.env("KARTENBUND_HOME", desktop.home()).env("KARTENBUND_NO_KEY_RING", "1").output().unwrap();
+    let said = text(&shown.stdout);
+    assert!(shown.status.success() && said.starts_with("Code: "), "{shown:?}");
+    assert!(!said.contains(DARK_ON_LIGHT) && !said.contains("too narrow") && !said.contains("--image"), "{said}");
 }
 
 #[test]
@@ -126,6 +172,14 @@ fn the_card_shows_a_code_on_a_computer_that_is_not_registered_and_nothing_else_d
     let message = late["error"]["message"].as_str().unwrap();
     assert!(message.contains("nicht mehr angemeldet"), "{message}");
     let shown = run(&kiosk, &code, &[CARD_PIN], &[]);
+    // Nor does the card stand in for the password where the code is used; nothing is lost by that.
+    let other = Computer::new();
+    let login = ["login", "--virtual-card", image.to_str().unwrap(), "--pin-fd", "3", "--service", &world.address];
+    assert_eq!(run(&other, &login, &[CARD_PIN], &[])["insurer"], "Musterkasse");
+    let refused = run(&other, &typed, &[OTHER_PIN], &[shown["groups"].as_str().unwrap()]);
+    assert_eq!(refused["error"]["code"], "letter_code_ended");
+    let remedy = refused["error"]["remedy"].as_str().unwrap();
+    assert!(remedy.contains("mit dem Passwort") && remedy.contains("Er gilt noch"), "{remedy}");
     let device = run(&laptop, &typed, &[OTHER_PIN], &[shown["groups"].as_str().unwrap()]);
     assert_eq!((&device["binding_level"], &device["state"]), (&"B1".into(), &"active".into()), "{device}");
 }

@@ -20,8 +20,14 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn start(computer: &Computer, language: &str, words: &str) -> Self {
+        Self::of_width(0, computer, language, words)
+    }
+
+    /// One whose lines have so many characters; 0 where nobody knows.
+    pub(crate) fn of_width(columns: u16, computer: &Computer, language: &str, words: &str) -> Self {
         let mut command = Command::new("script");
-        let line = format!("tty; exec {} --lang {language} {words}", env!("CARGO_BIN_EXE_kartenbund"));
+        let program = env!("CARGO_BIN_EXE_kartenbund");
+        let line = format!("tty; stty cols {columns}; exec {program} --lang {language} {words}");
         // The terminal shows what is typed, unless a program asks it not to.
         command.args(["--quiet", "--return", "--flush", "--echo", "always", "--command", &line, "/dev/null"]);
         command.env("KARTENBUND_HOME", computer.home()).env("KARTENBUND_NO_KEY_RING", "1");

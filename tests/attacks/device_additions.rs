@@ -4,6 +4,7 @@ use kartenbund::protocol::addition::AdditionEvidence;
 use kartenbund::protocol::api::{NonceAnswer, NonceGiven, NonceShown};
 use kartenbund::protocol::approval::Document;
 use kartenbund::protocol::evidence::Grounds;
+use kartenbund::protocol::qr::ShownBy;
 
 use super::additions::Added;
 use super::*;
@@ -299,11 +300,12 @@ fn a_bundle_of_an_added_device_that_was_tampered_with_fails() {
     }
     // The service itself says something else of the decision: also that it came after the binding.
     type Says = fn(&mut Receipt);
-    let of_service: [(&str, Says); 4] = [
+    let of_service: [(&str, Says); 5] = [
         ("at", |receipt| receipt.at += 1),
         ("id", |receipt| receipt.id = "AAAAAAAAAAAAAAAAAAAAAA".to_owned()),
         ("id", |receipt| receipt.subject = ReceiptSubject::Binding),
         ("sha256", |receipt| receipt.sha256 = Sha256Hash::of(b"another decision")),
+        ("code_shown_by", |receipt| receipt.code_shown_by = Some(ShownBy::Device)),
     ];
     for (detail, forge) in of_service {
         let mut forged = honest.clone();

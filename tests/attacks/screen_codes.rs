@@ -83,8 +83,44 @@ fn one_session_does_not_both_show_a_code_and_use_it() {
     let old = world.logged_in_with_device();
     let code = old.show_code().unwrap();
     old.here.home.forget_device().unwrap();
-    assert_eq!(refused_at(&old, &code), ended("same_session"), "whoever has come by it has no password");
+    assert_eq!(refused_at(&old, &code), ended("no_password"), "whoever has come by it has no password");
     world.second_computer("laptop").register_from_screen(&code).unwrap();
+}
+
+/// Whoever has a registered computer and its PIN, or card and card PIN, opens as many sessions as he likes.
+#[test]
+fn device_and_card_log_in_twice_and_register_no_computer_without_the_password() {
+    let world = World::new();
+    let laptop = world.logged_in_with_device();
+    let by_device = laptop.show_code().unwrap();
+    let again = world.log_in_with_device(&laptop);
+    let sessions = "SELECT COUNT(*) FROM session WHERE state = 'open' AND method = 'device'";
+    assert_eq!(world.count(sessions), 2);
+    again.here.home.forget_device().unwrap();
+    assert_eq!(refused_at(&again, &by_device), ended("no_password"));
+    let with_card = world.log_in_with_card("with-card");
+    assert_eq!(refused_at(&with_card, &by_device), ended("no_password"), "nor is one of the other in its place");
+
+    let by_card = with_card.show_code().unwrap();
+    assert_eq!(refused_at(&world.log_in_with_card("with-card-again"), &by_card), ended("no_password"));
+    assert_eq!(
+        world.column("SELECT state FROM device_code WHERE failures = 0 ORDER BY state"),
+        ["superseded", "valid"]
+    );
+    assert_eq!(world.count("SELECT COUNT(*) FROM device"), 1);
+    world.second_computer("new").register_from_screen(&by_card).unwrap();
+}
+
+#[test]
+fn a_website_uses_no_code_of_a_screen_though_it_has_the_password() {
+    let website = WebBranch::new(WEBSITE);
+    let (world, _) = web_login::world(&website);
+    let code = world.log_in_with_card("with-card").show_code().unwrap();
+    let new = world.second_computer("new");
+    world.sql(format!("UPDATE session SET client_id = '{WEBSITE}' WHERE method = 'password'")).unwrap();
+    assert_eq!(refused_at(&new, &code), ended("no_password"));
+    world.sql("UPDATE session SET client_id = NULL WHERE method = 'password'").unwrap();
+    new.register_from_screen(&code).unwrap();
 }
 
 #[test]
@@ -132,6 +168,10 @@ fn a_code_on_a_screen_is_over_ten_minutes_later() {
     let code = world.log_in_with_device(&old).show_code().unwrap();
     world.clock.advance(CODE_LIFE);
     assert_eq!(refused(&world, &code), ended("expired"));
+    // What is over has no end a second time.
+    world.log_in_with_device(&old).show_code().unwrap();
+    assert_eq!(refused(&world, &code), ended("expired"));
+    assert_eq!(world.audited("device_code.superseded"), 0);
 }
 
 /// However the session ends in which the code is shown, the code ends with it.
@@ -196,6 +236,43 @@ fn a_second_code_on_a_screen_makes_the_first_void_on_whichever_computer() {
     let other = world.second_computer("other");
     other.register_with(&other.typed_code(&groups_in(&letter).unwrap())).unwrap();
     assert_eq!(world.audited("device_code.superseded"), 2);
+}
+
+#[test]
+fn a_code_on_a_screen_leaves_the_code_of_another_person_as_it_is() {
+    let world = World::new();
+    let (erika, max) = (world.registered(ERIKA), world.registered(MAX));
+    let erika = world.a_fortnight_later(&erika);
+    let hers = world.log_in_with_device(&erika).show_code().unwrap();
+    world.log_in_with_device(&max).show_code().unwrap();
+    assert_eq!(world.column("SELECT state FROM device_code"), ["valid", "valid"]);
+    world.second_computer("laptop").register_from_screen(&hers).unwrap();
+}
+
+#[test]
+fn the_audit_says_of_a_code_on_a_screen_what_has_shown_it() {
+    let world = World::new();
+    let old = world.logged_in_with_device();
+    let own = old.here.home.device().unwrap().device_id().unwrap().to_string();
+    old.show_code().unwrap();
+    world.log_in_with_card("with-card").show_code().unwrap();
+    old.show_code().unwrap();
+    let entries: Vec<serde_json::Value> =
+        world.audit_entries().iter().map(|entry| serde_json::from_str(entry).unwrap()).collect();
+    let told: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry["event"].as_str().unwrap().starts_with("device_code."))
+        .map(|entry| (entry["event"].as_str().unwrap(), entry["detail"].as_str(), entry["device_id"].as_str()))
+        .collect();
+    let own = Some(own.as_str());
+    let expected = [
+        ("device_code.shown", Some("device"), own),
+        ("device_code.superseded", None, None),
+        ("device_code.shown", Some("card"), None),
+        ("device_code.superseded", None, own),
+        ("device_code.shown", Some("device"), own),
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn a_device_of_an_earlier_version_counts_as_one_with_a_key_in_software() {
     let folder = as_of(21, &database, rows);
     let world = goes_on(folder, database);
     assert_eq!(world.column("SELECT key_class FROM device"), ["swk"]);
+    assert_eq!(world.count("SELECT waits FROM device"), 0, "the card has bound it");
 }
 
 /// From when letters alone had codes.

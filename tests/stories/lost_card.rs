@@ -62,6 +62,25 @@ fn a_card_that_was_lost_logs_nobody_in_and_what_it_has_bound_has_expired() {
     assert_eq!((device.binding_level, device.state.as_str()), (BindingLevel::B3, "active"));
 }
 
+/// He logs in with card and PIN, and lets his own computer in with a code.
+#[test]
+fn what_a_code_of_the_lost_card_has_bound_expires_with_it() {
+    let world = World::new();
+    let old = world.logged_in_with_device();
+    let [by_device, by_card] = ["by-device", "by-card"].map(|folder| {
+        let shows = if folder == "by-card" { world.log_in_with_card("finder") } else { world.log_in_with_device(&old) };
+        world.second_computer(folder).register_from_screen(&shows.show_code().unwrap()).unwrap()
+    });
+    assert_eq!((by_device.state.as_str(), by_card.state.as_str()), ("active", "active"));
+    world.revoke_cards(ERIKA).unwrap();
+    let computer = world.log_in(ERIKA, PASSWORD);
+    let devices = computer.devices();
+    let state = |id| devices.iter().find(|device| device.device_id == id).unwrap().state.as_str();
+    assert_eq!(state(by_card.device_id), "expired", "it rests on the card");
+    assert_eq!(state(by_device.device_id), "active", "as one that another device has added");
+    assert_eq!(world.audited("device.expired"), 2, "with the one that the card has bound");
+}
+
 #[test]
 fn the_chip_of_a_lost_card_registers_nothing_and_no_device_that_waits_comes_to_it() {
     let world = World::with_chips();

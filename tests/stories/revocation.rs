@@ -49,6 +49,29 @@ fn a_computer_whose_card_is_revoked_expires_within_a_day_and_the_next_card_binds
     assert_eq!(computer.register_as(&mut next, &mut Script::default(), &again).unwrap().state, "active");
 }
 
+#[test]
+fn what_a_code_of_a_card_has_bound_expires_when_a_card_is_found_revoked() {
+    let (world, responder) = World::with_ocsp();
+    let mut cards = [ERIKA, MAX].map(|person| (person, card(person)));
+    let ders = cards.each_mut().map(|(_, card)| der_of(card));
+    for ((person, card), der) in cards.iter_mut().zip(&ders) {
+        responder.issued(der);
+        world.log_in(person, &world.member(person)).register(&mut *card).unwrap();
+        let shows = card_login::log_in_as(&world, &format!("shows-{person}"), None, &mut *card, &mut Script::default());
+        let new = world.try_log_in(&world.folder.path().join(format!("new-{person}")), person, PASSWORD).unwrap();
+        let device = new.register_from_screen(&shows.unwrap().show_code().unwrap()).unwrap();
+        assert_eq!((device.binding_level, device.state.as_str()), (BindingLevel::B1, "active"));
+    }
+    responder.revoke(&ders[0]);
+    world.stretch_sessions();
+    world.clock.advance(DAY);
+    world.wait_until("hers expire", || world.audited("device.expired") == 2);
+    world.wait_until("both were asked about", || responder.asked() == 6);
+    let states = "SELECT DISTINCT kvnr || ' ' || device.state FROM device \
+        JOIN account ON account.account_id = device.account_id ORDER BY 1";
+    assert_eq!(world.column(states), [format!("{ERIKA} expired"), format!("{MAX} active")]);
+}
+
 /// She binds her device anew with her next card while the service is asking about the one before.
 #[test]
 fn a_card_that_is_found_revoked_expires_no_device_that_the_next_one_has_bound_meanwhile() {

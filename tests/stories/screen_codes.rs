@@ -1,6 +1,6 @@
 //! Registering a computer with a code that another one shows on its screen.
 
-use kartenbund::protocol::api::DeviceAnswer;
+use kartenbund::protocol::api::{DeviceAnswer, RevocationCodeAnswer};
 use kartenbund::protocol::qr::ShownBy;
 
 use super::letter_code::groups_in;
@@ -64,6 +64,60 @@ fn who_logs_in_with_the_card_shows_a_code_to_a_computer_without_reader() {
     assert_eq!((device.binding_level, device.state.as_str()), (BindingLevel::B1, "active"));
     approves_an_address_and_no_bank_account(&new);
     assert_eq!(shown_by(&new, &device), Some(ShownBy::Card));
+}
+
+/// What the owner sees of her only device once it was locked, and unlocked with the card.
+fn locked_and_unlocked(with_card: &Computer) -> String {
+    let device = with_card.devices().remove(0).device_id;
+    for deed in ["lock", "unlock"] {
+        with_card.here.service.command(Method::POST, &format!("/v1/devices/{device}/{deed}")).unwrap();
+    }
+    with_card.devices().remove(0).state
+}
+
+fn rebind(computer: &Computer) -> DeviceAnswer {
+    let rebound = |around: &mut kartenbund::client::Surroundings<'_>| {
+        kartenbund::client::rebind::rebind(&computer.here, &mut card(ERIKA), ApduLength::Extended, around)
+    };
+    computer.with(&mut Script::default(), rebound).unwrap()
+}
+
+/// A letter about something else that is not printed yet, from a day ago: one that holds up who waits.
+fn a_day_after_a_letter_was_ordered(world: &World) {
+    let elsewhere = world.log_in_with_card("elsewhere");
+    let made = elsewhere.here.service.call::<_, RevocationCodeAnswer>(Method::POST, "/v1/revocation-code", &json!({}));
+    made.unwrap();
+    assert!(world.count("SELECT COUNT(*) FROM letter WHERE kind = 'notice' AND state = 'ordered'") > 0);
+    world.stretch_sessions();
+    world.clock.advance(DAY);
+}
+
+#[test]
+fn a_computer_that_did_not_wait_does_not_wait_when_it_is_unlocked() {
+    let world = World::new();
+    let password = world.member(ERIKA);
+    a_day_after_a_letter_was_ordered(&world);
+    let (with_card, new) = (world.log_in_with_card("with-card"), world.log_in(ERIKA, &password));
+    new.register_from_screen(&with_card.show_code().unwrap()).unwrap();
+    assert_eq!(locked_and_unlocked(&with_card), "active");
+    assert_eq!(world.column("SELECT code_shown_by FROM device"), ["card"]);
+    // The card binds it itself: it rests on no code any more.
+    assert_eq!(rebind(&new).binding_level, BindingLevel::B3);
+    assert_eq!(world.count("SELECT COUNT(*) FROM device WHERE code_shown_by IS NULL"), 1);
+}
+
+#[test]
+fn a_computer_that_waited_waits_no_more_once_the_card_has_bound_it() {
+    let world = World::new();
+    let computer = world.log_in(ERIKA, &world.member(ERIKA));
+    computer.register_by_letter(&world.letter_with_code(ERIKA)).unwrap();
+    world.create_letters();
+    let computer = relog(&world, &computer, DAY);
+    assert_eq!(computer.devices()[0].state, "active");
+    a_day_after_a_letter_was_ordered(&world);
+    let computer = relog(&world, &computer, 0);
+    rebind(&computer);
+    assert_eq!(locked_and_unlocked(&world.log_in_with_card("with-card")), "active");
 }
 
 #[test]

@@ -299,22 +299,30 @@ fn revocation_code(here: &LoggedIn, out: Option<&Path>, output: &Output) -> Resu
     let answer: RevocationCodeAnswer = here.service.call(Method::POST, "/v1/revocation-code", &json!({}))?;
     let Profile { service, insurer, hotline, .. } = &here.profile;
     let values = [
-        ("code", answer.code.expose()),
-        ("service", service),
+        ("service", service.as_str()),
         ("insurer", insurer),
         ("hotline", if hotline.is_empty() { "none" } else { hotline }),
         ("day", &output.texts.moment(now())),
     ];
     let values = values.map(|(name, text)| (name, Value::Text(text.to_owned())));
     let written = out.map(|path| {
-        let page = Zeroizing::new(output.texts.with("revocation-page", &values) + "\n");
+        let [above, below] = ["revocation-page", "revocation-page-below"].map(|id| output.texts.with(id, &values));
+        let code = Zeroizing::new(shown(answer.code.expose()));
+        // Room from the beginning: no half of it is left where it grew out of.
+        let mut page = Zeroizing::new(String::with_capacity(above.len() + code.len() + below.len() + 16));
+        for part in [&above, "\n\n    ", &code, "\n\n", &below, "\n"] {
+            page.push_str(part);
+        }
         disk::write_new(path, page.as_bytes()).map_err(file_failure(path))
     });
-    let lines = match (&written, out) {
-        (Some(Ok(())), Some(path)) => vec![output.say("done-revocation-page", "path", path.display().to_string())],
-        _ => ["done-revocation-code", "done-revocation-code-how"].map(|id| output.texts.with(id, &values)).to_vec(),
+    let line = match (&written, out) {
+        (Some(Ok(())), Some(path)) => output.say("done-revocation-page", "path", path.display().to_string()),
+        _ => {
+            output.secret("done-revocation-code", &answer.code)?;
+            output.texts.with("done-revocation-code-how", &values)
+        }
     };
-    output.result(&answer, lines)?;
+    output.result(&answer, [line])?;
     written.unwrap_or(Ok(()))
 }
 

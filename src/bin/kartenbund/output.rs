@@ -7,11 +7,13 @@ use std::path::Path;
 use kartenbund::client::home::Home;
 use kartenbund::client::rebind;
 use kartenbund::protocol::NumericDate;
+use kartenbund::secret::SecretText;
 use kartenbund::ui::failure::{Failure, Kind, Value};
 use kartenbund::ui::symbol::TerminalSymbol;
 use kartenbund::ui::text::{Texts, shown};
 use serde::Serialize;
 use serde_json::json;
+use zeroize::Zeroizing;
 
 use crate::account::now;
 
@@ -41,14 +43,9 @@ impl Output {
     ) -> Result<(), Failure> {
         let ends_at = self.reminds_of.get().and_then(|home| rebind::reminder(home, now()));
         if self.json {
-            let internal = |error| Kind::Internal.failure().because(&error);
-            let Some(ends_at) = ends_at else { return print(&serde_json::to_string(value).map_err(internal)?) };
-            let mut value = serde_json::to_value(value).map_err(internal)?;
-            if let Some(members) = value.as_object_mut() {
-                let renewal = json!({ "expires_at": ends_at, "command": "kartenbund devices rebind" });
-                members.insert("device_renewal".to_owned(), renewal);
-            }
-            return print(&value.to_string());
+            let Some(expires_at) = ends_at else { return print_json(value) };
+            let device_renewal = Renewal { expires_at, command: "kartenbund devices rebind" };
+            return print_json(&WithRenewal { value, device_renewal });
         }
         lines.into_iter().try_for_each(|line| print_line(&line))?;
         self.remind(ends_at);
@@ -66,6 +63,15 @@ impl Output {
     /// Prints a symbol for people. Its colours are ours, and nothing from outside is in it.
     pub(crate) fn picture(&self, symbol: &TerminalSymbol) -> Result<(), Failure> {
         symbol.lines().try_for_each(print)
+    }
+
+    /// Prints a secret behind its label, for people. It goes through no template, which would leave copies of it behind.
+    pub(crate) fn secret(&self, label: &str, secret: &SecretText) -> Result<(), Failure> {
+        if self.json {
+            return Ok(());
+        }
+        let secret = Zeroizing::new(shown(secret.expose()));
+        printed(writeln!(io::stdout(), "{} {}", self.texts.get(label), *secret))
     }
 
     /// Prints a remark beside the result, for people.
@@ -117,9 +123,37 @@ fn visible(line: &str) -> String {
     line.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
-/// Prints a line. Whoever reads may have seen enough and gone (`| head`); a full disk is a failure.
+/// A result, and when the time of this computer's device ends.
+#[derive(Serialize)]
+struct WithRenewal<'a, T> {
+    #[serde(flatten)]
+    value: &'a T,
+    device_renewal: Renewal,
+}
+
+#[derive(Serialize)]
+struct Renewal {
+    expires_at: NumericDate,
+    command: &'static str,
+}
+
+/// Prints a line.
 fn print(line: &str) -> Result<(), Failure> {
-    match writeln!(io::stdout(), "{line}") {
+    printed(writeln!(io::stdout(), "{line}"))
+}
+
+/// Prints JSON. What is secret in it leaves no copy behind but in the buffer of the standard output, which is nobody's to wipe.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    match serde_json::to_writer(&mut stdout, value) {
+        Err(error) if !error.is_io() => Err(Kind::Internal.failure().because(&error)),
+        written => printed(written.map_err(io::Error::from).and_then(|()| writeln!(stdout))),
+    }
+}
+
+/// Whoever reads may have seen enough and gone (`| head`); a full disk is a failure.
+fn printed(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(file_failure(Path::new("/dev/stdout"))(error)),
         _ => Ok(()),
     }

@@ -7,16 +7,26 @@ use kartenbund::client::device_login::login_with_device;
 use kartenbund::client::home::Home;
 use kartenbund::client::service::Service;
 use kartenbund::client::{login, qr};
+use kartenbund::protocol::NumericDate;
 use kartenbund::reader::pcsc::Sharing;
+use kartenbund::secret::SecretText;
 use kartenbund::ui::document;
 use kartenbund::ui::failure::{Failure, Value};
 use kartenbund::ui::symbol::TerminalSymbol;
-use serde_json::json;
+use serde::Serialize;
 
 use crate::account::{clock, pins, signing, with_person};
 use crate::args::ScreenCodeArgs;
 use crate::cards::{length, with_card};
 use crate::output::Output;
+
+/// What is shown, for scripts.
+#[derive(Serialize)]
+struct ScreenCode<'a> {
+    code: &'a SecretText,
+    groups: &'a SecretText,
+    expires_at: NumericDate,
+}
 
 /// Logs in with this computer's device and its PIN, or with card and card PIN, and shows a code. Who is logged in with the
 /// password logs in anew: the password is what the other computer shows.
@@ -41,17 +51,19 @@ pub(crate) fn show(home: Home, args: &ScreenCodeArgs, output: &Output) -> Result
     let (symbol, groups) = (code.text(), code.groups());
     let stdout = io::stdout();
     // Without a terminal nobody sees it, and a screen reader reads the groups.
-    let is_shown = !output.json && !args.no_picture && stdout.is_terminal();
-    let picture = is_shown.then(|| TerminalSymbol::of(&symbol, document::width(&stdout))).flatten();
+    let is_wanted = !output.json && !args.no_picture && stdout.is_terminal();
+    let picture = is_wanted.then(|| TerminalSymbol::of(&symbol, document::width(&stdout))).flatten();
     if let Some(picture) = &picture {
         output.picture(picture)?;
     }
-    let values = [
-        ("groups", Value::Text(groups.expose().to_owned())),
-        ("until", Value::Text(output.texts.moment(expires_at))),
-        ("service", Value::Text(profile.service)),
-    ];
-    let lines = ["screen-code-groups", "screen-code-how", "screen-code-warning"];
-    let value = json!({ "code": symbol, "groups": groups, "expires_at": expires_at });
+    output.secret("screen-code-groups", &groups)?;
+    let values = [("until", Value::Text(output.texts.moment(expires_at))), ("service", Value::Text(profile.service))];
+    let of_picture = match (picture, is_wanted) {
+        (Some(_), _) => Some("screen-code-photo"),
+        (None, true) => Some("screen-code-narrow"),
+        (None, false) => None,
+    };
+    let lines = ["screen-code-how"].into_iter().chain(of_picture).chain(["screen-code-warning"]);
+    let value = ScreenCode { code: &symbol, groups: &groups, expires_at };
     output.result(&value, lines.map(|id| output.texts.with(id, &values)))
 }

@@ -61,20 +61,15 @@ pub(super) async fn bind(
         None => None,
     };
     let device_id = DeviceId::random(&mut random());
-    let sealed = Sealed {
-        device_id,
-        level,
-        key_class,
-        certificate: certificate.as_ref(),
-        ocsp_sha256,
-        code_shown_by: shown.as_ref().map(Shown::by),
-    };
+    let code_shown_by = shown.as_ref().map(Shown::by);
+    let certificate = certificate.as_ref();
+    let sealed = Sealed { device_id, level, key_class, certificate, ocsp_sha256, code_shown_by };
     let evidence = sealed.seal(service, tx, (expected, grounds, pop), now).await?;
     let information: DeviceInformation = from_json(&row.device_information)?;
     let insert = sqlx::query(
         "INSERT INTO device (device_id, account_id, state, name, method, binding_level, jkt, jwk, transport_jwk, \
-         key_identifier, active_from, evidence, expires_at, key_class, revocation_due) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+         key_identifier, active_from, evidence, expires_at, key_class, revocation_due, code_shown_by, waits) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     );
     // Whoever was not sure to be the person with card and card PIN waits until the person had time to notice. A code on the
     // screen of whoever was sure is as good as that for the wait, and for nothing else.
@@ -90,6 +85,7 @@ pub(super) async fn bind(
     let insert = insert.bind(to_json(device.device_key())?).bind(to_json(device.transport_key())?);
     let insert = insert.bind(key_identifier.to_string()).bind(active_from).bind(to_json(&evidence)?).bind(expires_at);
     let insert = insert.bind(key_class).bind(ocsp_sha256.map(|_| now.saturating_add(DAY)));
+    let insert = insert.bind(code_shown_by.map(ShownBy::as_str)).bind(i64::from(state == DeviceState::PendingWait));
     insert.execute(&mut **tx).await?;
 
     pin::share::hand_over(tx, &evidence.registration_id.to_string(), &device_id.to_string()).await?;

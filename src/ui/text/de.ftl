@@ -374,7 +374,7 @@ error-stronger-login-needed = { $detail ->
        *[other] Melden Sie sich mit Gesundheitskarte und Karten-PIN an („kartenbund login --card“) oder mit einem Gerät, das die Karte registriert hat („kartenbund login --device“), und versuchen Sie es noch einmal.
     }
 error-device-too-young = Ein Gerät fügt in seinen ersten 14 Tagen kein weiteres hinzu.
-    .remedy = „kartenbund devices“ zeigt, seit wann Ihre Geräte registriert sind. Mit der Gesundheitskarte geht es sofort: „kartenbund register“.
+    .remedy = „kartenbund devices“ zeigt, seit wann Ihre Geräte registriert sind. Mit der Gesundheitskarte geht es sofort: Registrieren Sie den neuen Computer mit ihr („kartenbund register“), oder zeigen Sie ihm einen Code („kartenbund devices code --card“).
 error-device-not-approved = { $why ->
         [expired] Auf dem registrierten Gerät wurde nicht rechtzeitig zugestimmt.
        *[other] Auf dem registrierten Gerät wurde nicht zugestimmt.
@@ -433,17 +433,20 @@ error-letter-code-of-other-service = { $host ->
         [none] Der Code ist für einen anderen Dienst, oder Gruppen aus zwei Codes sind vermischt.
        *[host] Der Code ist für einen anderen Dienst: { $host }.
     }
-    .remedy = Nehmen Sie den Brief der Krankenkasse, bei der Sie angemeldet sind. Haben Sie keinen solchen Brief, bestellen Sie einen: „kartenbund register --order-letter“.
+    .remedy = Nehmen Sie den Brief der Krankenkasse, bei der Sie angemeldet sind, oder den Code eines Computers, der bei ihr registriert ist („kartenbund devices code“). Haben Sie beides nicht, bestellen Sie einen Brief: „kartenbund register --order-letter“.
 error-letter-code-ended = { $detail ->
         [used] Mit diesem Code wurde schon ein Gerät registriert.
         [expired] Dieser Code ist abgelaufen.
         [void] Dieser Code gilt nicht mehr, weil er zu oft falsch eingegeben wurde.
         [superseded] Dieser Code gilt nicht mehr, weil nach ihm ein neuer gezeigt wurde.
-        [same_session] Dieser Computer zeigt diesen Code selbst: Er ist für einen anderen.
+        [no_password] Ein Code vom Bildschirm registriert nur einen Computer, an dem Sie mit Ihrem Passwort angemeldet sind.
         [session_ended] Dieser Code gilt nicht mehr, weil der Computer, der ihn gezeigt hat, nicht mehr angemeldet ist.
        *[unknown] Dieser Code gehört nicht zu Ihrem Konto.
     }
-    .remedy = Bestellen Sie einen neuen Brief („kartenbund register --order-letter“), oder zeigen Sie an einem registrierten Computer einen neuen Code: „kartenbund devices code“. Haben Sie den Code nicht selbst benutzt, sehen Sie mit „kartenbund devices“ nach und rufen Sie Ihre Krankenkasse an.
+    .remedy = { $detail ->
+        [no_password] Melden Sie sich an dem Computer, der registriert werden soll, mit dem Passwort an („kartenbund login“), und geben Sie den Code noch einmal ein: Er gilt noch.
+       *[other] Bestellen Sie einen neuen Brief („kartenbund register --order-letter“), oder zeigen Sie an einem registrierten Computer einen neuen Code: „kartenbund devices code“. Haben Sie den Code nicht selbst benutzt, sehen Sie mit „kartenbund devices“ nach und rufen Sie Ihre Krankenkasse an.
+    }
 error-already-registered = Dieser Computer ist schon registriert.
     .remedy = { $why ->
         [another] Das andere Gerät ist so, wie es war. Sperren Sie es, das gilt sofort: „kartenbund devices lock ID“. Zum Entfernen melden Sie sich mit der Gesundheitskarte an, dafür muss dieser Computer nicht neu registriert werden: „kartenbund login --card“, dann „kartenbund devices remove ID“.
@@ -1041,11 +1044,12 @@ done-rebind = Die Registrierung dieses Computers ist erneuert: „{ $name }“, 
 rebind-soon = Die Registrierung dieses Computers läuft am { $until } ab. Erneuern Sie sie vorher mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
 rebind-late = Die Registrierung dieses Computers ist seit { $until } abgelaufen. Erneuern Sie sie mit Gesundheitskarte und Geräte-PIN: „kartenbund devices rebind“.
 done-register-waits = Freigeben kann er frühestens ab { $at }, sobald außerdem der Brief gedruckt ist, der davon berichtet: So kann jemand, der Ihren Code abgefangen hat, nichts tun, bevor Sie es merken.
-screen-code-groups = Code: { $groups }
+screen-code-groups = Code:
 screen-code-how = Er gilt einmal, bis { $until }, und nur solange dieser Computer angemeldet bleibt.
-    Am anderen Computer: „kartenbund login --service { $service }“, dann
-    „kartenbund register --method qr“ und die Gruppen abtippen, oder mit einem Foto des
-    Bildes: „kartenbund register --image DATEI“.
+    Am anderen Computer: „kartenbund login --service { $service }“ mit Ihrem Passwort, dann
+    „kartenbund register --method qr“ und die Gruppen abtippen.
+screen-code-photo = Oder mit einem Foto des Bildes: „kartenbund register --image DATEI“.
+screen-code-narrow = Für das Bild, das man fotografieren kann, ist dieses Fenster zu schmal. Machen Sie es breiter und zeigen Sie einen neuen Code, oder tippen Sie die Gruppen ab.
 screen-code-warning = Zeigen und sagen Sie den Code niemandem: Wer ihn und Ihr Passwort hat, registriert ein Gerät in Ihrem Konto. Ihre Krankenkasse fragt nie danach.
 done-letter-ordered = Der Brief mit dem Code ist bestellt. Er geht an die Anschrift, die Ihre Krankenkasse von Ihnen hat.
 done-letter-ordered-before = Der Brief mit dem Code war schon bestellt und wird mit den nächsten Briefen gedruckt.
@@ -1075,7 +1079,7 @@ done-device-locked = Das Gerät ist gesperrt. Entsperren geht nach einer Anmeldu
 done-devices-locked = Alle Geräte sind gesperrt. Entsperren geht nach einer Anmeldung mit der Gesundheitskarte.
 done-device-unlocked = Das Gerät ist entsperrt.
 done-device-unlocked-waits = Das Gerät ist entsperrt. Freigeben kann es noch nicht: Seine Wartezeit läuft weiter.
-done-revocation-code = Ihr Sperrcode: { $code }
+done-revocation-code = Ihr Sperrcode:
 done-revocation-code-how = Drucken Sie ihn aus oder schreiben Sie ihn ab, und bewahren Sie ihn nicht beim Computer auf. Er wird nicht noch einmal gezeigt. Damit sperren Sie alles, ohne Anmeldung und von jedem Computer: „kartenbund emergency --service { $service }“.
 done-revocation-page = Die Seite mit dem Sperrcode steht in { $path }. Drucken Sie sie aus, und löschen Sie die Datei dann.
 revocation-page = SPERRCODE FÜR IHR KONTO
@@ -1084,10 +1088,7 @@ revocation-page = SPERRCODE FÜR IHR KONTO
     Erstellt:        { $day }
 
     Ihr Sperrcode:
-
-        { $code }
-
-    Wozu er dient
+revocation-page-below = Wozu er dient
     Ist Ihr Computer weg, oder ist jemand in Ihrem Konto, sperren Sie damit alle
     Geräte und beenden alle Anmeldungen. Das geht von jedem Computer mit
     Kartenbund, ohne Anmeldung und ohne Gesundheitskarte:

@@ -374,7 +374,7 @@ error-stronger-login-needed = { $detail ->
        *[other] Log in with health card and card PIN ("kartenbund login --card") or with a device that the card has registered ("kartenbund login --device"), and try again.
     }
 error-device-too-young = No device adds another one in its first 14 days.
-    .remedy = "kartenbund devices" shows since when your devices are registered. With the health card it takes no time: "kartenbund register".
+    .remedy = "kartenbund devices" shows since when your devices are registered. With the health card it takes no time: register the new computer with it ("kartenbund register"), or show it a code ("kartenbund devices code --card").
 error-device-not-approved = { $why ->
         [expired] Nobody has approved on the registered device in time.
        *[other] It was not approved on the registered device.
@@ -433,17 +433,20 @@ error-letter-code-of-other-service = { $host ->
         [none] The code is for another service, or groups of two codes are mixed.
        *[host] The code is for another service: { $host }.
     }
-    .remedy = Take the letter from the insurer you are logged in with. If you have no such letter, order one: "kartenbund register --order-letter".
+    .remedy = Take the letter from the insurer you are logged in with, or the code of a computer that is registered there ("kartenbund devices code"). If you have neither, order a letter: "kartenbund register --order-letter".
 error-letter-code-ended = { $detail ->
         [used] A device was registered with this code already.
         [expired] This code has expired.
         [void] This code does not hold any more, since it was entered wrongly too often.
         [superseded] This code does not hold any more, since another one was shown after it.
-        [same_session] This computer shows this code itself: it is for another one.
+        [no_password] A code from a screen registers only a computer where you are logged in with your password.
         [session_ended] This code does not hold any more, since the computer that has shown it is not logged in any more.
        *[unknown] This code is not of your account.
     }
-    .remedy = Order a new letter ("kartenbund register --order-letter"), or show a new code on a registered computer: "kartenbund devices code". If it was not you who used the code, look at "kartenbund devices" and call your insurer.
+    .remedy = { $detail ->
+        [no_password] Log in with the password on the computer that is to be registered ("kartenbund login"), and enter the code again: it still holds.
+       *[other] Order a new letter ("kartenbund register --order-letter"), or show a new code on a registered computer: "kartenbund devices code". If it was not you who used the code, look at "kartenbund devices" and call your insurer.
+    }
 error-already-registered = This computer is registered already.
     .remedy = { $why ->
         [another] The other device is as it was. Lock it, which holds at once: "kartenbund devices lock ID". To remove it, log in with the health card, for which this computer need not be registered anew: "kartenbund login --card", then "kartenbund devices remove ID".
@@ -1041,11 +1044,12 @@ done-rebind = The registration of this computer is renewed: "{ $name }", level {
 rebind-soon = The registration of this computer ends on { $until }. Renew it before with health card and device PIN: "kartenbund devices rebind".
 rebind-late = The registration of this computer has expired on { $until }. Renew it with health card and device PIN: "kartenbund devices rebind".
 done-register-waits = It can approve from { $at } on at the earliest, as soon as the letter is printed, too, that tells of it: so whoever has caught your code can do nothing before you notice.
-screen-code-groups = Code: { $groups }
+screen-code-groups = Code:
 screen-code-how = It holds once, until { $until }, and only as long as this computer stays logged in.
-    On the other computer: "kartenbund login --service { $service }", then
-    "kartenbund register --method qr" and type the groups, or with a photo of the
-    picture: "kartenbund register --image FILE".
+    On the other computer: "kartenbund login --service { $service }" with your password, then
+    "kartenbund register --method qr" and type the groups.
+screen-code-photo = Or with a photo of the picture: "kartenbund register --image FILE".
+screen-code-narrow = This window is too narrow for the picture that can be photographed. Make it wider and show a new code, or type the groups.
 screen-code-warning = Show and tell the code to nobody: whoever has it and your password registers a device in your account. Your insurer never asks for it.
 done-letter-ordered = The letter with the code is ordered. It goes to the address your insurer has of you.
 done-letter-ordered-before = The letter with the code was ordered before, and is printed with the next letters.
@@ -1075,7 +1079,7 @@ done-device-locked = The device is locked. It can be unlocked after a login with
 done-devices-locked = All devices are locked. They can be unlocked after a login with the health card.
 done-device-unlocked = The device is unlocked.
 done-device-unlocked-waits = The device is unlocked. It cannot approve yet: its waiting time goes on.
-done-revocation-code = Your revocation code: { $code }
+done-revocation-code = Your revocation code:
 done-revocation-code-how = Print it or write it down, and do not keep it with the computer. It is not shown again. With it you lock everything, without login and from any computer: "kartenbund emergency --service { $service }".
 done-revocation-page = The page with the revocation code is in { $path }. Print it, and delete the file then.
 revocation-page = REVOCATION CODE OF YOUR ACCOUNT
@@ -1084,10 +1088,7 @@ revocation-page = REVOCATION CODE OF YOUR ACCOUNT
     Made:            { $day }
 
     Your revocation code:
-
-        { $code }
-
-    What it is for
+revocation-page-below = What it is for
     If your computer is gone, or somebody is in your account, you lock all devices
     and end all sessions with it. That can be done from any computer with
     Kartenbund, without login and without the health card:
