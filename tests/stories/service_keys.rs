@@ -16,40 +16,40 @@ use RollStep::{Activate, Announce, Retire};
 const STEPS: [RollStep; 3] = [Announce, Activate, Retire];
 
 /// The keys that a computer has pinned.
-fn pinned(computer: &Computer) -> Vec<P256Jwk> {
+pub(super) fn pinned(computer: &Computer) -> Vec<P256Jwk> {
     computer.here.home.profile().unwrap().service_keys.to_vec()
 }
 
 /// All keys that it knows of.
-fn known(computer: &Computer) -> Vec<P256Jwk> {
+pub(super) fn known(computer: &Computer) -> Vec<P256Jwk> {
     [pinned(computer), computer.here.home.profile().unwrap().former_keys].concat()
 }
 
-fn device_login(world: &World, computer: &Computer) -> Computer {
+pub(super) fn device_login(world: &World, computer: &Computer) -> Computer {
     let home = computer.here.home.clone();
     computer.with(&mut Script::default(), |around| login_with_device(&home, world.remote(), around)).unwrap();
     Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() }
 }
 
-fn evidence(computer: &Computer) -> Bundle {
+pub(super) fn evidence(computer: &Computer) -> Bundle {
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
     Bundle::parse(&serde_json::to_vec(&bundle).unwrap()).unwrap()
 }
 
 /// Whether it holds with these keys, which both verifiers say alike.
-fn holds(bundle: &Bundle, keys: &[P256Jwk]) -> bool {
+pub(super) fn holds(bundle: &Bundle, keys: &[P256Jwk]) -> bool {
     let holds = bundle.verify(&anchors_of(&[&ca()]), keys).findings.is_some();
     assert_eq!(second_verifier(&[serde_json::to_vec(bundle).unwrap()], &[&ca()], keys), [holds]);
     holds
 }
 
 /// What the audit tells about signing keys.
-fn told(world: &World) -> Vec<(String, String)> {
+pub(super) fn told(world: &World) -> Vec<(String, String)> {
     let entries = world.audit_entries().into_iter().map(|entry| serde_json::from_str::<Entry>(&entry).unwrap());
     entries.filter(|entry| entry.event.starts_with("service_key.")).map(|it| (it.event, it.object)).collect()
 }
 
-fn key_file(world: &World) -> PathBuf {
+pub(super) fn key_file(world: &World) -> PathBuf {
     world.folder.path().join("service/service-keys.json")
 }
 
