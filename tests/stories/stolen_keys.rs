@@ -32,7 +32,8 @@ fn answer(world: &World) -> ConfigurationAnswer {
 }
 
 fn go_on(world: &World, computer: &Computer, fingerprint: Thumbprint) -> Computer {
-    let (home, remote) = (computer.here.home.clone(), world.remote().expecting(Some(fingerprint)));
+    let (home, remote) =
+        (computer.here.home.clone(), world.remote().expecting(Some(fingerprint), &world.clock.of_client()));
     computer.with(&mut Script::default(), |around| login_with_device(&home, remote, around)).unwrap();
     Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() }
 }
@@ -72,7 +73,7 @@ fn is_rid_of_what_was_stolen_after(steps: &[RollStep]) {
     let refused = world.try_log_in(computer.here.home.folder(), ERIKA, "x").map(drop);
     assert!(matches!(refused, Err(LoginError::Service(ServiceError::KeyChanged))), "{refused:?}");
     // Tokens of before are nobody's, either.
-    world.remote().expecting(Some(new.thumbprint())).learn_keys(&computer.here.home).unwrap();
+    world.remote().expecting(Some(new.thumbprint()), &world.clock.of_client()).learn_keys(&computer.here.home).unwrap();
     let ended = computer.here.service.get::<serde_json::Value>("/v1/devices");
     assert!(ended.as_ref().is_err_and(|error| error.is_refused_with("token_invalid")), "{:?}", ended.err());
     let computer = go_on(&world, &computer, new.thumbprint());
