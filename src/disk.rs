@@ -140,7 +140,8 @@ pub fn lock_folder(_: &Path) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn lock_file(path: &Path) -> io::Result<File> {
-    let lock = OpenOptions::new().create(true).append(true).open(path)?;
+    make_private_file(path)?;
+    let lock = File::open(path)?;
     lock.lock()?;
     Ok(lock)
 }

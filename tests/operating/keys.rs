@@ -74,6 +74,30 @@ fn the_steps_are_taken_in_their_order_and_the_keys_are_shown_to_hand_them_out() 
     assert!(verified.status.success(), "{}", stderr(&verified));
 }
 
+/// Two would make two keys, and lose one of them.
+#[test]
+fn of_two_commands_at_once_the_second_finds_what_the_first_has_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(import(b"", folder).status.success());
+    let before = key_file(folder);
+    let held = kartenbund::disk::lock_folder(&folder.join("data")).unwrap();
+    let announce = || {
+        let mut roll = program(folder, "");
+        roll.args(["keys", "roll", "announce"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let mut both = [announce(), announce()];
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(both.iter_mut().all(|roll| roll.try_wait().unwrap().is_none()), "whoever has the file is waited for");
+    assert_eq!(key_file(folder), before);
+    drop(held);
+    let mut codes = both.map(|mut roll| roll.wait().unwrap().code());
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(34)]);
+    let process = Process::start(folder, "");
+    assert_eq!(told(&audit(&process)).len(), 1);
+}
+
 /// Whoever was called at night sees by the answer that it is done; what was done before the file was stolen does not matter.
 #[test]
 fn stolen_keys_are_replaced_by_one_command_which_shows_what_holds_then() {

@@ -168,3 +168,33 @@ fn keys_whose_entries_a_kill_has_kept_back_when_they_were_revoked_get_them_once(
     assert_eq!(told(&world), expected, "once");
     world.verify_audit(&[]).unwrap();
 }
+
+/// All processes look at the key file when they start, and once a second.
+#[test]
+fn processes_that_start_at_once_tell_of_each_key_once() {
+    let mut world = World::new();
+    world.stop();
+    let revoked: Vec<_> = (1..=20)
+        .map(|byte| P256Jwk::from(*p256::ecdsa::SigningKey::from_slice(&[byte; 32]).unwrap().verifying_key()))
+        .collect();
+    let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(key_file(&world)).unwrap()).unwrap();
+    file["revoked"] = serde_json::to_value(&revoked).unwrap();
+    std::fs::write(key_file(&world), file.to_string()).unwrap();
+    let start = std::sync::Barrier::new(4);
+    std::thread::scope(|scope| {
+        for settings in (0..4).map(|_| world.own_settings()) {
+            let (clock, start) = (world.clock.clone(), &start);
+            let now = move || time::OffsetDateTime::from_unix_timestamp(clock.now()).unwrap();
+            scope.spawn(move || {
+                start.wait();
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                runtime
+                    .block_on(async { Service::open(settings, std::sync::Arc::new(now)).await.unwrap().close().await });
+            });
+        }
+    });
+    let told = told(&world);
+    let keys: std::collections::BTreeSet<_> = told.iter().map(|(_, key)| key.clone()).collect();
+    assert_eq!((told.len(), keys.len()), (21, 21), "twenty that were revoked, and the one that signs");
+    world.verify_audit(&[]).unwrap();
+}
