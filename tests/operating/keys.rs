@@ -82,11 +82,10 @@ fn of_two_commands_at_once_the_second_finds_what_the_first_has_done() {
     assert!(import(b"", folder).status.success());
     let before = key_file(folder);
     let held = kartenbund::disk::lock_folder(&folder.join("data")).unwrap();
-    let announce = || {
-        let mut roll = program(folder, "");
+    // The configuration is written before either reads it.
+    let mut both = [program(folder, ""), program(folder, "")].map(|mut roll| {
         roll.args(["keys", "roll", "announce"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-    };
-    let mut both = [announce(), announce()];
+    });
     std::thread::sleep(Duration::from_secs(3));
     assert!(both.iter_mut().all(|roll| roll.try_wait().unwrap().is_none()), "whoever has the file is waited for");
     assert_eq!(key_file(folder), before);
