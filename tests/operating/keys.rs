@@ -115,7 +115,7 @@ fn stolen_keys_are_replaced_by_one_command_which_shows_what_holds_then() {
         }
         let before = stderr(&show());
         revoked.extend(keys_of("signs", &before).into_iter().chain(keys_of("listed", &before)));
-        let output = server(&["keys", "revoke"], folder, INSURER);
+        let output = server(&["keys", "revoke", "--all"], folder, INSURER);
         assert!(output.status.success(), "{}", stderr(&output));
         let told = stdout(&output);
         assert!(
@@ -129,6 +129,8 @@ fn stolen_keys_are_replaced_by_one_command_which_shows_what_holds_then() {
         let set: Value = serde_json::from_str(&stdout(&show())).unwrap();
         assert_eq!(set["keys"].as_array().unwrap().len(), 1, "what is handed out has none of them");
     }
+    let neither = server(&["keys", "revoke"], folder, INSURER);
+    assert_eq!(neither.status.code(), Some(2), "nobody revokes everything by leaving something out");
     // One that was retired is named, with whatever character it begins.
     for step in ["announce", "activate", "retire"] {
         assert!(server(&["keys", "roll", step], folder, INSURER).status.success());

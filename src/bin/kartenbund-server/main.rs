@@ -92,12 +92,15 @@ enum KeysCommand {
         /// announce: makes the new key; activate: it signs from now on; retire: the old one is erased
         step: Step,
     },
-    /// Revokes every key that signs, will or did and is in the key file, where somebody may have stolen that. A new one signs at
-    /// once, every client has to pin it anew, everybody is logged out. Stop all processes before, and hand the file on
+    /// Revokes keys that somebody may have stolen: they are not handed out any more as ones that verify
     Revoke {
-        /// Revokes this retired key alone: it is not handed out any more as one that verifies
-        #[arg(value_name = "THUMBPRINT", value_parser = thumbprint, allow_hyphen_values = true)]
+        /// This retired key
+        #[arg(value_name = "THUMBPRINT", value_parser = thumbprint, allow_hyphen_values = true, required_unless_present = "all")]
         former: Option<Thumbprint>,
+        /// Every key whose private key is in the key file. A new one signs at once, every client has to pin it anew, everybody is
+        /// logged out. Stop all processes before, and hand the file on
+        #[arg(long, conflicts_with = "former")]
+        all: bool,
     },
     /// Prints the public keys that verify what the service has signed, as a JWK Set: the one that signs first. Their thumbprints
     /// are told on standard error, and those of revoked ones, which are not in the set
@@ -212,7 +215,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         }
         Command::Keys(KeysCommand::Rotate { kind }) => rotate(&config()?.settings, kind),
         Command::Keys(KeysCommand::Roll { step }) => runtime.block_on(jobs::roll(config()?, step.into())),
-        Command::Keys(KeysCommand::Revoke { former }) => runtime.block_on(jobs::revoke(config()?, former)),
+        Command::Keys(KeysCommand::Revoke { former, all: _ }) => runtime.block_on(jobs::revoke(config()?, former)),
         Command::Keys(KeysCommand::Show) => show_keys(&config()?.settings),
         Command::Register(RegisterCommand::Import { file }) => runtime.block_on(jobs::import(config()?, &file)),
         Command::Audit(AuditCommand::Verify(VerifyArgs { against, file: Some(file), service_key })) => {
