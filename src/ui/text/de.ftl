@@ -1327,6 +1327,7 @@ event-notice-failed = Nachricht nicht zustellbar
 event-service-key-announced = Nächster Schlüssel des Dienstes angekündigt
 event-service-key-activated = Neuer Schlüssel des Dienstes in Gebrauch genommen
 event-service-key-retired = Früherer Schlüssel des Dienstes außer Gebrauch
+event-service-key-revoked = Schlüssel des Dienstes gesperrt: Jemand könnte ihn gestohlen haben
 event-trust-list-taken = Vertrauensliste mit den Ausstellern der Karten übernommen
 event-web-login-asked = Anmeldung auf der Website zur Freigabe vorgelegt
 event-web-login-taken = Freigegebene Anmeldung auf der Website begonnen

@@ -1327,6 +1327,7 @@ event-notice-failed = Notice cannot be delivered
 event-service-key-announced = The service's next key announced
 event-service-key-activated = The service's new key taken into use
 event-service-key-retired = The service's former key out of use
+event-service-key-revoked = Key of the service revoked: somebody may have stolen it
 event-trust-list-taken = Trust list with the issuers of cards taken
 event-web-login-asked = Login on the website put to the devices
 event-web-login-taken = Approved login on the website begun
