@@ -1,6 +1,6 @@
 //! Files that are whole or not there, and that nobody else can read.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
@@ -104,7 +104,7 @@ pub fn make_private_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn make_private_file(path: &Path) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
+    let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -132,6 +132,18 @@ pub fn lock_folder(folder: &Path) -> io::Result<File> {
 #[cfg(not(unix))]
 pub fn lock_folder(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+/// Holds back every other process that locks the same file, until what it gives is dropped. The file is made where it is
+/// missing, and stays empty.
+///
+/// # Errors
+/// Those of the file system.
+pub fn lock_file(path: &Path) -> io::Result<File> {
+    make_private_file(path)?;
+    let lock = File::open(path)?;
+    lock.lock()?;
+    Ok(lock)
 }
 
 /// Flushes what was made, renamed or removed in a folder.

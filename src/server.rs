@@ -67,6 +67,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::disk;
+use crate::jose::Thumbprint;
 use crate::protocol::NumericDate;
 use dpop::SeenProofs;
 use keys::ServiceKeys;
@@ -141,6 +142,11 @@ pub enum ServerError {
         /// The one that comes next.
         expected: RollStep,
     },
+    /// Only a retired key is revoked by its thumbprint.
+    #[error(
+        "{0} is no retired key of this service; those whose private keys are in service-keys.json are revoked all at once"
+    )]
+    NoFormerKey(Thumbprint),
     /// The settings of the mail server.
     #[error("the mail server cannot be used as it is set")]
     Smtp(#[from] SmtpError),

@@ -1,5 +1,5 @@
 """Verifies evidence as docs/evidence.md has it, link by link: `verify_evidence.py ANCHOR.pem SERVICE-KEYS.json|- FILE...`"""
-import base64, datetime, hashlib, json, re, sys, zlib
+import base64, contextlib, datetime, hashlib, json, re, sys, zlib
 from cryptography import exceptions, x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
@@ -22,9 +22,8 @@ def read(data):
     once = lambda pairs: need(len(dict(pairs)) == len(pairs), "a member stands twice") or dict(pairs)
     return json.loads(data.decode(), object_pairs_hook=once, parse_float=lambda _: need(False, "a fraction"))
 def b64(data): return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-def unb64(text, length=None):
-    data = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    return need(b64(data) == text and length in (None, len(data)), "base64url") or data  # no padding, no loose bits
+def unb64(text, length=None): return need(b64(data := base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))) == text
+                                          and length in (None, len(data)), "base64url") or data  # no padding, no loose bits
 def sha256(data): return hashlib.sha256(data.encode() if isinstance(data, str) else data).digest()
 def spki(key): return b64(key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo))
 def jwk_key(jwk): return says(members(jwk, "kty crv x y"), kty="EC", crv="P-256") or (
@@ -39,9 +38,10 @@ def jws(compact, typ, key, names, optional="", **hint):  # the payload; `hint` i
     is_rsa, pss = isinstance(key, rsa.RSAPublicKey), padding.PSS(padding.MGF1(hashes.SHA256()), 32)
     key.verify(*(signature, data, pss, hashes.SHA256()) if is_rsa else (dss(signature), data, ec.ECDSA(hashes.SHA256())))
     return members(read(unb64(payload)), names, optional)
-def by_service(compact, typ, keys, *names):  # signed by one of the keys; where there is none (left), it does not hold
-    try: return jws(compact, typ, keys[0], *names)
-    except exceptions.InvalidSignature: return by_service(compact, typ, keys[1:], *names)
+def by_service(compact, typ, keys, *names):  # signed by one of the keys; where there is none, it does not hold
+    for key in keys:
+        with contextlib.suppress(exceptions.InvalidSignature): return jws(compact, typ, key, *names)
+    need(False, "signed by none of the keys")
 def oids(data):  # the object identifiers (DER) that stand in sequences, and in nothing else
     if not data: return []
     count = data[1] & 0x7F if data[1] & 0x80 else 0
@@ -112,9 +112,9 @@ def audit(inclusion, receipt, service_keys, **about):
     return need(head["at"] >= entry["ts"], "at") or ""
 def verify(data, anchors, signers, responders, pinned):  # gives each link that holds; fails at the first that does not
     bundle, person, adders, keys = members(read(data), "v service devices omitted", "trust_lists"), None, {}, {}
-    service, aud = members(bundle["service"], "aud jwk", "other_jwks"), bundle["service"]["aud"]
-    need(bundle["v"] in (2, 3, 4, 5) and len(data) <= 2**24 and bundle["devices"], "no bundle of this version")
-    ours = [jwk_key(it) for it in [service["jwk"], *service.get("other_jwks", [])] if pinned is None or it in pinned]
+    aud, named = (it := members(bundle["service"], "aud jwk", "other_jwks"))["aud"], [it["jwk"], *it.get("other_jwks", [])]
+    need(bundle["v"] in (2, 3, 4, 5) and len(data) <= 2**24 and bundle["devices"] and len(named) <= 64, "version or size")
+    ours = need(max(map(named.count, named)) == 1, "once") or [jwk_key(it) for it in named if pinned is None or it in pinned]
     def took(it): return says(it := by_service(it, "receipt+jws", ours, "v aud subject id sha256 at amr audit_head",
                                                f"{MORE} code_shown_by"), v=1, aud=aud) or it
     def decision_on(approval, jwk):

@@ -2,7 +2,7 @@
 //! first login by a key that it lists itself.
 
 use super::home::{Home, Profile};
-use super::service::{Service, ServiceError};
+use super::service::{ExpectedKey, Service, ServiceError};
 use crate::jose::{Es256, Message, P256Jwk, base64url, json, jws};
 use crate::protocol::VERSION;
 use crate::protocol::api::ConfigurationAnswer;
@@ -25,20 +25,38 @@ impl SelfSigned {
     }
 }
 
+/// How far the clock of this computer and that of the service may be apart, in seconds, where the person has named the key.
+const TOLERANCE: u64 = 600;
+
 /// A configuration that is signed by a key that was pinned before, or that the person knows the thumbprint of.
 #[derive(Debug)]
 pub struct PinnedConfiguration(Configuration);
 
 impl PinnedConfiguration {
-    /// Checks who signed.
-    fn check(answer: &ConfigurationAnswer, is_pinned: impl Fn(&P256Jwk) -> bool) -> Result<Self, ServiceError> {
-        let mut signed = SelfSigned::read(&answer.configuration)?;
-        if !is_pinned(&signed.signer)
-            && let Some(by_previous_key) = &answer.by_previous_key
-        {
-            signed = SelfSigned::read(by_previous_key)?;
+    /// Checks who signed: a pinned key. Whether it is older than what is pinned, [`Profile::take_up`] looks at.
+    fn by_pinned(answer: &ConfigurationAnswer, keys: &[P256Jwk]) -> Result<Self, ServiceError> {
+        Self::by(answer, |key| keys.contains(key)).unwrap_or(Err(ServiceError::KeyChanged))
+    }
+
+    /// Checks who signed, and when: the key that the person has named, and now. Anybody may have kept one that was signed by
+    /// this key while another was listed beside it, which was stolen since; and no time is pinned that it could be older than.
+    fn by_named(answer: &ConfigurationAnswer, expected: &ExpectedKey) -> Result<Self, ServiceError> {
+        let signed = Self::by(answer, |key| key.thumbprint() == expected.thumbprint);
+        let signed = signed.unwrap_or(Err(ServiceError::NotTheNamedKey))?;
+        let ahead = signed.0.iat.saturating_sub((expected.clock)());
+        if ahead.unsigned_abs() <= TOLERANCE { Ok(signed) } else { Err(ServiceError::NotOfNow(ahead)) }
+    }
+
+    /// The one of the two in an answer that is by a right key; `None` where none is.
+    fn by(answer: &ConfigurationAnswer, is_right: impl Fn(&P256Jwk) -> bool) -> Option<Result<Self, ServiceError>> {
+        for compact in [Some(&answer.configuration), answer.by_previous_key.as_ref()].into_iter().flatten() {
+            match SelfSigned::read(compact) {
+                Ok(signed) if is_right(&signed.signer) => return Some(Ok(Self(signed.configuration))),
+                Ok(_) => {}
+                Err(error) => return Some(Err(error)),
+            }
         }
-        if is_pinned(&signed.signer) { Ok(Self(signed.configuration)) } else { Err(ServiceError::KeyChanged) }
+        None
     }
 
     /// What it says.
@@ -54,11 +72,10 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub fn configuration(&self) -> Result<Configuration, ServiceError> {
-        let answer = self.ask_configuration()?;
-        let signed = match self.expected_key() {
-            Some(key) => PinnedConfiguration::check(&answer, |signer| signer.thumbprint() == key)?.0,
-            None => SelfSigned::read(&answer.configuration)?.configuration,
-        };
+        if let Some(expected) = self.expected_key() {
+            return Ok(self.configuration_by(expected)?.0);
+        }
+        let signed = SelfSigned::read(&self.ask_configuration()?.configuration)?.configuration;
         self.checked(&signed)?;
         Ok(signed)
     }
@@ -69,7 +86,14 @@ impl Service {
     /// # Errors
     /// [`ServiceError::KeyChanged`] where no pinned key has signed.
     pub fn configuration_of(&self, profile: &Profile) -> Result<PinnedConfiguration, ServiceError> {
-        let signed = PinnedConfiguration::check(&self.ask_configuration()?, |key| profile.service_keys.contains(key))?;
+        let signed = PinnedConfiguration::by_pinned(&self.ask_configuration()?, &profile.service_keys)?;
+        self.checked(&signed.0)?;
+        Ok(signed)
+    }
+
+    /// The same where the person has named the key.
+    fn configuration_by(&self, expected: &ExpectedKey) -> Result<PinnedConfiguration, ServiceError> {
+        let signed = PinnedConfiguration::by_named(&self.ask_configuration()?, expected)?;
         self.checked(&signed.0)?;
         Ok(signed)
     }
@@ -78,21 +102,27 @@ impl Service {
     /// the answer is by that one, whatever was pinned.
     ///
     /// # Errors
-    /// [`ServiceError::KeyChanged`]; no profile before the first login.
+    /// [`ServiceError::KeyChanged`], [`ServiceError::NotTheNamedKey`], [`ServiceError::NotOfNow`]; no profile before the first
+    /// login.
     pub fn learn_keys(&self, home: &Home) -> Result<(PinnedConfiguration, Profile), ServiceError> {
         // What is on the disk counts: another command may have learnt more than this one had read.
+        let before = home.profile()?;
+        let configuration = match self.expected_key() {
+            Some(expected) => self.configuration_by(expected)?,
+            None => self.configuration_of(&before)?,
+        };
+        // And once more, since the answer may have taken long.
+        let _lock = home.lock_profile()?;
         let mut profile = home.profile()?;
-        let (configuration, is_new) = match self.expected_key() {
+        if profile.service != before.service {
+            return Err(ServiceError::Contradiction("aud"));
+        }
+        let is_new = match self.expected_key() {
             Some(_) => {
-                let configuration = PinnedConfiguration(self.configuration()?);
                 profile.pin(&configuration.0);
-                (configuration, true)
+                true
             }
-            None => {
-                let configuration = self.configuration_of(&profile)?;
-                let is_new = profile.take_up(&configuration);
-                (configuration, is_new)
-            }
+            None => profile.take_up(&configuration),
         };
         if is_new {
             home.keep_profile(&profile)?;

@@ -28,6 +28,7 @@ pub use secrets::{Place, Placed};
 
 const MAX_FILE: usize = 64 * 1024;
 const PROFILE: &str = "profile.json";
+const PROFILE_LOCK: &str = "profile.lock";
 const SESSION: &str = "session.json";
 const DEVICE: &str = "device.json";
 const PENDING: &str = "device.pending.json";
@@ -382,6 +383,17 @@ impl Home {
         let hour_ago = SystemTime::now().checked_sub(Duration::from_secs(3600));
         hour_ago.map_or(Ok(()), |before| disk::sweep(&self.folder, before)).map_err(failed)?;
         Ok(lock)
+    }
+
+    /// Holds back every other command that changes the profile, until what it gives is dropped. It is another lock than
+    /// [`Self::lock`]: whoever holds that one may be told by the service meanwhile to look at its keys.
+    ///
+    /// # Errors
+    /// The file system.
+    pub(super) fn lock_profile(&self) -> Result<impl Sized, HomeError> {
+        let path = self.folder.join(PROFILE_LOCK);
+        let lock = disk::make_private_folder(&self.folder).and_then(|()| disk::lock_file(&path));
+        lock.map_err(|source| HomeError::File { path, source })
     }
 
     /// Moves a damaged device file out of the way. It is kept, for whoever can still make something of it.

@@ -205,6 +205,7 @@ pub(super) fn keep(
 ) -> Result<Opened, LoginError> {
     let must_change_password = answer.must_change_password;
     let mut profile = profile.clone();
+    let lock = home.lock_profile()?;
     if let Ok(kept) = home.profile()
         && kept.service == profile.service
         && kept.keys_from > profile.keys_from
@@ -213,6 +214,7 @@ pub(super) fn keep(
         profile.take_keys_of(&kept);
     }
     home.keep_profile(&profile)?;
+    drop(lock);
     let tokens = Some(Tokens::new(answer, (around.clock)(), skew));
     home.keep_session(&Session { key, tokens })?;
     Ok(Opened { placed, must_change_password })

@@ -57,6 +57,12 @@ pub enum ServiceError {
     /// The service has other keys than those that were pinned.
     #[error("the service's key has changed")]
     KeyChanged,
+    /// The service has another key than the one that the person has named.
+    #[error("the service's key is not the one that was named")]
+    NotTheNamedKey,
+    /// What the service says of itself, by the key that the person has named, is not of now by the clock of this computer.
+    #[error("the service's configuration is not of now: it is {0} seconds ahead of this computer's clock")]
+    NotOfNow(i64),
     /// The service wants at least this version of the program.
     #[error("the service wants version {0} of this program")]
     TooOld(ClientVersion),
@@ -86,12 +92,19 @@ impl ServiceError {
     }
 }
 
+/// The key that the person has been told of.
+pub(super) struct ExpectedKey {
+    pub(super) thumbprint: Thumbprint,
+    /// Shows what was signed long ago: nothing else tells, where no key is pinned.
+    pub(super) clock: Clock,
+}
+
 /// Somebody who answers at an address and may be the service.
 #[allow(missing_debug_implementations, reason = "it may hold a session")]
 pub struct Service {
     http: Client,
     base: String,
-    expected_key: Option<Thumbprint>,
+    expected_key: Option<ExpectedKey>,
     session: Option<OpenSession>,
     /// Comes before the session, where approvals are listed and watched.
     device: Option<WatchingDevice>,
@@ -123,10 +136,11 @@ impl Service {
     }
 
     /// The same, where the person has been told the thumbprint of the key that the service signs with: that one it must be,
-    /// whichever was pinned before.
+    /// whichever was pinned before, and its word of now by `clock`, the one of this computer.
     #[must_use]
-    pub fn expecting(self, key: Option<Thumbprint>) -> Self {
-        Self { expected_key: key, ..self }
+    pub fn expecting(self, key: Option<Thumbprint>, clock: &Clock) -> Self {
+        let expected_key = key.map(|thumbprint| ExpectedKey { thumbprint, clock: Clock::clone(clock) });
+        Self { expected_key, ..self }
     }
 
     /// Sends the session along from now on.
@@ -162,8 +176,8 @@ impl Service {
     }
 
     /// The key that the person has named.
-    pub(super) fn expected_key(&self) -> Option<Thumbprint> {
-        self.expected_key
+    pub(super) fn expected_key(&self) -> Option<&ExpectedKey> {
+        self.expected_key.as_ref()
     }
 
     /// How far the clock of the service of `home` is ahead of `clock`, in seconds.

@@ -37,6 +37,9 @@ const FORMATS_BEFORE: [u32; 3] = [2, 3, 4];
 /// Longest bundle read: that of a whole account.
 pub const MAX_BUNDLE: usize = 16 * 1024 * 1024;
 
+/// Most keys of the service that a bundle names: with each of them, each receipt and head may have to be tried.
+const MAX_KEYS: usize = 64;
+
 /// An evidence bundle: one JSON file, for a binding, for a decision, or for a whole account.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "server", derive(utoipa::ToSchema))]
@@ -80,6 +83,16 @@ pub struct ServiceIdentity {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "server", schema(value_type = Vec<Object>))]
     pub other_jwks: Vec<P256Jwk>,
+}
+
+impl ServiceIdentity {
+    /// No more keys than a service ever has, and none twice.
+    fn has_sound_keys(&self) -> bool {
+        let others = self.other_jwks.as_slice();
+        let is_new =
+            |(at, key): (usize, &P256Jwk)| *key != self.jwk && !others.iter().take(at).any(|before| before == key);
+        others.len() < MAX_KEYS && others.iter().enumerate().all(is_new)
+    }
 }
 
 /// Everything a binding rests on.
@@ -148,7 +161,8 @@ impl Bundle {
         if bytes.len() > MAX_BUNDLE {
             return Err(NotABundle);
         }
-        json::read::<Self>(bytes).ok().filter(|it| it.v == FORMAT || FORMATS_BEFORE.contains(&it.v)).ok_or(NotABundle)
+        let is_known = |it: &Self| it.v == FORMAT || FORMATS_BEFORE.contains(&it.v);
+        json::read::<Self>(bytes).ok().filter(|it| is_known(it) && it.service.has_sound_keys()).ok_or(NotABundle)
     }
 
     /// As [`Bundle::verify_with`], with nothing pinned but CAs of cards, OCSP responders, and keys of the service.

@@ -20,10 +20,12 @@ use super::token::TokenKeys;
 use super::{ServerError, random};
 use crate::disk;
 use crate::identity::kvnr::Kvnr;
-use crate::jose::{Es256, Message, P256Jwk, Thumbprint, base64url, json, jws};
+use crate::jose::{Es256, Message, P256Jwk, base64url, json, jws};
 use crate::protocol::NumericDate;
 pub use roll::RollStep;
-use signing::{Scalar, Signing};
+use roll::Told;
+use signing::Scalar;
+pub(super) use signing::Signing;
 
 const FILE: &str = "service-keys.json";
 const MAX_FILE: usize = 64 * 1024;
@@ -50,8 +52,8 @@ pub enum KeysError {
 pub(super) struct ServiceKeys {
     path: PathBuf,
     rolling: RwLock<Rolling>,
-    /// The step to the signing keys of now that the audit is known to tell of.
-    told: Mutex<Option<(RollStep, Thumbprint)>>,
+    /// What the audit is known to tell of signing keys.
+    told: Mutex<Vec<Told>>,
     pseudonym: Zeroizing<Vec<u8>>,
     pub(super) peppers: RotatingKeys,
     pub(super) share_keys: RotatingKeys,
@@ -61,14 +63,14 @@ pub(super) struct ServiceKeys {
 struct Rolling {
     signing: Arc<Signing>,
     tokens: Arc<TokenKeys>,
-    /// The step to these signing keys, and the key it was about.
-    last_step: Option<(RollStep, Thumbprint)>,
+    /// What was done last to signing keys, as far as the file shows it.
+    done: Vec<Told>,
 }
 
 impl Rolling {
     fn of(file: &mut File) -> Result<Self, KeysError> {
-        let (signing, last_step) = (Arc::new(Signing::of(file)?), file.last_step()?);
-        Ok(Self { signing, tokens: Arc::new(sound(std::mem::take(&mut file.token_keys))?), last_step })
+        let (signing, done) = (Arc::new(Signing::of(file)?), file.done()?);
+        Ok(Self { signing, tokens: Arc::new(sound(std::mem::take(&mut file.token_keys))?), done })
     }
 }
 
@@ -86,6 +88,9 @@ struct File {
     /// Public keys of those that were retired, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     former: Vec<P256Jwk>,
+    /// Public keys of those whose private keys somebody may have, oldest first: nobody is told to believe them any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    revoked: Vec<P256Jwk>,
     #[serde(with = "base64url")]
     pseudonym: Zeroizing<Vec<u8>>,
     /// Newest last.
@@ -209,7 +214,7 @@ impl ServiceKeys {
         let rolling = RwLock::new(Rolling::of(&mut file)?);
         let peppers = RotatingKeys::new(file.peppers).ok_or(KeysError::Damaged)?;
         let share_keys = RotatingKeys::new(file.share_keys).ok_or(KeysError::Damaged)?;
-        let (pseudonym, told) = (file.pseudonym, Mutex::new(None));
+        let (pseudonym, told) = (file.pseudonym, Mutex::default());
         Ok(Self { path, rolling, told, pseudonym, peppers, share_keys })
     }
 
@@ -238,14 +243,14 @@ impl ServiceKeys {
         &self.path
     }
 
-    /// The step to the signing keys of now, unless the audit is known to tell of it.
-    fn untold_step(&self) -> Option<(RollStep, Thumbprint)> {
-        let told = *self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        self.rolling().last_step.filter(|step| told != Some(*step))
+    /// What was done to signing keys, but for what the audit is known to tell of.
+    fn untold(&self) -> Vec<Told> {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rolling().done.iter().filter(|done| !told.contains(done)).copied().collect()
     }
 
-    fn set_told(&self, step: (RollStep, Thumbprint)) {
-        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = Some(step);
+    fn set_told(&self, done: Told) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push(done);
     }
 
     /// Signs one of the service's own messages.
@@ -326,9 +331,10 @@ fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<F
     let mut file = file.unwrap_or_else(|| {
         let mut pseudonym = Zeroizing::new(vec![0; KEY_LENGTH]);
         rng.fill_bytes(&mut pseudonym);
-        let (next, previous, former) = Default::default();
+        let (next, previous, former, revoked) = Default::default();
         let (peppers, token_keys, share_keys) = Default::default();
-        File { v: 1, signing: Scalar::random(rng), next, previous, former, pseudonym, peppers, token_keys, share_keys }
+        let signing = Scalar::random(rng);
+        File { v: 1, signing, next, previous, former, revoked, pseudonym, peppers, token_keys, share_keys }
     });
     let is_sound = match file.v {
         1 => file.peppers.is_empty() && file.token_keys.are_none() && file.share_keys.is_empty(),
@@ -336,7 +342,8 @@ fn completed(file: Option<File>, rng: &mut dyn rand_core::CryptoRng) -> Result<F
         3 => true,
         _ => false,
     };
-    let is_sound = is_sound && file.next.is_none() && file.previous.is_none() && file.former.is_empty();
+    let is_sound = is_sound && file.next.is_none() && file.previous.is_none();
+    let is_sound = is_sound && file.former.is_empty() && file.revoked.is_empty();
     is_sound.then_some(()).ok_or(KeysError::Damaged)?;
     if file.v == 1 {
         file.peppers = vec![RotatingKey::random(rng)];
@@ -411,13 +418,15 @@ mod tests {
         file["v"] = 3.into();
         std::fs::write(&path, file.to_string()).unwrap();
         let opened = open().unwrap();
-        assert!(opened.signing().all() == made.signing().all() && opened.untold_step().is_none());
+        assert!(opened.signing().all() == made.signing().all() && opened.untold().is_empty());
         let after: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(after, now, "nothing else is new in it");
         let other = p256::ecdsa::SigningKey::from_slice(&[3; 32]).unwrap();
         let public = serde_json::json!([P256Jwk::from(*other.verifying_key())]);
         let scalar = serde_json::Value::from(base64url::encode(&[3; 32]));
-        for (member, value) in [("next", scalar.clone()), ("previous", scalar), ("former", public)] {
+        for (member, value) in
+            [("next", scalar.clone()), ("previous", scalar), ("former", public.clone()), ("revoked", public)]
+        {
             let mut damaged = file.clone();
             damaged[member] = value;
             std::fs::write(&path, damaged.to_string()).unwrap();

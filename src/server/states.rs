@@ -192,6 +192,7 @@ names! {
         ServiceKeyAnnounced = "service_key.announced",
         ServiceKeyActivated = "service_key.activated",
         ServiceKeyRetired = "service_key.retired",
+        ServiceKeyRevoked = "service_key.revoked",
         WebLoginAsked = "web_login.asked",
         WebLoginTaken = "web_login.taken",
         WebLoginVoided = "web_login.voided",

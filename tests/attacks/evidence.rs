@@ -369,3 +369,26 @@ fn evidence_tells_nothing_about_others() {
     assert_eq!(salts.len(), world.audit_entries().len(), "each has its own salt");
     assert!(others.len() > 3);
 }
+
+/// Each receipt and head may have to be tried with each of them.
+#[test]
+fn a_bundle_that_names_more_than_64_keys_or_one_of_them_twice_is_none() {
+    let world = World::new();
+    let (_, honest) = bundle(&world);
+    let own = honest.service.jwk.clone();
+    let more: Vec<_> = (0..64).map(|_| jwk(&new_key())).collect();
+    let twice = vec![more[0].clone(), more[1].clone(), more[0].clone()];
+    let mut bundles = Vec::new();
+    for (others, holds) in [(more[..63].to_vec(), true), (more, false), (twice, false), (vec![own.clone()], false)] {
+        let mut bundle = honest.clone();
+        bundle.service.other_jwks = others;
+        let bytes = serde_json::to_vec(&bundle).unwrap();
+        let read = Bundle::parse(&bytes);
+        assert_eq!(read.is_ok_and(|it| it.verify(&anchors_of(&[&ca()]), &[]).findings.is_some()), holds);
+        bundles.push((bytes, holds));
+    }
+    let (bundles, expected): (Vec<_>, Vec<_>) = bundles.into_iter().unzip();
+    for keys in [[].as_slice(), &[own]] {
+        assert_eq!(verifier::second_verifier(&bundles, &[&ca()], keys), expected);
+    }
+}

@@ -67,6 +67,17 @@ impl Stage {
         self.liar.service().configuration().unwrap()
     }
 
+    /// The same, as it says that.
+    fn answer(&self) -> ConfigurationAnswer {
+        self.tells_the_truth();
+        reqwest::blocking::get(format!("{}{CONFIGURATION}", self.liar.address)).unwrap().json().unwrap()
+    }
+
+    /// Whoever answers, to a person who has typed this fingerprint.
+    fn naming(&self, fingerprint: Thumbprint) -> kartenbund::client::service::Service {
+        self.liar.service().expecting(Some(fingerprint), &self.world.clock.of_client())
+    }
+
     fn home(&self) -> Home {
         Home::at(self.world.folder.path().join("computer"))
     }
@@ -434,11 +445,134 @@ fn whoever_answers_in_the_services_place_gets_nothing_without_the_key_of_the_fin
     stage.log_in().0.unwrap();
     let (own, stranger, before) = (key_of(&stage.world), new_key(), stage.pinned());
     let truth = stage.configuration();
-    let expecting =
-        |fingerprint: Thumbprint| stage.liar.service().expecting(Some(fingerprint)).learn_keys(&stage.home());
+    let expecting = |fingerprint: Thumbprint| stage.naming(fingerprint).learn_keys(&stage.home());
     // The right key is in the list, and another one has signed.
     stage.says(alone(signed(&Configuration { service_keys: keys(&[&own, &stranger]), ..truth }, &stranger)));
     let refused = expecting(jwk(&own).thumbprint());
-    assert!(matches!(refused, Err(ServiceError::KeyChanged)));
+    assert!(matches!(refused, Err(ServiceError::NotTheNamedKey)));
     assert_eq!(stage.pinned(), before);
+}
+
+/// Anybody can save a configuration while keys overlap. It is by the new key, and lists the old one, whoever has that later.
+#[test]
+fn an_old_configuration_said_again_to_who_types_the_fingerprint_pins_nothing() {
+    let stage = Stage::new();
+    stage.log_in().0.unwrap();
+    let (old, before) = (key_of(&stage.world), stage.pinned());
+    stage.world.roll(Announce).unwrap();
+    stage.world.roll(Activate).unwrap();
+    let (new, saved) = (key_of(&stage.world), stage.configuration());
+    assert_eq!(*saved.service_keys, [jwk(&new), jwk(&old)]);
+    stage.world.roll(Retire).unwrap();
+    for (ahead, holds) in [(-601, false), (601, false), (-86_400, false), (-600, true), (600, true)] {
+        let iat = stage.world.clock.now() + ahead;
+        stage.says(alone(signed(&Configuration { iat, ..saved.clone() }, &new)));
+        let first = stage.naming(jwk(&new).thumbprint()).configuration();
+        let again = stage.naming(jwk(&new).thumbprint()).learn_keys(&stage.home());
+        if holds {
+            assert!(first.is_ok() && again.is_ok(), "{ahead}");
+        } else {
+            let is_told = |refused| matches!(refused, Some(ServiceError::NotOfNow(told)) if told == ahead);
+            assert!(is_told(first.err()) && is_told(again.err()), "{ahead}");
+            assert_eq!(stage.pinned(), before, "{ahead}");
+        }
+    }
+    // Nor as the one by the key before, beside one of now by somebody else.
+    let (stranger, now) = (new_key(), stage.world.clock.now());
+    let of_stranger = Configuration { service_keys: keys(&[&stranger]), iat: now, ..saved.clone() };
+    let by_previous_key = Some(signed(&Configuration { iat: now - 601, ..saved }, &new));
+    stage.says(ConfigurationAnswer { configuration: signed(&of_stranger, &stranger), by_previous_key });
+    let refused = stage.naming(jwk(&new).thumbprint()).learn_keys(&stage.home());
+    assert!(matches!(refused, Err(ServiceError::NotOfNow(-601))));
+}
+
+/// What another command has learnt while the answer was on its way is not written over.
+#[test]
+fn an_answer_that_comes_late_takes_back_nothing_that_was_learnt_meanwhile() {
+    let stage = Stage::new();
+    stage.log_in().0.unwrap();
+    let file = stage.home().folder().join("profile.json");
+    let first = std::fs::read(&file).unwrap();
+    stage.roll(&[Announce]);
+    let late = serde_json::to_vec(&alone(signed(&stage.configuration(), &key_of(&stage.world)))).unwrap();
+    stage.roll(&[Activate]);
+    let (learnt, keys) = (std::fs::read(&file).unwrap(), stage.pinned());
+    std::fs::write(&file, &first).unwrap();
+    assert_ne!(stage.pinned(), keys);
+    let (at, other) = (file.clone(), learnt.clone());
+    stage.lies(move |path, truth| {
+        if path == CONFIGURATION {
+            std::fs::write(&at, &other).unwrap();
+            return (200, late.clone());
+        }
+        truth
+    });
+    let (_, profile) = stage.liar.service().learn_keys(&stage.home()).unwrap();
+    assert_eq!((stage.pinned(), profile.service_keys.to_vec()), (keys.clone(), keys));
+
+    // Somebody has logged in elsewhere meanwhile: these are no keys of that service.
+    let mut elsewhere: serde_json::Value = serde_json::from_slice(&first).unwrap();
+    elsewhere["service"] = "https://other.example".into();
+    let (at, other, truth) = (file.clone(), elsewhere.to_string(), serde_json::to_vec(&stage.answer()).unwrap());
+    std::fs::write(&file, &learnt).unwrap();
+    stage.lies(move |_, _| {
+        std::fs::write(&at, &other).unwrap();
+        (200, truth.clone())
+    });
+    let refused = stage.liar.service().learn_keys(&stage.home());
+    assert!(matches!(refused, Err(ServiceError::Contradiction("aud"))));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), elsewhere.to_string());
+}
+
+#[test]
+fn one_command_at_a_time_changes_what_is_pinned() {
+    let stage = Stage::new();
+    let file = stage.home().folder().join("profile.json");
+    std::fs::create_dir_all(stage.home().folder()).unwrap();
+    let lock = || kartenbund::disk::lock_file(&stage.home().folder().join("profile.lock")).unwrap();
+    let is_held_back = |change: &(dyn Fn() + Sync)| {
+        let (before, other) = (std::fs::read(&file).ok(), lock());
+        std::thread::scope(|scope| {
+            let change = scope.spawn(change);
+            std::thread::sleep(std::time::Duration::from_secs(2));
+            assert!(!change.is_finished());
+            assert_eq!(std::fs::read(&file).ok(), before);
+            drop(other);
+            change.join().unwrap();
+        });
+        assert_ne!(std::fs::read(&file).ok(), before);
+    };
+    let (home, address, password, clock) =
+        (stage.home(), stage.liar.address.clone(), stage.password.clone(), stage.world.clock.clone());
+    let service = || kartenbund::client::service::Service::at(&address).unwrap();
+    is_held_back(&|| {
+        let mut script = Script { password: Some(password.clone()), ..Script::default() };
+        let now = || clock.now();
+        let mut around = kartenbund::client::Surroundings { ui: &mut script, rng: &mut rng(), clock: &now };
+        login::login(&home, &service(), kvnr(ERIKA), &mut around).unwrap();
+    });
+    stage.world.roll(Announce).unwrap();
+    is_held_back(&|| drop(service().learn_keys(&home).unwrap()));
+}
+
+/// Tokens go to nobody who shows another key.
+#[test]
+fn no_tokens_are_renewed_with_who_shows_a_key_that_is_not_pinned() {
+    let stage = Stage::new();
+    let computer = stage.registered();
+    let stranger = new_key();
+    let forged = Configuration { service_keys: keys(&[&stranger]), ..stage.configuration() };
+    let forged = serde_json::to_vec(&alone(signed(&forged, &stranger))).unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    stage.lies(move |path, truth| {
+        seen.lock().unwrap().push(path.to_owned());
+        if path == CONFIGURATION { (200, forged.clone()) } else { truth }
+    });
+    stage.world.clock.advance(600); // the access token is too old by then
+    let refused = computer.here.service.get::<serde_json::Value>("/v1/devices");
+    assert!(matches!(refused, Err(ServiceError::KeyChanged)), "{:?}", refused.map(drop));
+    assert_eq!(*asked.lock().unwrap(), [CONFIGURATION], "nothing else is asked, nor shown");
+    stage.tells_the_truth();
+    computer.here.service.get::<serde_json::Value>("/v1/devices").unwrap();
 }

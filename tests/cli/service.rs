@@ -215,6 +215,10 @@ fn the_whole_story_with_both_programs() {
     let none = with(&["login", "--service-fingerprint", "abc"], "--password-fd", "x\n");
     assert_eq!(error_code(&none), ("usage".to_owned(), 2));
     let login = json_of(&with(&["login"], "--password-fd", &format!("{password}\n")));
+    // One in 64 begins like an option.
+    let with_hyphen = format!("-{}", "A".repeat(42));
+    let with_hyphen = with(&["login", "--service-fingerprint", &with_hyphen], "--password-fd", "x\n");
+    assert_eq!(error_code(&with_hyphen).0, "service_key_changed");
     let right = ["login", "--service-fingerprint", login["service_key_thumbprint"].as_str().unwrap()];
     assert!(with(&right, "--password-fd", &format!("{password}\n")).status.success());
     assert_eq!(login["service_keys"]["keys"], json!([login["service_key"], before["service_key"]]));

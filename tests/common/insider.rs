@@ -1,7 +1,7 @@
 //! Somebody at the insurer with the database in hands, who knows how the audit is chained; and whoever checks it.
 
 use kartenbund::protocol::audit::Position;
-use kartenbund::server::{AuditReport, AuditVerifyError, Statements};
+use kartenbund::server::{AuditReport, AuditVerifyError, PublicKeys, ServerError, Statements};
 
 use super::*;
 
@@ -10,6 +10,11 @@ impl World {
         let mut settings = Settings::new(self.folder.path().join("service"), self.address.as_str());
         settings.database = self.database.setting();
         settings
+    }
+
+    /// An operator revokes keys that were stolen: the retired one that is named, or else all in the key file.
+    pub fn revoke_keys(&self, former: Option<Thumbprint>) -> Result<PublicKeys, ServerError> {
+        self.runtime.block_on(self.service.revoke_signing_keys(former))
     }
 
     /// `audit verify` with what was handed out before.

@@ -74,6 +74,86 @@ fn the_steps_are_taken_in_their_order_and_the_keys_are_shown_to_hand_them_out() 
     assert!(verified.status.success(), "{}", stderr(&verified));
 }
 
+/// Two would make two keys, and lose one of them.
+#[test]
+fn of_two_commands_at_once_the_second_finds_what_the_first_has_done() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(import(b"", folder).status.success());
+    let before = key_file(folder);
+    let held = kartenbund::disk::lock_folder(&folder.join("data")).unwrap();
+    // The configuration is written before either reads it.
+    let mut both = [program(folder, ""), program(folder, "")].map(|mut roll| {
+        roll.args(["keys", "roll", "announce"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    });
+    std::thread::sleep(Duration::from_secs(3));
+    assert!(both.iter_mut().all(|roll| roll.try_wait().unwrap().is_none()), "whoever has the file is waited for");
+    assert_eq!(key_file(folder), before);
+    drop(held);
+    let mut codes = both.map(|mut roll| roll.wait().unwrap().code());
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(34)]);
+    let process = Process::start(folder, "");
+    assert_eq!(told(&audit(&process)).len(), 1);
+}
+
+/// Whoever was called at night sees by the answer that it is done; what was done before the file was stolen does not matter.
+#[test]
+fn stolen_keys_are_replaced_by_one_command_which_shows_what_holds_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    assert!(import(b"", folder).status.success());
+    let keys_of = |what: &str, text: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter_map(|line| line.strip_suffix(&format!("  {what}")));
+        lines.map(str::to_owned).collect()
+    };
+    let show = || server(&["keys", "show"], folder, INSURER);
+    let (mut revoked, mut listed) = (BTreeSet::new(), BTreeSet::new());
+    for steps in [[].as_slice(), &["announce"], &["announce", "activate"]] {
+        for step in steps {
+            assert!(server(&["keys", "roll", step], folder, INSURER).status.success());
+        }
+        let before = stderr(&show());
+        revoked.extend(keys_of("signs", &before).into_iter().chain(keys_of("listed", &before)));
+        let output = server(&["keys", "revoke", "--all"], folder, INSURER);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let told = stdout(&output);
+        assert!(
+            told.ends_with("service-keys.json has changed: back it up, and erase the backups of before\n"),
+            "{told}"
+        );
+        assert_eq!(keys_of("revoked", &told), revoked);
+        assert!(keys_of("listed", &told).is_empty());
+        listed = keys_of("signs", &told);
+        assert_eq!((listed.len(), listed.intersection(&revoked).count()), (1, 0), "{told}");
+        let set: Value = serde_json::from_str(&stdout(&show())).unwrap();
+        assert_eq!(set["keys"].as_array().unwrap().len(), 1, "what is handed out has none of them");
+    }
+    let neither = server(&["keys", "revoke"], folder, INSURER);
+    assert_eq!(neither.status.code(), Some(2), "nobody revokes everything by leaving something out");
+    // One that was retired is named, with whatever character it begins.
+    for step in ["announce", "activate", "retire"] {
+        assert!(server(&["keys", "roll", step], folder, INSURER).status.success());
+    }
+    let former = listed.pop_first().unwrap();
+    let signs = keys_of("signs", &stderr(&show())).pop_first().unwrap();
+    for stranger in [signs, format!("-{}", &former[1..])] {
+        let refused = server(&["keys", "revoke", &stranger], folder, INSURER);
+        assert_eq!(refused.status.code(), Some(35), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("code: no_former_key (35)"), "{}", stderr(&refused));
+    }
+    for _ in 0..2 {
+        let output = server(&["keys", "revoke", &former], folder, INSURER);
+        assert!(
+            output.status.success() && keys_of("revoked", &stdout(&output)).contains(&former),
+            "{}",
+            stderr(&output)
+        );
+    }
+    let verified = server(&["audit", "verify"], folder, INSURER);
+    assert!(verified.status.success(), "{}", stderr(&verified));
+}
+
 /// Saved heads of before and after are verified elsewhere with the set that was handed out.
 #[test]
 fn heads_by_both_keys_are_verified_against_the_set_that_was_handed_out() {

@@ -49,6 +49,7 @@ mod scenarios;
 mod screen_codes;
 mod service_keys;
 mod sessions;
+mod stolen_keys;
 mod timing;
 mod trust_lists;
 mod watch;

@@ -16,40 +16,40 @@ use RollStep::{Activate, Announce, Retire};
 const STEPS: [RollStep; 3] = [Announce, Activate, Retire];
 
 /// The keys that a computer has pinned.
-fn pinned(computer: &Computer) -> Vec<P256Jwk> {
+pub(super) fn pinned(computer: &Computer) -> Vec<P256Jwk> {
     computer.here.home.profile().unwrap().service_keys.to_vec()
 }
 
 /// All keys that it knows of.
-fn known(computer: &Computer) -> Vec<P256Jwk> {
+pub(super) fn known(computer: &Computer) -> Vec<P256Jwk> {
     [pinned(computer), computer.here.home.profile().unwrap().former_keys].concat()
 }
 
-fn device_login(world: &World, computer: &Computer) -> Computer {
+pub(super) fn device_login(world: &World, computer: &Computer) -> Computer {
     let home = computer.here.home.clone();
     computer.with(&mut Script::default(), |around| login_with_device(&home, world.remote(), around)).unwrap();
     Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() }
 }
 
-fn evidence(computer: &Computer) -> Bundle {
+pub(super) fn evidence(computer: &Computer) -> Bundle {
     let bundle: Bundle = computer.here.service.get("/v1/evidence").unwrap();
     Bundle::parse(&serde_json::to_vec(&bundle).unwrap()).unwrap()
 }
 
 /// Whether it holds with these keys, which both verifiers say alike.
-fn holds(bundle: &Bundle, keys: &[P256Jwk]) -> bool {
+pub(super) fn holds(bundle: &Bundle, keys: &[P256Jwk]) -> bool {
     let holds = bundle.verify(&anchors_of(&[&ca()]), keys).findings.is_some();
     assert_eq!(second_verifier(&[serde_json::to_vec(bundle).unwrap()], &[&ca()], keys), [holds]);
     holds
 }
 
 /// What the audit tells about signing keys.
-fn told(world: &World) -> Vec<(String, String)> {
+pub(super) fn told(world: &World) -> Vec<(String, String)> {
     let entries = world.audit_entries().into_iter().map(|entry| serde_json::from_str::<Entry>(&entry).unwrap());
     entries.filter(|entry| entry.event.starts_with("service_key.")).map(|it| (it.event, it.object)).collect()
 }
 
-fn key_file(world: &World) -> PathBuf {
+pub(super) fn key_file(world: &World) -> PathBuf {
     world.folder.path().join("service/service-keys.json")
 }
 
@@ -144,8 +144,10 @@ fn evidence_from_before_and_after_holds_by_the_keys_of_both_times() {
     }
     // A head by the new key stands behind the newest entry.
     let computer = {
-        let service =
-            world.remote().expecting(Some(world.remote().configuration().unwrap().service_keys[0].thumbprint()));
+        let service = world.remote().expecting(
+            Some(world.remote().configuration().unwrap().service_keys[0].thumbprint()),
+            &world.clock.of_client(),
+        );
         let home = computer.here.home.clone();
         computer.with(&mut Script::default(), |around| login_with_device(&home, service, around)).unwrap();
         Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() }
@@ -182,16 +184,19 @@ fn who_slept_through_it_is_told_and_goes_on_with_the_fingerprint_that_the_insure
     let log_in = |fingerprint: Option<Thumbprint>| {
         let home = computer.here.home.clone();
         let mut script = Script { password: Some(password.clone()), ..Script::default() };
-        let remote = world.remote().expecting(fingerprint);
+        let remote = world.remote().expecting(fingerprint, &world.clock.of_client());
         let logged_in = computer.with(&mut script, |around| login::login(&home, &remote, kvnr(ERIKA), around));
         (logged_in.map(drop), script.password.is_some())
     };
     let changed = |(refused, unasked): (Result<(), LoginError>, bool)| {
         matches!(refused, Err(LoginError::Service(ServiceError::KeyChanged))) && unasked
     };
+    let other = |(refused, unasked): (Result<(), LoginError>, bool)| {
+        matches!(refused, Err(LoginError::Service(ServiceError::NotTheNamedKey))) && unasked
+    };
     assert!(changed(log_in(None)), "she is told before she types anything");
-    assert!(changed(log_in(Some(before[0].thumbprint()))), "the old fingerprint");
-    assert!(changed(log_in(Some(Thumbprint::from([7; 32])))), "a mistyped one");
+    assert!(other(log_in(Some(before[0].thumbprint()))), "the old fingerprint");
+    assert!(other(log_in(Some(Thumbprint::from([7; 32])))), "a mistyped one");
     assert_eq!(pinned(&computer), before);
 
     let new = kartenbund::server::Service::public_keys(&world.own_settings()).unwrap().listed[0].thumbprint();
@@ -212,10 +217,16 @@ fn at_the_first_login_the_fingerprint_of_a_letter_must_fit() {
         let mut script = Script { password: Some(password.clone()), ..Script::default() };
         let clock = || world.clock.now();
         let mut around = kartenbund::client::Surroundings { ui: &mut script, rng: &mut rng(), clock: &clock };
-        login::login(&home, &world.remote().expecting(Some(fingerprint)), kvnr(ERIKA), &mut around).map(drop)
+        login::login(
+            &home,
+            &world.remote().expecting(Some(fingerprint), &world.clock.of_client()),
+            kvnr(ERIKA),
+            &mut around,
+        )
+        .map(drop)
     };
     let refused = log_in(Thumbprint::from([7; 32]));
-    assert!(matches!(refused, Err(LoginError::Service(ServiceError::KeyChanged))));
+    assert!(matches!(refused, Err(LoginError::Service(ServiceError::NotTheNamedKey))));
     log_in(world.remote().configuration().unwrap().service_keys[0].thumbprint()).unwrap();
 }
 
@@ -313,7 +324,7 @@ fn a_backup_of_the_keys_from_before_the_last_step_goes_on_from_there() {
     computer = {
         let service = world.remote().configuration().unwrap().service_keys[0].thumbprint();
         let home = computer.here.home.clone();
-        let remote = world.remote().expecting(Some(service));
+        let remote = world.remote().expecting(Some(service), &world.clock.of_client());
         computer.with(&mut Script::default(), |around| login_with_device(&home, remote, around)).unwrap();
         Computer { here: login::resume(home, world.clock.of_client()).unwrap(), clock: world.clock.clone() }
     };

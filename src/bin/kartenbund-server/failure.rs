@@ -70,6 +70,9 @@ impl Failure {
                 34,
                 "take the steps in their order: announce, activate, retire; docs/operating.md says when",
             ),
+            Self::Server(ServerError::NoFormerKey(_)) => {
+                ("no_former_key", 35, "`keys show` prints the thumbprints; what is listed there as former can be named")
+            }
             Self::Server(ServerError::File(_) | ServerError::Keys(_)) => (
                 "keys",
                 12,

@@ -6,7 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kartenbund::identity::kvnr::Kvnr;
-use kartenbund::server::{Code, Config, ImportEvent, LetterEvent, Ordered, Progress, RollStep, ServerError, Service};
+use kartenbund::jose::Thumbprint;
+use kartenbund::server::{
+    Code, Config, ImportEvent, LetterEvent, Ordered, Progress, PublicKeys, RollStep, ServerError, Service,
+};
 use time::OffsetDateTime;
 
 use crate::failure::Failure;
@@ -78,6 +81,27 @@ pub(crate) async fn roll(config: Config, step: RollStep) -> Result<(), Failure> 
         RollStep::Retire => "retired",
     };
     println!("{key} is {done}\nservice-keys.json has changed: back it up");
+    Ok(())
+}
+
+/// What holds afterwards is shown as the file has it then.
+pub(crate) async fn revoke(config: Config, former: Option<Thumbprint>) -> Result<(), Failure> {
+    let service = open(config).await?;
+    let revoked = service.revoke_signing_keys(former).await;
+    service.close().await;
+    print_keys(&revoked?, &mut std::io::stdout())?;
+    println!("service-keys.json has changed: back it up, and erase the backups of before");
+    Ok(())
+}
+
+/// Each key with what it is good for, a line each.
+pub(crate) fn print_keys(keys: &PublicKeys, out: &mut dyn std::io::Write) -> Result<(), std::io::Error> {
+    let listed = keys.listed.iter().zip(["signs", "listed"]);
+    let others = [(&keys.former, "former"), (&keys.revoked, "revoked")];
+    let others = others.into_iter().flat_map(|(keys, what)| keys.iter().map(move |key| (key, what)));
+    for (key, what) in listed.chain(others) {
+        writeln!(out, "{}  {what}", key.thumbprint())?;
+    }
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
 use kartenbund::identity::kvnr::Kvnr;
-use kartenbund::jose::JwkSet;
+use kartenbund::jose::{JwkSet, Thumbprint};
 use kartenbund::protocol::api::NoticeLanguage;
 use kartenbund::server::{Config, RollStep, ServerError, Service, Settings, Texts, rotate_pepper, rotate_token_key};
 use time::OffsetDateTime;
@@ -92,8 +92,18 @@ enum KeysCommand {
         /// announce: makes the new key; activate: it signs from now on; retire: the old one is erased
         step: Step,
     },
+    /// Revokes keys that somebody may have stolen: they are not handed out any more as ones that verify
+    Revoke {
+        /// This retired key
+        #[arg(value_name = "THUMBPRINT", value_parser = thumbprint, allow_hyphen_values = true, required_unless_present = "all")]
+        former: Option<Thumbprint>,
+        /// Every key whose private key is in the key file. A new one signs at once, every client has to pin it anew, everybody is
+        /// logged out. Stop all processes before, and hand the file on
+        #[arg(long, conflicts_with = "former")]
+        all: bool,
+    },
     /// Prints the public keys that verify what the service has signed, as a JWK Set: the one that signs first. Their thumbprints
-    /// are told on standard error
+    /// are told on standard error, and those of revoked ones, which are not in the set
     Show,
 }
 
@@ -205,6 +215,7 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
         }
         Command::Keys(KeysCommand::Rotate { kind }) => rotate(&config()?.settings, kind),
         Command::Keys(KeysCommand::Roll { step }) => runtime.block_on(jobs::roll(config()?, step.into())),
+        Command::Keys(KeysCommand::Revoke { former, all: _ }) => runtime.block_on(jobs::revoke(config()?, former)),
         Command::Keys(KeysCommand::Show) => show_keys(&config()?.settings),
         Command::Register(RegisterCommand::Import { file }) => runtime.block_on(jobs::import(config()?, &file)),
         Command::Audit(AuditCommand::Verify(VerifyArgs { against, file: Some(file), service_key })) => {
@@ -220,6 +231,10 @@ fn carry_out(cli: Cli) -> Result<(), Failure> {
     }
 }
 
+fn thumbprint(text: &str) -> Result<Thumbprint, &'static str> {
+    Thumbprint::parse(text).ok_or("not 43 characters of base64url")
+}
+
 fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -233,11 +248,8 @@ async fn migrate(config: Config) -> Result<(), Failure> {
 /// What goes to standard output can be handed out as it is.
 fn show_keys(settings: &Settings) -> Result<(), Failure> {
     let keys = Service::public_keys(settings)?;
-    let listed = keys.listed.iter().zip(["signs", "listed"]);
-    for (key, what) in listed.chain(keys.former.iter().map(|key| (key, "former"))) {
-        eprintln!("{}  {what}", key.thumbprint());
-    }
-    let set = serde_json::to_string(&JwkSet { keys: keys.all() }).map_err(std::io::Error::from)?;
+    jobs::print_keys(&keys, &mut std::io::stderr())?;
+    let set = serde_json::to_string(&JwkSet { keys: keys.believed() }).map_err(std::io::Error::from)?;
     println!("{set}");
     Ok(())
 }

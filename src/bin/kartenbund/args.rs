@@ -172,7 +172,7 @@ pub(crate) struct LoginArgs {
     pub(crate) signing: SigningCardArgs,
     #[arg(long, value_name = "N", conflicts_with = "card")]
     pub(crate) password_fd: Option<u32>,
-    #[arg(long, value_name = "FINGERPRINT", value_parser = thumbprint)]
+    #[arg(long, value_name = "FINGERPRINT", value_parser = thumbprint, allow_hyphen_values = true)]
     pub(crate) service_fingerprint: Option<Thumbprint>,
 }
 

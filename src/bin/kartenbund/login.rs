@@ -50,7 +50,7 @@ impl Whose {
             Err(error) => return Err(error.into()),
         };
         let address = service.or_else(|| before.as_ref().map(|profile| profile.service.clone()));
-        let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?.expecting(expected_key);
+        let service = Service::at(&address.ok_or(HomeError::NoProfile)?)?.expecting(expected_key, &clock());
         let typed = kvnr.map(|typed| insurance_number(&SecretText::new(typed))).transpose()?;
         Ok(Self { home, service, kvnr: typed.or(before.map(|profile| profile.kvnr)) })
     }

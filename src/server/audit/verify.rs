@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::jose::{Es256, JwsError, Message, P256Jwk, json, jws};
 use crate::protocol::audit::{AuditHead, Entry, EntryError, Position};
 use crate::protocol::service::{Receipt, ServiceKeySet};
-use crate::server::keys::ServiceKeys;
+use crate::server::keys::{ServiceKeys, Signing};
 use crate::server::states::Event;
 use crate::server::store::{Connection, Store, places};
 use crate::server::{ServerError, Service, Settings, random};
@@ -133,12 +133,24 @@ pub struct PublicKeys {
     pub listed: ServiceKeySet,
     /// Those that were retired, oldest first.
     pub former: Vec<P256Jwk>,
+    /// Those that were revoked, oldest first.
+    pub revoked: Vec<P256Jwk>,
 }
 
 impl PublicKeys {
-    /// All of them.
-    pub fn all(&self) -> Vec<P256Jwk> {
+    pub(in crate::server) fn of(signing: &Signing) -> Self {
+        let (former, revoked) = (signing.former().to_vec(), signing.revoked().to_vec());
+        Self { listed: signing.listed().clone(), former, revoked }
+    }
+
+    /// Those whose word counts, whoever shows it.
+    pub fn believed(&self) -> Vec<P256Jwk> {
         [&self.listed, self.former.as_slice()].concat()
+    }
+
+    /// All that ever signed what the service has kept.
+    pub fn all(&self) -> Vec<P256Jwk> {
+        [self.believed(), self.revoked.clone()].concat()
     }
 }
 
@@ -278,8 +290,7 @@ impl Service {
         if !settings.data.exists() {
             return Err(ServerError::Unused);
         }
-        let signing = ServiceKeys::open(&settings.data, true, &mut random())?.signing();
-        Ok(PublicKeys { listed: signing.listed().clone(), former: signing.former().to_vec() })
+        Ok(PublicKeys::of(&ServiceKeys::open(&settings.data, true, &mut random())?.signing()))
     }
 
     /// Verifies the audit in the database of a service, which may run meanwhile, with the heads and receipts that are

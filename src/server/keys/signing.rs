@@ -41,8 +41,10 @@ pub(in crate::server) struct Signing {
     /// The one before, while it is listed.
     previous: Option<SigningKey>,
     listed: ServiceKeySet,
-    /// Public keys of all that ever signed or will: first those that are listed, the one that signs before all.
+    /// Public keys of all that ever signed or will: first those that are listed, the one that signs before all; then the
+    /// former ones; then those that were revoked.
     all: Vec<P256Jwk>,
+    revoked: usize,
 }
 
 impl Signing {
@@ -53,13 +55,13 @@ impl Signing {
             (next, previous) => next.as_ref().or(previous.as_ref()).map(Scalar::public).transpose()?,
         };
         let listed: Vec<_> = [file.signing.public()?].into_iter().chain(beside).collect();
-        let all = [listed.as_slice(), &file.former].concat();
+        let all = [listed.as_slice(), &file.former, &file.revoked].concat();
         if (1..all.len()).any(|n| all.get(n).is_some_and(|key| all.iter().take(n).any(|before| before == key))) {
             return Err(KeysError::Damaged);
         }
         let previous = file.previous.as_ref().map(Scalar::signing).transpose()?;
         let listed = ServiceKeySet::new(listed).ok_or(KeysError::Damaged)?;
-        Ok(Self { key: file.signing.signing()?, previous, listed, all })
+        Ok(Self { key: file.signing.signing()?, previous, listed, all, revoked: file.revoked.len() })
     }
 
     /// Signs one of the service's own messages.
@@ -83,7 +85,12 @@ impl Signing {
 
     /// Those that verify what was signed before, oldest first.
     pub(in crate::server) fn former(&self) -> &[P256Jwk] {
-        self.all.get(self.listed.len()..).unwrap_or_default()
+        self.all.get(self.listed.len()..self.all.len().saturating_sub(self.revoked)).unwrap_or_default()
+    }
+
+    /// Those that verify what the service itself has kept, and nothing that others show, oldest first.
+    pub(in crate::server) fn revoked(&self) -> &[P256Jwk] {
+        self.all.get(self.all.len().saturating_sub(self.revoked)..).unwrap_or_default()
     }
 
     /// All of them.

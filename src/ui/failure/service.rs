@@ -22,7 +22,9 @@ impl From<&ServiceError> for Failure {
             ServiceError::Address => Kind::ServiceAddress,
             ServiceError::Unreachable(_) => Kind::ServiceUnreachable,
             ServiceError::Malformed | ServiceError::Contradiction(_) => Kind::ServiceAnswer,
-            ServiceError::KeyChanged => Kind::ServiceKeyChanged,
+            ServiceError::KeyChanged => return key_changed("unknown", error),
+            ServiceError::NotTheNamedKey => return key_changed("named", error),
+            ServiceError::NotOfNow(_) => return key_changed("old", error),
             ServiceError::TooOld(version) => {
                 return Kind::ProgramTooOld.failure().text("version", version.to_string()).because(error);
             }
@@ -45,6 +47,11 @@ impl Failure {
         };
         self.text("unit", unit).number("count", seconds.saturating_add(length - 1) / length)
     }
+}
+
+/// A key that is not believed, and why: it is `unknown` here, another one was `named`, or what it says is `old`.
+fn key_changed(why: &'static str, error: &ServiceError) -> Failure {
+    Kind::ServiceKeyChanged.failure().text("why", why).because(error)
 }
 
 /// A refusal with the values that its sentence names.
@@ -156,6 +163,24 @@ mod tests {
             let failure = refusal("match_code_wrong", tries, None);
             assert!(german.cause(&failure).ends_with(de), "{}", german.cause(&failure));
             assert!(english.cause(&failure).ends_with(en), "{}", english.cause(&failure));
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_not_believed_is_told_with_what_to_do_about_it() {
+        let errors = || [ServiceError::KeyChanged, ServiceError::NotTheNamedKey, ServiceError::NotOfNow(-601)];
+        for (language, words) in [
+            (Language::De, ["Das Programm vergleicht ihn", "Tippfehler", "Datum und Uhrzeit"]),
+            (Language::En, ["The program compares it", "typing errors", "date and time"]),
+        ] {
+            let texts = Texts::new(language);
+            for (error, word) in errors().into_iter().zip(words) {
+                let failure = Failure::from(error);
+                assert_eq!(failure.kind.code(), "service_key_changed");
+                assert!(texts.remedy(&failure).contains(word), "{}", texts.remedy(&failure));
+            }
+            let causes: std::collections::BTreeSet<_> = errors().map(|error| texts.cause(&error.into())).into();
+            assert_eq!(causes.len(), 3);
         }
     }
 

@@ -281,8 +281,16 @@ error-service-refused = { $code ->
     }
 error-service-answer = Der Dienst hat etwas Unverständliches oder Widersprüchliches geantwortet; es wurde nichts unterschrieben, was nicht geprüft ist.
     .remedy = Prüfen Sie die Adresse des Dienstes und ob es eine neuere Version dieses Programms gibt.
-error-service-key-changed = Der Dienst weist sich mit einem Schlüssel aus, den dieser Computer nicht kennt. Es könnte jemand anderes antworten; oder die Krankenkasse hat den Schlüssel gewechselt, während dieser Computer lange nicht benutzt wurde.
-    .remedy = Geben Sie nichts ein. Lassen Sie sich von Ihrer Krankenkasse auf anderem Weg den Fingerabdruck ihres Schlüssels nennen und melden Sie sich damit an: "kartenbund login --service-fingerprint FINGERABDRUCK". Passt er nicht, hat jemand anderes geantwortet.
+error-service-key-changed = { $why ->
+        [named] Der Dienst weist sich mit einem anderen Schlüssel aus als dem, zu dem der angegebene Schlüssel-Fingerabdruck gehört.
+        [old] Der Dienst weist sich mit dem Schlüssel aus, den Sie angegeben haben, seine Antwort ist nach der Uhr dieses Computers aber nicht von jetzt: Die Uhr geht mehr als zehn Minuten falsch, oder jemand wiederholt eine alte Antwort.
+       *[unknown] Der Dienst weist sich mit einem Schlüssel aus, den dieser Computer nicht kennt. Es könnte jemand anderes antworten; oder die Krankenkasse hat den Schlüssel gewechselt, während dieser Computer lange nicht benutzt wurde.
+    }
+    .remedy = { $why ->
+        [named] Prüfen Sie den Schlüssel-Fingerabdruck auf Tippfehler, auch auf Groß- und Kleinschreibung, und ob es der neueste ist, den die Krankenkasse nennt. Stimmt er, antwortet jemand anderes: Geben Sie nichts ein und sagen Sie es der Krankenkasse.
+        [old] Stellen Sie Datum und Uhrzeit dieses Computers richtig und versuchen Sie es noch einmal. Bleibt es dabei, antwortet jemand anderes: Geben Sie nichts ein und sagen Sie es der Krankenkasse.
+       *[unknown] Geben Sie nichts ein. Lassen Sie sich von Ihrer Krankenkasse auf anderem Weg den Schlüssel-Fingerabdruck nennen, eine Folge von 43 Zeichen, und melden Sie sich damit an: „kartenbund login --service-fingerprint SCHLÜSSEL-FINGERABDRUCK“. Das Programm vergleicht ihn mit dem Schlüssel des Dienstes und meldet Sie nur an, wenn beide zusammenpassen.
+    }
 error-service-address = Die Adresse des Dienstes ist nicht geschützt oder keine Adresse.
     .remedy = Geben Sie sie so ein, wie die Krankenkasse sie nennt: https:// und der Name, sonst nichts.
 error-account-unknown = Die Karte ist in Ordnung, aber Ihr Konto gibt es hier noch nicht.
@@ -1329,6 +1337,7 @@ event-notice-failed = Nachricht nicht zustellbar
 event-service-key-announced = Nächster Schlüssel des Dienstes angekündigt
 event-service-key-activated = Neuer Schlüssel des Dienstes in Gebrauch genommen
 event-service-key-retired = Früherer Schlüssel des Dienstes außer Gebrauch
+event-service-key-revoked = Schlüssel des Dienstes gesperrt: Jemand könnte ihn gestohlen haben
 event-trust-list-taken = Vertrauensliste mit den Ausstellern der Karten übernommen
 event-web-login-asked = Anmeldung auf der Website zur Freigabe vorgelegt
 event-web-login-taken = Freigegebene Anmeldung auf der Website begonnen
@@ -1447,7 +1456,7 @@ arg-chip-root = Zertifikat einer Wurzel, die für Chips bürgt (CVC); ohne beruh
 arg-ocsp-responder = Zertifikat der Auskunft über gesperrte Karten (OCSP, PEM); ohne beruht diese Auskunft auf dem Dienst
 arg-anchor = Zertifikat der CA, die die Karte ausgestellt hat (PEM); mehrfach möglich
 arg-service-key = Öffentliche Schlüssel des Dienstes (JWK oder JWK Set; mehrmals möglich)
-arg-service-fingerprint = Fingerabdruck des Schlüssels des Dienstes, wie ihn die Krankenkasse nennt: nur mit diesem wird angemeldet, auch wenn bisher ein anderer galt
+arg-service-fingerprint = Schlüssel-Fingerabdruck des Dienstes, wie ihn die Krankenkasse nennt: nur mit diesem Schlüssel wird angemeldet, auch wenn bisher ein anderer galt
 arg-dir = Ordner für die Dateien der Vorführung
 arg-pcsc = Über den echten PC/SC-Dienst und einen virtuellen Leser
 cmd = Bindet diesen Computer mit der Gesundheitskarte an Ihr Konto bei der Krankenkasse

@@ -281,8 +281,16 @@ error-service-refused = { $code ->
     }
 error-service-answer = The service answered something that cannot be understood or contradicts itself; nothing was signed that was not checked.
     .remedy = Check the address of the service, and whether there is a newer version of this program.
-error-service-key-changed = The service shows a key that this computer does not know. It could be somebody else who answers; or the insurer has changed the key while this computer was not used for a long time.
-    .remedy = Type nothing. Have your insurer tell you the fingerprint of its key in another way, and log in with it: "kartenbund login --service-fingerprint FINGERPRINT". If it does not fit, somebody else has answered.
+error-service-key-changed = { $why ->
+        [named] The service shows another key than the one whose fingerprint you have given.
+        [old] The service shows the key that you have named, but by the clock of this computer its answer is not of now: the clock is wrong by more than ten minutes, or somebody says an old answer again.
+       *[unknown] The service shows a key that this computer does not know. It could be somebody else who answers; or the insurer has changed the key while this computer was not used for a long time.
+    }
+    .remedy = { $why ->
+        [named] Check the fingerprint for typing errors, capital and small letters as well, and whether it is the newest one that the insurer tells. If it is right, somebody else answers: type nothing, and tell the insurer.
+        [old] Set date and time of this computer right, and try again. If it stays, somebody else answers: type nothing, and tell the insurer.
+       *[unknown] Type nothing. Have your insurer tell you the fingerprint of its key in another way, 43 characters, and log in with it: "kartenbund login --service-fingerprint FINGERPRINT". The program compares it with the key of the service, and logs you in only if the two fit.
+    }
 error-service-address = The address of the service is not protected, or no address.
     .remedy = Type it as the insurer gives it: https:// and the name, nothing else.
 error-account-unknown = The card is all right, but there is no account of yours here yet.
@@ -1329,6 +1337,7 @@ event-notice-failed = Notice cannot be delivered
 event-service-key-announced = The service's next key announced
 event-service-key-activated = The service's new key taken into use
 event-service-key-retired = The service's former key out of use
+event-service-key-revoked = Key of the service revoked: somebody may have stolen it
 event-trust-list-taken = Trust list with the issuers of cards taken
 event-web-login-asked = Login on the website put to the devices
 event-web-login-taken = Approved login on the website begun
