@@ -136,6 +136,9 @@ fn hand_on(
     let mut reader = BufReader::new(line);
     let mut request = String::new();
     reader.read_line(&mut request)?;
+    if !request.ends_with('\n') {
+        return Ok(()); // a client that was killed before it had asked for anything
+    }
     let [method, path] = request.split(' ').take(2).map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
     let mut forwarded = reqwest::blocking::Client::new().request(method.parse().unwrap(), format!("{service}{path}"));
     let mut length = 0;
