@@ -47,6 +47,7 @@ impl Computer {
     pub(crate) fn kept(&self) -> Vec<String> {
         let files = fs::read_dir(self.path("kartenbund")).unwrap();
         let mut names: Vec<_> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| name != "profile.lock"); // empty
         names.sort();
         names
     }
